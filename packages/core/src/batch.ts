@@ -1,0 +1,89 @@
+import type { BatchStatus } from './batch-status.ts';
+import type { Endpoint } from './endpoints.ts';
+
+/** One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object */
+export interface BatchError {
+  readonly code: string;
+  readonly message: string;
+  readonly param: string | null;
+  /** 1-based line number in the input file; null when the problem is not of one line. */
+  readonly line: number | null;
+}
+
+/** Tokens summed over a batch's successful answers. */
+export interface BatchUsage {
+  readonly inputTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  readonly reasoningTokens: number;
+}
+
+/** What is known of a batch. Times are Unix seconds; undefined means "not yet". */
+export interface Batch {
+  readonly id: string;
+  readonly tenant: string;
+  readonly endpoint: Endpoint;
+  /** The one model of all its requests, when there is one. */
+  readonly model?: string;
+  readonly inputFileId: string;
+  readonly completionWindow: string;
+  readonly status: BatchStatus;
+  readonly metadata: Readonly<Record<string, string>> | null;
+  readonly errors: readonly BatchError[];
+  /** Reserved when the batch is created, shown once the file is published: finalizing again writes the same ids. */
+  readonly outputFileId: string;
+  readonly errorFileId: string;
+  readonly outputPublished: boolean;
+  readonly errorPublished: boolean;
+  /** Seconds the output and error file are kept after they are made; undefined keeps them. */
+  readonly outputExpiresAfterSeconds?: number;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly inProgressAt?: number;
+  readonly finalizingAt?: number;
+  readonly completedAt?: number;
+  readonly failedAt?: number;
+  readonly expiredAt?: number;
+  readonly cancellingAt?: number;
+  readonly cancelledAt?: number;
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly usage: BatchUsage;
+}
+
+const fileOrNull = (published: boolean, id: string): string | null => (published ? id : null);
+
+/** The batch object as the API shows it. Source: https://platform.openai.com/docs/api-reference/batch/object */
+export const toBatchObject = (batch: Batch) => ({
+  id: batch.id,
+  object: 'batch' as const,
+  endpoint: batch.endpoint,
+  model: batch.model ?? null,
+  errors: batch.errors.length === 0 ? null : { object: 'list' as const, data: batch.errors },
+  input_file_id: batch.inputFileId,
+  completion_window: batch.completionWindow,
+  status: batch.status,
+  output_file_id: fileOrNull(batch.outputPublished, batch.outputFileId),
+  error_file_id: fileOrNull(batch.errorPublished, batch.errorFileId),
+  created_at: batch.createdAt,
+  in_progress_at: batch.inProgressAt ?? null,
+  expires_at: batch.expiresAt,
+  finalizing_at: batch.finalizingAt ?? null,
+  completed_at: batch.completedAt ?? null,
+  failed_at: batch.failedAt ?? null,
+  expired_at: batch.expiredAt ?? null,
+  cancelling_at: batch.cancellingAt ?? null,
+  cancelled_at: batch.cancelledAt ?? null,
+  request_counts: { total: batch.total, completed: batch.completed, failed: batch.failed },
+  usage: {
+    input_tokens: batch.usage.inputTokens,
+    input_tokens_details: { cached_tokens: batch.usage.cachedTokens },
+    output_tokens: batch.usage.outputTokens,
+    output_tokens_details: { reasoning_tokens: batch.usage.reasoningTokens },
+    total_tokens: batch.usage.inputTokens + batch.usage.outputTokens,
+  },
+  metadata: batch.metadata,
+});
+
+export type BatchObject = ReturnType<typeof toBatchObject>;

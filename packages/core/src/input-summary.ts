@@ -1,0 +1,116 @@
+import type { BatchError } from './batch.ts';
+import { type Endpoint, endpoints } from './endpoints.ts';
+import type { LineProblem, RequestLine } from './request-line.ts';
+
+/** Problems listed with a file; what is beyond is counted. */
+export const maxListedProblems = 100;
+/** Distinct models listed with a file; a file with more is refused. */
+export const maxModels = 1000;
+const maxLinesPerUrl = 20;
+
+/** What one pass over an input file found. It decides a batch's `validating → failed` when one is created from it. */
+export interface InputSummary {
+  /** Non-empty lines, good or bad. */
+  readonly requests: number;
+  readonly problems: readonly BatchError[];
+  readonly problemCount: number;
+  /** For each endpoint named: on how many lines, and the first of them (1-based). */
+  readonly urls: Readonly<Partial<Record<Endpoint, { readonly count: number; readonly lines: readonly number[] }>>>;
+  /** For each model named: the first line (1-based) that names it. */
+  readonly models: Readonly<Record<string, number>>;
+}
+
+/** Gathers an {@link InputSummary} line by line; its size does not grow with the file. */
+export const createInputSummary = () => {
+  let requests = 0;
+  let problemCount = 0;
+  const problems: BatchError[] = [];
+  const urls = new Map<Endpoint, { count: number; lines: number[] }>();
+  const models = new Map<string, number>();
+
+  const addProblem = (line: number | null, { code, message, param }: LineProblem): void => {
+    problemCount++;
+    if (problems.length < maxListedProblems) problems.push({ code, message, param, line });
+  };
+
+  return {
+    addProblem,
+    /** A line that holds no valid request still counts as one. */
+    addBadLine(line: number, problem: LineProblem): void {
+      requests++;
+      addProblem(line, problem);
+    },
+    addRequest(line: number, { url, body }: RequestLine): void {
+      requests++;
+      const named = urls.get(url) ?? { count: 0, lines: [] };
+      named.count++;
+      if (named.lines.length < maxLinesPerUrl) named.lines.push(line);
+      urls.set(url, named);
+      if (models.has(body.model)) return;
+      if (models.size < maxModels) models.set(body.model, line);
+      else
+        addProblem(line, {
+          code: 'too_many_models',
+          message: `A batch may name at most ${maxModels} models.`,
+          param: 'body.model',
+        });
+    },
+    finish(): InputSummary {
+      if (requests === 0 && problemCount === 0)
+        addProblem(null, { code: 'empty_file', message: 'The input file has no requests.', param: null });
+      return { requests, problems, problemCount, urls: Object.fromEntries(urls), models: Object.fromEntries(models) };
+    },
+  };
+};
+
+export interface BatchLimits {
+  /** Most requests one batch may have. */
+  readonly maxRequests: number;
+}
+
+/**
+ * What keeps a batch on `endpoint` from running this input, at most {@link maxListedProblems} entries, by line number.
+ *
+ * @param hasLane whether a model's requests have somewhere to go.
+ */
+export const findBatchErrors = (
+  summary: InputSummary,
+  endpoint: Endpoint,
+  limits: BatchLimits,
+  hasLane: (model: string) => boolean,
+): BatchError[] => {
+  const errors: BatchError[] = [...summary.problems];
+  if (summary.requests > limits.maxRequests)
+    errors.push({
+      code: 'too_many_tasks',
+      message: `The input file has ${summary.requests} requests; a batch may have ${limits.maxRequests}.`,
+      param: null,
+      line: null,
+    });
+  for (const url of endpoints) {
+    if (url === endpoint) continue;
+    for (const line of summary.urls[url]?.lines ?? [])
+      errors.push({
+        code: 'url_mismatch',
+        message: `The URL \`${url}\` does not match the batch's endpoint \`${endpoint}\`.`,
+        param: 'url',
+        line,
+      });
+  }
+  for (const [model, line] of Object.entries(summary.models)) {
+    if (hasLane(model)) continue;
+    errors.push({
+      code: 'model_not_found',
+      message: `No provider is configured for the model \`${model}\`. Name one as provider/model.`,
+      param: 'body.model',
+      line,
+    });
+  }
+  return errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)).slice(0, maxListedProblems);
+};
+
+/** The one model all requests name, or undefined when they name several. */
+export const onlyModel = (summary: InputSummary): string | undefined => {
+  const [first, ...others] = Object.keys(summary.models);
+  return others.length === 0 ? first : undefined;
+};

@@ -1,0 +1,56 @@
+import { ConfigError, type Provider, type ProviderSet } from './provider-config.ts';
+
+/** One BullMQ queue with its own limits: a provider's, or that of one of its models with limits of its own. */
+export interface Lane {
+  readonly name: string;
+  readonly provider: Provider;
+  /** Calls in flight, all workers together; undefined leaves it to the workers. */
+  readonly concurrency?: number;
+}
+
+export interface Route {
+  readonly lane: Lane;
+  /** The provider's own name for the model. */
+  readonly model: string;
+}
+
+/** Every lane of a configuration, and the way from a model's name to its lane. */
+export interface LaneTable {
+  readonly lanes: readonly Lane[];
+  /** undefined: no provider takes this model. */
+  route(model: string): Route | undefined;
+}
+
+// BullMQ forbids `:` in queue names; a model's name may hold `:` and `/`.
+const laneNameOf = (provider: string, model?: string): string =>
+  model === undefined ? provider : `${provider}.${model.replace(/[^A-Za-z0-9._-]+/g, '-')}`;
+
+const buildLane = (provider: Provider, model?: string): Lane => {
+  const concurrency = model === undefined ? provider.concurrency : provider.models[model]?.concurrency;
+  return { name: laneNameOf(provider.name, model), provider, ...(concurrency === undefined ? {} : { concurrency }) };
+};
+
+/** Throws {@link ConfigError} when two models would share a lane's name. */
+export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTable => {
+  const lanes = new Map<string, Lane>();
+  for (const provider of Object.values(providers))
+    for (const model of [undefined, ...Object.keys(provider.models)]) {
+      const lane = buildLane(provider, model);
+      if (lanes.has(lane.name)) throw new ConfigError(`two models need the lane ${lane.name}`);
+      lanes.set(lane.name, lane);
+    }
+  const routeTo = (provider: Provider, model: string): Route | undefined => {
+    const lane = lanes.get(laneNameOf(provider.name, provider.models[model] ? model : undefined));
+    return lane && { lane, model };
+  };
+  return {
+    lanes: [...lanes.values()],
+    route(model) {
+      const slash = model.indexOf('/');
+      const named = slash > 0 ? providers[model.slice(0, slash)] : undefined;
+      if (named && slash < model.length - 1) return routeTo(named, model.slice(slash + 1));
+      const fallback = defaultProvider === undefined ? undefined : providers[defaultProvider];
+      return fallback && routeTo(fallback, model);
+    },
+  };
+};

@@ -1,0 +1,87 @@
+import { type Endpoint, endpoints, isEndpoint } from './endpoints.ts';
+
+export const maxCustomIdLength = 512;
+
+/** The body of a request, as its provider will see it but for the model's name. */
+export type RequestBody = Readonly<Record<string, unknown>> & { readonly model: string };
+
+/** One line of an input file. Source: https://platform.openai.com/docs/api-reference/batch/request-input */
+export interface RequestLine {
+  readonly customId: string;
+  readonly url: Endpoint;
+  readonly body: RequestBody;
+}
+
+export interface LineProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly param: string | null;
+}
+
+export type ParsedLine =
+  | { readonly ok: true; readonly request: RequestLine }
+  | { readonly ok: false; readonly problem: LineProblem };
+
+const problem = (code: string, message: string, param: string | null = null): ParsedLine => ({
+  ok: false,
+  problem: { code, message, param },
+});
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const attachmentTypes = new Set(['file', 'input_file']);
+
+const hasAttachment = (messages: unknown): boolean =>
+  Array.isArray(messages) &&
+  messages.some(
+    (message: unknown) =>
+      isObject(message) &&
+      Array.isArray(message['content']) &&
+      message['content'].some(
+        (part: unknown) => isObject(part) && typeof part['type'] === 'string' && attachmentTypes.has(part['type']),
+      ),
+  );
+
+const checkBody = (body: unknown): LineProblem | undefined => {
+  if (body === undefined) return missing('body');
+  if (!isObject(body)) return { code: 'invalid_type', message: '`body` must be an object.', param: 'body' };
+  if (body['model'] === undefined) return missing('body.model');
+  if (typeof body['model'] !== 'string' || body['model'] === '')
+    return { code: 'invalid_type', message: '`body.model` must be a non-empty string.', param: 'body.model' };
+  // xAI: requests with file attachments are agentic and do not support n > 1.
+  // Source: https://docs.x.ai/docs/guides/async
+  if (typeof body['n'] === 'number' && body['n'] > 1 && (hasAttachment(body['messages']) || hasAttachment(body['input'])))
+    return { code: 'unsupported_value', message: '`n` must be 1 when a file is attached.', param: 'body.n' };
+  return undefined;
+};
+
+const missing = (param: string): LineProblem => ({
+  code: 'missing_required_parameter',
+  message: `Missing required parameter: \`${param}\`.`,
+  param,
+});
+
+/** Parses and checks one line of an input file. It never throws: what is wrong comes back as a problem. */
+export const parseRequestLine = (text: string): ParsedLine => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return problem('invalid_json_line', 'This line is not parseable as valid JSON.');
+  }
+  if (!isObject(value)) return problem('invalid_json_line', 'Each line must be a JSON object.');
+  const { custom_id: customId, method, url, body } = value;
+  if (customId === undefined) return { ok: false, problem: missing('custom_id') };
+  if (typeof customId !== 'string' || customId === '')
+    return problem('invalid_type', '`custom_id` must be a non-empty string.', 'custom_id');
+  if (customId.length > maxCustomIdLength)
+    return problem('string_above_max_length', `\`custom_id\` is over ${maxCustomIdLength} characters.`, 'custom_id');
+  if (method === undefined) return { ok: false, problem: missing('method') };
+  if (method !== 'POST') return problem('invalid_method', '`method` must be "POST".', 'method');
+  if (url === undefined) return { ok: false, problem: missing('url') };
+  if (!isEndpoint(url)) return problem('invalid_url', `\`url\` must be one of ${endpoints.join(', ')}.`, 'url');
+  const bodyProblem = checkBody(body);
+  if (bodyProblem) return { ok: false, problem: bodyProblem };
+  return { ok: true, request: { customId, url, body: body as RequestBody } };
+};

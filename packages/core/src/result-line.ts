@@ -1,0 +1,25 @@
+import { requestIdOf } from './ids.ts';
+
+/** How a request ended: an answer of the provider, or none. */
+export type Outcome =
+  | { readonly kind: 'response'; readonly statusCode: number; readonly requestId: string; readonly body: unknown }
+  | { readonly kind: 'error'; readonly code: string; readonly message: string };
+
+/** Only a 2xx answer goes to the output file; all else goes to the error file. */
+export const isSuccess = (outcome: Outcome): boolean =>
+  outcome.kind === 'response' && outcome.statusCode >= 200 && outcome.statusCode < 300;
+
+/**
+ * The line a request leaves in the output or error file, without its line ending.
+ * Source: https://platform.openai.com/docs/api-reference/batch/request-output
+ */
+export const resultLine = (batchId: string, index: number, customId: string, outcome: Outcome): string =>
+  JSON.stringify({
+    id: requestIdOf(batchId, index),
+    custom_id: customId,
+    response:
+      outcome.kind === 'response'
+        ? { status_code: outcome.statusCode, request_id: outcome.requestId, body: outcome.body }
+        : null,
+    error: outcome.kind === 'error' ? { code: outcome.code, message: outcome.message } : null,
+  });

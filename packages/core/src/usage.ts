@@ -1,0 +1,24 @@
+import type { BatchUsage } from './batch.ts';
+
+export const noUsage: BatchUsage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+
+const count = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0);
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+
+/**
+ * The tokens an answer says it used, in either of OpenAI's spellings (chat: `prompt_tokens`; responses: `input_tokens`).
+ * An answer without `usage` counts as nothing.
+ */
+export const usageOf = (body: unknown): BatchUsage => {
+  const usage = field(body, 'usage');
+  if (usage === undefined) return noUsage;
+  const either = (chat: string, responses: string): unknown => field(usage, chat) ?? field(usage, responses);
+  return {
+    inputTokens: count(either('prompt_tokens', 'input_tokens')),
+    cachedTokens: count(field(either('prompt_tokens_details', 'input_tokens_details'), 'cached_tokens')),
+    outputTokens: count(either('completion_tokens', 'output_tokens')),
+    reasoningTokens: count(field(either('completion_tokens_details', 'output_tokens_details'), 'reasoning_tokens')),
+  };
+};
