@@ -66,7 +66,9 @@ const presets: Readonly<Record<string, Preset>> = {
 export interface Provider {
   readonly name: string;
   readonly baseUrl: string;
-  /** Absent for a provider that takes calls without a key. */
+  /** The environment variable its key comes from; absent for a provider that takes calls without one. */
+  readonly apiKeyEnv?: string;
+  /** Absent when the variable is not set. */
   readonly apiKey?: string;
   /** Longest time one call may take, in milliseconds. */
   readonly timeoutMs: number;
@@ -98,6 +100,7 @@ const buildProvider = (name: string, config: ProviderConfig, env: Environment): 
   return {
     name,
     baseUrl,
+    ...(apiKeyEnv ? { apiKeyEnv } : {}),
     ...(apiKey ? { apiKey } : {}),
     timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
     ...(config.concurrency === undefined ? {} : { concurrency: config.concurrency }),

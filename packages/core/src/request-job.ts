@@ -10,4 +10,6 @@ export interface RequestJob {
   readonly url: Endpoint;
   /** The body to send; `model` is already the provider's own name for it. */
   readonly body: RequestBody;
+  /** Size of its input line; what it takes of its batch's window. */
+  readonly bytes: number;
 }

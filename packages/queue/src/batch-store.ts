@@ -1,0 +1,188 @@
+import {
+  type Batch,
+  type BatchError,
+  type BatchStatus,
+  canTransition,
+  noUsage,
+  statusesBefore,
+  timestampOf,
+} from '@promptmill/core';
+import type { Redis } from 'ioredis';
+import { createCreatedIndex, type Page } from './created-index.ts';
+import type { Keys } from './keys.ts';
+import { createScripts } from './scripts.ts';
+
+/** What a batch is created with. Times are Unix seconds. */
+export type NewBatch = Pick<
+  Batch,
+  | 'id'
+  | 'tenant'
+  | 'endpoint'
+  | 'inputFileId'
+  | 'completionWindow'
+  | 'metadata'
+  | 'outputFileId'
+  | 'errorFileId'
+  | 'outputExpiresAfterSeconds'
+  | 'createdAt'
+  | 'expiresAt'
+>;
+
+/** How far a batch's input has been dispatched. */
+export interface Cursor {
+  /** Requests that have been added to a lane; also the index of the next. */
+  readonly dispatched: number;
+  /** Where the next line starts in the input file. */
+  readonly cursorOffset: number;
+  /** 1-based number of the next line. */
+  readonly cursorLine: number;
+  /** For each lane: the position after the batch's last request there. */
+  readonly positions: Readonly<Record<string, number>>;
+}
+
+export interface DispatchState extends Cursor {
+  /** Requests in a lane without a result. */
+  readonly outstanding: number;
+  /** Input bytes of those. */
+  readonly outstandingBytes: number;
+}
+
+/** Fields that may be written along with a status. */
+export interface StatusFields {
+  readonly total?: number;
+  readonly model?: string;
+  readonly failed?: number;
+  readonly errors?: readonly BatchError[];
+  readonly outputPublished?: boolean;
+  readonly errorPublished?: boolean;
+}
+
+export type TransitionOutcome =
+  | { readonly kind: 'moved' }
+  | { readonly kind: 'refused'; readonly status: BatchStatus }
+  | { readonly kind: 'missing' };
+
+/** A batch that was written but whose creation never finished goes away after this long. */
+const unfinishedCreateSeconds = 3600;
+
+const encodeFields = (fields: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .flatMap(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
+
+const decodeBatch = (id: string, record: Readonly<Record<string, string>>): Batch | undefined => {
+  const fixed = record['fixed'];
+  if (fixed === undefined) return undefined;
+  const number = (name: string): number => Number(record[name] ?? 0);
+  const times = Object.fromEntries(
+    Object.values(timestampOf)
+      .filter((name) => record[name] !== undefined)
+      .map((name) => [name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()), number(name)]),
+  );
+  return {
+    ...(JSON.parse(fixed) as Omit<NewBatch, 'id'>),
+    ...times,
+    ...(record['model'] === undefined ? {} : { model: record['model'] }),
+    id,
+    status: record['status'] as BatchStatus,
+    errors: JSON.parse(record['errors'] ?? '[]') as BatchError[],
+    outputPublished: record['outputPublished'] === 'true',
+    errorPublished: record['errorPublished'] === 'true',
+    total: number('total'),
+    completed: number('completed'),
+    failed: number('failed'),
+    usage: {
+      ...noUsage,
+      inputTokens: number('inputTokens'),
+      cachedTokens: number('cachedTokens'),
+      outputTokens: number('outputTokens'),
+      reasoningTokens: number('reasoningTokens'),
+    },
+  };
+};
+
+/** The record of each batch: its status, counts and cursor. The truth, of which BullMQ's jobs are only a means. */
+export const createBatchStore = (redis: Redis, keys: Keys) => {
+  const run = createScripts(redis);
+  const index = createCreatedIndex(redis, run, keys);
+
+  const read = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
+
+  return {
+    /** Writes the record; it lasts only once {@link confirmCreated} has run. Does nothing when the batch exists. */
+    async create(batch: NewBatch): Promise<void> {
+      const { id, ...fixed } = batch;
+      const status: BatchStatus = 'validating';
+      await run('createBatch', keys.batch(id), JSON.stringify(fixed), status, unfinishedCreateSeconds);
+    },
+
+    /** Makes a created batch last and lists it with its tenant's. */
+    async confirmCreated({ id, tenant }: Pick<Batch, 'id' | 'tenant'>, nowMs: number): Promise<void> {
+      await Promise.all([redis.persist(keys.batch(id)), index.add(keys.batchIndex(tenant), id, nowMs)]);
+    },
+
+    get: read,
+
+    /** Newest first; undefined when `after` is no batch of this tenant. */
+    async list(tenant: string, options: { after?: string | undefined; limit: number }): Promise<Page<Batch> | undefined> {
+      const { after, limit } = options;
+      const ids = await index.ids(keys.batchIndex(tenant), tenant, { after, limit: limit + 1, order: 'desc' });
+      if (!ids) return undefined;
+      const batches = await Promise.all(ids.slice(0, limit).map(read));
+      return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };
+    },
+
+    /** Compare-and-set on the status, with its timestamp and more fields in the same step. */
+    async transition(id: string, to: BatchStatus, nowMs: number, fields: StatusFields = {}): Promise<TransitionOutcome> {
+      const from = statusesBefore(to);
+      const timestamp = to in timestampOf ? timestampOf[to as keyof typeof timestampOf] : undefined;
+      const before = (await run(
+        'transitionBatch',
+        keys.batch(id),
+        to,
+        from.length,
+        ...from,
+        ...encodeFields({ ...fields, ...(timestamp ? { [timestamp]: Math.floor(nowMs / 1000) } : {}) }),
+      )) as BatchStatus | 'missing';
+      if (before === 'missing') return { kind: 'missing' };
+      return canTransition(before, to) ? { kind: 'moved' } : { kind: 'refused', status: before };
+    },
+
+    async dispatchState(id: string): Promise<DispatchState> {
+      const record = await redis.hgetall(keys.batch(id));
+      const number = (name: string): number => Number(record[name] ?? 0);
+      return {
+        dispatched: number('dispatched'),
+        cursorOffset: number('cursorOffset'),
+        cursorLine: number('cursorLine') || 1,
+        positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
+        outstanding: number('dispatched') - number('completed') - number('failed') - number('dropped'),
+        outstandingBytes: number('cursorOffset') - number('settledBytes'),
+      };
+    },
+
+    /** False when another dispatcher moved the cursor meanwhile. */
+    async advanceCursor(
+      id: string,
+      from: number,
+      to: Cursor,
+    ): Promise<boolean> {
+      const { dispatched, cursorOffset, cursorLine, positions } = to;
+      const places = JSON.stringify(positions);
+      return (await run('advanceCursor', keys.batch(id), from, dispatched, cursorOffset, cursorLine, places)) === 1;
+    },
+
+    /** From here on no result of this batch is recorded. True when all that were are in segments already. */
+    async close(id: string): Promise<boolean> {
+      await redis.hset(keys.batch(id), 'closed', 1);
+      const counts = await redis.hmget(keys.batch(id), 'collected', 'completed', 'failed');
+      const [collected, completed, failed] = counts.map(Number);
+      return collected === (completed ?? 0) + (failed ?? 0);
+    },
+
+    /** Names of the batch's segments in the order they were collected. */
+    segments: (id: string, from = 0, to = -1): Promise<string[]> => redis.lrange(keys.segments(id), from, to),
+  };
+};
+
+export type BatchStore = ReturnType<typeof createBatchStore>;

@@ -1,0 +1,40 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+import type { RunScript } from './scripts.ts';
+
+const rememberGoneSeconds = 86_400;
+
+export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean };
+
+/** A tenant's ids, newest first (or oldest), in pages that start after any id, even one deleted meanwhile. */
+export const createCreatedIndex = (redis: Redis, run: RunScript, keys: Keys) => {
+  const scoreOf = async (index: string, tenant: string, id: string): Promise<string | undefined> => {
+    const [score, gone] = await Promise.all([redis.zscore(index, id), redis.get(keys.gone(tenant, id))]);
+    return score ?? gone ?? undefined;
+  };
+  return {
+    async add(index: string, id: string, nowMs: number): Promise<void> {
+      await run('addToIndex', index, id, Math.round(nowMs * 1000));
+    },
+    async remove(index: string, tenant: string, id: string): Promise<void> {
+      const score = await redis.zscore(index, id);
+      if (score !== null) await redis.set(keys.gone(tenant, id), score, 'EX', rememberGoneSeconds);
+      await redis.zrem(index, id);
+    },
+    /** undefined when `after` is no id this index ever had. */
+    async ids(
+      index: string,
+      tenant: string,
+      options: { after?: string | undefined; limit: number; order: 'asc' | 'desc' },
+    ): Promise<string[] | undefined> {
+      const { after, limit, order } = options;
+      const from = after === undefined ? undefined : await scoreOf(index, tenant, after);
+      if (after !== undefined && from === undefined) return undefined;
+      return order === 'desc'
+        ? redis.zrevrangebyscore(index, from === undefined ? '+inf' : `(${from}`, '-inf', 'LIMIT', 0, limit)
+        : redis.zrangebyscore(index, from === undefined ? '-inf' : `(${from}`, '+inf', 'LIMIT', 0, limit);
+    },
+  };
+};
+
+export type CreatedIndex = ReturnType<typeof createCreatedIndex>;

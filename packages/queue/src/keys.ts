@@ -1,0 +1,30 @@
+/** Shards over which batches spread; each batch's keys and the results stream it writes to share a hash tag. */
+const shardCount = 1;
+
+const shardOf = (batchId: string): number => Number.parseInt(batchId.slice(-8), 16) % shardCount;
+
+/** The names of all Redis keys that are not BullMQ's own, and the prefixes of those that are. */
+export const createKeys = (prefix: string) => {
+  const shardTag = (shard: number): string => `${prefix}:{s${shard}}`;
+  const batchKey = (id: string): string => `${shardTag(shardOf(id))}:batch:${id}`;
+  return {
+    shards: Array.from({ length: shardCount }, (_, shard) => shard),
+    batch: batchKey,
+    settledBits: (id: string) => `${batchKey(id)}:settled`,
+    segments: (id: string) => `${batchKey(id)}:segments`,
+    results: (shard: number) => `${shardTag(shard)}:results`,
+    resultsOf: (id: string) => `${shardTag(shardOf(id))}:results`,
+    batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
+    file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
+    fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
+    /** Where a deleted entry stood in its index, so that a listing can go on after it. */
+    gone: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:gone:${id}`,
+    idempotency: (tenant: string, key: string) => `${prefix}:{t-${tenant}}:idempotency:${key}`,
+    /** The position after the last request added to a lane. */
+    laneEnd: (lane: string) => `${prefix}:{q-${lane}}:end`,
+    /** BullMQ prefix of a queue; its own hash tag lets lanes spread over a cluster. */
+    queuePrefix: (queue: string) => `${prefix}:{q-${queue}}`,
+  };
+};
+
+export type Keys = ReturnType<typeof createKeys>;

@@ -1,0 +1,40 @@
+import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
+import type { BulkJobOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+
+/**
+ * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A batch's requests follow
+ * each other from where the lane's turn stands when they come, so a small batch waits for a turn of a large one, not
+ * for its whole window. Source: start-time fair queueing, https://dl.acm.org/doi/10.1145/248156.248171
+ */
+const requestsPerTurn = 10;
+
+/** BullMQ's priorities end here; beyond it, until the lane is idle, jobs wait in order of arrival. */
+const lastPriority = 2 ** 21;
+
+const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math.floor(position / requestsPerTurn));
+
+export const requestJobOptions = (job: RequestJob, position: number, retry: RetryPolicy): BulkJobOptions => ({
+  jobId: jobIdOf(job.batchId, job.index),
+  priority: priorityOf(position),
+  attempts: retry.attempts,
+  backoff: { type: 'full-jitter' },
+});
+
+export const createLaneTurns = (redis: Redis, keys: Keys) => ({
+  /** The position for a batch's next request, given the one after its last. An idle lane starts again at 0. */
+  async next(queue: Queue<RequestJob>, afterOwnLast: number): Promise<number> {
+    const [first] = await queue.getPrioritized(0, 0);
+    if (first) return Math.max(afterOwnLast, (first.priority - 1) * requestsPerTurn);
+    const { active = 0, delayed = 0 } = await queue.getJobCounts('active', 'delayed');
+    if (active + delayed === 0) return 0;
+    return Math.max(afterOwnLast, Number((await redis.get(keys.laneEnd(queue.name))) ?? 0));
+  },
+
+  async noteEnd(lane: string, position: number): Promise<void> {
+    await redis.set(keys.laneEnd(lane), position);
+  },
+});
+
+export type LaneTurns = ReturnType<typeof createLaneTurns>;

@@ -1,0 +1,91 @@
+import { type RequestJob, type RetryPolicy, backoffDelayMs } from '@promptmill/core';
+import { type ConnectionOptions, Queue, Worker, type Processor, type QueueOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+
+/** The job that carries a whole batch: it dispatches, shows progress and ends with the batch. */
+export interface BatchJob {
+  readonly batchId: string;
+}
+
+export const batchesQueueName = 'batches';
+export const finalizeQueueName = 'finalize';
+
+/**
+ * A worker that dies is noticed after the lock has run out and a stalled check has passed: 10 s + 5 s at most, where
+ * BullMQ's defaults (30 s + 30 s) take a minute.
+ */
+const lockDurationMs = 10_000;
+const stalledIntervalMs = 5000;
+/** Crashes a request's job survives; a request that kills each worker that takes it ends as an error line. */
+export const maxCrashesPerRequest = 3;
+/** Attempts of a job that repeats until it succeeds. */
+const unlimited = 1_000_000_000;
+
+/** Events feed screens only; a long stream would be Redis memory spent on nothing. */
+const keptEvents = 1000;
+
+const queueOptions = (connection: Redis, keys: Keys, name: string): QueueOptions => ({
+  connection: connection as unknown as ConnectionOptions,
+  prefix: keys.queuePrefix(name),
+  streams: { events: { maxLen: keptEvents } },
+});
+
+const openQueue = <T>(connection: Redis, keys: Keys, name: string, jobs: QueueOptions['defaultJobOptions']): Queue<T> =>
+  new Queue<T>(name, { ...queueOptions(connection, keys, name), defaultJobOptions: { stackTraceLimit: 1, ...jobs } });
+
+/** Finished jobs are kept for Bull Board's screens only; a batch's truth is its record. */
+export const openBatchesQueue = (connection: Redis, keys: Keys): Queue<BatchJob> =>
+  openQueue(connection, keys, batchesQueueName, {
+    attempts: unlimited,
+    backoff: { type: 'fixed', delay: 1000 },
+    removeOnComplete: { age: 30 * 86_400, count: 10_000 },
+    removeOnFail: { age: 30 * 86_400 },
+  });
+
+/** A batch's finalizing repeats until it succeeds: a full disk is waited out. */
+export const openFinalizeQueue = (connection: Redis, keys: Keys): Queue<BatchJob> =>
+  openQueue(connection, keys, finalizeQueueName, {
+    attempts: unlimited,
+    backoff: { type: 'fixed', delay: 2000 },
+    removeOnComplete: true,
+    removeOnFail: true,
+  });
+
+export const openLaneQueue = (connection: Redis, keys: Keys, lane: string): Queue<RequestJob> =>
+  openQueue(connection, keys, lane, { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } });
+
+/** The job of a batch or of its finalizing is named after it: adding it twice is adding it once. */
+export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string): Promise<void> => {
+  await queue.add('batch', { batchId }, { jobId: batchId });
+};
+
+export interface OpenWorkerOptions {
+  readonly connection: Redis;
+  readonly keys: Keys;
+  readonly name: string;
+  /** Jobs at once in this process. */
+  readonly concurrency: number;
+  readonly retry?: RetryPolicy;
+  /** Crashes a job survives. Default: any number. */
+  readonly maxCrashes?: number;
+  readonly onError: (error: Error) => void;
+}
+
+/** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
+export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
+  const { connection, keys, name, concurrency, retry, maxCrashes, onError } = options;
+  const worker = new Worker<T>(name, processor, {
+    connection: connection as unknown as ConnectionOptions,
+    prefix: keys.queuePrefix(name),
+    concurrency,
+    lockDuration: lockDurationMs,
+    stalledInterval: stalledIntervalMs,
+    maxStalledCount: maxCrashes ?? unlimited,
+    ...(retry
+      ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
+      : {}),
+  });
+  worker.on('error', onError);
+  return worker;
+};

@@ -1,0 +1,46 @@
+import { Redis } from 'ioredis';
+
+export interface RedisOptions {
+  /** `redis://`, `rediss://` or `unix:///path`. */
+  readonly url: string;
+  /**
+   * What a command does while Redis is away. `fail` rejects it within 2 s: for what a caller waits on. `wait` holds it
+   * until Redis is back: for workers and collectors, which have nothing better to do.
+   */
+  readonly whileAway: 'fail' | 'wait';
+  readonly onError: (error: Error) => void;
+}
+
+const commandTimeoutMs = 2000;
+
+/**
+ * A peer that drops bytes but keeps the socket open is noticed after this long. Longer than any blocking read; shorter
+ * would cut those off.
+ */
+const socketTimeoutMs = 15_000;
+
+const longestReconnectDelayMs = 1000;
+
+/** Opens a connection that reconnects by itself for as long as it lives. */
+export const connectRedis = ({ url, whileAway, onError }: RedisOptions): Redis => {
+  const target = url.startsWith('unix:') ? { path: new URL(url).pathname } : undefined;
+  const options = {
+    socketTimeout: socketTimeoutMs,
+    keepAlive: 10_000,
+    retryStrategy: (attempt: number) => Math.min(attempt * 50, longestReconnectDelayMs),
+    ...(whileAway === 'fail'
+      ? { commandTimeout: commandTimeoutMs, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
+      : { maxRetriesPerRequest: null }),
+  };
+  const redis = target ? new Redis({ ...target, ...options }) : new Redis(url, options);
+  redis.on('error', onError);
+  return redis;
+};
+
+/** Resolves once the connection can take commands. */
+export const untilReady = async (redis: Redis): Promise<void> => {
+  if (redis.status === 'ready') return;
+  await new Promise<void>((resolve) => {
+    redis.once('ready', resolve);
+  });
+};

@@ -1,0 +1,137 @@
+import type { BatchUsage } from '@promptmill/core';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+import { createScripts } from './scripts.ts';
+
+export type RequestStatus = 'completed' | 'failed';
+
+export interface RecordedRequest {
+  readonly batchId: string;
+  readonly index: number;
+  readonly bytes: number;
+}
+
+/** A result on the stream, on its way to a segment. */
+export interface CollectedResult {
+  readonly streamId: string;
+  readonly batchId: string;
+  readonly index: number;
+  readonly status: RequestStatus;
+  readonly line: string;
+  /** Requests of the batch still without a result when this one was recorded. */
+  readonly left: number;
+}
+
+/** The worker's side: what happens to a request, as far as its batch is concerned. */
+export const createResultRecorder = (redis: Redis, keys: Keys) => {
+  const run = createScripts(redis);
+  return {
+    begin: (request: RecordedRequest): Promise<'run' | 'settled' | 'dropped'> =>
+      run(
+        'beginRequest',
+        keys.batch(request.batchId),
+        keys.settledBits(request.batchId),
+        request.index,
+        request.bytes,
+      ) as Promise<'run' | 'settled' | 'dropped'>,
+
+    /** Only the first terminal result of a request is kept. */
+    record: (
+      { batchId, index, bytes }: RecordedRequest,
+      status: RequestStatus,
+      line: string,
+      usage: BatchUsage,
+    ): Promise<'recorded' | 'duplicate' | 'closed'> =>
+      run(
+        'recordResult',
+        keys.batch(batchId),
+        keys.settledBits(batchId),
+        keys.resultsOf(batchId),
+        batchId,
+        index,
+        status,
+        line,
+        bytes,
+        usage.inputTokens,
+        usage.cachedTokens,
+        usage.outputTokens,
+        usage.reasoningTokens,
+      ) as Promise<'recorded' | 'duplicate' | 'closed'>,
+  };
+};
+
+export type ResultRecorder = ReturnType<typeof createResultRecorder>;
+
+const group = 'collectors';
+
+type StreamEntry = [id: string, fields: string[] | null];
+
+const decodeEntry = ([streamId, fields]: StreamEntry): CollectedResult | undefined => {
+  if (!fields) return undefined;
+  const entry: Record<string, string> = {};
+  for (let i = 0; i + 1 < fields.length; i += 2) entry[fields[i] ?? ''] = fields[i + 1] ?? '';
+  const { batch = '', index, status, line = '', left } = entry;
+  return { streamId, batchId: batch, index: Number(index), status: status as RequestStatus, line, left: Number(left) };
+};
+
+const decodeEntries = (entries: StreamEntry[]): CollectedResult[] =>
+  entries.map(decodeEntry).filter((entry) => entry !== undefined);
+
+/**
+ * The collector's side of one shard's stream.
+ *
+ * @param redis for commands
+ * @param blocking a connection of its own, since it waits in XREADGROUP
+ */
+export const createResultsStream = (
+  redis: Redis,
+  blocking: Redis,
+  keys: Keys,
+  { shard, consumer }: { shard: number; consumer: string },
+) => {
+  const run = createScripts(redis);
+  const stream = keys.results(shard);
+  return {
+    async ensureGroup(): Promise<void> {
+      try {
+        await redis.xgroup('CREATE', stream, group, '0', 'MKSTREAM');
+      } catch (error) {
+        if (!String(error).includes('BUSYGROUP')) throw error;
+      }
+    },
+
+    /** Up to `count` results that no collector has had; waits up to `blockMs` for the first. */
+    async read(count: number, blockMs: number): Promise<CollectedResult[]> {
+      const reply = await blocking.xreadgroup(
+        ...(['GROUP', group, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', stream, '>'] as const),
+      );
+      return ((reply ?? []) as [string, StreamEntry[]][]).flatMap(([, entries]) => decodeEntries(entries));
+    },
+
+    /** Takes over results that a collector has held for `minIdleMs`: it is dead or stuck. */
+    async claim(count: number, minIdleMs: number): Promise<CollectedResult[]> {
+      const reply = await redis.xautoclaim(stream, group, consumer, minIdleMs, '0', 'COUNT', count);
+      return decodeEntries((reply as [string, StreamEntry[]])[1]);
+    },
+
+    /** Takes a published segment's results off the stream; `ready` when the batch has no more to come. */
+    commit: (batchId: string, segment: string, streamIds: readonly string[]): Promise<'ready' | 'partial'> =>
+      run(
+        'commitSegment',
+        keys.batch(batchId),
+        keys.segments(batchId),
+        stream,
+        group,
+        segment,
+        ...streamIds,
+      ) as Promise<'ready' | 'partial'>,
+
+    /** Forgets this consumer; what it still held was claimed or is committed. */
+    async leave(): Promise<void> {
+      const pending = (await redis.xpending(stream, group, '-', '+', 1, consumer)) as unknown[];
+      if (pending.length === 0) await redis.xgroup('DELCONSUMER', stream, group, consumer);
+    },
+  };
+};
+
+export type ResultsStream = ReturnType<typeof createResultsStream>;

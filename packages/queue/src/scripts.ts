@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+const source = (name: string): string => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+
+const scripts = {
+  createBatch: { lua: source('create-batch'), numberOfKeys: 1 },
+  beginRequest: { lua: source('begin-request'), numberOfKeys: 2 },
+  recordResult: { lua: source('record-result'), numberOfKeys: 3 },
+  commitSegment: { lua: source('commit-segment'), numberOfKeys: 3 },
+  transitionBatch: { lua: source('transition-batch'), numberOfKeys: 1 },
+  advanceCursor: { lua: source('advance-cursor'), numberOfKeys: 1 },
+  addToIndex: { lua: source('add-to-index'), numberOfKeys: 1 },
+};
+
+type ScriptName = keyof typeof scripts;
+
+/** Runs our scripts on one connection. ioredis sends a script's text once and its digest from then on. */
+export type RunScript = (name: ScriptName, ...keysAndArguments: (string | number)[]) => Promise<unknown>;
+
+export const createScripts = (redis: Redis): RunScript => {
+  for (const [name, definition] of Object.entries(scripts)) redis.defineCommand(name, definition);
+  const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<unknown>>;
+  return (name, ...args) => commands[name](...args);
+};

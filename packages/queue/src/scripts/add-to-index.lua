@@ -1,0 +1,8 @@
+-- Adds an id to a newest-first index. Scores rise strictly, so that a page can go on after any entry.
+-- KEYS: 1 index
+-- ARGV: 1 id, 2 now in microseconds
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return end
+local newest = redis.call('ZRANGE', KEYS[1], 0, 0, 'REV', 'WITHSCORES')
+local score = tonumber(ARGV[2])
+if newest[2] and tonumber(newest[2]) >= score then score = tonumber(newest[2]) + 1 end
+redis.call('ZADD', KEYS[1], string.format('%.0f', score), ARGV[1])
