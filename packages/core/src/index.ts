@@ -13,4 +13,5 @@ export * from './provider-config.ts';
 export * from './request-job.ts';
 export * from './request-line.ts';
 export * from './result-line.ts';
+export * from './segment.ts';
 export * from './usage.ts';

@@ -20,8 +20,12 @@ export interface PromptDefaults {
  * @param number 1-based; names the request (`request-1`) when the prompt has no custom_id.
  */
 export const promptToLine = (prompt: string | Prompt, number: number, defaults: PromptDefaults): string => {
-  const { custom_id: customId, prompt: text, messages, model }: Prompt =
-    typeof prompt === 'string' ? { prompt } : prompt;
+  const {
+    custom_id: customId,
+    prompt: text,
+    messages,
+    model,
+  }: Prompt = typeof prompt === 'string' ? { prompt } : prompt;
   const turns = messages ?? [{ role: 'user', content: text }];
   return JSON.stringify({
     custom_id: customId ?? `request-${number}`,

@@ -51,7 +51,11 @@ const checkBody = (body: unknown): LineProblem | undefined => {
     return { code: 'invalid_type', message: '`body.model` must be a non-empty string.', param: 'body.model' };
   // xAI: requests with file attachments are agentic and do not support n > 1.
   // Source: https://docs.x.ai/docs/guides/async
-  if (typeof body['n'] === 'number' && body['n'] > 1 && (hasAttachment(body['messages']) || hasAttachment(body['input'])))
+  if (
+    typeof body['n'] === 'number' &&
+    body['n'] > 1 &&
+    (hasAttachment(body['messages']) || hasAttachment(body['input']))
+  )
     return { code: 'unsupported_value', message: '`n` must be 1 when a file is attached.', param: 'body.n' };
   return undefined;
 };

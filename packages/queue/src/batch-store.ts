@@ -45,7 +45,18 @@ export interface DispatchState extends Cursor {
   readonly outstanding: number;
   /** Input bytes of those. */
   readonly outstandingBytes: number;
+  /** Results that are in segments. */
+  readonly collected: number;
+  /** Why no further request is wanted, if that is so. */
+  readonly stopping?: StopReason;
+  /** Whether no further result is recorded. */
+  readonly closed: boolean;
+  /** Whether every result the batch will have is in a segment. */
+  readonly ready: boolean;
 }
+
+/** What ends a batch before all of its requests have run. */
+export type StopReason = 'cancelled' | 'expired';
 
 /** Fields that may be written along with a status. */
 export interface StatusFields {
@@ -55,6 +66,7 @@ export interface StatusFields {
   readonly errors?: readonly BatchError[];
   readonly outputPublished?: boolean;
   readonly errorPublished?: boolean;
+  readonly stopping?: StopReason;
 }
 
 export type TransitionOutcome =
@@ -68,7 +80,7 @@ const unfinishedCreateSeconds = 3600;
 const encodeFields = (fields: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .flatMap(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
+    .flatMap(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
 
 const decodeBatch = (id: string, record: Readonly<Record<string, string>>): Batch | undefined => {
   const fixed = record['fixed'];
@@ -124,7 +136,10 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
     get: read,
 
     /** Newest first; undefined when `after` is no batch of this tenant. */
-    async list(tenant: string, options: { after?: string | undefined; limit: number }): Promise<Page<Batch> | undefined> {
+    async list(
+      tenant: string,
+      options: { after?: string | undefined; limit: number },
+    ): Promise<Page<Batch> | undefined> {
       const { after, limit } = options;
       const ids = await index.ids(keys.batchIndex(tenant), tenant, { after, limit: limit + 1, order: 'desc' });
       if (!ids) return undefined;
@@ -133,7 +148,12 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
     },
 
     /** Compare-and-set on the status, with its timestamp and more fields in the same step. */
-    async transition(id: string, to: BatchStatus, nowMs: number, fields: StatusFields = {}): Promise<TransitionOutcome> {
+    async transition(
+      id: string,
+      to: BatchStatus,
+      nowMs: number,
+      fields: StatusFields = {},
+    ): Promise<TransitionOutcome> {
       const from = statusesBefore(to);
       const timestamp = to in timestampOf ? timestampOf[to as keyof typeof timestampOf] : undefined;
       const before = (await run(
@@ -151,7 +171,15 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
     async dispatchState(id: string): Promise<DispatchState> {
       const record = await redis.hgetall(keys.batch(id));
       const number = (name: string): number => Number(record[name] ?? 0);
+      const stopping = record['stopping'] as StopReason | undefined;
+      const closed = record['closed'] !== undefined;
+      const collected = number('collected');
+      const expected = closed ? number('completed') + number('failed') : number('total');
       return {
+        ...(stopping ? { stopping } : {}),
+        closed,
+        collected,
+        ready: collected === expected && (closed || expected > 0),
         dispatched: number('dispatched'),
         cursorOffset: number('cursorOffset'),
         cursorLine: number('cursorLine') || 1,
@@ -162,22 +190,20 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
     },
 
     /** False when another dispatcher moved the cursor meanwhile. */
-    async advanceCursor(
-      id: string,
-      from: number,
-      to: Cursor,
-    ): Promise<boolean> {
+    async advanceCursor(id: string, from: number, to: Cursor): Promise<boolean> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
       const places = JSON.stringify(positions);
       return (await run('advanceCursor', keys.batch(id), from, dispatched, cursorOffset, cursorLine, places)) === 1;
     },
 
-    /** From here on no result of this batch is recorded. True when all that were are in segments already. */
-    async close(id: string): Promise<boolean> {
-      await redis.hset(keys.batch(id), 'closed', 1);
-      const counts = await redis.hmget(keys.batch(id), 'collected', 'completed', 'failed');
-      const [collected, completed, failed] = counts.map(Number);
-      return collected === (completed ?? 0) + (failed ?? 0);
+    /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */
+    async stop(id: string, reason: StopReason): Promise<void> {
+      await redis.hsetnx(keys.batch(id), 'stopping', reason);
+    },
+
+    /** No result of this batch is recorded any more. */
+    async close(id: string, total: number): Promise<void> {
+      await redis.hset(keys.batch(id), { closed: 1, total });
     },
 
     /** Names of the batch's segments in the order they were collected. */

@@ -44,7 +44,9 @@ export const createFileRecords = (redis: Redis, keys: Keys) => {
         const ids = await index.ids(keys.fileIndex(tenant), tenant, { after, limit: limit + 1, order });
         if (!ids) return undefined;
         const files = await Promise.all(ids.map((id) => get(tenant, id)));
-        found.push(...files.filter((file) => file !== undefined).filter((file) => !purpose || file.purpose === purpose));
+        found.push(
+          ...files.filter((file) => file !== undefined).filter((file) => !purpose || file.purpose === purpose),
+        );
         if (ids.length <= limit) break;
         after = ids.at(-1);
       }

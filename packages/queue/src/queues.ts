@@ -1,5 +1,5 @@
 import { type RequestJob, type RetryPolicy, backoffDelayMs } from '@promptmill/core';
-import { type ConnectionOptions, Queue, Worker, type Processor, type QueueOptions } from 'bullmq';
+import { Queue, Worker, type Processor, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
 
@@ -26,7 +26,7 @@ const unlimited = 1_000_000_000;
 const keptEvents = 1000;
 
 const queueOptions = (connection: Redis, keys: Keys, name: string): QueueOptions => ({
-  connection: connection as unknown as ConnectionOptions,
+  connection: connection,
   prefix: keys.queuePrefix(name),
   streams: { events: { maxLen: keptEvents } },
 });
@@ -76,7 +76,7 @@ export interface OpenWorkerOptions {
 export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
   const { connection, keys, name, concurrency, retry, maxCrashes, onError } = options;
   const worker = new Worker<T>(name, processor, {
-    connection: connection as unknown as ConnectionOptions,
+    connection: connection,
     prefix: keys.queuePrefix(name),
     concurrency,
     lockDuration: lockDurationMs,

@@ -128,7 +128,7 @@ export const createResultsStream = (
 
     /** Forgets this consumer; what it still held was claimed or is committed. */
     async leave(): Promise<void> {
-      const pending = (await redis.xpending(stream, group, '-', '+', 1, consumer)) as unknown[];
+      const pending = await redis.xpending(stream, group, '-', '+', 1, consumer);
       if (pending.length === 0) await redis.xgroup('DELCONSUMER', stream, group, consumer);
     },
   };

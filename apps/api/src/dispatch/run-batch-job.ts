@@ -1,0 +1,93 @@
+import { type Batch, isTerminal } from '@promptmill/core';
+import type { BatchJob, BatchStore, FileRecords } from '@promptmill/queue';
+import { DelayedError, type Job } from 'bullmq';
+
+export interface RunBatchJobOptions {
+  readonly batches: BatchStore;
+  readonly records: FileRecords;
+  readonly validate: (batch: Batch) => Promise<void>;
+  readonly dispatch: (batch: Batch) => Promise<{ done: boolean }>;
+  /** Asks a collector to write the batch's files. Asking again changes nothing. */
+  readonly finalize: (batchId: string) => Promise<void>;
+  readonly now: () => number;
+}
+
+/** While requests are left to dispatch, the window is refilled this often. */
+const dispatchTickMs = 100;
+const watchTickMs = 1000;
+/** How long calls in flight may still end after a batch was cancelled or has expired. */
+const stopGraceMs = 10_000;
+
+/** What Bull Board draws as the ring of a batch's job. */
+export interface BatchProgress {
+  /** Percent. Below 100 until the batch is terminal: results that are not yet in a file are not done. */
+  readonly progress: number;
+  readonly status: string;
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+}
+
+export const progressOf = (batch: Batch): BatchProgress => {
+  const { status, total, completed, failed } = batch;
+  const percent = total === 0 ? 0 : Math.floor((100 * (completed + failed)) / total);
+  return { progress: isTerminal(status) ? 100 : Math.min(99, percent), status, total, completed, failed };
+};
+
+/**
+ * One step in a batch's life: look at its record, do what its status asks for, show its progress, and come back later
+ * until it is terminal. It holds nothing between steps; any api process takes the next one, after any crash.
+ */
+export const createRunBatchJob = (options: RunBatchJobOptions) => {
+  const { batches, records, validate, dispatch, finalize, now } = options;
+
+  const closeWhenDrained = async (batch: Batch): Promise<void> => {
+    const { outstanding, closed } = await batches.dispatchState(batch.id);
+    const stoppedAtMs = (batch.cancellingAt ?? batch.expiresAt) * 1000;
+    if (closed || (outstanding > 0 && now() < stoppedAtMs + stopGraceMs)) return;
+    const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
+    const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
+    await batches.close(batch.id, batch.total || runnable);
+  };
+
+  /** Milliseconds until the next step. */
+  const step = async (batch: Batch): Promise<number> => {
+    if (batch.status === 'validating') {
+      await batches.confirmCreated(batch, batch.createdAt * 1000);
+      await validate(batch);
+      return 0;
+    }
+    const { stopping, ready } = await batches.dispatchState(batch.id);
+    if (ready) {
+      await finalize(batch.id);
+      return watchTickMs;
+    }
+    if (stopping) {
+      await closeWhenDrained(batch);
+      return dispatchTickMs;
+    }
+    if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
+      await batches.stop(batch.id, 'expired');
+      return dispatchTickMs;
+    }
+    const { done } = await dispatch(batch);
+    return done ? watchTickMs : dispatchTickMs;
+  };
+
+  return async (job: Job<BatchJob>, token: string | undefined): Promise<BatchProgress | { status: 'gone' }> => {
+    const { batchId } = job.data;
+    let shown = '';
+    for (;;) {
+      const batch = await batches.get(batchId);
+      if (!batch) return { status: 'gone' };
+      const progress = progressOf(batch);
+      if (JSON.stringify(progress) !== shown) await job.updateProgress({ ...progress });
+      shown = JSON.stringify(progress);
+      if (isTerminal(batch.status)) return progress;
+      const delayMs = await step(batch);
+      if (delayMs === 0) continue;
+      await job.moveToDelayed(Date.now() + delayMs, token);
+      throw new DelayedError();
+    }
+  };
+};

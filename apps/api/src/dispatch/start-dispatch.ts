@@ -1,0 +1,95 @@
+import type { LaneTable, RequestJob, RetryPolicy } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
+import {
+  addBatchJob,
+  type BatchJob,
+  batchesQueueName,
+  connectRedis,
+  createBatchStore,
+  createFileRecords,
+  createKeys,
+  createLaneTurns,
+  openFinalizeQueue,
+  openLaneQueue,
+  openWorker,
+} from '@promptmill/queue';
+import type { Logger, Metrics } from '@promptmill/runtime';
+import type { Queue } from 'bullmq';
+import { createDispatchRequests } from './dispatch-requests.ts';
+import { createRunBatchJob } from './run-batch-job.ts';
+import { createValidateBatch } from './validate-batch.ts';
+
+export interface DispatchConfig {
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly lanes: LaneTable;
+  readonly retry: RetryPolicy;
+  readonly windowRequests: number;
+  readonly windowBytes: number;
+  readonly maxRequestsPerBatch: number;
+}
+
+export interface StartDispatchOptions {
+  readonly config: DispatchConfig;
+  readonly files: FileStore;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Batches stepped at once; a step is short. */
+const concurrency = 16;
+
+/** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
+export const startDispatch = async ({ config, files, logger, metrics }: StartDispatchOptions) => {
+  const { redisUrl, prefix, lanes, retry, windowRequests, windowBytes, maxRequestsPerBatch } = config;
+  const onError = (error: Error): void => logger.warn({ err: error }, 'dispatch');
+  const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
+  const keys = createKeys(prefix);
+  const batches = createBatchStore(redis, keys);
+  const records = createFileRecords(redis, keys);
+  const finalizeQueue = openFinalizeQueue(redis, keys);
+  const laneQueues = new Map<string, Queue<RequestJob>>();
+  const queueOf = (lane: string): Queue<RequestJob> => {
+    const queue = laneQueues.get(lane) ?? openLaneQueue(redis, keys, lane);
+    if (!laneQueues.has(lane)) queue.on('error', onError);
+    laneQueues.set(lane, queue);
+    return queue;
+  };
+
+  const runBatchJob = createRunBatchJob({
+    batches,
+    records,
+    validate: createValidateBatch({ batches, records, lanes, maxRequestsPerBatch, now: Date.now }),
+    dispatch: createDispatchRequests({
+      batches,
+      files,
+      lanes,
+      queueOf,
+      turns: createLaneTurns(redis, keys),
+      retry,
+      windowRequests,
+      windowBytes,
+      onDispatched: (requests) => metrics.dispatched.inc(requests),
+    }),
+    finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
+    now: Date.now,
+  });
+  const worker = openWorker<BatchJob>(runBatchJob, {
+    connection: redis,
+    keys,
+    name: batchesQueueName,
+    concurrency,
+    onError,
+  });
+  worker.on('failed', (job, error) =>
+    logger.error({ err: error, batch: job?.data.batchId }, 'a step of a batch failed; it is tried again'),
+  );
+
+  return {
+    async close(): Promise<void> {
+      await worker.close();
+      await Promise.all([...laneQueues.values(), finalizeQueue].map((queue) => queue.close()));
+      await redis.quit();
+    },
+  };
+};

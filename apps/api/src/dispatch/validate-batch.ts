@@ -1,0 +1,34 @@
+import { type Batch, findBatchErrors, type LaneTable, onlyModel } from '@promptmill/core';
+import type { BatchStore, FileRecords } from '@promptmill/queue';
+
+export interface ValidateBatchOptions {
+  readonly batches: BatchStore;
+  readonly records: FileRecords;
+  readonly lanes: LaneTable;
+  readonly maxRequestsPerBatch: number;
+  readonly now: () => number;
+}
+
+/** Decides `validating → in_progress` or `failed` from what the upload found; the input is not read again. */
+export const createValidateBatch =
+  ({ batches, records, lanes, maxRequestsPerBatch, now }: ValidateBatchOptions) =>
+  async (batch: Batch): Promise<void> => {
+    const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
+    if (!summary) {
+      const message = `The input file ${batch.inputFileId} is gone.`;
+      const errors = [{ code: 'file_not_found', message, param: 'input_file_id', line: null }];
+      await batches.transition(batch.id, 'failed', now(), { errors });
+      return;
+    }
+    const hasLane = (model: string): boolean => lanes.route(model) !== undefined;
+    const errors = findBatchErrors(summary, batch.endpoint, { maxRequests: maxRequestsPerBatch }, hasLane);
+    if (errors.length > 0) {
+      await batches.transition(batch.id, 'failed', now(), { errors });
+      return;
+    }
+    const model = onlyModel(summary);
+    await batches.transition(batch.id, 'in_progress', now(), {
+      total: summary.requests,
+      ...(model === undefined ? {} : { model }),
+    });
+  };

@@ -1,0 +1,89 @@
+import type { FileStore } from '@promptmill/files';
+import type { ResultsStream } from '@promptmill/queue';
+import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
+import { writeSegment } from './write-segment.ts';
+
+export interface CollectResultsOptions {
+  readonly stream: ResultsStream;
+  readonly files: FileStore;
+  /** Called when every result a batch will have is in a segment. May be called more than once. */
+  readonly onReady: (batchId: string) => Promise<void>;
+  readonly onSegment: (segment: Segment) => void;
+  readonly onError: (error: unknown) => void;
+  readonly now?: () => number;
+}
+
+const readCount = 500;
+const longestBlockMs = 1000;
+const claimEveryMs = 2000;
+/** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
+const claimIdleMs = 5000;
+const pauseAfterErrorMs = 500;
+
+/**
+ * The collector's loop: reads results off a shard's stream, and writes, then commits, segments. What a crash interrupts
+ * is still on the stream and is claimed by another collector.
+ */
+export const collectResults = (options: CollectResultsOptions) => {
+  const { stream, files, onReady, onSegment, onError, now = Date.now } = options;
+  const buffer = createSegmentBuffer();
+  let stopping = false;
+  let nextClaimAtMs = 0;
+
+  const flush = async (segment: Segment): Promise<void> => {
+    const name = await writeSegment(files, segment);
+    const state = await stream.commit(
+      segment.batchId,
+      name,
+      segment.results.map(({ streamId }) => streamId),
+    );
+    onSegment(segment);
+    if (state === 'ready') await onReady(segment.batchId);
+  };
+
+  /** What fails stays on the stream, unacknowledged, and comes back through a claim. */
+  const flushAll = async (segments: readonly Segment[]): Promise<boolean> => {
+    const outcomes = await Promise.allSettled(segments.map(flush));
+    const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
+    for (const { reason } of failures) onError(reason);
+    return failures.length === 0;
+  };
+
+  const cycle = async (): Promise<void> => {
+    if (now() >= nextClaimAtMs) {
+      nextClaimAtMs = now() + claimEveryMs;
+      for (const result of await stream.claim(readCount, claimIdleMs)) buffer.add(result, now());
+    }
+    // BLOCK 0 would wait for ever.
+    const blockMs = Math.max(1, Math.min(longestBlockMs, Math.ceil(buffer.dueInMs(now()))));
+    for (const result of await stream.read(readCount, blockMs)) buffer.add(result, now());
+    if (!(await flushAll(buffer.takeDue(now())))) await pause(pauseAfterErrorMs);
+  };
+
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+
+  const run = async (): Promise<void> => {
+    while (!stopping) {
+      try {
+        await stream.ensureGroup();
+        while (!stopping) await cycle();
+      } catch (error) {
+        if (!stopping) onError(error);
+        await pause(pauseAfterErrorMs);
+      }
+    }
+    await flushAll(buffer.takeDue(Infinity));
+  };
+
+  const running = run();
+  return {
+    /** Writes what is held and ends. */
+    async close(): Promise<void> {
+      stopping = true;
+      await running;
+    },
+  };
+};

@@ -1,0 +1,130 @@
+import {
+  type Batch,
+  type BatchStatus,
+  fileKey,
+  isTerminal,
+  parseRequestLine,
+  resultLine,
+  type SegmentEntry,
+} from '@promptmill/core';
+import { type FileStore, splitLines } from '@promptmill/files';
+import type { BatchStore, FileRecords } from '@promptmill/queue';
+import { mergeSegments } from './merge-segments.ts';
+import { openResultFile } from './result-file.ts';
+
+export interface FinalizeBatchOptions {
+  readonly batches: BatchStore;
+  readonly records: FileRecords;
+  readonly files: FileStore;
+  readonly now: () => number;
+}
+
+/** How a batch ends, and what it says of the requests that never ran. */
+interface Ending {
+  readonly status: BatchStatus;
+  readonly missing?: { readonly code: string; readonly message: string };
+}
+
+const endings = {
+  cancelled: {
+    status: 'cancelled',
+    missing: { code: 'batch_cancelled', message: 'This request was not executed because the batch was cancelled.' },
+  },
+  expired: {
+    status: 'expired',
+    missing: { code: 'batch_expired', message: 'This request could not be executed before the completion window expired.' },
+  },
+} as const satisfies Record<string, Ending>;
+
+async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<string> {
+  const source = await files.get(fileKey(batch.inputFileId));
+  for await (const lines of splitLines(source, { maxLineBytes: Number.MAX_SAFE_INTEGER }))
+    for (const line of lines) {
+      if (line.oversize || line.bytes.length === 0) continue;
+      const text = line.bytes.toString();
+      const parsed = text.trim() === '' ? undefined : parseRequestLine(text);
+      if (parsed?.ok) yield parsed.request.customId;
+    }
+}
+
+/** The collected results with a line for each request that has none, in input order. */
+async function* fillMissing(
+  files: FileStore,
+  batch: Batch,
+  collected: AsyncIterable<SegmentEntry>,
+  missing: NonNullable<Ending['missing']>,
+): AsyncGenerator<SegmentEntry> {
+  const entries = collected[Symbol.asyncIterator]();
+  let entry = await entries.next();
+  let index = 0;
+  for await (const customId of customIdsOf(files, batch)) {
+    if (!entry.done && entry.value.index === index) {
+      yield entry.value;
+      entry = await entries.next();
+    } else {
+      const line = resultLine(batch.id, index, customId, { kind: 'error', ...missing });
+      yield { index, status: 'failed', line };
+    }
+    index++;
+  }
+}
+
+/**
+ * Writes a batch's output and error file and closes it. Every step may be repeated: the same segments give the same
+ * bytes under the same ids, and only the first to set the status ends the batch.
+ */
+export const createFinalizeBatch = ({ batches, records, files, now }: FinalizeBatchOptions) => {
+  const writeFiles = async (batch: Batch, entries: AsyncIterable<SegmentEntry>) => {
+    const output = openResultFile(files, fileKey(batch.outputFileId));
+    const errors = openResultFile(files, fileKey(batch.errorFileId));
+    try {
+      for await (const { status, line } of entries) await (status === 'completed' ? output : errors).write(line);
+      const written = await Promise.all([output.finish(), errors.finish()]);
+      return { output: written[0], errors: written[1] };
+    } catch (error) {
+      await Promise.all([output.abort(error as Error), errors.abort(error as Error)]);
+      throw error;
+    }
+  };
+
+  const publish = async (batch: Batch, id: string, kind: 'output' | 'error', bytes: number): Promise<void> => {
+    const createdAt = Math.floor(now() / 1000);
+    const { outputExpiresAfterSeconds: seconds } = batch;
+    await records.put({
+      id,
+      tenant: batch.tenant,
+      filename: `${batch.id}_${kind}.jsonl`,
+      purpose: 'batch_output',
+      bytes,
+      createdAt,
+      ...(seconds === undefined ? {} : { expiresAt: createdAt + seconds }),
+    });
+  };
+
+  return async (batchId: string): Promise<'finalized' | 'nothing to do'> => {
+    const batch = await batches.get(batchId);
+    if (!batch || isTerminal(batch.status)) return 'nothing to do';
+    const { stopping, collected, ready } = await batches.dispatchState(batchId);
+    if (!ready) return 'nothing to do';
+    const ending: Ending = stopping ? endings[stopping] : { status: 'completed' };
+    if (!stopping && batch.status === 'in_progress') await batches.transition(batchId, 'finalizing', now());
+
+    const scratch = `scratch/${batchId}/`;
+    const merged = mergeSegments(files, batchId, scratch);
+    const entries = ending.missing ? fillMissing(files, batch, merged, ending.missing) : merged;
+    const { output, errors } = await writeFiles(batch, entries);
+    await files.deletePrefix(scratch);
+    const expected = ending.missing ? batch.total : collected;
+    if (output.lines + errors.lines !== expected)
+      throw new Error(`batch ${batchId}: ${output.lines + errors.lines} results in its segments, expected ${expected}`);
+
+    if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
+    if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
+    await batches.transition(batchId, ending.status, now(), {
+      failed: errors.lines,
+      outputPublished: output.lines > 0,
+      errorPublished: errors.lines > 0,
+    });
+    return 'finalized';
+  };
+};

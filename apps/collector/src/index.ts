@@ -1,0 +1,1 @@
+export { type RunningCollector, startCollector, type StartCollectorOptions } from './start-collector.ts';

@@ -1,0 +1,1 @@
+export { type RunningWorker, startWorker, type StartWorkerOptions } from './start-worker.ts';

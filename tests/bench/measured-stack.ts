@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises';
+import { Redis } from 'ioredis';
+import { startLocalRedis } from '../support/local-redis.ts';
+import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
+
+/** As in production: what is acknowledged survives a restart. */
+const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
+
+const fromProc = async (pid: number | undefined, file: string): Promise<string> =>
+  readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
+
+/** Most memory a process has held so far, in MiB. Linux only. */
+const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
+  const match = /VmHWM:\s+(\d+) kB/.exec(await fromProc(child.pid, 'status'));
+  return Math.round(Number(match?.[1] ?? Number.NaN) / 1024);
+};
+
+/** Processor time a process has used so far, in seconds. Linux only. */
+const cpuSeconds = async ({ child }: RoleProcess): Promise<number> => {
+  const fields = (await fromProc(child.pid, 'stat')).split(') ').at(-1)?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
+
+/** A stack of real processes over a durable Redis of its own, that says what each process cost. */
+export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>) => {
+  const redis = await startLocalRedis(durable);
+  const stack = await startStack({ ...options, redisUrl: redis.url });
+  const admin = new Redis(redis.url);
+  return {
+    ...stack,
+    redisUrl: redis.url,
+    async costs(): Promise<Record<string, { peakMiB: number; cpuSeconds: number }>> {
+      const costs: Record<string, { peakMiB: number; cpuSeconds: number }> = {};
+      for (const [name, list] of Object.entries({
+        api: [stack.api],
+        worker: stack.workers,
+        collector: stack.collectors,
+        simulator: [stack.simulator],
+      }))
+        for (const [i, running] of list.entries())
+          costs[`${name} ${i + 1}`] = { peakMiB: await peakMiB(running), cpuSeconds: await cpuSeconds(running) };
+      const info = await admin.info();
+      const number = (field: string): number => Number(new RegExp(`${field}:([\\d.]+)`).exec(info)?.[1] ?? Number.NaN);
+      costs['redis'] = {
+        peakMiB: Math.round(number('used_memory_peak') / 1024 / 1024),
+        cpuSeconds: number('used_cpu_sys') + number('used_cpu_user'),
+      };
+      return costs;
+    },
+    async stop() {
+      await stack.stop();
+      await admin.quit();
+      await redis.stop();
+    },
+  };
+};

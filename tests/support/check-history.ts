@@ -1,0 +1,84 @@
+/** One call as the provider saw it: a line of the simulator's call log. */
+export interface LoggedCall {
+  readonly key: string | null;
+  readonly status: number;
+}
+
+export interface History {
+  readonly input: string;
+  /** Content of the output file; undefined when the batch has none. */
+  readonly output: string | undefined;
+  readonly errors: string | undefined;
+  readonly batch: {
+    readonly id: string;
+    readonly status: string;
+    readonly request_counts?: { readonly total: number; readonly completed: number; readonly failed: number } | undefined;
+  };
+  readonly calls: readonly LoggedCall[];
+  /** Calls that crashes may have cost, beyond one for each request. Default 0. */
+  readonly allowedRepeats?: number;
+  /** Retries that one request may have had. Default 0. */
+  readonly allowedRetries?: number;
+}
+
+const linesOf = (content: string | undefined): string[] => {
+  if (content === undefined) return [];
+  if (!content.endsWith('\n')) throw new Error('P1: a result file does not end in a newline');
+  return content.slice(0, -1).split('\n');
+};
+
+const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;
+
+const assertInOrder = (ids: readonly string[], position: ReadonlyMap<string, number>, file: string): void => {
+  let last = -1;
+  for (const id of ids) {
+    const at = position.get(id);
+    if (at === undefined) throw new Error(`P1: ${file} has ${id}, which is not in the input`);
+    if (at <= last) throw new Error(`P1: ${file} has ${id} out of order or twice`);
+    last = at;
+  }
+};
+
+/**
+ * Holds what happened to a terminal batch against the promises P1 (each line once, in order), P2 (the counts add up) and
+ * P3 (no call beyond what retries and crashes explain; no answer that was paid for thrown away).
+ */
+export const checkHistory = (history: History): void => {
+  const { batch, calls, allowedRepeats = 0, allowedRetries = 0 } = history;
+  const inputIds = linesOf(history.input).map(customIdOf);
+  const position = new Map(inputIds.map((id, at) => [id, at]));
+  const completed = linesOf(history.output).map(customIdOf);
+  const failed = linesOf(history.errors).map(customIdOf);
+  assertInOrder(completed, position, 'the output file');
+  assertInOrder(failed, position, 'the error file');
+  const written = new Set([...completed, ...failed]);
+  if (written.size !== completed.length + failed.length) throw new Error('P1: a line is in both files');
+  const missing = inputIds.filter((id) => !written.has(id));
+  if (missing.length > 0) throw new Error(`P1: ${missing.length} lines have no result, ${missing[0]} first`);
+
+  const counts = batch.request_counts;
+  if (!['completed', 'cancelled', 'expired'].includes(batch.status))
+    throw new Error(`P2: the batch is ${batch.status}, which is not an end`);
+  if (counts?.total !== inputIds.length || counts.completed !== completed.length || counts.failed !== failed.length)
+    throw new Error(`P2: counts ${JSON.stringify(counts)} for ${completed.length} completed and ${failed.length} failed`);
+
+  const callsOf = new Map<string, LoggedCall[]>();
+  for (const call of calls) {
+    if (!call.key?.startsWith(batch.id)) continue;
+    callsOf.set(call.key, [...(callsOf.get(call.key) ?? []), call]);
+  }
+  let repeats = 0;
+  for (const list of callsOf.values()) repeats += Math.max(0, list.length - 1 - allowedRetries);
+  if (repeats > allowedRepeats) throw new Error(`P3: ${repeats} calls were repeated, ${allowedRepeats} are explained`);
+  for (const id of completed) {
+    const key = `${batch.id}-${position.get(id)}`;
+    if (!callsOf.get(key)?.some(({ status }) => status >= 200 && status < 300))
+      throw new Error(`P3: ${id} has a result that the provider never gave`);
+  }
+  for (const [key, list] of callsOf) {
+    const id = inputIds[Number(key.slice(batch.id.length + 1))];
+    const answered = list.filter(({ status }) => status >= 200 && status < 300).length > allowedRepeats;
+    if (answered && id !== undefined && failed.includes(id) && batch.status === 'completed')
+      throw new Error(`P3: the answer for ${id} was paid for and thrown away`);
+  }
+};

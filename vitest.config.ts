@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+const integration = {
+  globalSetup: ['tests/support/redis-setup.ts'],
+  setupFiles: ['tests/support/leak-guard.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+};
+
+export default defineConfig({
+  test: {
+    // Two cores: more files at once only make each other slow.
+    maxWorkers: 2,
+    projects: [
+      { test: { name: 'unit', include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/support/*.test.ts'] } },
+      { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
+      { test: { ...integration, name: 'e2e', include: ['tests/e2e/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          name: 'compose',
+          include: ['tests/compose/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+        },
+      },
+    ],
+  },
+});
