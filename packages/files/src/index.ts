@@ -1,0 +1,16 @@
+export { createDiskStore, type DiskStoreOptions } from './disk-store.ts';
+export {
+  createDuplicateFinder,
+  type Duplicate,
+  type DuplicateFinder,
+  type DuplicateFinderOptions,
+} from './duplicate-finder.ts';
+export {
+  FileStoreError,
+  type ByteRange,
+  type FileSource,
+  type FileStore,
+  type FileStoreErrorCode,
+  type StoredFile,
+} from './file-store.ts';
+export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';

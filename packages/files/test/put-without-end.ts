@@ -1,0 +1,14 @@
+import { createDiskStore } from '../src/index.ts';
+
+/** The process that a test kills in mid-put: says `writing` when bytes are surely on the disk, and never ends. */
+const [directory = '', key = ''] = process.argv.slice(2);
+
+async function* endless() {
+  const chunk = Buffer.alloc(1024 * 1024, 'x');
+  yield chunk;
+  yield chunk;
+  console.log('writing');
+  await new Promise((resolve) => setTimeout(resolve, 2 ** 31 - 1));
+}
+
+await createDiskStore({ directory }).put(key, endless());
