@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { faultNames, type FaultName } from './faults.ts';
+import type { Latency } from './latency.ts';
+import type { Limits } from './rate-limiter.ts';
+
+/** The share of calls, 0 to 1, that meet each fault; a status such as `503` is a fault too. */
+export type FaultRates = Readonly<Partial<Record<FaultName | `${4 | 5}${number}`, number>>>;
+
+/** What can be changed while the simulator runs. */
+export interface Behaviour {
+  /** Default: fixed, 0 ms. */
+  readonly latency: Latency;
+  /** The share of calls, 0 to 1, answered with `errorStatus`. Default 0. */
+  readonly errorRate: number;
+  /** 400 to 599. Default 500. */
+  readonly errorStatus: number;
+  /** Default: none. All rates and `errorRate` together are at most 1. A prompt with markers meets none of them. */
+  readonly faults: FaultRates;
+  /** Default: none. */
+  readonly limits: Limits;
+}
+
+export const defaultBehaviour: Behaviour = {
+  latency: { kind: 'fixed', ms: 0 },
+  errorRate: 0,
+  errorStatus: 500,
+  faults: {},
+  limits: {},
+};
+
+const rate = z.number().min(0).max(1);
+const positiveInteger = z.int().positive();
+const durationMs = z.number().min(0).max(86_400_000);
+
+const latency = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('fixed'), ms: durationMs }),
+  z.strictObject({ kind: z.literal('log-normal'), medianMs: durationMs, sigma: z.number().min(0).max(5) }),
+]);
+
+const limits = z
+  .strictObject({
+    requestsPerMinute: positiveInteger.exactOptional(),
+    tokensPerMinute: positiveInteger.exactOptional(),
+    maxInFlight: positiveInteger.exactOptional(),
+    windowMs: positiveInteger.exactOptional(),
+  })
+  .refine(
+    ({ requestsPerMinute = Infinity, tokensPerMinute = Infinity, windowMs = 60_000 }) =>
+      Math.min(requestsPerMinute, tokensPerMinute) * windowMs >= 60_000,
+    { error: 'the limit admits less than one request or token in a window' },
+  );
+
+const faultRates = z.partialRecord(
+  z.union([
+    z.enum(faultNames as [FaultName, ...FaultName[]]),
+    z.templateLiteral([z.enum(['4', '5']), z.string().regex(/^\d\d$/)]),
+  ]),
+  rate,
+);
+
+const behaviourChange = z.strictObject({
+  latency: latency.exactOptional(),
+  errorRate: rate.exactOptional(),
+  errorStatus: z.int().min(400).max(599).exactOptional(),
+  faults: faultRates.exactOptional(),
+  limits: limits.exactOptional(),
+});
+
+/** The code of the error that a behaviour which makes no sense is refused with. */
+export class BehaviourError extends Error {
+  readonly code = 'invalid_behaviour';
+}
+
+/**
+ * The behaviour with some of its parts replaced, each as a whole: `{limits: {}}` lifts every limit.
+ * @param change unchecked, as it comes from outside.
+ * @throws BehaviourError for an unknown key, a value out of range, or rates that add up to more than 1.
+ */
+export function changeBehaviour(current: Behaviour, change: unknown): Behaviour {
+  const parsed = behaviourChange.safeParse(change);
+  if (!parsed.success) throw new BehaviourError(parsed.error.issues.map(describeIssue).join('; '));
+  const next: Behaviour = { ...current, ...parsed.data };
+  const total = Object.values(next.faults).reduce<number>((sum, share = 0) => sum + share, next.errorRate);
+  if (total > 1 + 1e-9) throw new BehaviourError(`The fault rates and errorRate add up to ${total}, more than 1.`);
+  return next;
+}
+
+function describeIssue({ path, message }: z.core.$ZodIssue): string {
+  return path.length === 0 ? message : `${path.join('.')}: ${message}`;
+}

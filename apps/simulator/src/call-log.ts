@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** One line of the call log: the provider's own account of a call, written when the call ends. */
+export interface CallLogEntry {
+  /** When the call arrived and when it ended, in epoch milliseconds. */
+  readonly at: number;
+  readonly endedAt: number;
+  /** The `Idempotency-Key`, null without one. */
+  readonly key: string | null;
+  /** The HTTP status whose headers were sent; 0 when none was. */
+  readonly status: number;
+  /** `status`, or a name from the table of faults. Absent on a call that met none, a 429 of the rate limit too. */
+  readonly fault?: string;
+  readonly path: string;
+  /** Null when the body was not read or names none. */
+  readonly model: string | null;
+  /** Calls in flight when this one arrived, itself included. */
+  readonly inFlight: number;
+  /** Tokens charged: prompt and completion; 0 for an error answer. */
+  readonly tokens: number;
+  /** The connection ended before the answer was whole, and no fault had ended it. */
+  readonly aborted?: true;
+}
+
+export interface CallLog {
+  append(entry: CallLogEntry): void;
+  /** Resolves when every line is in the file. */
+  close(): Promise<void>;
+}
+
+const flushIntervalMs = 50;
+const maxBufferedChars = 64 * 1024;
+
+/**
+ * Appends to a JSONL file, at the latest 50 ms after each call's end. Lines are written in one piece, so that a reader
+ * beside it sees whole ones. A failing write ends the process: an account with gaps is worse than none.
+ * @throws when the file cannot be opened; its folder is made.
+ */
+export async function openCallLog(path: string): Promise<CallLog> {
+  await mkdir(dirname(path), { recursive: true });
+  const file = createWriteStream(path, { flags: 'a' });
+  await once(file, 'open');
+  let lines = '';
+  let timer: NodeJS.Timeout | undefined;
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (lines !== '') file.write(lines);
+    lines = '';
+  }
+
+  return {
+    append(entry) {
+      lines += `${JSON.stringify(entry)}\n`;
+      if (lines.length > maxBufferedChars) flush();
+      else timer ??= setTimeout(flush, flushIntervalMs);
+    },
+    async close() {
+      flush();
+      file.end();
+      await once(file, 'close');
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { invalidParameter } from '../api-error.ts';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** What is known of an answer before any of it is sent. */
+export interface PreparedAnswer {
+  /** All text of the prompt: markers stand in it. */
+  readonly prompt: string;
+  /** Prompt and completion tokens together: what the call takes of a token limit. */
+  readonly tokens: number;
+  /** Whether {@link render} gives server-sent events, not one JSON object. */
+  readonly stream: boolean;
+  render(context: AnswerContext): string;
+}
+
+export interface AnswerContext {
+  /** Unique for each call, without a prefix. */
+  readonly id: string;
+  /** Unix time in seconds. */
+  readonly createdAt: number;
+  readonly contentFiltered: boolean;
+}
+
+/**
+ * Checks a request body and prepares its answer, the same one for the same body.
+ * @throws ApiError 400 when a parameter is missing or wrong.
+ */
+export type Endpoint = (body: JsonObject, model: string) => PreparedAnswer;
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An integer parameter; undefined when it is left out or null. */
+export function readInteger(body: JsonObject, name: string, min: number, max: number): number | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalidParameter(name, `an integer from ${min} to ${max}`);
+  }
+  return value as number;
+}
+
+export function readMaxTokens(body: JsonObject, name: string): number | undefined {
+  return readInteger(body, name, 1, 10_000_000);
+}

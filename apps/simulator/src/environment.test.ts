@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { readEnvironment } from './environment.ts';
+
+test('nothing set gives the port alone', () => {
+  expect(readEnvironment({ HOST: '' })).toEqual({ port: 8089, limits: {} });
+});
+
+test('every variable has its option', () => {
+  const options = readEnvironment({
+    PORT: '9000',
+    HOST: '0.0.0.0',
+    SIMULATOR_LATENCY_MS: '200',
+    SIMULATOR_LATENCY_SIGMA: '0.5',
+    SIMULATOR_SEED: '7',
+    SIMULATOR_ERROR_RATE: '0.1',
+    SIMULATOR_FAULTS: 'hang=0.01, 503=0.02',
+    SIMULATOR_REQUESTS_PER_MINUTE: '60',
+    SIMULATOR_TOKENS_PER_MINUTE: '1000',
+    SIMULATOR_MAX_IN_FLIGHT: '5',
+    SIMULATOR_CALL_LOG: 'calls.jsonl',
+    SIMULATOR_API_KEY: 'secret',
+  });
+  expect(options).toEqual({
+    port: 9000,
+    host: '0.0.0.0',
+    latency: { kind: 'log-normal', medianMs: 200, sigma: 0.5 },
+    seed: 7,
+    errorRate: 0.1,
+    faults: { hang: 0.01, '503': 0.02 },
+    limits: { requestsPerMinute: 60, tokensPerMinute: 1000, maxInFlight: 5 },
+    callLogPath: 'calls.jsonl',
+    apiKey: 'secret',
+  });
+});
+
+test('a latency without a sigma is fixed', () => {
+  expect(readEnvironment({ SIMULATOR_LATENCY_MS: '50' }).latency).toEqual({ kind: 'fixed', ms: 50 });
+});
+
+test.each([{ PORT: 'http' }, { SIMULATOR_FAULTS: 'hang' }, { SIMULATOR_ERROR_RATE: ' ' }])(
+  '%j is refused',
+  (variables) => {
+    expect(() => readEnvironment(variables)).toThrow(expect.objectContaining({ code: 'invalid_behaviour' }));
+  },
+);

@@ -1,0 +1,67 @@
+import { BehaviourError, type FaultRates } from './behaviour.ts';
+import type { Latency } from './latency.ts';
+import type { Limits } from './rate-limiter.ts';
+import type { SimulatorOptions } from './simulator.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the simulator listens when it is started by itself. */
+const defaultPort = 8089;
+
+/**
+ * Options from `PORT`, `HOST` and the `SIMULATOR_*` variables; an empty variable counts as unset.
+ * @throws BehaviourError when a number is none.
+ */
+export function readEnvironment(environment: Environment): SimulatorOptions {
+  const text = (name: string) => environment[name] || undefined;
+  const number = (name: string) => {
+    const value = text(name);
+    return value === undefined ? undefined : toNumber(name, value);
+  };
+  const faults = text('SIMULATOR_FAULTS');
+  return {
+    port: number('PORT') ?? defaultPort,
+    ...defined({
+      host: text('HOST'),
+      seed: number('SIMULATOR_SEED'),
+      apiKey: text('SIMULATOR_API_KEY'),
+      callLogPath: text('SIMULATOR_CALL_LOG'),
+      errorRate: number('SIMULATOR_ERROR_RATE'),
+      latency: readLatency(number('SIMULATOR_LATENCY_MS'), number('SIMULATOR_LATENCY_SIGMA')),
+      faults: faults === undefined ? undefined : readFaultRates(faults),
+      limits: defined({
+        requestsPerMinute: number('SIMULATOR_REQUESTS_PER_MINUTE'),
+        tokensPerMinute: number('SIMULATOR_TOKENS_PER_MINUTE'),
+        maxInFlight: number('SIMULATOR_MAX_IN_FLIGHT'),
+      }) satisfies Limits,
+    }),
+  };
+}
+
+/** `SIMULATOR_LATENCY_MS` alone is fixed; with `SIMULATOR_LATENCY_SIGMA` it is a log-normal median. */
+function readLatency(ms: number | undefined, sigma: number | undefined): Latency | undefined {
+  if (ms === undefined) return undefined;
+  return sigma === undefined ? { kind: 'fixed', ms } : { kind: 'log-normal', medianMs: ms, sigma };
+}
+
+/** Reads `hang=0.01,html=0.02,503=0.05`; the names are checked with the rest of the behaviour. */
+function readFaultRates(text: string): FaultRates {
+  return Object.fromEntries(
+    text.split(',').map((entry) => {
+      const [name = '', share = ''] = entry.split('=');
+      return [name.trim(), toNumber(`SIMULATOR_FAULTS, ${name.trim()}`, share)];
+    }),
+  );
+}
+
+function toNumber(name: string, text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number)) throw new BehaviourError(`${name} is no number: '${text}'.`);
+  return number;
+}
+
+type Defined<Source> = { [Key in keyof Source]?: Exclude<Source[Key], undefined> };
+
+function defined<Source extends object>(source: Source): Defined<Source> {
+  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined)) as Defined<Source>;
+}

@@ -1,0 +1,56 @@
+import { errorForStatus, type ApiError } from './api-error.ts';
+import type { PreparedAnswer } from './endpoints/endpoint.ts';
+import { faults, type FaultScene, type WholeAnswer } from './faults.ts';
+import type { Fault } from './markers.ts';
+import type { OpenCall } from './open-call.ts';
+import { sendError, type Headers } from './send-answer.ts';
+
+/** Sends the answer, or what a fault makes of it. */
+export function finishCall(call: OpenCall, answer: PreparedAnswer, fault: Fault | undefined): void {
+  call.fault = fault?.name;
+  if (fault === undefined) {
+    const { headers, body } = renderAnswer(call, answer, false);
+    call.response.writeHead(200, headers).end(body);
+  } else if (fault.name === 'status') {
+    failCall(call, errorForStatus(fault.status), fault.headers);
+  } else {
+    faults[fault.name](createScene(call, answer));
+  }
+}
+
+/** Sends an error, which costs the caller no tokens. */
+export function failCall(call: OpenCall, error: ApiError, headers: Headers = {}): void {
+  call.tokens = 0;
+  sendError(call.response, error, { ...call.baseHeaders(), ...headers });
+}
+
+function renderAnswer(call: OpenCall, answer: PreparedAnswer, contentFiltered: boolean): WholeAnswer {
+  const body = answer.render({ id: call.id, createdAt: Math.floor(call.at / 1000), contentFiltered });
+  const contentType = answer.stream ? 'text/event-stream; charset=utf-8' : 'application/json';
+  const headers = {
+    ...call.baseHeaders(),
+    'content-type': contentType,
+    ...(answer.stream ? { 'cache-control': 'no-cache' } : { 'content-length': Buffer.byteLength(body) }),
+  };
+  return { body, contentType, headers };
+}
+
+function createScene(call: OpenCall, answer: PreparedAnswer): FaultScene {
+  const { response, baseHeaders } = call;
+  return {
+    response,
+    baseHeaders,
+    answer: ({ contentFiltered } = { contentFiltered: false }) => renderAnswer(call, answer, contentFiltered),
+    sendError: (error) => failCall(call, error),
+    everySecond: (tick) => {
+      call.timer = setInterval(tick, 1000);
+    },
+    cut: (how) => {
+      call.isCutByFault = true;
+      const { socket } = response;
+      if (how === 'fin') socket?.end();
+      else if (how === 'rst') socket?.resetAndDestroy();
+      else socket?.destroy();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import { ApiError, missingParameter, modelNotFound, rateLimitReached } from './api-error.ts';
+import type { Behaviour } from './behaviour.ts';
+import type { CallStatsRecorder } from './call-stats.ts';
+import type { Endpoint, JsonObject, PreparedAnswer } from './endpoints/endpoint.ts';
+import { missingModel } from './endpoints/models.ts';
+import { failCall, finishCall } from './finish-call.ts';
+import { readMarkers, type Marker } from './markers.ts';
+import type { OpenCall } from './open-call.ts';
+import type { CallPlanner } from './plan-call.ts';
+import type { RateLimiter } from './rate-limiter.ts';
+import { readJsonBody } from './read-json-body.ts';
+
+export interface CallHandlerDeps {
+  readonly behaviour: () => Behaviour;
+  readonly limiter: RateLimiter;
+  readonly planCall: CallPlanner;
+  readonly stats: CallStatsRecorder;
+  readonly maxBodyBytes: number;
+}
+
+export type CallHandler = (call: OpenCall, endpoint: Endpoint) => void;
+
+/** Takes a call from its body to its outcome: read, check, admit, plan, wait, answer. */
+export function createCallHandler({ behaviour, limiter, planCall, stats, maxBodyBytes }: CallHandlerDeps): CallHandler {
+  return (call, endpoint) => {
+    readJsonBody(call.request, maxBodyBytes, (read) => {
+      const prepared = read.status === 'read' ? prepareCall(call, endpoint, read.body) : read;
+      if (prepared.status === 'invalid') {
+        failCall(call, prepared.error);
+        return;
+      }
+      const { answer, markers } = prepared;
+      const admission = limiter.admit(answer.tokens);
+      if (admission.status === 'refused') {
+        stats.refuse(admission.reason);
+        failCall(call, rateLimitReached(call.model ?? '', admission.reason), retryAfter(admission.retryAfterMs));
+        return;
+      }
+      call.isAdmitted = true;
+      call.tokens = answer.tokens;
+      const { latencyMs, fault } = planCall(
+        { prompt: answer.prompt, markers, idempotencyKey: call.idempotencyKey },
+        behaviour(),
+      );
+      if (latencyMs > 0) call.timer = setTimeout(() => finishCall(call, answer, fault), latencyMs);
+      else finishCall(call, answer, fault);
+    });
+  };
+}
+
+type PreparedCall =
+  | { readonly status: 'prepared'; readonly answer: PreparedAnswer; readonly markers: readonly Marker[] }
+  | { readonly status: 'invalid'; readonly error: ApiError };
+
+function prepareCall(call: OpenCall, endpoint: Endpoint, body: JsonObject): PreparedCall {
+  try {
+    const { model } = body;
+    if (typeof model !== 'string' || model === '') throw missingParameter('model');
+    call.model = model;
+    if (model === missingModel) throw modelNotFound(model);
+    const answer = endpoint(body, model);
+    return { status: 'prepared', answer, markers: readMarkers(answer.prompt) };
+  } catch (error) {
+    if (error instanceof ApiError) return { status: 'invalid', error };
+    // Whatever a stranger's body brought about, one call may fail of it, not the process.
+    return { status: 'invalid', error: new ApiError(500, `The simulator failed: ${String(error)}`) };
+  }
+}
+
+function retryAfter(ms: number | null): Readonly<Record<string, string>> {
+  if (ms === null) return {};
+  return { 'retry-after': String(Math.ceil(ms / 1000)), 'retry-after-ms': String(Math.ceil(ms)) };
+}

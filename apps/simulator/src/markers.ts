@@ -1,0 +1,84 @@
+import { ApiError } from './api-error.ts';
+import { isFaultName, type FaultName } from './faults.ts';
+
+/** What is to go wrong with a call: a fault of the table, or an error status with its `Retry-After` headers. */
+export type Fault =
+  | { readonly name: FaultName }
+  | { readonly name: 'status'; readonly status: number; readonly headers: Readonly<Record<string, string>> };
+
+/** One `[[sim:…]]` in a prompt. */
+export interface Marker {
+  readonly fault?: Fault;
+  /** Replaces the configured latency. */
+  readonly latencyMs?: number;
+  /** How many calls it applies to. */
+  readonly times: number;
+}
+
+/**
+ * Reads the markers of a prompt: `[[sim:status=503;retry-after=2;times=2]]`, `[[sim:fault=hang]]`,
+ * `[[sim:latency=1500]]`. Values of `retry-after` and `retry-after-ms` are sent as they are written.
+ * @throws ApiError 400 `invalid_marker`: a test that misspells a fault must not pass for that.
+ */
+export function readMarkers(prompt: string): readonly Marker[] {
+  if (!prompt.includes('[[sim:')) return [];
+  return Array.from(prompt.matchAll(/\[\[sim:(.*?)\]\]/g), ([, content]) => readMarker(content!));
+}
+
+/**
+ * The marker for the nth call (from 1). Markers are steps, in the order they are written: the first applies to its
+ * `times` calls, then the second to its own; after the last the call goes well.
+ */
+export function markerForCall(markers: readonly Marker[], nth: number): Marker | undefined {
+  let before = 0;
+  return markers.find((marker) => nth <= (before += marker.times));
+}
+
+function readMarker(content: string): Marker {
+  const fields = new Map(content.split(';').map(splitField));
+  const take = (name: string): string | undefined => {
+    const value = fields.get(name);
+    fields.delete(name);
+    return value;
+  };
+  const takeNumber = (name: string, min: number, max: number): number | undefined => {
+    const value = take(name);
+    if (value === undefined) return undefined;
+    const number = Number(value);
+    if (!/^\d+$/.test(value) || number < min || number > max) throw invalidMarker(content, name);
+    return number;
+  };
+
+  const status = takeNumber('status', 400, 599);
+  const times = takeNumber('times', 1, 1_000_000) ?? Infinity;
+  const latencyMs = takeNumber('latency', 0, 86_400_000);
+  const faultName = take('fault');
+  const headers: Record<string, string> = {};
+  for (const name of ['retry-after', 'retry-after-ms']) {
+    const value = take(name);
+    if (value === undefined) continue;
+    if (status === undefined || !/^[\x20-\x7e]+$/.test(value)) throw invalidMarker(content, name);
+    headers[name] = value;
+  }
+  const [unknown] = fields.keys();
+  if (unknown !== undefined) throw invalidMarker(content, unknown);
+
+  let fault: Fault | undefined;
+  if (status !== undefined) fault = { name: 'status', status, headers };
+  if (faultName !== undefined) {
+    if (fault || !isFaultName(faultName)) throw invalidMarker(content, 'fault');
+    fault = { name: faultName };
+  }
+  return { times, ...(fault && { fault }), ...(latencyMs !== undefined && { latencyMs }) };
+}
+
+function splitField(field: string): [name: string, value: string] {
+  const [name = '', ...rest] = field.split('=');
+  return [name.trim(), rest.join('=').trim()];
+}
+
+function invalidMarker(content: string, field: string): ApiError {
+  return new ApiError(400, `The simulator cannot read '${field}' in the marker [[sim:${content}]].`, {
+    code: 'invalid_marker',
+  });
+}

@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CallLog } from './call-log.ts';
+import type { CallStatsRecorder } from './call-stats.ts';
+import type { Headers } from './send-answer.ts';
+
+/** A call from its arrival until its connection is free again. Its steps write down here what the log is to say. */
+export interface OpenCall {
+  readonly id: string;
+  /** When it arrived, in epoch milliseconds. */
+  readonly at: number;
+  readonly path: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly idempotencyKey: string | null;
+  /** Headers of any answer, as of now: the request id and the rate limits. */
+  readonly baseHeaders: () => Headers;
+  model: string | null;
+  tokens: number;
+  fault: string | undefined;
+  /** A fault ended the connection, not the caller. */
+  isCutByFault: boolean;
+  /** Holds a place under the limits until it ends. */
+  isAdmitted: boolean;
+  /** The timer or interval the call waits on; cleared when it ends. */
+  timer: NodeJS.Timeout | undefined;
+}
+
+export interface CallBooks {
+  readonly stats: CallStatsRecorder;
+  readonly callLog: CallLog | undefined;
+  readonly epochMs: () => number;
+  /** Frees the place of an admitted call. */
+  readonly release: () => void;
+}
+
+/** Counts a call in, and when its response closes, for whatever reason, counts it out and logs it. */
+export function openCall(
+  { stats, callLog, epochMs, release }: CallBooks,
+  arrived: Pick<OpenCall, 'id' | 'path' | 'request' | 'response' | 'baseHeaders'>,
+): OpenCall {
+  const inFlight = stats.begin();
+  const { request, response, path } = arrived;
+  const key = request.headers['idempotency-key'];
+  const call: OpenCall = {
+    ...arrived,
+    at: epochMs(),
+    idempotencyKey: typeof key === 'string' ? key : null,
+    model: null,
+    tokens: 0,
+    fault: undefined,
+    isCutByFault: false,
+    isAdmitted: false,
+    timer: undefined,
+  };
+  response.once('close', () => {
+    clearTimeout(call.timer);
+    if (call.isAdmitted) release();
+    const entry = {
+      at: call.at,
+      endedAt: epochMs(),
+      key: call.idempotencyKey,
+      status: response.headersSent ? response.statusCode : 0,
+      ...(call.fault !== undefined && { fault: call.fault }),
+      path,
+      model: call.model,
+      inFlight,
+      tokens: call.tokens,
+      ...(!response.writableFinished && !call.isCutByFault && { aborted: true as const }),
+    };
+    stats.end(entry);
+    callLog?.append(entry);
+  });
+  return call;
+}

@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import { ApiError, errorForStatus } from './api-error.ts';
+import { changeBehaviour, defaultBehaviour, type Behaviour } from './behaviour.ts';
+import { createCallCounter } from './call-counter.ts';
+import { openCallLog } from './call-log.ts';
+import { createCallStats, type CallStats } from './call-stats.ts';
+import { failCall } from './finish-call.ts';
+import { createCallHandler } from './handle-call.ts';
+import { openCall } from './open-call.ts';
+import { createCallPlanner } from './plan-call.ts';
+import { createRandom } from './random.ts';
+import { createRateLimiter } from './rate-limiter.ts';
+import { callRoutes, createPlainRoutes } from './routes.ts';
+import { sendError, type Headers } from './send-answer.ts';
+
+export interface SimulatorOptions extends Partial<Behaviour> {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0: any free port. */
+  readonly port?: number;
+  /** Of the latencies and the random faults, in order of arrival. Answers do not depend on it. Default 1. */
+  readonly seed?: number;
+  /** When set, everything under `/v1` wants it as its bearer token. */
+  readonly apiKey?: string;
+  /** A JSONL file to append a line to for each call, see `CallLogEntry`. Default: none. */
+  readonly callLogPath?: string;
+  /** A longer request body is answered 413. Default 32 MiB. */
+  readonly maxBodyBytes?: number;
+}
+
+export interface Simulator {
+  /** The provider's base URL, such as `http://127.0.0.1:8089/v1`. */
+  readonly url: string;
+  readonly port: number;
+  stats(): CallStats;
+  /**
+   * Replaces parts of the behaviour, for calls that have not been planned yet.
+   * @throws BehaviourError with code `invalid_behaviour`; nothing has changed then.
+   */
+  configure(change: Partial<Behaviour>): void;
+  /** Cuts off what is in flight, logs it as aborted, and resolves when the call log is written. */
+  close(): Promise<void>;
+}
+
+/** How many keys and prompts with markers have their calls counted at once. */
+const countedCalls = 100_000;
+
+/**
+ * Starts an OpenAI-compatible provider that answers without a model.
+ * @throws BehaviourError for options that make no sense; a system error when the port or the log cannot be opened.
+ */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { host = '127.0.0.1', port = 0, seed = 1, apiKey, callLogPath, maxBodyBytes = 32 * 2 ** 20, ...rest } = options;
+  let behaviour = changeBehaviour(defaultBehaviour, rest);
+  const limiter = createRateLimiter(behaviour.limits, () => performance.now());
+  const stats = createCallStats();
+  const callLog = callLogPath === undefined ? undefined : await openCallLog(callLogPath);
+
+  function configure(change: unknown): Behaviour {
+    behaviour = changeBehaviour(behaviour, change);
+    limiter.configure(behaviour.limits);
+    return behaviour;
+  }
+
+  const books = { stats, callLog, epochMs: Date.now, release: limiter.release };
+  const handleCall = createCallHandler({
+    behaviour: () => behaviour,
+    limiter,
+    planCall: createCallPlanner({ counter: createCallCounter(countedCalls), random: createRandom(seed) }),
+    stats,
+    maxBodyBytes,
+  });
+  const plainRoutes = createPlainRoutes({ stats: stats.read, configure, maxBodyBytes });
+  const isAuthorized = ({ headers }: IncomingMessage) =>
+    apiKey === undefined || headers.authorization === `Bearer ${apiKey}`;
+  const idPrefix = randomBytes(9).toString('hex');
+  let answered = 0;
+
+  function route(request: IncomingMessage, response: ServerResponse): void {
+    const id = `${idPrefix}${(answered++).toString(36).padStart(6, '0')}`;
+    const baseHeaders = (): Headers => ({ 'x-request-id': `req_${id}`, ...limiter.headers() });
+    const method = request.method ?? '';
+    const [path = ''] = (request.url ?? '').split('?', 1);
+    const endpoint = method === 'POST' ? callRoutes[path] : undefined;
+    if (endpoint) {
+      const call = openCall(books, { id, path, request, response, baseHeaders });
+      if (isAuthorized(request)) handleCall(call, endpoint);
+      else failCall(call, errorForStatus(401));
+      return;
+    }
+    const plainRoute = plainRoutes[`${method} ${path}`];
+    if (path.startsWith('/v1') && !isAuthorized(request)) sendError(response, errorForStatus(401), baseHeaders());
+    else if (plainRoute) plainRoute(request, response, baseHeaders());
+    else sendError(response, new ApiError(404, `Invalid URL (${method} ${path})`), baseHeaders());
+  }
+
+  // Longer than any client keeps an idle connection: the side that closes first is then never this one.
+  const server = createServer({ keepAliveTimeout: 120_000 }, route);
+  server.listen(port, host);
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo;
+  const hostInUrl = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+
+  async function close(): Promise<void> {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+    // The server closes a moment before the responses it cut off do, and those write the last lines.
+    while (stats.read().inFlight > 0) await setImmediate();
+    await callLog?.close();
+  }
+
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${hostInUrl}:${address.port}/v1`,
+    port: address.port,
+    stats: stats.read,
+    configure: (change) => void configure(change),
+    close: () => (closing ??= close()),
+  };
+}

@@ -1,0 +1,26 @@
+import type { BatchUsage } from '@promptmill/core';
+import type { FailureClass, FailureCode } from './classify-answer.ts';
+
+export interface CallSuccess {
+  readonly kind: 'success';
+  readonly statusCode: number;
+  /** The provider's `x-request-id`; empty when it sends none. */
+  readonly requestId: string;
+  readonly body: unknown;
+  readonly usage: BatchUsage;
+}
+
+export interface CallFailure {
+  readonly kind: 'failure';
+  readonly class: FailureClass;
+  readonly code: FailureCode;
+  /** For people. The provider's key is redacted. */
+  readonly message: string;
+  /** The provider's error answer, its key redacted. Absent when there was no answer, or a 2xx that is none. */
+  readonly response?: { readonly statusCode: number; readonly requestId: string; readonly body: unknown };
+  /** How long the provider asks to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/** How one attempt ended; `aborted`: the caller's signal fired before an answer was there. */
+export type CallResult = CallSuccess | CallFailure | { readonly kind: 'aborted' };

@@ -1,0 +1,85 @@
+/**
+ * What a failed call means:
+ * - `retry`: the same call may succeed later.
+ * - `final`: this request will never succeed; others may.
+ * - `provider`: no request to this provider will succeed until someone acts.
+ */
+export type FailureClass = 'retry' | 'final' | 'provider';
+
+interface Row {
+  readonly class: FailureClass;
+  /** The HTTP statuses it stands for. */
+  readonly statuses?: readonly number[];
+}
+
+/** Every way a call can fail. Here, and nowhere else, it is decided what is tried again. Codes are stable. */
+const failures = {
+  /** No complete answer within the provider's `timeoutMs`. */
+  request_timeout: { class: 'retry' },
+  /** Refused, reset, no such host, TLS, or cut off before the answer was complete. */
+  connection_error: { class: 'retry' },
+  /** A 2xx that is empty, no JSON, or has not the shape of its endpoint's answer. */
+  invalid_answer: { class: 'retry' },
+  /** More bytes than `maxAnswerBytes`: it would be so again, and be paid for again. */
+  answer_too_large: { class: 'final' },
+
+  provider_timeout: { class: 'retry', statuses: [408] },
+  conflict: { class: 'retry', statuses: [409] },
+  rate_limited: { class: 'retry', statuses: [429] },
+  provider_overloaded: { class: 'retry', statuses: [503, 529] },
+  /** Every other 5xx. */
+  provider_error: { class: 'retry', statuses: [500] },
+
+  bad_request: { class: 'final', statuses: [400] },
+  not_found: { class: 'final', statuses: [404] },
+  request_too_large: { class: 'final', statuses: [413] },
+  unprocessable_request: { class: 'final', statuses: [422] },
+  /** Every other 4xx. */
+  request_refused: { class: 'final' },
+  /** Any 3xx: a redirect could carry the key to another host. */
+  unexpected_redirect: { class: 'final' },
+
+  authentication_failed: { class: 'provider', statuses: [401] },
+  payment_required: { class: 'provider', statuses: [402] },
+  permission_denied: { class: 'provider', statuses: [403] },
+  /** The money ran out, whatever the status says. */
+  insufficient_quota: { class: 'provider' },
+} as const satisfies Record<string, Row>;
+
+export type FailureCode = keyof typeof failures;
+
+export const classOf = (code: FailureCode): FailureClass => failures[code].class;
+
+const codeOfStatus = new Map(
+  Object.entries<Row>(failures).flatMap(([code, { statuses = [] }]) =>
+    statuses.map((status) => [status, code as FailureCode] as const),
+  ),
+);
+
+/** The `code` or `type` of an error body that says the account can pay for no more. */
+const outOfMoney = new Set<unknown>(['insufficient_quota', 'credit_balance_exhausted', 'billing_hard_limit_reached']);
+const moneyStatuses = new Set([400, 402, 403, 429]);
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+
+const saysOutOfMoney = (body: unknown): boolean =>
+  [field(body, 'error'), body].some(
+    (error) => outOfMoney.has(field(error, 'code')) || outOfMoney.has(field(error, 'type')),
+  );
+
+/** The code of an answer whose status is not 2xx. */
+export const codeOfAnswer = (statusCode: number, body: unknown): FailureCode => {
+  if (moneyStatuses.has(statusCode) && saysOutOfMoney(body)) return 'insufficient_quota';
+  const code = codeOfStatus.get(statusCode);
+  if (code) return code;
+  if (statusCode >= 500) return 'provider_error';
+  return statusCode >= 400 ? 'request_refused' : 'unexpected_redirect';
+};
+
+/** What an error body says to people: OpenAI's shape, or `error`, `message` or `detail` as others have it. */
+export const messageOfAnswer = (body: unknown): string | undefined => {
+  const error = field(body, 'error');
+  const candidates = [field(error, 'message'), error, field(body, 'message'), field(body, 'detail'), body];
+  return candidates.find((text) => typeof text === 'string' && text.trim() !== '') as string | undefined;
+};

@@ -1,0 +1,258 @@
+import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import type { Provider } from '@promptmill/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type CallRequest,
+  createProviderClient,
+  type ProviderClient,
+  type ProviderClientOptions,
+} from '../src/index.ts';
+import { startTestProvider, type TestProvider } from './test-provider.ts';
+
+const apiKey = 'sk-test-0123456789';
+const completion = {
+  id: 'chatcmpl-1',
+  object: 'chat.completion',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Bonjour' }, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 9, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 4 } },
+};
+
+function* endless() {
+  for (;;) yield 'x'.repeat(1000);
+}
+
+let upstream: TestProvider;
+let client: ProviderClient | undefined;
+
+beforeEach(async () => {
+  upstream = await startTestProvider();
+});
+
+afterEach(async () => {
+  await client?.close();
+  client = undefined;
+  await upstream.close();
+});
+
+const connect = (provider: Partial<Provider> = {}, options: Partial<ProviderClientOptions> = {}): ProviderClient =>
+  (client = createProviderClient(
+    { name: 'test', baseUrl: upstream.baseUrl, apiKey, timeoutMs: 5000, models: {}, ...provider },
+    { maxConnections: 4, ...options },
+  ));
+
+const request = (more: Partial<CallRequest> = {}): CallRequest => ({
+  url: '/v1/chat/completions',
+  body: { model: 'm', messages: [{ role: 'user', content: 'Hello' }] },
+  idempotencyKey: 'batch_1-0',
+  signal: new AbortController().signal,
+  ...more,
+});
+
+describe('a good answer', () => {
+  it('comes back whole, with its request id and usage', async () => {
+    upstream.answerJson(200, completion, { 'x-request-id': 'req_1' });
+    expect(await connect().call(request())).toEqual({
+      kind: 'success',
+      statusCode: 200,
+      requestId: 'req_1',
+      body: completion,
+      usage: { inputTokens: 9, cachedTokens: 4, outputTokens: 3, reasoningTokens: 0 },
+    });
+  });
+
+  it('is asked for with the key, the Idempotency-Key and the body without `stream`', async () => {
+    upstream.answerJson(200, completion);
+    const body = { model: 'm', messages: [], temperature: 0, stream: true, stream_options: { include_usage: true } };
+    await connect().call(request({ body }));
+    const [call] = upstream.calls;
+    expect(call?.url).toBe('/v1/chat/completions');
+    expect(call?.headers).toMatchObject({ authorization: `Bearer ${apiKey}`, 'idempotency-key': 'batch_1-0' });
+    expect(call?.body).toEqual({ model: 'm', messages: [], temperature: 0 });
+  });
+
+  it('needs no key where the provider has none', async () => {
+    upstream.answerJson(200, { data: [] });
+    const keyless: Provider = { name: 'vllm', baseUrl: `${upstream.baseUrl}/`, timeoutMs: 5000, models: {} };
+    client = createProviderClient(keyless, { maxConnections: 1 });
+    expect(await client.call(request({ url: '/v1/embeddings' }))).toMatchObject({ kind: 'success' });
+    expect(upstream.calls[0]?.url).toBe('/v1/embeddings');
+    expect(upstream.calls[0]?.headers).not.toHaveProperty('authorization');
+  });
+
+  it('comes over one connection when calls follow one another', async () => {
+    upstream.answerJson(200, completion);
+    const client = connect();
+    for (let count = 0; count < 5; count++) {
+      await client.call(request());
+      // A connection is free again one turn after its answer.
+      await setImmediate();
+    }
+    expect(upstream.calls).toHaveLength(5);
+    expect(upstream.connections()).toBe(1);
+  });
+});
+
+describe('an error answer', () => {
+  it('500: retry, with the whole answer', async () => {
+    const body = { error: { message: 'Oops', type: 'server_error' }, trace: 'abc' };
+    upstream.answerJson(500, body, { 'x-request-id': 'req_2' });
+    expect(await connect().call(request())).toEqual({
+      kind: 'failure',
+      class: 'retry',
+      code: 'provider_error',
+      message: 'test answered 500: Oops',
+      response: { statusCode: 500, requestId: 'req_2', body },
+    });
+    expect(upstream.calls).toHaveLength(1);
+  });
+
+  it('429: retry, after as long as it asks', async () => {
+    upstream.answerJson(429, { error: { message: 'Slow down' } }, { 'retry-after': '120' });
+    expect(await connect().call(request())).toMatchObject({
+      class: 'retry',
+      code: 'rate_limited',
+      retryAfterMs: 120_000,
+    });
+  });
+
+  it('502 with a page of HTML: retry, with the page as its body', async () => {
+    upstream.answerText(502, 'text/html', '<h1>Bad gateway</h1>');
+    const result = await connect().call(request());
+    expect(result).toMatchObject({
+      class: 'retry',
+      code: 'provider_error',
+      response: { body: '<h1>Bad gateway</h1>' },
+    });
+  });
+
+  it('503 without a body: retry', async () => {
+    upstream.answerText(503, 'application/json', '');
+    const result = await connect().call(request());
+    expect(result).toMatchObject({
+      class: 'retry',
+      code: 'provider_overloaded',
+      response: { statusCode: 503, body: '' },
+    });
+  });
+
+  it('a redirect: final, and not followed', async () => {
+    upstream.answerWith((_request, response) => response.writeHead(307, { location: '/v1/elsewhere' }).end());
+    expect(await connect().call(request())).toMatchObject({ class: 'final', code: 'unexpected_redirect' });
+    expect(upstream.calls).toHaveLength(1);
+  });
+
+  it('401 that echoes the key: final for the provider, the key in none of it', async () => {
+    upstream.answerJson(401, { error: { message: `Incorrect API key provided: ${apiKey}.`, keys: [apiKey] } });
+    const result = await connect({ apiKey: `${apiKey}\n` }).call(request());
+    expect(result).toMatchObject({
+      class: 'provider',
+      code: 'authentication_failed',
+      message: 'test answered 401: Incorrect API key provided: [redacted].',
+      response: { body: { error: { keys: ['[redacted]'] } } },
+    });
+    expect(JSON.stringify(result)).not.toContain(apiKey);
+  });
+});
+
+describe('a 200 that is no answer: retry', () => {
+  it.each([
+    ['a page of HTML', 'text/html', '<html>Sign in</html>'],
+    ['invalid JSON', 'application/json', '{"choices": [{'],
+    ['nothing', 'application/json', ''],
+    ['an error in disguise', 'application/json', '{"error":{"message":"upstream"}}'],
+    ['the answer of another endpoint', 'application/json', '{"object":"list","data":[]}'],
+  ])('%s', async (_what, contentType, text) => {
+    upstream.answerText(200, contentType, text);
+    const result = await connect().call(request());
+    expect(result).toMatchObject({ kind: 'failure', class: 'retry', code: 'invalid_answer' });
+    expect(result).not.toHaveProperty('response');
+  });
+
+  it('takes JSON that is not called so', async () => {
+    upstream.answerText(200, 'text/plain', JSON.stringify(completion));
+    expect(await connect().call(request())).toMatchObject({ kind: 'success', body: completion });
+  });
+});
+
+describe('no answer', () => {
+  it('a body cut off: retry', async () => {
+    upstream.answerWith((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });
+      response.write('{"choices":', () => response.destroy());
+    });
+    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+  });
+
+  it('an error answer cut off: retry', async () => {
+    upstream.answerWith((_request, response) => {
+      response.writeHead(400, { 'content-type': 'application/json', 'content-length': 1000 });
+      response.write('{"error":', () => response.destroy());
+    });
+    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+  });
+
+  it('a reset connection: retry', async () => {
+    upstream.answerWith((incoming) => incoming.socket.resetAndDestroy());
+    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+  });
+
+  it('nobody at the address: retry', async () => {
+    await upstream.close();
+    const result = await connect().call(request());
+    expect(result).toMatchObject({ class: 'retry', code: 'connection_error' });
+    expect(result).toHaveProperty('message', expect.stringContaining('ECONNREFUSED'));
+  });
+
+  it('no such host: retry', async () => {
+    // Over 63 characters: no resolver needs to be asked.
+    const result = await connect({ baseUrl: `http://${'x'.repeat(64)}/v1` }).call(request());
+    expect(result).toMatchObject({ class: 'retry', code: 'connection_error' });
+  });
+
+  it.each([
+    ['before the headers', false],
+    ['after the headers', true],
+  ])('a hang %s past the timeout: retry', async (_when, withHeaders) => {
+    upstream.answerWith((_request, response) => {
+      if (withHeaders) response.writeHead(200, { 'content-type': 'application/json' }).write(' ');
+    });
+    const result = await connect({ timeoutMs: 100 }).call(request());
+    expect(result).toMatchObject({ class: 'retry', code: 'request_timeout' });
+    expect(result).toHaveProperty('message', 'test gave no complete answer within 100 ms');
+  });
+
+  it('an answer without end: final, and not read on', async () => {
+    upstream.answerWith((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      Readable.from(endless()).pipe(response);
+    });
+    const result = await connect({}, { maxAnswerBytes: 10_000 }).call(request());
+    expect(result).toMatchObject({ class: 'final', code: 'answer_too_large' });
+  });
+});
+
+describe('the signal', () => {
+  it('aborts a call under way', async () => {
+    const controller = new AbortController();
+    const closed = new Promise((resolve) => {
+      upstream.answerWith((_request, response) => {
+        response.on('close', resolve);
+        controller.abort();
+      });
+    });
+    expect(await connect().call(request({ signal: controller.signal }))).toEqual({ kind: 'aborted' });
+    await closed;
+  });
+
+  it('keeps a call from starting', async () => {
+    expect(await connect().call(request({ signal: AbortSignal.abort() }))).toEqual({ kind: 'aborted' });
+    expect(upstream.calls).toHaveLength(0);
+  });
+});
+
+it('refuses a key that no header can carry, without showing it', () => {
+  expect(() => connect({ apiKey: 'sk-two\nlines', apiKeyEnv: 'TEST_KEY' })).toThrow(
+    expect.objectContaining({ code: 'invalid_config', message: expect.not.stringContaining('lines') as string }),
+  );
+});
