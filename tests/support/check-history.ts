@@ -12,7 +12,9 @@ export interface History {
   readonly batch: {
     readonly id: string;
     readonly status: string;
-    readonly request_counts?: { readonly total: number; readonly completed: number; readonly failed: number } | undefined;
+    readonly request_counts?:
+      | { readonly total: number; readonly completed: number; readonly failed: number }
+      | undefined;
   };
   readonly calls: readonly LoggedCall[];
   /** Calls that crashes may have cost, beyond one for each request. Default 0. */
@@ -60,7 +62,9 @@ export const checkHistory = (history: History): void => {
   if (!['completed', 'cancelled', 'expired'].includes(batch.status))
     throw new Error(`P2: the batch is ${batch.status}, which is not an end`);
   if (counts?.total !== inputIds.length || counts.completed !== completed.length || counts.failed !== failed.length)
-    throw new Error(`P2: counts ${JSON.stringify(counts)} for ${completed.length} completed and ${failed.length} failed`);
+    throw new Error(
+      `P2: counts ${JSON.stringify(counts)} for ${completed.length} completed and ${failed.length} failed`,
+    );
 
   const callsOf = new Map<string, LoggedCall[]>();
   for (const call of calls) {

@@ -5,7 +5,8 @@ const settleMs = 2000;
 
 const open = (): Record<string, number> => {
   const counts = Object.fromEntries(guarded.map((type) => [type, 0]));
-  for (const type of process.getActiveResourcesInfo()) if (guarded.includes(type)) counts[type] = (counts[type] ?? 0) + 1;
+  for (const type of process.getActiveResourcesInfo())
+    if (guarded.includes(type)) counts[type] = (counts[type] ?? 0) + 1;
   return counts;
 };
 

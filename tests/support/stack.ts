@@ -34,10 +34,11 @@ export interface StackOptions {
 
 const readyTimeoutMs = 20_000;
 
-const untilReady = async (url: string, child: ChildProcess, name: string): Promise<void> => {
+const untilReady = async (url: string, child: ChildProcess, name: string, logPath: string): Promise<void> => {
   const deadline = performance.now() + readyTimeoutMs;
   while (performance.now() < deadline) {
-    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}; see its log`);
+    if (child.exitCode !== null)
+      throw new Error(`${name} ended with ${child.exitCode}:\n${await readFile(logPath, 'utf8').catch(() => '')}`);
     const answer = await fetch(url).catch(() => undefined);
     await answer?.arrayBuffer();
     if (answer?.ok) return;
@@ -60,7 +61,8 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
 
   const start = async (role: Role, more: Readonly<Record<string, string>> = {}): Promise<RoleProcess> => {
     const port = role === 'simulator' ? simulatorPort : await freePort();
-    const log = createWriteStream(join(directory, `${role}-${processes.length}.log`));
+    const logPath = join(directory, `${role}-${processes.length}.log`);
+    const log = createWriteStream(logPath);
     const child = spawn(process.execPath, [join(root, `apps/${role}/src/main.ts`)], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -95,7 +97,7 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
       },
     };
     processes.push(started);
-    await untilReady(`${url}${role === 'simulator' ? '/livez' : '/readyz'}`, child, role);
+    await untilReady(`${url}${role === 'simulator' ? '/livez' : '/readyz'}`, child, role, logPath);
     return started;
   };
 

@@ -44,7 +44,8 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       if (hasAnswerShape(url, body))
         return { kind: 'success', statusCode, requestId: requestIdOf(headers), body, usage: usageOf(body) };
       const what = body === undefined ? 'no JSON' : `no answer of ${url}`;
-      const excerpt = text.slice(0, maxExcerptLength) || '(nothing)';
+      // Redacted before it is cut: half a key would not be found.
+      const excerpt = redactKey(text).slice(0, maxExcerptLength) || '(nothing)';
       return failure('invalid_answer', `answered ${statusCode} with ${what}: ${excerpt}`);
     },
 

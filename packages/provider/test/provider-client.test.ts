@@ -169,6 +169,12 @@ describe('a 200 that is no answer: retry', () => {
     expect(result).not.toHaveProperty('response');
   });
 
+  it('shows no part of the key in its message', async () => {
+    upstream.answerText(200, 'text/html', `${'-'.repeat(195)}${apiKey}`);
+    const result = await connect().call(request());
+    expect(result).toHaveProperty('message', expect.not.stringContaining('sk-'));
+  });
+
   it('takes JSON that is not called so', async () => {
     upstream.answerText(200, 'text/plain', JSON.stringify(completion));
     expect(await connect().call(request())).toMatchObject({ kind: 'success', body: completion });

@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export interface SeenCall {
+interface SeenCall {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: unknown;

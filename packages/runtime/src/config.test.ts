@@ -1,0 +1,164 @@
+import { ConfigError } from '@promptmill/core';
+import { describe, expect, it } from 'vitest';
+import { assertSafeToExpose, loadConfig } from './config.ts';
+
+const noFile = (): string => {
+  throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
+};
+
+const load = (env: Record<string, string> = {}, yaml?: string) =>
+  loadConfig(env, { readFile: yaml === undefined ? noFile : () => yaml });
+
+const messageOf = (action: () => unknown): string => {
+  try {
+    action();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error('nothing was thrown');
+};
+
+describe('the defaults', () => {
+  it('need neither variables nor a file', () => {
+    expect(load()).toMatchObject({
+      apiPort: 3000,
+      host: '127.0.0.1',
+      redisUrl: 'redis://127.0.0.1:6379',
+      redisIsNamed: false,
+      dataDirectory: `${process.cwd()}/data`,
+      apiKeys: [],
+      workerConcurrency: 50,
+      logLevel: 'info',
+      redisPrefix: 'pm',
+      window: { requests: 4000, bytes: 64 * 1024 ** 2 },
+      limits: { maxLineBytes: 16 * 1024 ** 2, maxRequestsPerBatch: 5_000_000, maxFileBytes: 20 * 1024 ** 3 },
+      retry: { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 },
+    });
+    expect(load()).not.toHaveProperty('board');
+    expect(load()).not.toHaveProperty('healthPort');
+  });
+
+  it('hold for variables set to nothing', () => {
+    expect(load({ PORT: '', PROMPTMILL_API_KEYS: '', PROMPTMILL_CONFIG: '', VLLM_BASE_URL: '' })).toMatchObject({
+      apiPort: 3000,
+      apiKeys: [],
+    });
+  });
+});
+
+describe('the environment', () => {
+  it('sets what it names', () => {
+    const env = { PORT: '8080', PROMPTMILL_DATA_DIR: '/srv/data', BOARD_USER: 'me', BOARD_PASSWORD: 'secret' };
+    expect(load(env)).toMatchObject({
+      apiPort: 8080,
+      healthPort: 8080,
+      dataDirectory: '/srv/data',
+      storeDirectory: '/srv/data/store',
+      board: { user: 'me', password: 'secret' },
+    });
+  });
+
+  it('takes several keys of a tenant, and colons in a key', () => {
+    expect(load({ PROMPTMILL_API_KEYS: 'a:key-00001, a:key:00002,b:key-00003' }).apiKeys).toEqual([
+      { tenant: 'a', key: 'key-00001' },
+      { tenant: 'a', key: 'key:00002' },
+      { tenant: 'b', key: 'key-00003' },
+    ]);
+  });
+
+  it.each([
+    ['redis://:pass@redis:6380/2', 'redis://:pass@redis:6380/2'],
+    ['rediss://redis', 'rediss://redis'],
+    ['unix:///run/redis.sock', '/run/redis.sock'],
+    ['unix:/run/redis.sock', '/run/redis.sock'],
+    ['redis+unix:///run/redis.sock?db=2', '/run/redis.sock?db=2'],
+    ['/run/redis.sock', '/run/redis.sock'],
+  ])('takes REDIS_URL %s', (url, redisUrl) => {
+    expect(load({ REDIS_URL: url })).toMatchObject({ redisUrl, redisIsNamed: true });
+  });
+
+  it.each([
+    ['PORT', '80a', 'must be a whole number from 0 to 65535'],
+    ['PORT', '65536', 'must be a whole number from 0 to 65535'],
+    ['WORKER_CONCURRENCY', '0', 'must be a whole number from 1 to 10000'],
+    ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace, silent'],
+    ['REDIS_URL', 'http://redis:pa55word', 'must be redis://host:port'],
+    ['REDIS_URL', 'redis://re dis:pa55word', 'must be redis://host:port'],
+    ['PROMPTMILL_PREFIX', 'a:{b}', 'must be 1 to 32 of'],
+    ['PROMPTMILL_API_KEYS', 'pa55word', 'entry 1 must be name:key'],
+    ['PROMPTMILL_API_KEYS', 'a:key-00001,b c:pa55word', 'entry 2 must be name:key'],
+    ['PROMPTMILL_API_KEYS', 'a:pa55wor', 'entry 1 (a) has a key of less than 8 characters'],
+    ['PROMPTMILL_API_KEYS', 'a:pa55word,b:pa55word', 'entry 2 (b) has a key that an entry before it has'],
+    ['PROMPTMILL_API_KEYS', 'a:pa55word pa55', 'entry 1 (a) has a key with characters no header can carry'],
+    ['BOARD_PASSWORD', 'pa55word', 'set both or neither'],
+  ])('refuses %s=%s by name, without its value', (name, value, problem) => {
+    const message = messageOf(() => load({ [name]: value }));
+    expect(message).toMatch(new RegExp(`^- .*${name}: `, 'm'));
+    expect(message).toContain(problem);
+    expect(message).not.toContain('pa55');
+  });
+});
+
+describe('promptmill.yaml', () => {
+  it('makes the lanes and the retry policy', () => {
+    const { lanes, retry } = load(
+      { XAI_API_KEY: 'xai-key' },
+      'providers: { xai: { concurrency: 5, models: { grok-4: { concurrency: 1 } } } }\nretry: { attempts: 2 }',
+    );
+    expect(lanes.route('xai/grok-4')?.lane).toMatchObject({ name: 'xai.grok-4', concurrency: 1 });
+    expect(lanes.route('xai/other')?.lane.provider).toMatchObject({ apiKey: 'xai-key', concurrency: 5 });
+    expect(retry).toEqual({ attempts: 2, baseDelayMs: 1000, maxDelayMs: 60_000 });
+  });
+
+  it('may be empty', () => {
+    expect(load({}, '').retry.attempts).toBe(6);
+  });
+
+  it('must be there when it is named', () => {
+    expect(messageOf(() => load({ PROMPTMILL_CONFIG: '/etc/pm.yaml' }))).toContain(
+      '- PROMPTMILL_CONFIG: there is no file /etc/pm.yaml',
+    );
+  });
+
+  it.each([
+    ['providers: { xai: { concurrency: many } }', 'promptmill.yaml: providers.xai.concurrency: '],
+    ['providers: { xai: { limit: 3 } }', 'promptmill.yaml: providers.xai: Unrecognized key: "limit"'],
+    ['providers: { mine: { concurrency: 3 } }', 'providers.mine: baseUrl is missing'],
+    ['defaultProvider: nobody', 'defaultProvider: nobody is not among the providers'],
+    ['providers: [', 'promptmill.yaml: '],
+    ['just text', 'promptmill.yaml: the whole: '],
+  ])('%s is refused, and it says where', (yaml, problem) => {
+    expect(messageOf(() => load({}, yaml))).toContain(`- ${problem}`);
+  });
+
+  it('is checked together with the environment', () => {
+    const message = messageOf(() =>
+      load({ PORT: 'x', SIMULATOR_BASE_URL: 'localhost:1', BOARD_USER: 'me' }, 'providers: { vllm: { timeoutMs: 0 } }'),
+    );
+    expect(message).toContain('- PORT: ');
+    expect(message).toContain('- BOARD_USER, BOARD_PASSWORD: ');
+    expect(message).toContain('- promptmill.yaml: providers.vllm.timeoutMs: ');
+    expect(messageOf(() => load({ SIMULATOR_BASE_URL: 'localhost:1' }))).toContain(
+      '- providers.simulator: its base URL',
+    );
+  });
+});
+
+describe('what other machines can reach', () => {
+  const keys = { PROMPTMILL_API_KEYS: 'a:key-00001' };
+  const board = { BOARD_USER: 'me', BOARD_PASSWORD: 'secret' };
+
+  it.each(['127.0.0.1', '127.0.1.1', '::1', 'localhost'])('is nothing on %s', (host) => {
+    expect(() => assertSafeToExpose(load({ HOST: host }))).not.toThrow();
+  });
+
+  it.each(['0.0.0.0', '::', '192.168.1.5', '127.evil.example'])('on %s needs API keys and a login', (host) => {
+    expect(messageOf(() => assertSafeToExpose(load({ HOST: host })))).toContain(
+      'set PROMPTMILL_API_KEYS, and BOARD_USER and BOARD_PASSWORD',
+    );
+    expect(() => assertSafeToExpose(load({ HOST: host, ...keys }))).toThrow(/BOARD_USER/);
+    expect(() => assertSafeToExpose(load({ HOST: host, ...board }))).toThrow(/PROMPTMILL_API_KEYS/);
+    expect(() => assertSafeToExpose(load({ HOST: host, ...keys, ...board }))).not.toThrow();
+  });
+});

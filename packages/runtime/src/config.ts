@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import {
+  buildLanes,
+  buildProviders,
+  ConfigError,
+  type FileConfig,
+  fileConfig,
+  type LaneTable,
+  type RetryPolicy,
+} from '@promptmill/core';
+import { parse as parseYaml } from 'yaml';
+import type { z } from 'zod';
+import { type ApiKey, environment } from './environment.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const defaultApiPort = 3000;
+const defaultRedisUrl = 'redis://127.0.0.1:6379';
+const defaultConfigFile = 'promptmill.yaml';
+
+export interface Config {
+  readonly apiPort: number;
+  /** Where worker and collector serve their health; undefined: nowhere. */
+  readonly healthPort?: number;
+  readonly host: string;
+  /** As ioredis takes it: a URL, or the path of a Unix socket. */
+  readonly redisUrl: string;
+  /** Whether REDIS_URL named it; if not, `run` and `serve` start a Redis of their own. */
+  readonly redisIsNamed: boolean;
+  /** Absolute. */
+  readonly dataDirectory: string;
+  /** The disk store's folder in it: files and segments. */
+  readonly storeDirectory: string;
+  /** Empty: one tenant, `local`, without a key. */
+  readonly apiKeys: readonly ApiKey[];
+  /** The login of Bull Board; undefined: none is asked for. */
+  readonly board?: { readonly user: string; readonly password: string };
+  /** Calls in flight per worker process and lane. */
+  readonly workerConcurrency: number;
+  readonly logLevel: string;
+  /** Starts every key in Redis. */
+  readonly redisPrefix: string;
+  /** What of one batch may be in Redis at once: requests, and bytes of their input lines. */
+  readonly window: { readonly requests: number; readonly bytes: number };
+  readonly limits: {
+    readonly maxLineBytes: number;
+    readonly maxRequestsPerBatch: number;
+    readonly maxFileBytes: number;
+  };
+  readonly lanes: LaneTable;
+  readonly retry: RetryPolicy;
+}
+
+export interface LoadConfigOptions {
+  /** Reads a text file, throwing as `fs` does. Default `readFileSync`. */
+  readonly readFile?: (path: string) => string;
+}
+
+const problemsOf = (error: z.ZodError, prefix = ''): string[] =>
+  error.issues.map(({ path, message }) => `${prefix}${path.join('.') || 'the whole'}: ${message}`);
+
+const failWith = (problems: readonly string[]): never => {
+  throw new ConfigError(['The configuration is not valid:', ...problems.map((problem) => `- ${problem}`)].join('\n'));
+};
+
+const readFileConfig = (
+  named: string | undefined,
+  readFile: (path: string) => string,
+): { readonly config?: FileConfig; readonly problems: readonly string[] } => {
+  const file = named ?? resolve(defaultConfigFile);
+  const prefix = `${basename(file)}: `;
+  let content: unknown;
+  try {
+    content = parseYaml(readFile(file)) ?? {};
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && named === undefined) content = {};
+    else if (code === 'ENOENT') return { problems: [`PROMPTMILL_CONFIG: there is no file ${file}`] };
+    else return { problems: [prefix + message] };
+  }
+  const parsed = fileConfig.safeParse(content);
+  return parsed.success ? { config: parsed.data, problems: [] } : { problems: problemsOf(parsed.error, prefix) };
+};
+
+/** The lanes of all providers that can be built; what is wrong with them is added to `problems`. */
+const buildLaneTable = (config: FileConfig, env: Environment, problems: string[]): LaneTable | undefined => {
+  try {
+    const set = buildProviders(config, env);
+    for (const { name, baseUrl } of Object.values(set.providers))
+      if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
+        problems.push(`providers.${name}: its base URL must start with http:// or https://`);
+    return buildLanes(set);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(error.message);
+    return undefined;
+  }
+};
+
+/**
+ * The whole configuration, from the environment and `promptmill.yaml`. A variable set to nothing counts as unset.
+ * Throws {@link ConfigError} naming everything that is wrong, and no variable's value.
+ */
+export const loadConfig = (
+  env: Environment,
+  { readFile = (path) => readFileSync(path, 'utf8') }: LoadConfigOptions = {},
+): Config => {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environment.safeParse(set);
+  const problems = parsed.success ? [] : problemsOf(parsed.error);
+  if ((set['BOARD_USER'] === undefined) !== (set['BOARD_PASSWORD'] === undefined))
+    problems.push('BOARD_USER, BOARD_PASSWORD: set both or neither');
+  const named = set['PROMPTMILL_CONFIG'];
+  const file = readFileConfig(named === undefined ? undefined : resolve(named), readFile);
+  problems.push(...file.problems);
+  const lanes = file.config && buildLaneTable(file.config, set, problems);
+  if (!parsed.success || !file.config || !lanes || problems.length > 0) return failWith(problems);
+
+  const { data } = parsed;
+  return {
+    apiPort: data.PORT ?? defaultApiPort,
+    ...(data.PORT === undefined ? {} : { healthPort: data.PORT }),
+    host: data.HOST,
+    redisUrl: data.REDIS_URL ?? defaultRedisUrl,
+    redisIsNamed: data.REDIS_URL !== undefined,
+    dataDirectory: data.PROMPTMILL_DATA_DIR,
+    storeDirectory: join(data.PROMPTMILL_DATA_DIR, 'store'),
+    apiKeys: data.PROMPTMILL_API_KEYS,
+    ...(data.BOARD_USER && data.BOARD_PASSWORD
+      ? { board: { user: data.BOARD_USER, password: data.BOARD_PASSWORD } }
+      : {}),
+    workerConcurrency: data.WORKER_CONCURRENCY,
+    logLevel: data.LOG_LEVEL,
+    redisPrefix: data.PROMPTMILL_PREFIX,
+    window: { requests: data.PROMPTMILL_WINDOW, bytes: data.PROMPTMILL_WINDOW_BYTES },
+    limits: {
+      maxLineBytes: data.PROMPTMILL_MAX_LINE_BYTES,
+      maxRequestsPerBatch: data.PROMPTMILL_MAX_REQUESTS_PER_BATCH,
+      maxFileBytes: data.PROMPTMILL_MAX_FILE_BYTES,
+    },
+    lanes,
+    retry: file.config.retry,
+  };
+};
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+
+/**
+ * The api may be reached from elsewhere only with API keys and a login for Bull Board.
+ * Throws {@link ConfigError} naming what is missing.
+ */
+export const assertSafeToExpose = ({ host, apiKeys, board }: Pick<Config, 'host' | 'apiKeys' | 'board'>): void => {
+  if (isLoopback(host)) return;
+  const missing = [
+    ...(apiKeys.length === 0 ? ['PROMPTMILL_API_KEYS'] : []),
+    ...(board === undefined ? ['BOARD_USER and BOARD_PASSWORD'] : []),
+  ];
+  if (missing.length > 0) failWith([`HOST: ${host} can be reached from elsewhere; set ${missing.join(', and ')}`]);
+};

@@ -1,0 +1,84 @@
+import { mkdirSync } from 'node:fs';
+import { type DataFolderLock, lockDataFolder } from './embedded-redis/data-folder-lock.ts';
+import { EmbeddedRedisError } from './embedded-redis/embedded-redis-error.ts';
+import { hasDocker, mayHaveContainer, startRedisContainer } from './embedded-redis/redis-container.ts';
+import { openRedisFolder, type RedisFolder } from './embedded-redis/redis-folder.ts';
+import { adoptRedisServer, findRedisServer, type Fsync, startRedisServer } from './embedded-redis/redis-server.ts';
+import { type RunningRedis, waitUntilReady } from './embedded-redis/running-redis.ts';
+import type { Logger } from './logger.ts';
+
+export { EmbeddedRedisError, type EmbeddedRedisErrorCode } from './embedded-redis/embedded-redis-error.ts';
+export type { Fsync } from './embedded-redis/redis-server.ts';
+
+export interface EmbeddedRedisOptions {
+  /** Absolute. Redis keeps its files in its folder `redis`. */
+  readonly dataDirectory: string;
+  readonly logger: Logger;
+  /** Default `always`: what was answered survives a kill of any process and of the machine. */
+  readonly fsync?: Fsync;
+  /** Programs to look for, in order. Default redis-server, valkey-server. */
+  readonly serverCommands?: readonly string[];
+  /** Default docker. */
+  readonly dockerCommand?: string;
+}
+
+export interface EmbeddedRedis {
+  /** As ioredis takes it: a socket's path, or a URL when it runs in Docker. */
+  readonly url: string;
+  /** Absent when it runs in Docker. */
+  readonly pid?: number;
+  /** Stops Redis, its data on disk, and gives the data folder free. */
+  close(): Promise<void>;
+}
+
+const howToInstall =
+  'Promptmill keeps its queue in Redis, and found neither redis-server nor valkey-server (6.2 or newer), nor Docker. ' +
+  'Install one (apt-get install redis-server, brew install redis, dnf install valkey, apk add redis), ' +
+  'or name a running one in REDIS_URL.';
+
+const findOrStart = async (folder: RedisFolder, options: EmbeddedRedisOptions): Promise<RunningRedis> => {
+  const { logger, fsync = 'always', dockerCommand = 'docker' } = options;
+  const adopted = await adoptRedisServer(folder, logger);
+  if (adopted) return adopted;
+  // Two servers on one append-only file would ruin it.
+  if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, { fsync, logger });
+  const command = await findRedisServer(options.serverCommands ?? ['redis-server', 'valkey-server']);
+  if (command) return startRedisServer(command, folder, { fsync, logger });
+  if (await hasDocker(dockerCommand)) return startRedisContainer(dockerCommand, folder, { fsync, logger });
+  throw new EmbeddedRedisError('no_redis', howToInstall);
+};
+
+const startLocked = async (options: EmbeddedRedisOptions, lock: DataFolderLock): Promise<EmbeddedRedis> => {
+  const folder = openRedisFolder(options.dataDirectory);
+  const redis = await findOrStart(folder, options);
+  if (!(await waitUntilReady(redis, options.logger)))
+    throw new EmbeddedRedisError(
+      'redis_failed',
+      `Redis stopped while starting. ${folder.log} ends:\n${folder.logTail()}`,
+    );
+  return {
+    url: redis.url,
+    ...(redis.pid === undefined ? {} : { pid: redis.pid }),
+    async close() {
+      await redis.stop();
+      folder.tidy();
+      lock.release();
+    },
+  };
+};
+
+/**
+ * A durable Redis of Promptmill's own, for when REDIS_URL names none. It listens on a Unix socket in the data folder,
+ * outlives a kill of this process, and is then taken over by the next run.
+ * Throws {@link EmbeddedRedisError}.
+ */
+export const startEmbeddedRedis = async (options: EmbeddedRedisOptions): Promise<EmbeddedRedis> => {
+  mkdirSync(options.dataDirectory, { recursive: true, mode: 0o700 });
+  const lock = lockDataFolder(options.dataDirectory);
+  try {
+    return await startLocked(options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+};

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, fstatSync, lstatSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EmbeddedRedisError } from './embedded-redis-error.ts';
+
+/** The shortest that a supported system takes (macOS: 104 bytes with the final NUL). */
+const maxSocketPathBytes = 103;
+const logTailBytes = 2000;
+
+/** Where the embedded Redis keeps its files. Only the user may enter. */
+export interface RedisFolder {
+  readonly directory: string;
+  readonly socket: string;
+  readonly log: string;
+  /** Names the data folder where its path cannot be used. */
+  readonly id: string;
+  /** The end of the log, for an error message. */
+  logTail(): string;
+  /** Removes what is not in the data folder. */
+  tidy(): void;
+}
+
+const makePrivate = (directory: string): void => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const stats = lstatSync(directory);
+  if (!stats.isDirectory() || stats.uid !== process.getuid?.())
+    throw new EmbeddedRedisError('redis_failed', `${directory} is not a folder of this user`);
+  chmodSync(directory, 0o700);
+};
+
+const readTail = (file: string): string => {
+  if (!existsSync(file)) return '';
+  const descriptor = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(descriptor);
+    const buffer = Buffer.alloc(Math.min(size, logTailBytes));
+    readSync(descriptor, buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString();
+  } finally {
+    closeSync(descriptor);
+  }
+};
+
+export const openRedisFolder = (dataDirectory: string): RedisFolder => {
+  const directory = join(dataDirectory, 'redis');
+  makePrivate(directory);
+  const id = createHash('sha256').update(dataDirectory).digest('hex').slice(0, 16);
+  const log = join(directory, 'redis.log');
+  const inFolder = join(directory, 'redis.sock');
+  const fits = Buffer.byteLength(inFolder) <= maxSocketPathBytes;
+  const socketFolder = fits ? directory : join(tmpdir(), `promptmill-${process.getuid?.()}-${id}`);
+  if (!fits) makePrivate(socketFolder);
+  return {
+    directory,
+    socket: join(socketFolder, 'redis.sock'),
+    log,
+    id,
+    logTail: () => readTail(log),
+    tidy() {
+      if (!fits) rmSync(socketFolder, { recursive: true, force: true });
+    },
+  };
+};

@@ -1,0 +1,143 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Logger } from '../logger.ts';
+import { EmbeddedRedisError } from './embedded-redis-error.ts';
+import { isRunning, type ProcessRecord, readProcessRecord, recordOfProcess, stopProcess } from './process-record.ts';
+import type { RedisFolder } from './redis-folder.ts';
+import type { RunningRedis } from './running-redis.ts';
+
+/**
+ * When Redis syncs its append-only file: `always` before it answers, `everysec` in the background. Under `everysec` a
+ * write that comes during a sync is answered before it leaves the process, so a kill -9 can lose it.
+ */
+export type Fsync = 'always' | 'everysec';
+
+export interface RedisServerOptions {
+  readonly fsync: Fsync;
+  readonly logger: Logger;
+}
+
+const stopTimeoutMs = 30_000;
+/** XAUTOCLAIM came with 6.2. */
+const minVersion = [6, 2] as const;
+
+const serverRecordOf = (folder: RedisFolder): string => join(folder.directory, 'server.json');
+
+/** The first of `commands` that is installed and new enough. */
+export const findRedisServer = async (commands: readonly string[]): Promise<string | undefined> => {
+  for (const command of commands)
+    try {
+      const { stdout } = await promisify(execFile)(command, ['--version']);
+      const [, major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
+      if (major > minVersion[0] || (major === minVersion[0] && minor >= minVersion[1])) return command;
+    } catch {
+      // Not installed.
+    }
+  return undefined;
+};
+
+/**
+ * Syncs, saves and exits on SIGTERM as on the command SHUTDOWN.
+ * Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/signals/
+ */
+const stopServer = async (record: ProcessRecord, folder: RedisFolder): Promise<void> => {
+  if (!(await stopProcess(record, stopTimeoutMs)))
+    throw new EmbeddedRedisError('redis_failed', `Redis (process ${record.pid}) did not stop: see ${folder.log}`);
+  rmSync(serverRecordOf(folder), { force: true });
+};
+
+const toRunning = (record: ProcessRecord, folder: RedisFolder, stop: () => Promise<void>): RunningRedis => ({
+  url: folder.socket,
+  pid: record.pid,
+  isRunning: () => isRunning(record),
+  stop,
+});
+
+/** The options that make Redis keep what it is given. */
+export const durableOptions = (fsync: Fsync): Readonly<Record<string, string>> => ({
+  appendonly: 'yes',
+  appendfsync: fsync,
+  // The append-only file is enough.
+  save: '',
+  'maxmemory-policy': 'noeviction',
+});
+
+const argumentsFor = ({ socket, directory }: RedisFolder, fsync: Fsync): string[] =>
+  Object.entries({
+    port: '0',
+    unixsocket: socket,
+    unixsocketperm: '700',
+    dir: directory,
+    // Standard output: what Redis says before it opens a log of its own is kept too.
+    logfile: '',
+    daemonize: 'no',
+    ...durableOptions(fsync),
+  }).flatMap(([option, value]) => [`--${option}`, value]);
+
+const spawnServer = (command: string, folder: RedisFolder, fsync: Fsync): ChildProcess => {
+  const log = openSync(folder.log, 'a', 0o600);
+  try {
+    // A process group of its own: Ctrl-C at the terminal must not stop it before those who use it.
+    return spawn(command, argumentsFor(folder, fsync), { detached: true, stdio: ['ignore', log, log] });
+  } finally {
+    closeSync(log);
+  }
+};
+
+export const startRedisServer = async (
+  command: string,
+  folder: RedisFolder,
+  { fsync, logger }: RedisServerOptions,
+): Promise<RunningRedis> => {
+  const child = spawnServer(command, folder, fsync);
+  const record = child.pid === undefined ? undefined : recordOfProcess(child.pid);
+  // At once: should this process be killed, the next run knows the server by it.
+  if (record) writeFileSync(serverRecordOf(folder), JSON.stringify(record), { mode: 0o600 });
+  await once(child, 'spawn');
+  if (!record) throw new EmbeddedRedisError('redis_failed', `${command} did not start:\n${folder.logTail()}`);
+  logger.info({ command, redisPid: record.pid, log: folder.log }, 'started Redis');
+  let stopping = false;
+  child.once('exit', (code, signal) => {
+    if (!stopping) logger.error({ redisPid: record.pid, code, signal, log: folder.log }, 'Redis has stopped');
+  });
+  return toRunning(record, folder, async () => {
+    stopping = true;
+    await stopServer(record, folder);
+  });
+};
+
+const isListening = async (socket: string): Promise<boolean> => {
+  const connection = connect(socket);
+  try {
+    await once(connection, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    connection.destroy();
+  }
+};
+
+/**
+ * The server that a killed run left behind: a second one on its append-only file would ruin it. One that cannot be
+ * reached any more is stopped.
+ */
+export const adoptRedisServer = async (folder: RedisFolder, logger: Logger): Promise<RunningRedis | undefined> => {
+  const left = readProcessRecord(serverRecordOf(folder));
+  const listening = await isListening(folder.socket);
+  if (left && isRunning(left) && listening) {
+    logger.info({ redisPid: left.pid }, 'took over the Redis of a run that was killed');
+    return toRunning(left, folder, () => stopServer(left, folder));
+  }
+  if (listening)
+    throw new EmbeddedRedisError(
+      'redis_failed',
+      `An unknown Redis listens on ${folder.socket}: stop it (redis-cli -s '${folder.socket}' shutdown)`,
+    );
+  if (left) await stopServer(left, folder);
+  return undefined;
+};

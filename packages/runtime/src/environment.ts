@@ -1,0 +1,81 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+export interface ApiKey {
+  readonly tenant: string;
+  readonly key: string;
+}
+
+const minKeyLength = 8;
+
+/** A whole number in decimal digits. */
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max,
+      `must be a whole number from ${min} to ${max}`,
+    )
+    .transform(Number);
+
+/** `name:key,name:key`. A tenant may have several keys; no two entries may have the same one. */
+const apiKeys = z.string().transform((text, context): readonly ApiKey[] => {
+  const seen = new Set<string>();
+  return text.split(',').map((entry, position) => {
+    const [, tenant = '', key = ''] = /^([^:]*):(.*)$/.exec(entry.trim()) ?? [];
+    const problem = (message: string): void => context.addIssue(`entry ${position + 1} ${message}`);
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(tenant)) problem('must be name:key, the name of 1 to 64 of A-Z a-z 0-9 _ -');
+    else if (key.length < minKeyLength) problem(`(${tenant}) has a key of less than ${minKeyLength} characters`);
+    else if (!/^[\x21-\x7e]+$/.test(key)) problem(`(${tenant}) has a key with characters no header can carry`);
+    else if (seen.has(key)) problem(`(${tenant}) has a key that an entry before it has`);
+    seen.add(key);
+    return { tenant, key };
+  });
+});
+
+/** `redis://`, `rediss://`, or a Unix socket as `unix:///path`, `redis+unix:///path` or a plain path, which ioredis takes. */
+const redisUrl = z
+  .string()
+  .transform((text) => text.replace(/^(?:redis\+)?unix:(?:\/\/)?(?=\/)/, ''))
+  .refine(
+    (text) => (/^rediss?:\/\//.test(text) ? URL.canParse(text) : /^\/[^/]/.test(text)),
+    'must be redis://host:port, rediss://host:port or unix:///path/to/socket',
+  );
+
+const path = z.string().transform((text) => resolve(text));
+
+/** Every environment variable of the roles, with its default. What belongs to a provider is in core's presets. */
+export const environment = z.object({
+  /** The port of the api, 3000 when unset; worker and collector serve their health on it when it is set. */
+  PORT: wholeNumber(0, 65_535).optional(),
+  /** The address all of them listen on. */
+  HOST: z.string().default('127.0.0.1'),
+  REDIS_URL: redisUrl.optional(),
+  PROMPTMILL_DATA_DIR: path.prefault('./data'),
+  PROMPTMILL_CONFIG: path.optional(),
+  /** Unset: one tenant, `local`, without a key. */
+  PROMPTMILL_API_KEYS: apiKeys.default([]),
+  BOARD_USER: z.string().optional(),
+  BOARD_PASSWORD: z.string().optional(),
+  /** Calls in flight per worker process and lane. */
+  WORKER_CONCURRENCY: wholeNumber(1, 10_000).default(50),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'must be one of fatal, error, warn, info, debug, trace, silent',
+    })
+    .default('info'),
+  /** Starts every key in Redis. */
+  PROMPTMILL_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, 'must be 1 to 32 of A-Z a-z 0-9 _ -')
+    .default('pm'),
+  /** Requests of one batch that may be in Redis at once. */
+  PROMPTMILL_WINDOW: wholeNumber(1, 1_000_000).default(4000),
+  /** Bytes of input lines of one batch that may be in Redis at once. 64 MiB; a single larger line still goes. */
+  PROMPTMILL_WINDOW_BYTES: wholeNumber(1, 2 ** 40).default(64 * 2 ** 20),
+  /** 16 MiB. */
+  PROMPTMILL_MAX_LINE_BYTES: wholeNumber(1024, 2 ** 28).default(16 * 2 ** 20),
+  PROMPTMILL_MAX_REQUESTS_PER_BATCH: wholeNumber(1, 100_000_000).default(5_000_000),
+  /** 20 GiB. */
+  PROMPTMILL_MAX_FILE_BYTES: wholeNumber(1024, 2 ** 50 - 1).default(20 * 2 ** 30),
+});

@@ -1,0 +1,15 @@
+export { assertSafeToExpose, type Config, loadConfig, type LoadConfigOptions } from './config.ts';
+export {
+  type EmbeddedRedis,
+  EmbeddedRedisError,
+  type EmbeddedRedisErrorCode,
+  type EmbeddedRedisOptions,
+  type Fsync,
+  startEmbeddedRedis,
+} from './embedded-redis.ts';
+export type { ApiKey } from './environment.ts';
+export { type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts';
+export { createLifecycle, type Lifecycle } from './lifecycle.ts';
+export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export { createMetrics, type Metrics, type Registry } from './metrics.ts';
+export { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.ts';

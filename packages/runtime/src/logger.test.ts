@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import { createLogger } from './logger.ts';
+
+const logged = (level: string, fields: object): string[] => {
+  const lines: string[] = [];
+  createLogger({ level, role: 'worker', stream: { write: (line) => lines.push(line) } }).info(fields, 'hello');
+  return lines;
+};
+
+it('says which role of which process it is', () => {
+  const [line = ''] = logged('info', { lane: 'xai' });
+  expect(JSON.parse(line)).toMatchObject({ role: 'worker', pid: process.pid, lane: 'xai', msg: 'hello' });
+});
+
+it('keeps to its level', () => expect(logged('warn', {})).toEqual([]));
+
+it.each([
+  { authorization: 'secret' },
+  { apiKey: 'secret' },
+  { headers: { 'x-api-key': 'secret', cookie: 'secret' } },
+  { req: { headers: { authorization: 'secret', 'proxy-authorization': 'secret' } } },
+  { lane: { provider: { apiKey: 'secret' } } },
+  { config: { board: { password: 'secret' } }, res: { headers: { 'set-cookie': 'secret' } } },
+  { config: { apiKeys: [{ tenant: 'a', key: 'secret' }] } },
+])('shows no secret of %j', (fields) => {
+  const [line] = logged('info', fields);
+  expect(line).toContain('[redacted]');
+  expect(line).not.toContain('secret');
+});

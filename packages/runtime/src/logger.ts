@@ -1,0 +1,42 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+
+export type { Logger } from 'pino';
+
+export interface LoggerOptions {
+  readonly level: string;
+  /** api, worker, collector … */
+  readonly role: string;
+  /** Default: standard output. */
+  readonly stream?: DestinationStream;
+}
+
+const secretFields = [
+  'authorization',
+  'Authorization',
+  '["proxy-authorization"]',
+  '["x-api-key"]',
+  'apiKey',
+  'apiKeys',
+  'password',
+  'cookie',
+  '["set-cookie"]',
+];
+
+/** As deep as what is logged goes: `provider`, `req.headers`, `lane.provider`. */
+const depths = ['', '*', '*.*', '*.*.*'];
+
+const redactedPaths = depths.flatMap((depth) =>
+  secretFields.map((field) => (depth === '' || field.startsWith('[') ? depth + field : `${depth}.${field}`)),
+);
+
+/** A logger of JSON lines that carry the role and the process id; fields that hold secrets are redacted. */
+export const createLogger = ({ level, role, stream }: LoggerOptions): Logger =>
+  pino(
+    {
+      level,
+      base: { role, pid: process.pid },
+      timestamp: stdTimeFunctions.isoTime,
+      redact: { paths: redactedPaths, censor: '[redacted]' },
+    },
+    stream,
+  );

@@ -1,0 +1,47 @@
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+
+export type { Registry } from 'prom-client';
+
+/** The metrics of one role: Node's own, and Promptmill's. Label sets are small and fixed. */
+export const createMetrics = (role: string) => {
+  const registry = new Registry();
+  registry.setDefaultLabels({ role });
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  return {
+    registry,
+    calls: new Counter({
+      name: 'promptmill_calls_total',
+      help: 'Calls to providers; class is success, aborted or the class of the failure',
+      labelNames: ['lane', 'class'] as const,
+      registers,
+    }),
+    callDuration: new Histogram({
+      name: 'promptmill_call_duration_seconds',
+      help: 'Time a call to a provider took',
+      labelNames: ['lane'] as const,
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
+      registers,
+    }),
+    results: new Counter({
+      name: 'promptmill_results_total',
+      help: 'Results recorded',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    segments: new Counter({ name: 'promptmill_segments_total', help: 'Segments written', registers }),
+    dispatched: new Counter({
+      name: 'promptmill_dispatched_total',
+      help: 'Requests put into the lanes as jobs',
+      registers,
+    }),
+    httpRequests: new Counter({
+      name: 'promptmill_http_requests_total',
+      help: 'HTTP requests answered; route is the pattern, never the path',
+      labelNames: ['method', 'route', 'status'] as const,
+      registers,
+    }),
+  };
+};
+
+export type Metrics = ReturnType<typeof createMetrics>;

@@ -1,0 +1,7 @@
+/** A run that may be killed: `node embedded-redis-process.ts <data folder>` starts a Redis and prints its url and pid. */
+import { createLogger, startEmbeddedRedis } from '../src/index.ts';
+
+const logger = createLogger({ level: 'silent', role: 'test' });
+const { url, pid } = await startEmbeddedRedis({ dataDirectory: process.argv[2] ?? '', logger });
+console.log(JSON.stringify({ url, pid }));
+setInterval(() => {}, 1000);

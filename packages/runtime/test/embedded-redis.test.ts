@@ -1,0 +1,168 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createLogger, type EmbeddedRedis, startEmbeddedRedis } from '../src/index.ts';
+
+const logger = createLogger({ level: 'silent', role: 'test' });
+
+let dataDirectory: string;
+let child: ChildProcess | undefined;
+let started: EmbeddedRedis[];
+
+beforeEach(() => {
+  dataDirectory = mkdtempSync(join(realpathSync(tmpdir()), 'pm data "1" '));
+  started = [];
+});
+
+afterEach(async () => {
+  child?.kill('SIGKILL');
+  child = undefined;
+  for (const redis of started) await redis.close();
+  rmSync(dataDirectory, { recursive: true });
+});
+
+const start = async (more: Partial<Parameters<typeof startEmbeddedRedis>[0]> = {}): Promise<EmbeddedRedis> => {
+  const redis = await startEmbeddedRedis({ dataDirectory, logger, ...more });
+  started.push(redis);
+  return redis;
+};
+
+/** Starts one in a process of its own, as a run does that is killed later. */
+const startElsewhere = async (): Promise<{ readonly url: string; readonly pid: number }> => {
+  const file = join(import.meta.dirname, 'embedded-redis-process.ts');
+  const running = spawn(process.execPath, [file, dataDirectory], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  child = running;
+  const [line] = (await once(createInterface({ input: running.stdout }), 'line')) as [string];
+  return JSON.parse(line) as { url: string; pid: number };
+};
+
+/** Kills the other process and its group, as Ctrl-C at a terminal signals it. */
+const kill = async (running: ChildProcess | undefined): Promise<void> => {
+  const exit = once(running as ChildProcess, 'exit');
+  process.kill(-(running?.pid ?? 0), 'SIGKILL');
+  await exit;
+};
+
+const use = async <T>(url: string, action: (redis: Redis) => Promise<T>): Promise<T> => {
+  const redis = new Redis(url);
+  try {
+    return await action(redis);
+  } finally {
+    redis.disconnect();
+  }
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const gone = (pid: number): Promise<void> => vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5000 });
+
+it('starts a durable Redis on a socket that only the user can reach, and stops it', async () => {
+  const redis = await start();
+  const settings = await use(redis.url, (client) =>
+    client.config('GET', 'appendonly', 'appendfsync', 'save', 'maxmemory-policy', 'port', 'dir'),
+  );
+  expect(settings).toEqual(
+    expect.arrayContaining(['yes', 'always', '', 'noeviction', '0', join(dataDirectory, 'redis')]),
+  );
+  expect(statSync(join(dataDirectory, 'redis')).mode & 0o777).toBe(0o700);
+  expect(redis.pid).toBeDefined();
+  await redis.close();
+  await gone(redis.pid ?? 0);
+  expect(readdirSync(dataDirectory)).toEqual(['redis']);
+  expect(existsSync(redis.url)).toBe(false);
+});
+
+it('has the data again after a stop, and after a kill of Redis', async () => {
+  const first = await start();
+  await use(first.url, (client) => client.set('stopped', '1'));
+  await first.close();
+
+  const second = await start();
+  await use(second.url, (client) => client.set('killed', '1'));
+  process.kill(second.pid ?? 0, 'SIGKILL');
+  await gone(second.pid ?? 0);
+  await second.close();
+
+  const third = await start();
+  expect(await use(third.url, (client) => client.mget('stopped', 'killed'))).toEqual(['1', '1']);
+});
+
+it('takes over the Redis of a run that was killed', async () => {
+  const before = await startElsewhere();
+  await use(before.url, (client) => client.set('paid', '1'));
+  await kill(child);
+
+  const after = await start();
+  expect(after.pid).toBe(before.pid);
+  expect(await use(after.url, (client) => client.get('paid'))).toBe('1');
+  await after.close();
+  await gone(before.pid);
+});
+
+it('starts a new one in place of one that is alive but out of reach', async () => {
+  const before = await startElsewhere();
+  await use(before.url, (client) => client.set('paid', '1'));
+  await kill(child);
+  rmSync(before.url);
+
+  const after = await start();
+  expect(after.pid).not.toBe(before.pid);
+  await gone(before.pid);
+  expect(await use(after.url, (client) => client.get('paid'))).toBe('1');
+});
+
+it('refuses a data folder that another live process owns', async () => {
+  const { url } = await startElsewhere();
+  await expect(start()).rejects.toMatchObject({ code: 'data_folder_in_use', ownerPid: child?.pid });
+  expect(await use(url, (client) => client.ping())).toBe('PONG');
+  await kill(child);
+  await start();
+});
+
+it('lets one of many that start at once have the folder', async () => {
+  await startElsewhere();
+  await kill(child);
+  const attempts = await Promise.allSettled([start(), start(), start()]);
+  expect(attempts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
+});
+
+it('puts its socket elsewhere when the path of the data folder is too long for one', async () => {
+  const redis = await start({ dataDirectory: join(dataDirectory, 'x'.repeat(100)) });
+  expect(redis.url.length).toBeLessThan(104);
+  expect(await use(redis.url, (client) => client.ping())).toBe('PONG');
+  await redis.close();
+  expect(existsSync(dirname(redis.url))).toBe(false);
+});
+
+it('says what to install when there is nothing to start', async () => {
+  const nothing = { serverCommands: ['no-such-redis'], dockerCommand: 'no-such-docker' };
+  await expect(start(nothing)).rejects.toMatchObject({
+    code: 'no_redis',
+    message: expect.stringContaining('apt-get install redis-server') as string,
+  });
+  // The folder is free again.
+  await start();
+});
+
+it('shows the end of the log when Redis does not start', async () => {
+  const failing = start({ fsync: 'sometimes' as 'always' });
+  await expect(failing).rejects.toMatchObject({
+    code: 'redis_failed',
+    message: expect.stringContaining('appendfsync') as string,
+  });
+});
