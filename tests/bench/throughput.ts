@@ -29,11 +29,12 @@ const stack = await startMeasuredStack({
 });
 try {
   const input = inputOf(requests);
+  const before = await stack.costs();
   const startedAt = performance.now();
   const created = await createBatch(stack.client, input);
   const batch = await untilBatch(stack.client, created.id, undefined, 3_600_000);
   const seconds = (performance.now() - startedAt) / 1000;
-  const costs = await stack.costs();
+  const after = await stack.costs();
   await stack.simulator.stop();
   await checkBatch(stack, batch, input);
   const calls = await stack.calls();
@@ -51,7 +52,11 @@ try {
       counts: batch.request_counts,
     }),
   );
-  console.table(costs);
+  const rows = Object.entries(after).map(([name, { peakMiB, cpuSeconds }]) => {
+    const cpuMicros = ((cpuSeconds - (before[name]?.cpuSeconds ?? 0)) / requests) * 1e6;
+    return [name, { peakMiB, 'cpu µs per request': Math.round(cpuMicros) }] as const;
+  });
+  console.table(Object.fromEntries(rows));
 } finally {
   await stack.stop();
 }

@@ -32,7 +32,10 @@ const endings = {
   },
   expired: {
     status: 'expired',
-    missing: { code: 'batch_expired', message: 'This request could not be executed before the completion window expired.' },
+    missing: {
+      code: 'batch_expired',
+      message: 'This request could not be executed before the completion window expired.',
+    },
   },
 } as const satisfies Record<string, Ending>;
 
@@ -51,21 +54,26 @@ async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<stri
 async function* fillMissing(
   files: FileStore,
   batch: Batch,
-  collected: AsyncIterable<SegmentEntry>,
+  collected: AsyncGenerator<SegmentEntry>,
   missing: NonNullable<Ending['missing']>,
 ): AsyncGenerator<SegmentEntry> {
-  const entries = collected[Symbol.asyncIterator]();
-  let entry = await entries.next();
-  let index = 0;
-  for await (const customId of customIdsOf(files, batch)) {
-    if (!entry.done && entry.value.index === index) {
-      yield entry.value;
-      entry = await entries.next();
-    } else {
-      const line = resultLine(batch.id, index, customId, { kind: 'error', ...missing });
-      yield { index, status: 'failed', line };
+  // Cancelled before it was found to be runnable: its input may hold lines that are no requests.
+  if (batch.total === 0) return;
+  try {
+    let entry = await collected.next();
+    let index = 0;
+    for await (const customId of customIdsOf(files, batch)) {
+      if (!entry.done && entry.value.index === index) {
+        yield entry.value;
+        entry = await collected.next();
+      } else {
+        const line = resultLine(batch.id, index, customId, { kind: 'error', ...missing });
+        yield { index, status: 'failed', line };
+      }
+      index++;
     }
-    index++;
+  } finally {
+    await collected.return(undefined);
   }
 }
 
@@ -106,7 +114,8 @@ export const createFinalizeBatch = ({ batches, records, files, now }: FinalizeBa
     if (!batch || isTerminal(batch.status)) return 'nothing to do';
     const { stopping, collected, ready } = await batches.dispatchState(batchId);
     if (!ready) return 'nothing to do';
-    const ending: Ending = stopping ? endings[stopping] : { status: 'completed' };
+    // What came to be finalizing has all of its results; a stop after that changes nothing.
+    const ending: Ending = stopping && batch.status !== 'finalizing' ? endings[stopping] : { status: 'completed' };
     if (!stopping && batch.status === 'in_progress') await batches.transition(batchId, 'finalizing', now());
 
     const scratch = `scratch/${batchId}/`;

@@ -24,7 +24,11 @@ interface Source {
 }
 
 /** Merges segments that each are sorted by index; of entries with the same index the first met is kept. */
-async function* mergeSpans(files: FileStore, folder: string, spans: readonly SegmentSpan[]): AsyncGenerator<SegmentEntry> {
+async function* mergeSpans(
+  files: FileStore,
+  folder: string,
+  spans: readonly SegmentSpan[],
+): AsyncGenerator<SegmentEntry> {
   const waiting = [...spans].sort((a, b) => b.first - a.first);
   // Sorted by descending index, so that the next entry is at the end. Few are open at once, as few spans overlap.
   const open: Source[] = [];
@@ -47,10 +51,12 @@ async function* mergeSpans(files: FileStore, folder: string, spans: readonly Seg
         await advance(readSegment(files, folder + unopened.name));
         continue;
       }
-      const source = open.pop();
+      // It stays in `open` while its head is out, so that whoever leaves then has it closed too.
+      const source = open.at(-1);
       if (!source) return;
       if (source.head.index > lastIndex) yield source.head;
       lastIndex = source.head.index;
+      open.pop();
       await advance(source.entries);
     }
   } finally {

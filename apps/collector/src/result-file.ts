@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { FileStore } from '@promptmill/files';
 
@@ -10,20 +11,25 @@ const chunkCharacters = 64 * 1024;
 export const openResultFile = (files: FileStore, key: string) => {
   let chunk = '';
   let lines = 0;
-  let started: { stream: PassThrough; stored: Promise<{ bytes: number }> } | undefined;
+  let started: { stream: PassThrough; stored: Promise<{ bytes: number }>; failed: AbortSignal } | undefined;
+
+  const start = () => {
+    const stream = new PassThrough();
+    // An abort may come before the store reads, and so before anything else listens.
+    stream.on('error', () => {});
+    const stored = files.put(key, stream);
+    const failed = new AbortController();
+    // Whoever waits for it next learns of a failure; until then it must not count as unhandled.
+    stored.catch(() => failed.abort());
+    return { stream, stored, failed: failed.signal };
+  };
 
   const flush = async (): Promise<void> => {
-    if (!started) {
-      const stream = new PassThrough();
-      started = { stream, stored: files.put(key, stream) };
-      // Whoever waits for it next learns of a failure; until then it must not count as unhandled.
-      started.stored.catch((error: unknown) => stream.destroy(error as Error));
-    }
-    const { stream, stored } = started;
+    started ??= start();
+    const { stream, stored, failed } = started;
     const text = chunk;
     chunk = '';
-    if (stream.destroyed) await stored;
-    if (!stream.write(text)) await Promise.race([new Promise((resolve) => stream.once('drain', resolve)), stored]);
+    if (!stream.write(text)) await once(stream, 'drain', { signal: failed }).catch(() => stored);
   };
 
   return {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { finalizeQueueName } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -9,21 +10,15 @@ import {
   createFileRecords,
   createKeys,
   createResultsStream,
-  finalizeQueueName,
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
-import type { Logger, Metrics } from '@promptmill/runtime';
+import type { Config, Logger, Metrics } from '@promptmill/runtime';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
 
-export interface CollectorConfig {
-  readonly redisUrl: string;
-  readonly prefix: string;
-}
-
 export interface StartCollectorOptions {
-  readonly config: CollectorConfig;
+  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix'>;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -48,7 +43,7 @@ export const startCollector = async ({
 }: StartCollectorOptions): Promise<RunningCollector> => {
   const onError = (error: unknown): void => logger.warn({ err: error }, 'collector');
   const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError });
-  const keys = createKeys(config.prefix);
+  const keys = createKeys(config.redisPrefix);
   const redis = connect();
   const finalizeQueue = openFinalizeQueue(redis, keys);
   finalizeQueue.on('error', onError);

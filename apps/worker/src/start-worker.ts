@@ -1,4 +1,4 @@
-import type { Lane, LaneTable, RequestJob, RetryPolicy } from '@promptmill/core';
+import type { Lane, RequestJob } from '@promptmill/core';
 import { createProviderClient, type ProviderClient } from '@promptmill/provider';
 import {
   connectRedis,
@@ -8,20 +8,11 @@ import {
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
-import type { Logger, Metrics } from '@promptmill/runtime';
+import type { Config, Logger, Metrics } from '@promptmill/runtime';
 import { createProcessRequest } from './process-request.ts';
 
-export interface WorkerConfig {
-  readonly redisUrl: string;
-  readonly prefix: string;
-  readonly lanes: LaneTable;
-  /** Calls in flight in this process, for each lane. */
-  readonly workerConcurrency: number;
-  readonly retry: RetryPolicy;
-}
-
 export interface StartWorkerOptions {
-  readonly config: WorkerConfig;
+  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** How long calls in flight may go on after `close`, in milliseconds; then they are put back. Default 25000. */
@@ -42,10 +33,10 @@ export const startWorker = async ({
   metrics,
   graceMs = 25_000,
 }: StartWorkerOptions): Promise<RunningWorker> => {
-  const { redisUrl, prefix, lanes, workerConcurrency, retry } = config;
+  const { redisUrl, redisPrefix, lanes, workerConcurrency, retry } = config;
   const onError = (error: Error): void => logger.warn({ err: error }, 'redis');
   const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
-  const keys = createKeys(prefix);
+  const keys = createKeys(redisPrefix);
   const recorder = createResultRecorder(connection, keys);
 
   const clients = new Map<string, ProviderClient>();

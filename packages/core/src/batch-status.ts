@@ -15,7 +15,7 @@ export type BatchStatus = (typeof batchStatuses)[number];
 const next: Record<BatchStatus, readonly BatchStatus[]> = {
   validating: ['in_progress', 'failed', 'cancelling'],
   in_progress: ['finalizing', 'cancelling', 'expired'],
-  finalizing: ['completed', 'expired'],
+  finalizing: ['completed'],
   cancelling: ['cancelled'],
   completed: [],
   failed: [],

@@ -21,6 +21,10 @@ export interface LaneTable {
   route(model: string): Route | undefined;
 }
 
+/** The queues beside the lanes: one job for each batch, and one for each finalizing. No provider may have their names. */
+export const batchesQueueName = 'batches';
+export const finalizeQueueName = 'finalize';
+
 // BullMQ forbids `:` in queue names; a model's name may hold `:` and `/`.
 const laneNameOf = (provider: string, model?: string): string =>
   model === undefined ? provider : `${provider}.${model.replace(/[^A-Za-z0-9._-]+/g, '-')}`;
@@ -30,26 +34,31 @@ const buildLane = (provider: Provider, model?: string): Lane => {
   return { name: laneNameOf(provider.name, model), provider, ...(concurrency === undefined ? {} : { concurrency }) };
 };
 
-/** Throws {@link ConfigError} when two models would share a lane's name. */
+/** Throws {@link ConfigError} when two models would share a lane's name, or a lane would share another queue's. */
 export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTable => {
   const lanes = new Map<string, Lane>();
   for (const provider of Object.values(providers))
     for (const model of [undefined, ...Object.keys(provider.models)]) {
       const lane = buildLane(provider, model);
+      if (lane.name === batchesQueueName || lane.name === finalizeQueueName)
+        throw new ConfigError(`providers.${provider.name}: the name is taken by a queue of Promptmill`);
       if (lanes.has(lane.name)) throw new ConfigError(`two models need the lane ${lane.name}`);
       lanes.set(lane.name, lane);
     }
+  // A model's name comes from the caller: `constructor/x` names no provider.
+  const providerNamed = (name: string): Provider | undefined =>
+    Object.hasOwn(providers, name) ? providers[name] : undefined;
   const routeTo = (provider: Provider, model: string): Route | undefined => {
-    const lane = lanes.get(laneNameOf(provider.name, provider.models[model] ? model : undefined));
+    const lane = lanes.get(laneNameOf(provider.name, Object.hasOwn(provider.models, model) ? model : undefined));
     return lane && { lane, model };
   };
   return {
     lanes: [...lanes.values()],
     route(model) {
       const slash = model.indexOf('/');
-      const named = slash > 0 ? providers[model.slice(0, slash)] : undefined;
+      const named = slash > 0 ? providerNamed(model.slice(0, slash)) : undefined;
       if (named && slash < model.length - 1) return routeTo(named, model.slice(slash + 1));
-      const fallback = defaultProvider === undefined ? undefined : providers[defaultProvider];
+      const fallback = defaultProvider === undefined ? undefined : providerNamed(defaultProvider);
       return fallback && routeTo(fallback, model);
     },
   };

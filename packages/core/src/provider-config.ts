@@ -90,7 +90,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const buildProvider = (name: string, config: ProviderConfig, env: Environment): Provider => {
   const preset = presets[name];
-  const baseUrl = config.baseUrl ?? (preset?.baseUrlEnv && env[preset.baseUrlEnv]) ?? preset?.baseUrl;
+  const baseUrl = config.baseUrl ?? ((preset?.baseUrlEnv && env[preset.baseUrlEnv]) || preset?.baseUrl);
   if (!baseUrl) throw new ConfigError(`providers.${name}: baseUrl is missing (${name} is not a preset)`);
   const apiKeyEnv = config.apiKeyEnv ?? preset?.apiKeyEnv;
   const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
@@ -115,7 +115,7 @@ export const buildProviders = (config: FileConfig, env: Environment): ProviderSe
     [...names].map((name) => [name, buildProvider(name, config.providers[name] ?? {}, env)]),
   );
   if (config.defaultProvider === undefined) return { providers };
-  if (!providers[config.defaultProvider])
+  if (!Object.hasOwn(providers, config.defaultProvider))
     throw new ConfigError(`defaultProvider: ${config.defaultProvider} is not among the providers`);
   return { providers, defaultProvider: config.defaultProvider };
 };

@@ -1,6 +1,8 @@
 import { type Endpoint, endpoints, isEndpoint } from './endpoints.ts';
 
 export const maxCustomIdLength = 512;
+/** Objects and arrays within each other in one line. JSON.stringify gives up on some thousands. */
+export const maxLineDepth = 100;
 
 /** The body of a request, as its provider will see it but for the model's name. */
 export type RequestBody = Readonly<Record<string, unknown>> & { readonly model: string };
@@ -29,6 +31,11 @@ const problem = (code: string, message: string, param: string | null = null): Pa
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isTooDeep = (value: unknown, depth = 0): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (depth >= maxLineDepth || Object.values(value).some((item) => isTooDeep(item, depth + 1)));
 
 const attachmentTypes = new Set(['file', 'input_file']);
 
@@ -75,6 +82,8 @@ export const parseRequestLine = (text: string): ParsedLine => {
     return problem('invalid_json_line', 'This line is not parseable as valid JSON.');
   }
   if (!isObject(value)) return problem('invalid_json_line', 'Each line must be a JSON object.');
+  if (isTooDeep(value))
+    return problem('invalid_json_line', `This line nests objects and arrays more than ${maxLineDepth} deep.`);
   const { custom_id: customId, method, url, body } = value;
   if (customId === undefined) return { ok: false, problem: missing('custom_id') };
   if (typeof customId !== 'string' || customId === '')

@@ -31,9 +31,7 @@ export const encodeSegmentEntry = ({ index, status, line }: SegmentEntry): strin
 
 /** Throws when the text is no segment entry: a segment is written whole or not at all. */
 export const decodeSegmentEntry = (text: string): SegmentEntry => {
-  const first = text.indexOf('\t');
-  const second = text.indexOf('\t', first + 1);
-  const status = text.slice(first + 1, second);
-  if (first < 1 || (status !== 'completed' && status !== 'failed')) throw new Error('torn segment entry');
-  return { index: Number(text.slice(0, first)), status, line: text.slice(second + 1) };
+  const head = /^(\d+)\t(completed|failed)\t/.exec(text);
+  if (!head) throw new Error('torn segment entry');
+  return { index: Number(head[1]), status: head[2] as SegmentEntry['status'], line: text.slice(head[0].length) };
 };

@@ -11,7 +11,7 @@ import type { Keys } from './keys.ts';
 const requestsPerTurn = 10;
 
 /** BullMQ's priorities end here; beyond it, until the lane is idle, jobs wait in order of arrival. */
-const lastPriority = 2 ** 21;
+const lastPriority = 2 ** 21 - 1;
 
 const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math.floor(position / requestsPerTurn));
 

@@ -1,15 +1,20 @@
-import { type RequestJob, type RetryPolicy, backoffDelayMs } from '@promptmill/core';
+import {
+  backoffDelayMs,
+  batchesQueueName,
+  finalizeQueueName,
+  type RequestJob,
+  type RetryPolicy,
+} from '@promptmill/core';
 import { Queue, Worker, type Processor, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+
+export { batchesQueueName, finalizeQueueName };
 
 /** The job that carries a whole batch: it dispatches, shows progress and ends with the batch. */
 export interface BatchJob {
   readonly batchId: string;
 }
-
-export const batchesQueueName = 'batches';
-export const finalizeQueueName = 'finalize';
 
 /**
  * A worker that dies is noticed after the lock has run out and a stalled check has passed: 10 s + 5 s at most, where

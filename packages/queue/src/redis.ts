@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 
 export interface RedisOptions {
-  /** `redis://`, `rediss://` or `unix:///path`. */
+  /** As ioredis takes it: `redis://…`, `rediss://…`, or the path of a Unix socket. */
   readonly url: string;
   /**
    * What a command does while Redis is away. `fail` rejects it within 2 s: for what a caller waits on. `wait` holds it
@@ -11,7 +11,8 @@ export interface RedisOptions {
   readonly onError: (error: Error) => void;
 }
 
-const commandTimeoutMs = 2000;
+/** Leaves room in the 2 s for the answer that tells the caller. */
+const commandTimeoutMs = 1500;
 
 /**
  * A peer that drops bytes but keeps the socket open is noticed after this long. Longer than any blocking read; shorter
@@ -23,7 +24,6 @@ const longestReconnectDelayMs = 1000;
 
 /** Opens a connection that reconnects by itself for as long as it lives. */
 export const connectRedis = ({ url, whileAway, onError }: RedisOptions): Redis => {
-  const target = url.startsWith('unix:') ? { path: new URL(url).pathname } : undefined;
   const options = {
     socketTimeout: socketTimeoutMs,
     keepAlive: 10_000,
@@ -32,7 +32,7 @@ export const connectRedis = ({ url, whileAway, onError }: RedisOptions): Redis =
       ? { commandTimeout: commandTimeoutMs, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
       : { maxRetriesPerRequest: null }),
   };
-  const redis = target ? new Redis({ ...target, ...options }) : new Redis(url, options);
+  const redis = new Redis(url, options);
   redis.on('error', onError);
   return redis;
 };

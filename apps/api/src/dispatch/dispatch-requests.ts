@@ -11,10 +11,8 @@ export interface DispatchRequestsOptions {
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: LaneTurns;
   readonly retry: RetryPolicy;
-  /** Requests of one batch in Redis at once. */
-  readonly windowRequests: number;
-  /** Input bytes of those. */
-  readonly windowBytes: number;
+  /** What of one batch may be in Redis at once: requests, and bytes of their input lines. */
+  readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
 }
 
@@ -28,7 +26,7 @@ type LaneJobs = Map<string, RequestJob[]>;
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
-  const { batches, files, lanes, queueOf, turns, retry, windowRequests, windowBytes, onDispatched } = options;
+  const { batches, files, lanes, queueOf, turns, retry, window, onDispatched } = options;
 
   const addJobs = async (byLane: LaneJobs, before: Cursor['positions']): Promise<Cursor['positions']> => {
     const ends = await Promise.all(
@@ -93,7 +91,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
 
     const from = { offset: cursor.cursorOffset, line: cursor.cursorLine };
     for await (const input of readRequests(files, batch.inputFileId, from)) {
-      if (outstanding >= windowRequests || outstandingBytes >= windowBytes) break;
+      if (outstanding >= window.requests || outstandingBytes >= window.bytes) break;
       chunk.push(input);
       outstanding++;
       outstandingBytes += input.bytes;

@@ -1,9 +1,8 @@
-import type { LaneTable, RequestJob, RetryPolicy } from '@promptmill/core';
+import { batchesQueueName, type RequestJob } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
   type BatchJob,
-  batchesQueueName,
   connectRedis,
   createBatchStore,
   createFileRecords,
@@ -13,24 +12,14 @@ import {
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
-import type { Logger, Metrics } from '@promptmill/runtime';
+import type { Config, Logger, Metrics } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { createDispatchRequests } from './dispatch-requests.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
 
-export interface DispatchConfig {
-  readonly redisUrl: string;
-  readonly prefix: string;
-  readonly lanes: LaneTable;
-  readonly retry: RetryPolicy;
-  readonly windowRequests: number;
-  readonly windowBytes: number;
-  readonly maxRequestsPerBatch: number;
-}
-
 export interface StartDispatchOptions {
-  readonly config: DispatchConfig;
+  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'retry' | 'window' | 'limits'>;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -41,10 +30,10 @@ const concurrency = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async ({ config, files, logger, metrics }: StartDispatchOptions) => {
-  const { redisUrl, prefix, lanes, retry, windowRequests, windowBytes, maxRequestsPerBatch } = config;
+  const { redisUrl, redisPrefix, lanes, retry, window, limits } = config;
   const onError = (error: Error): void => logger.warn({ err: error }, 'dispatch');
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
-  const keys = createKeys(prefix);
+  const keys = createKeys(redisPrefix);
   const batches = createBatchStore(redis, keys);
   const records = createFileRecords(redis, keys);
   const finalizeQueue = openFinalizeQueue(redis, keys);
@@ -59,7 +48,7 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
   const runBatchJob = createRunBatchJob({
     batches,
     records,
-    validate: createValidateBatch({ batches, records, lanes, maxRequestsPerBatch, now: Date.now }),
+    validate: createValidateBatch({ batches, records, lanes, maxRequests: limits.maxRequestsPerBatch, now: Date.now }),
     dispatch: createDispatchRequests({
       batches,
       files,
@@ -67,8 +56,7 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
       queueOf,
       turns: createLaneTurns(redis, keys),
       retry,
-      windowRequests,
-      windowBytes,
+      window,
       onDispatched: (requests) => metrics.dispatched.inc(requests),
     }),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),

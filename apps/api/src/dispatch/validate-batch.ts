@@ -5,13 +5,14 @@ export interface ValidateBatchOptions {
   readonly batches: BatchStore;
   readonly records: FileRecords;
   readonly lanes: LaneTable;
-  readonly maxRequestsPerBatch: number;
+  /** Most requests a batch may have. */
+  readonly maxRequests: number;
   readonly now: () => number;
 }
 
 /** Decides `validating → in_progress` or `failed` from what the upload found; the input is not read again. */
 export const createValidateBatch =
-  ({ batches, records, lanes, maxRequestsPerBatch, now }: ValidateBatchOptions) =>
+  ({ batches, records, lanes, maxRequests, now }: ValidateBatchOptions) =>
   async (batch: Batch): Promise<void> => {
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     if (!summary) {
@@ -21,7 +22,7 @@ export const createValidateBatch =
       return;
     }
     const hasLane = (model: string): boolean => lanes.route(model) !== undefined;
-    const errors = findBatchErrors(summary, batch.endpoint, { maxRequests: maxRequestsPerBatch }, hasLane);
+    const errors = findBatchErrors(summary, batch.endpoint, { maxRequests }, hasLane);
     if (errors.length > 0) {
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;

@@ -1,0 +1,43 @@
+# Every role is a target of its own over one common stage:
+#   docker build --target worker .        (api, worker, collector, simulator)
+
+# The manifests alone, so that the packages are installed anew only when one of them changes.
+FROM node:24-slim AS manifests
+WORKDIR /app
+COPY . .
+RUN find apps packages -type f ! -name package.json -delete
+
+FROM node:24-slim AS packages
+WORKDIR /app
+RUN npm install --global --no-audit --no-fund pnpm@12
+COPY --from=manifests /app ./
+RUN pnpm install --prod --frozen-lockfile \
+      --filter '@promptmill/api...' --filter '@promptmill/worker...' \
+      --filter '@promptmill/collector...' --filter '@promptmill/simulator...'
+
+# Node runs the TypeScript as it is. Nothing under /app is writable for the user it runs as; /data is.
+FROM node:24-slim AS promptmill
+ENV NODE_ENV=production HOST=0.0.0.0 PROMPTMILL_DATA_DIR=/data
+WORKDIR /app
+RUN mkdir /data && chown node:node /data
+COPY --from=packages /app ./
+COPY . .
+USER node
+
+FROM promptmill AS worker
+ENV PORT=3001
+CMD ["node", "apps/worker/src/main.ts"]
+
+FROM promptmill AS collector
+ENV PORT=3002
+CMD ["node", "apps/collector/src/main.ts"]
+
+FROM promptmill AS simulator
+ENV PORT=8089
+EXPOSE 8089
+CMD ["node", "apps/simulator/src/main.ts"]
+
+FROM promptmill AS api
+ENV PORT=3000
+EXPOSE 3000
+CMD ["node", "apps/api/src/main.ts"]

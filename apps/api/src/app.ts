@@ -1,0 +1,43 @@
+import express, { type Express, type Router } from 'express';
+import helmet from 'helmet';
+import { createAuthenticate, requireTenant } from './authenticate.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { createDocsPage } from './docs-page.ts';
+import { answerNotFound, createAnswerError } from './errors.ts';
+import { createOpenApiDocument } from './openapi.ts';
+import { createRedisGuard } from './redis-guard.ts';
+import { createRequestLog, identifyRequest } from './request-log.ts';
+import { mountRoute } from './route.ts';
+import { createRoutes } from './routes.ts';
+
+/** Of a JSON body, which only inline prompts make large. Files, of any size, are streamed. */
+const maxJsonBytes = 32 * 2 ** 20;
+
+/** The Express app: who calls, the routes, and what goes wrong. */
+export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
+  const { config, redis, logger, metrics } = dependencies;
+  const routes = createRoutes(dependencies);
+  const openApi = createOpenApiDocument(routes);
+  const closed = [requireTenant(createAuthenticate(config.apiKeys)), createRedisGuard(redis)];
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(identifyRequest, createRequestLog(logger, metrics));
+  app.use(
+    helmet({
+      // Nothing here is a page; those that are bring their own. TLS, and so HSTS, is a proxy's.
+      contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+      strictTransportSecurity: false,
+    }),
+  );
+  for (const route of routes) mountRoute(app, route, { closed, maxJsonBytes });
+  app.get('/openapi.json', (_request, response) => {
+    response.json(openApi);
+  });
+  app.use('/docs', createDocsPage());
+  app.use(board);
+  app.use(answerNotFound);
+  app.use(createAnswerError(logger));
+  return app;
+};

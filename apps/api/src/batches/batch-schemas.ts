@@ -1,0 +1,167 @@
+import { batchStatuses, completionWindowSeconds, endpoints, type Prompt } from '@promptmill/core';
+import { z } from 'zod';
+import { expiresAfter, page, queryInteger, seconds } from '../api-schemas.ts';
+
+const time = seconds.nullable();
+
+/** Source: https://platform.openai.com/docs/api-reference/batch/object */
+export const batchObject = z
+  .object({
+    id: z.string().meta({ example: 'batch_0123456789abcdef0123456789abcdef' }),
+    object: z.literal('batch'),
+    endpoint: z.enum(endpoints),
+    model: z.string().nullable().meta({ description: 'The one model that all requests name, if they do.' }),
+    errors: z
+      .object({
+        object: z.literal('list'),
+        data: z
+          .array(
+            z.object({
+              code: z.string(),
+              message: z.string(),
+              param: z.string().nullable(),
+              line: z.int().nullable().meta({ description: 'In the input file, from 1.' }),
+            }),
+          )
+          .readonly(),
+      })
+      .nullable()
+      .meta({ description: 'Why the batch failed: what is wrong with its input, 100 entries at most.' }),
+    input_file_id: z.string(),
+    completion_window: z.string(),
+    status: z.enum(batchStatuses),
+    output_file_id: z.string().nullable(),
+    error_file_id: z.string().nullable(),
+    created_at: seconds,
+    in_progress_at: time,
+    expires_at: seconds,
+    finalizing_at: time,
+    completed_at: time,
+    failed_at: time,
+    expired_at: time,
+    cancelling_at: time,
+    cancelled_at: time,
+    request_counts: z.object({ total: z.int(), completed: z.int(), failed: z.int() }),
+    usage: z.object({
+      input_tokens: z.int(),
+      input_tokens_details: z.object({ cached_tokens: z.int() }),
+      output_tokens: z.int(),
+      output_tokens_details: z.object({ reasoning_tokens: z.int() }),
+      total_tokens: z.int(),
+    }),
+    metadata: z.record(z.string(), z.string()).readonly().nullable(),
+  })
+  .meta({ id: 'Batch' });
+
+export const batchPage = page(batchObject).meta({ id: 'BatchList' });
+
+export const batchParams = z.object({ batch_id: z.string() });
+export type BatchParams = z.output<typeof batchParams>;
+
+export const batchQuery = z.object({
+  after: z.string().optional().meta({ description: 'The id of the last batch of the page before.' }),
+  limit: queryInteger(1, 100, 20),
+});
+export type BatchQuery = z.output<typeof batchQuery>;
+
+const metadata = z
+  .record(z.string().max(64), z.string().max(512))
+  .refine((pairs) => Object.keys(pairs).length <= 16, { error: 'it may have 16 pairs at most' })
+  .nullish()
+  .meta({ description: 'Up to 16 pairs; keys up to 64 characters, values up to 512.' });
+
+const completionWindow = z
+  .string()
+  .refine((window) => completionWindowSeconds(window) !== undefined, {
+    error: 'it must be from 1h to 30d, such as 24h',
+  })
+  .meta({ description: 'Whole minutes, hours or days from `1h` to `30d`.', example: '24h' });
+
+const fileBatch = z
+  .strictObject({
+    input_file_id: z.string(),
+    endpoint: z.enum(endpoints),
+    completion_window: completionWindow,
+    metadata,
+    output_expires_after: expiresAfter.nullish(),
+  })
+  .meta({ id: 'CreateBatchFromFile' });
+export type FileBatch = z.output<typeof fileBatch>;
+
+/** Checked one by one as they are written to the input file: there may be millions. */
+export const prompt = z
+  .union([
+    z.string(),
+    z.strictObject({ custom_id: z.string().optional(), prompt: z.string(), model: z.string().optional() }),
+    z.strictObject({
+      custom_id: z.string().optional(),
+      messages: z.array(z.looseObject({ role: z.string() })).min(1),
+      model: z.string().optional(),
+    }),
+  ])
+  .meta({ id: 'Prompt' }) satisfies z.ZodType<string | Prompt>;
+
+const promptBatch = z
+  .strictObject({
+    model: z.string().min(1).optional().meta({ description: 'Of the prompts that name none.', example: 'xai/grok-4' }),
+    prompts: z
+      .array(z.unknown())
+      .min(1)
+      .meta({ override: { type: 'array', minItems: 1, items: { $ref: '#/components/schemas/Prompt' } } }),
+    system: z.string().optional().meta({ description: 'The system message before each prompt.' }),
+    params: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: 'More of the body of each request.', example: { max_tokens: 500 } }),
+    endpoint: z.literal('/v1/chat/completions').default('/v1/chat/completions'),
+    completion_window: completionWindow.default('24h'),
+    metadata,
+    output_expires_after: expiresAfter.nullish(),
+  })
+  .meta({ id: 'CreateBatchFromPrompts' });
+export type PromptBatch = z.output<typeof promptBatch>;
+
+export const createBatchBody = z.union([fileBatch, promptBatch]);
+export type CreateBatchBody = z.output<typeof createBatchBody>;
+
+export const createBatchHeaders = z.object({
+  'idempotency-key': z.string().max(255).optional().meta({
+    description: 'Repeating a creation under the same key within 24 hours gives the same batch.',
+  }),
+});
+
+/** Whether a body is meant to create a batch from a file or from prompts, whatever else is wrong with it. */
+export const createBatchKind = (body: unknown): z.ZodType<CreateBatchBody> =>
+  typeof body === 'object' && body !== null && 'prompts' in body ? promptBatch : fileBatch;
+
+export const resultsQuery = z.object({
+  after: z
+    .string()
+    .regex(/^\d{1,9}\.\d{1,15}$/, { error: 'it must be the `next` of an earlier answer' })
+    .default('0.0')
+    .meta({ description: 'The `next` of the answer before; at first, leave it out.' }),
+  limit: queryInteger(1, 1000, 100),
+});
+export type ResultsQuery = z.output<typeof resultsQuery>;
+
+export const resultsPage = z
+  .object({
+    object: z.literal('list'),
+    data: z
+      .array(
+        z.object({
+          id: z.string(),
+          custom_id: z.string(),
+          response: z.object({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
+          error: z.object({ code: z.string(), message: z.string() }).nullable(),
+        }),
+      )
+      .meta({
+        description:
+          'Lines as they will be in the output or error file, in the order they were collected. A result may, seldom, ' +
+          'come twice, with the same id; requests that never ran are in the error file only.',
+      }),
+    next: z.string().meta({ description: 'Give it as `after` to go on from here, now or later.' }),
+    has_more: z.boolean().meta({ description: 'Whether more results are there already.' }),
+  })
+  .meta({ id: 'ResultList' });

@@ -1,0 +1,21 @@
+import { ApiError, type BatchObject, toBatchObject } from '@promptmill/core';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { BatchParams } from './batch-schemas.ts';
+import { findBatch } from './find-batch.ts';
+
+/**
+ * `POST /v1/batches/{batch_id}/cancel`: no further request is begun; those in flight may still end. Cancelling again
+ * changes nothing. 409 once the batch is past it, as OpenAI answers.
+ */
+export const cancelBatch =
+  ({ batches, now }: Pick<ApiDependencies, 'batches' | 'now'>) =>
+  async ({ tenant, params, response }: Call<BatchParams>): Promise<BatchObject> => {
+    const { id } = await findBatch(batches, tenant, params.batch_id);
+    await batches.transition(id, 'cancelling', now(), { stopping: 'cancelled' });
+    const batch = await findBatch(batches, tenant, id);
+    if (batch.cancellingAt !== undefined) return toBatchObject(batch);
+    // The official clients try a 409 again, in vain here.
+    response.set('x-should-retry', 'false');
+    throw new ApiError(409, `Cannot cancel a batch with status '${batch.status}'.`);
+  };

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError, type Batch, isTerminal, toBatchObject } from '@promptmill/core';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { isRedisAway } from '../redis-guard.ts';
+import type { BatchParams } from './batch-schemas.ts';
+import { findBatch } from './find-batch.ts';
+
+const pollMs = 500;
+const heartbeatMs = 15_000;
+/** Open streams of one process; each costs two small reads of Redis a second. */
+const maxStreams = 500;
+/** How soon a client comes back whose stream broke off, in milliseconds. */
+const reconnectMs = 2000;
+
+/**
+ * `GET /v1/batches/{batch_id}/events`: server-sent events, `progress` whenever the batch has changed, `done` at its end.
+ * Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'batches' | 'now' | 'stopping'>) => {
+  let streams = 0;
+
+  /** The batch as it is now; as it was, while Redis is away. */
+  const look = async (batch: Batch): Promise<Batch> => {
+    try {
+      return (await batches.get(batch.id)) ?? batch;
+    } catch (error) {
+      if (isRedisAway(error)) return batch;
+      throw error;
+    }
+  };
+
+  return async ({ tenant, params, response }: Call<BatchParams>): Promise<void> => {
+    let batch = await findBatch(batches, tenant, params.batch_id);
+    if (streams >= maxStreams)
+      throw new ApiError(429, 'Too many event streams are open.', { code: 'too_many_event_streams' });
+
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    const ended = AbortSignal.any([gone.signal, stopping]);
+    let sentAt = now();
+    let sent = '';
+    const send = (text: string): void => {
+      response.write(text);
+      sentAt = now();
+    };
+
+    streams++;
+    try {
+      response.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
+      send(`retry: ${reconnectMs}\n\n`);
+      while (!ended.aborted) {
+        const data = JSON.stringify(toBatchObject(batch));
+        if (isTerminal(batch.status)) {
+          send(`event: done\ndata: ${data}\n\n`);
+          break;
+        }
+        // A client that reads slowly misses steps, not the end.
+        if (data !== sent && !response.writableNeedDrain) {
+          send(`event: progress\ndata: ${data}\n\n`);
+          sent = data;
+        } else if (now() - sentAt >= heartbeatMs) send(': still here\n\n');
+        await sleep(pollMs, undefined, { signal: ended }).catch(() => {});
+        if (!ended.aborted) batch = await look(batch);
+      }
+    } finally {
+      streams--;
+      response.end();
+    }
+  };
+};

@@ -1,0 +1,94 @@
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { ExpressAdapter } from '@bull-board/express';
+import { ApiError } from '@promptmill/core';
+import { openLaneQueue } from '@promptmill/queue';
+import type { Queue } from 'bullmq';
+import { type RequestHandler, Router } from 'express';
+import { contentSecurityPolicy } from 'helmet';
+import { sameSecret } from './authenticate.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { createRedisGuard } from './redis-guard.ts';
+import { shorten } from './shorten.ts';
+
+const basePath = '/admin/queues';
+
+/** HTTP Basic, by both parts together. Source: https://datatracker.ietf.org/doc/html/rfc7617 */
+const createBoardLogin =
+  (board: ApiDependencies['config']['board']): RequestHandler =>
+  (request, response, next) => {
+    if (!board) return next();
+    const encoded = /^Basic +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const given = Buffer.from(encoded, 'base64').toString();
+    if (sameSecret(given, `${board.user}:${board.password}`)) return next();
+    response.set('www-authenticate', 'Basic realm="Bull Board", charset="UTF-8"');
+    throw new ApiError(401, 'Log in to see the queues.', { type: 'invalid_request_error' });
+  };
+
+/** A retry or clean from the board would go round the batches' books; this also keeps out forged requests. */
+const refuseChanges: RequestHandler = (request, _response, next) => {
+  if (request.method === 'GET' || request.method === 'HEAD') return next();
+  throw new ApiError(405, 'Bull Board is read-only here.', { code: 'method_not_allowed' });
+};
+
+const boardContentPolicy = contentSecurityPolicy({
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    // The page brings a style element of its own and sets styles of elements; its web font may stay away.
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", 'data:'],
+    frameAncestors: ["'none'"],
+  },
+});
+
+interface Shown {
+  readonly queue: Queue;
+  readonly displayName: string;
+  readonly description: string;
+}
+
+const adapterOf = ({ queue, displayName, description }: Shown): BullMQAdapter => {
+  const adapter = new BullMQAdapter(queue, { readOnlyMode: true, displayName, description });
+  adapter.setFormatter('data', (data) => shorten(data));
+  adapter.setFormatter('returnValue', (value) => shorten(value));
+  return adapter;
+};
+
+/** Bull Board at `/admin/queues`: the batches with their progress, and every lane. Behind its login, and read-only. */
+export const createBoard = ({
+  config,
+  redis,
+  keys,
+  batchesQueue,
+  logger,
+}: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>) => {
+  const laneQueues = config.lanes.lanes.map((lane) => {
+    const queue = openLaneQueue(redis, keys, lane.name);
+    // The connection's own handler tells of it once; without one here each queue would print it.
+    queue.on('error', (error) => logger.debug({ err: error, queue: lane.name }, 'queue'));
+    const displayName = `lane ${lane.name}`;
+    return { queue, displayName, description: `Requests to ${lane.provider.name}` };
+  });
+  const shown: Shown[] = [
+    { queue: batchesQueue, displayName: 'batches', description: 'One job a batch, until its files are written' },
+    ...laneQueues,
+  ];
+  const serverAdapter = new ExpressAdapter().setBasePath(basePath);
+  createBullBoard({
+    queues: shown.map(adapterOf),
+    serverAdapter,
+    options: { uiConfig: { boardTitle: 'Promptmill', showWorkers: false, hideDocsLink: true } },
+  });
+
+  const router = Router();
+  router.use(basePath, createBoardLogin(config.board), refuseChanges, boardContentPolicy);
+  router.use(`${basePath}/api`, createRedisGuard(redis));
+  router.use(basePath, serverAdapter.getRouter() as RequestHandler);
+  return {
+    router,
+    async close(): Promise<void> {
+      await Promise.all(laneQueues.map(({ queue }) => queue.close()));
+    },
+  };
+};

@@ -1,0 +1,28 @@
+import type { FileStore } from '@promptmill/files';
+import type { BatchJob, BatchStore, connectRedis, FileRecords, Keys } from '@promptmill/queue';
+import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import type { Queue } from 'bullmq';
+import type { StartDispatchOptions } from './dispatch/start-dispatch.ts';
+import type { ReceiveInput } from './files/receive-input.ts';
+
+/** What the api needs of the configuration. */
+export type ApiConfig = StartDispatchOptions['config'] & Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board'>;
+
+/** What handlers work with. */
+export interface ApiDependencies {
+  readonly config: ApiConfig;
+  /** Fails while Redis is away, as does all that uses it here. */
+  readonly redis: ReturnType<typeof connectRedis>;
+  readonly keys: Keys;
+  readonly files: FileStore;
+  readonly records: FileRecords;
+  readonly batches: BatchStore;
+  readonly batchesQueue: Queue<BatchJob>;
+  readonly receiveInput: ReceiveInput;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Aborts when the process stops: what would stream for ever ends. */
+  readonly stopping: AbortSignal;
+}

@@ -1,0 +1,68 @@
+import { ApiError } from '@promptmill/core';
+import { FileStoreError } from '@promptmill/files';
+import type { Logger } from '@promptmill/runtime';
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import { isRedisAway, serviceUnavailable } from './redis-guard.ts';
+
+/** How long a caller may go on sending a body that is not wanted, in milliseconds, so that it gets to read why. */
+const lingerMs = 5000;
+
+const bodyErrors: Readonly<Record<string, (error: Error) => ApiError>> = {
+  'entity.parse.failed': () => new ApiError(400, 'The request body is not valid JSON.', { code: 'invalid_json' }),
+  'entity.too.large': () => new ApiError(413, 'The request body is too large.', { code: 'request_too_large' }),
+  'encoding.unsupported': () =>
+    new ApiError(415, 'The content encoding is not supported.', { code: 'invalid_encoding' }),
+  'charset.unsupported': () => new ApiError(415, 'The charset is not supported.', { code: 'invalid_encoding' }),
+};
+
+const ofFileStore = (error: FileStoreError): ApiError =>
+  error.code === 'not_found'
+    ? new ApiError(404, 'The file has no content any more.', { code: 'file_content_gone', cause: error })
+    : new ApiError(503, 'The file store is unavailable. Try again.', { code: 'service_unavailable', cause: error });
+
+/** What a caller is told of an error. */
+export const toApiError = (error: unknown): ApiError => {
+  if (error instanceof ApiError) return error;
+  if (isRedisAway(error)) return serviceUnavailable(error);
+  if (error instanceof FileStoreError) return ofFileStore(error);
+  if (error instanceof Error) {
+    const { type, status } = error as Error & { type?: string; status?: number };
+    const known = type === undefined ? undefined : bodyErrors[type];
+    if (known) return known(error);
+    // Express and its parsers mark what the caller did wrong with a status.
+    if (status !== undefined && status >= 400 && status < 500)
+      return new ApiError(status, 'The request is malformed.', { code: 'invalid_request', cause: error });
+  }
+  return new ApiError(500, 'The server had an error while processing your request.', {
+    code: 'internal_error',
+    cause: error,
+  });
+};
+
+/** Reads on for a while past an answer that came before the end of the body: closing at once could take it back. */
+const discardBody = (request: Request): void => {
+  if (request.complete || request.destroyed) return;
+  const timer = setTimeout(() => request.socket.destroy(), lingerMs);
+  request.on('close', () => clearTimeout(timer));
+  request.resume();
+};
+
+export const answerNotFound: RequestHandler = (request) => {
+  throw new ApiError(404, `Unknown request URL: ${request.method} ${request.path}.`, { code: 'unknown_url' });
+};
+
+/** Answers any error in OpenAI's shape. Only an error that is the server's own is logged, and none is told in detail. */
+export const createAnswerError =
+  (logger: Logger): ErrorRequestHandler =>
+  (error, request, response, _next) => {
+    const apiError = toApiError(error);
+    const { requestId, route } = response.locals;
+    if (apiError.status >= 500 && !request.destroyed)
+      logger.error({ requestId, route, status: apiError.status, err: apiError.cause ?? error }, 'request failed');
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    discardBody(request);
+    response.status(apiError.status).json(apiError.toBody());
+  };

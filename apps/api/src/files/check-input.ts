@@ -1,0 +1,86 @@
+import { isUtf8 } from 'node:buffer';
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { createInputSummary, type InputSummary, maxListedProblems, parseRequestLine } from '@promptmill/core';
+import { createDuplicateFinder, type SplitLine, splitLines } from '@promptmill/files';
+
+type Bytes = AsyncIterable<Uint8Array>;
+type WholeLine = Extract<SplitLine, { oversize: false }>;
+
+const isBlank = ({ bytes }: WholeLine): boolean => bytes.length === 0 || bytes.toString().trim() === '';
+
+/** The custom_ids of an input's valid requests, in order. */
+async function* customIds(input: Bytes, maxLineBytes: number): AsyncGenerator<{ id: string; line: number }> {
+  for await (const lines of splitLines(input, { maxLineBytes }))
+    for (const line of lines) {
+      if (line.oversize || isBlank(line)) continue;
+      const parsed = parseRequestLine(line.bytes.toString());
+      if (parsed.ok) yield { id: parsed.request.customId, line: line.number };
+    }
+}
+
+/**
+ * Checks an input file on its way to where it is stored. What is wrong with a line is noted, not thrown: it decides what
+ * becomes of a batch made from the file.
+ */
+export const createInputCheck = (maxLineBytes: number) => {
+  const summary = createInputSummary();
+  const duplicates = createDuplicateFinder({ maxReported: maxListedProblems });
+
+  const checkLine = (line: SplitLine): void => {
+    if (line.oversize) {
+      const message = `This line has ${line.byteLength} bytes; a line may have ${maxLineBytes}.`;
+      summary.addBadLine(line.number, { code: 'line_too_large', message, param: null });
+      return;
+    }
+    if (isBlank(line)) return;
+    if (!isUtf8(line.bytes)) {
+      const message = 'This line is not valid UTF-8.';
+      summary.addBadLine(line.number, { code: 'invalid_json_line', message, param: null });
+      return;
+    }
+    const parsed = parseRequestLine(line.bytes.toString());
+    if (parsed.ok) {
+      summary.addRequest(line.number, parsed.request);
+      duplicates.add(parsed.request.customId, line.number);
+    } else summary.addBadLine(line.number, parsed.problem);
+  };
+
+  const checkLines = async (input: Bytes): Promise<void> => {
+    for await (const lines of splitLines(input, { maxLineBytes })) for (const line of lines) checkLine(line);
+  };
+
+  return {
+    /** The same bytes; each chunk is checked before the next is taken. */
+    async *passThrough(input: Bytes): AsyncGenerator<Uint8Array> {
+      const copy = new PassThrough();
+      const checked = checkLines(copy);
+      // Whoever takes the bytes learns of a failure below; until then it must not count as unhandled.
+      checked.catch(() => {});
+      try {
+        for await (const chunk of input) {
+          if (!copy.write(chunk)) await Promise.race([once(copy, 'drain'), checked]);
+          yield chunk;
+        }
+        copy.end();
+        await checked;
+      } finally {
+        copy.destroy();
+      }
+    },
+
+    /** @param reread the whole input again, wanted only where custom_ids may be the same */
+    async finish(reread: () => Promise<Bytes>): Promise<InputSummary> {
+      if (duplicates.candidateCount() > 0) {
+        const found = await duplicates.confirm(async function* () {
+          yield* customIds(await reread(), maxLineBytes);
+        });
+        for (const { id, line, firstLine } of found) {
+          const message = `The custom_id '${id}' is used on line ${firstLine} already.`;
+          summary.addProblem(line, { code: 'duplicate_custom_id', message, param: 'custom_id' });
+        }
+      }
+      return summary.finish();
+    },
+  };
+};

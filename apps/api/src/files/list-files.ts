@@ -1,0 +1,16 @@
+import { toFileObject } from '@promptmill/core';
+import { toPage } from '../api-schemas.ts';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { badRequest } from '../request-problem.ts';
+import type { FileQuery } from './file-schemas.ts';
+
+/** `GET /v1/files`, a page at a time. */
+export const listFiles =
+  ({ records }: Pick<ApiDependencies, 'records'>) =>
+  async ({ tenant, query }: Call<unknown, FileQuery>) => {
+    const found = await records.list(tenant, query);
+    if (!found)
+      throw badRequest({ message: `No such File object: ${query.after}`, code: 'invalid_value', param: 'after' });
+    return toPage(found.items.map(toFileObject), found.hasMore);
+  };

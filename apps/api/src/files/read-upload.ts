@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
+import { ApiError } from '@promptmill/core';
+import { badRequest } from '../request-problem.ts';
+
+export interface Upload<T> {
+  readonly fields: Readonly<Record<string, string>>;
+  readonly filename: string;
+  /** What became of the file. */
+  readonly received: T;
+}
+
+const limits = { files: 2, fields: 20, parts: 22, fieldSize: 4096, headerPairs: 20, headerSize: 8192 };
+
+const malformed = (cause: unknown): ApiError =>
+  new ApiError(400, 'The upload is not well-formed multipart/form-data.', { code: 'invalid_multipart', cause });
+
+const openBusboy = (headers: IncomingMessage['headers']): BusboyInstance => {
+  if (!/^multipart\/form-data\b/i.test(headers['content-type'] ?? ''))
+    throw new ApiError(400, 'Send the file as multipart/form-data.', { code: 'invalid_multipart' });
+  try {
+    return new Busboy({ headers: headers as BusboyHeaders, limits });
+  } catch (error) {
+    throw malformed(error);
+  }
+};
+
+/**
+ * Reads an upload of one `file` and its fields, in whatever order they come. The file goes to `receive` as it arrives;
+ * when the upload breaks off or is refused, `receive` is aborted and has settled before this rejects.
+ */
+export const readUpload = async <T>(
+  request: IncomingMessage,
+  receive: (source: AsyncIterable<Uint8Array>, signal: AbortSignal) => Promise<T>,
+): Promise<Upload<T>> => {
+  const busboy = openBusboy(request.headers);
+  const fields: Record<string, string> = {};
+  const abort = new AbortController();
+  const { promise: parsed, resolve: finish, reject: fail } = Promise.withResolvers<void>();
+  let file: { readonly filename: string; readonly received: Promise<T> } | undefined;
+
+  busboy.on('field', (name, value, _nameTruncated, valueTruncated) => {
+    if (valueTruncated) fail(malformed(`the field ${name} is too long`));
+    else fields[name] = value;
+  });
+  busboy.on('file', (name, source, filename) => {
+    source.on('error', (error) => fail(malformed(error)));
+    if (name !== 'file' || file) {
+      source.resume();
+      fail(badRequest({ message: `Unknown parameter: '${name}'.`, code: 'unknown_parameter', param: name }));
+      return;
+    }
+    // A stream that its reader leaves would destroy itself, and tell of that before the reader can say why it left.
+    const chunks = source.iterator({ destroyOnReturn: false });
+    const received = receive(chunks, abort.signal);
+    received.catch(fail);
+    file = { filename: filename || 'upload.jsonl', received };
+  });
+  busboy.on('error', (error) => fail(malformed(error)));
+  busboy.on('finish', finish);
+  const onClose = () => {
+    if (!request.complete) fail(malformed('the connection closed'));
+  };
+  request.on('close', onClose);
+  request.pipe(busboy);
+
+  try {
+    await parsed;
+    if (!file)
+      throw badRequest({
+        message: "Missing required parameter: 'file'.",
+        code: 'missing_required_parameter',
+        param: 'file',
+      });
+    return { fields, filename: file.filename, received: await file.received };
+  } catch (error) {
+    request.unpipe(busboy);
+    abort.abort(error);
+    await file?.received.catch(() => {});
+    throw error;
+  } finally {
+    request.off('close', onClose);
+  }
+};

@@ -1,0 +1,51 @@
+import { ApiError, fileKey, type InputSummary } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
+import { createInputCheck } from './check-input.ts';
+
+export interface InputLimits {
+  readonly maxLineBytes: number;
+  readonly maxFileBytes: number;
+}
+
+export interface IncomingInput {
+  readonly fileId: string;
+  readonly source: AsyncIterable<Uint8Array>;
+  /** Ends it early; nothing stays stored. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ReceivedInput {
+  readonly bytes: number;
+  readonly summary: InputSummary;
+}
+
+export type ReceiveInput = (input: IncomingInput) => Promise<ReceivedInput>;
+
+async function* upTo(maxBytes: number, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    if (bytes > maxBytes)
+      throw new ApiError(413, `The file is larger than ${maxBytes} bytes.`, { code: 'file_too_large', param: 'file' });
+    yield chunk;
+  }
+}
+
+/**
+ * Stores an input file and checks it in the same pass, in memory that does not grow with the file.
+ * The returned function rejects with ApiError 413 `file_too_large`, and with what the source or the store throws.
+ */
+export const createReceiveInput =
+  (files: FileStore, { maxLineBytes, maxFileBytes }: InputLimits): ReceiveInput =>
+  async ({ fileId, source, signal }) => {
+    const key = fileKey(fileId);
+    const check = createInputCheck(maxLineBytes);
+    const stored = check.passThrough(upTo(maxFileBytes, source));
+    const { bytes } = await files.put(key, stored, signal ? { signal } : {});
+    try {
+      return { bytes, summary: await check.finish(() => files.get(key)) };
+    } catch (error) {
+      await files.delete(key);
+      throw error;
+    }
+  };

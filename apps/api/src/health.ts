@@ -1,0 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError } from '@promptmill/core';
+import type { Call } from './call.ts';
+import type { ApiDependencies } from './dependencies.ts';
+
+const pingTimeoutMs = 1000;
+
+/** `GET /livez`: the process answers. */
+export const reportLive = async () => ({ status: 'ok' as const });
+
+/** `GET /readyz`: it can also do its work, which takes Redis. */
+export const reportReady =
+  ({ redis }: Pick<ApiDependencies, 'redis'>) =>
+  async () => {
+    const notReady = new ApiError(503, 'Redis does not answer.', { code: 'not_ready' });
+    if (redis.status !== 'ready') throw notReady;
+    const timeout = new AbortController();
+    const answered = await Promise.race([
+      redis.ping().catch(() => undefined),
+      sleep(pingTimeoutMs, undefined, { signal: timeout.signal }).catch(() => undefined),
+    ]);
+    timeout.abort();
+    if (answered !== 'PONG') throw notReady;
+    return { status: 'ok' as const };
+  };
+
+/** `GET /metrics`, in Prometheus' text format. */
+export const reportMetrics =
+  ({ metrics }: Pick<ApiDependencies, 'metrics'>) =>
+  async ({ response }: Call): Promise<void> => {
+    const { registry } = metrics;
+    response.set('content-type', registry.contentType).send(await registry.metrics());
+  };

@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** How long requests in flight may go on after `close`, in milliseconds; then their connections are cut. */
+  readonly graceMs: number;
+}
+
+export interface HttpServer {
+  readonly url: string;
+  /** Takes no more requests and lets those in flight end. */
+  close(): Promise<void>;
+}
+
+const limits = {
+  headersTimeout: 10_000,
+  /** The largest input file at 1 MB/s. Only a caller with a key gets to send a body. */
+  requestTimeout: 6 * 3_600_000,
+  connectionsCheckingInterval: 5000,
+  /** Longer than the usual idle time of a proxy before it, so that it is the proxy who closes. */
+  keepAliveTimeout: 75_000,
+};
+/** Without a byte either way, a connection is cut. */
+const idleTimeoutMs = 120_000;
+const idleCheckMs = 50;
+
+/** Listens. Rejects with the system's error when it cannot, such as `EADDRINUSE`. */
+export const startHttpServer = async (
+  listener: RequestListener,
+  { host, port, graceMs }: HttpServerOptions,
+): Promise<HttpServer> => {
+  const server = createServer(limits, listener);
+  server.setTimeout(idleTimeoutMs);
+  server.listen(port, host);
+  await once(server, 'listening');
+  const { address, family, port: actualPort } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`,
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      // A connection that ends its last request now is idle, and kept alive, only from then on.
+      const whenIdle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
+      const atDeadline = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearInterval(whenIdle);
+      clearTimeout(atDeadline);
+    },
+  };
+};

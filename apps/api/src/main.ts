@@ -1,0 +1,13 @@
+import { createDiskStore } from '@promptmill/files';
+import { createLifecycle, createLogger, createMetrics, loadConfig, runUntilSignal } from '@promptmill/runtime';
+import { startApi } from './start-api.ts';
+
+const config = loadConfig(process.env);
+const logger = createLogger({ level: config.logLevel, role: 'api' });
+const metrics = createMetrics('api');
+const life = createLifecycle(logger);
+runUntilSignal(life, { logger, graceMs: 30_000 });
+
+const files = createDiskStore({ directory: config.storeDirectory });
+const api = await startApi({ config, files, logger, metrics });
+life.add('api', () => api.close());

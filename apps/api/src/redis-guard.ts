@@ -1,0 +1,41 @@
+import { ApiError } from '@promptmill/core';
+import type { RequestHandler } from 'express';
+
+const errorNames = new Set(['MaxRetriesPerRequestError', 'ConnectionClosedError']);
+const errorCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE']);
+/** Of ioredis, then of Redis itself while it cannot serve. */
+const errorMessages =
+  /^(?:Connection is closed|Command timed out|Stream isn't writeable|(?:LOADING|BUSY|OOM|MISCONF|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS) )/;
+
+/** Whether a command failed because Redis is away or cannot serve now, so that it may succeed when tried again. */
+export const isRedisAway = (error: unknown): boolean =>
+  error instanceof Error &&
+  (errorNames.has(error.name) ||
+    ('code' in error && errorCodes.has(String(error.code))) ||
+    errorMessages.test(error.message));
+
+export const serviceUnavailable = (cause?: unknown): ApiError =>
+  new ApiError(503, 'The service cannot reach its database at the moment. Try again.', {
+    code: 'service_unavailable',
+    cause,
+  });
+
+/** Answers at once while Redis is known to be away: BullMQ would wait for it, whatever its connection does. */
+export const createRedisGuard =
+  (redis: { readonly status: string }): RequestHandler =>
+  (_request, _response, next) =>
+    next(redis.status === 'ready' ? undefined : serviceUnavailable());
+
+/** BullMQ waits without limit for a connection that has never been up; a caller is told within this time. */
+const queueTimeoutMs = 1900;
+
+/** What `work` gives, or 503 when it takes too long. */
+export const withinQueueTimeout = async <T>(work: Promise<T>): Promise<T> => {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(serviceUnavailable()), queueTimeoutMs);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+};

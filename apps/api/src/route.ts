@@ -1,0 +1,85 @@
+import { json, type RequestHandler, type Router } from 'express';
+import type { z } from 'zod';
+import type { Call } from './call.ts';
+import { checkRequest } from './request-problem.ts';
+
+/** What a route answers with status 200. */
+export interface Answer<A> {
+  readonly description: string;
+  /** Of a JSON answer. */
+  readonly schema?: A;
+  /** Media type of an answer that is not JSON. */
+  readonly type?: string;
+}
+
+/** A route: what is checked before its handler runs is also what the OpenAPI document says of it. */
+export interface Route<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  A extends z.ZodType = z.ZodType,
+> {
+  readonly method: 'get' | 'post' | 'delete';
+  /** With placeholders as OpenAPI writes them: `/v1/files/{file_id}`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: 'Files' | 'Batches' | 'Models' | 'Service';
+  /** Needs neither a key nor Redis. */
+  readonly open?: true;
+  readonly params?: P;
+  readonly query?: Q;
+  /** Of a JSON body. */
+  readonly body?: B;
+  /** Which of the kinds of body that `body` unites a caller means. */
+  readonly bodyKind?: (body: unknown) => z.ZodType<z.output<B>>;
+  /** Of a multipart body; its handler reads and checks it. */
+  readonly form?: z.ZodType;
+  readonly headers?: z.ZodObject;
+  readonly answer: Answer<A>;
+  /** Gives the answer, or answers by itself and gives nothing. */
+  readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<A> | void>;
+}
+
+export type AnyRoute = Omit<Route, 'handle'> & {
+  readonly handle: (call: Call) => Promise<unknown>;
+};
+
+/** Checks a route's handler against its schemas. */
+export const route = <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
+  route: Route<P, Q, B, A>,
+): AnyRoute => route as unknown as AnyRoute;
+
+export interface Guards {
+  /** Run before the handler of a route that is not open, in this order. */
+  readonly closed: readonly RequestHandler[];
+  readonly maxJsonBytes: number;
+}
+
+const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
+  schema === undefined ? undefined : checkRequest(schema, value);
+
+export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonBytes }: Guards): void => {
+  const { method, path, params, query, body, bodyKind, handle } = route;
+  const nameRoute: RequestHandler = (_request, response, next) => {
+    response.locals.route = path;
+    next();
+  };
+  const answer: RequestHandler = async (request, response) => {
+    const answered = await handle({
+      tenant: response.locals.tenant ?? '',
+      params: check(params, request.params),
+      query: check(query, request.query),
+      body: check(bodyKind?.(request.body) ?? body, request.body),
+      request,
+      response,
+    });
+    if (answered !== undefined) response.json(answered);
+  };
+  router[method](
+    path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    nameRoute,
+    ...(route.open ? [] : closed),
+    ...(body ? [json({ limit: maxJsonBytes })] : []),
+    answer,
+  );
+};

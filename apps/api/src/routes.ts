@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import { model } from './api-schemas.ts';
+import {
+  batchObject,
+  batchPage,
+  batchParams,
+  batchQuery,
+  createBatchBody,
+  createBatchHeaders,
+  createBatchKind,
+  resultsPage,
+  resultsQuery,
+} from './batches/batch-schemas.ts';
+import { cancelBatch } from './batches/cancel-batch.ts';
+import { createBatch } from './batches/create-batch.ts';
+import { getBatch } from './batches/get-batch.ts';
+import { listBatches } from './batches/list-batches.ts';
+import { readResults } from './batches/read-results.ts';
+import { watchEvents } from './batches/watch-events.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { deleteFile } from './files/delete-file.ts';
+import {
+  deletedFile,
+  fileObject,
+  filePage,
+  fileParams,
+  fileQuery,
+  rangeHeader,
+  uploadForm,
+} from './files/file-schemas.ts';
+import { getFile } from './files/get-file.ts';
+import { listFiles } from './files/list-files.ts';
+import { readFileContent } from './files/read-file-content.ts';
+import { uploadFile } from './files/upload-file.ts';
+import { reportLive, reportMetrics, reportReady } from './health.ts';
+import { listModels } from './list-models.ts';
+import { type AnyRoute, route } from './route.ts';
+
+const health = z.object({ status: z.literal('ok') });
+const modelList = z.object({ object: z.literal('list'), data: z.array(model) });
+
+/** Every route of the API. Bull Board and the pages of the documentation are mounted beside them. */
+export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
+  route({
+    method: 'post',
+    path: '/v1/files',
+    summary: 'Upload an input file',
+    tag: 'Files',
+    form: uploadForm,
+    answer: { description: 'The file. What is wrong in it fails a batch made from it.', schema: fileObject },
+    handle: uploadFile(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/files',
+    summary: 'List files',
+    tag: 'Files',
+    query: fileQuery,
+    answer: { description: 'A page of files.', schema: filePage },
+    handle: listFiles(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/files/{file_id}',
+    summary: 'Retrieve a file',
+    tag: 'Files',
+    params: fileParams,
+    answer: { description: 'The file.', schema: fileObject },
+    handle: getFile(dependencies),
+  }),
+  route({
+    method: 'delete',
+    path: '/v1/files/{file_id}',
+    summary: 'Delete a file',
+    tag: 'Files',
+    params: fileParams,
+    answer: { description: 'The file is gone.', schema: deletedFile },
+    handle: deleteFile(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/files/{file_id}/content',
+    summary: 'Download a file',
+    tag: 'Files',
+    params: fileParams,
+    headers: rangeHeader,
+    answer: { description: 'The content; 206 with a range of it.', type: 'application/octet-stream' },
+    handle: readFileContent(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches',
+    summary: 'Create a batch, from an input file or from prompts',
+    tag: 'Batches',
+    headers: createBatchHeaders,
+    body: createBatchBody,
+    bodyKind: createBatchKind,
+    answer: { description: 'The batch, about to be validated.', schema: batchObject },
+    handle: createBatch(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches',
+    summary: 'List batches',
+    tag: 'Batches',
+    query: batchQuery,
+    answer: { description: 'A page of batches, newest first.', schema: batchPage },
+    handle: listBatches(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches/{batch_id}',
+    summary: 'Retrieve a batch',
+    tag: 'Batches',
+    params: batchParams,
+    answer: { description: 'The batch.', schema: batchObject },
+    handle: getBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches/{batch_id}/cancel',
+    summary: 'Cancel a batch',
+    tag: 'Batches',
+    params: batchParams,
+    answer: { description: 'The batch, being cancelled.', schema: batchObject },
+    handle: cancelBatch(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches/{batch_id}/results',
+    summary: 'Read results while the batch runs, and after',
+    tag: 'Batches',
+    params: batchParams,
+    query: resultsQuery,
+    answer: { description: 'A page of results.', schema: resultsPage },
+    handle: readResults(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches/{batch_id}/events',
+    summary: 'Watch a batch',
+    tag: 'Batches',
+    params: batchParams,
+    answer: {
+      description: 'Server-sent events with the batch as data: `progress` when it changes, `done` at its end.',
+      type: 'text/event-stream',
+    },
+    handle: watchEvents(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/models',
+    summary: 'List models',
+    tag: 'Models',
+    answer: {
+      description: 'Models that the configuration names. A provider takes its others as `provider/model` too.',
+      schema: modelList,
+    },
+    handle: listModels(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/livez',
+    summary: 'Whether the process lives',
+    tag: 'Service',
+    open: true,
+    answer: { description: 'It does.', schema: health },
+    handle: reportLive,
+  }),
+  route({
+    method: 'get',
+    path: '/readyz',
+    summary: 'Whether it can do its work',
+    tag: 'Service',
+    open: true,
+    answer: { description: 'It can.', schema: health },
+    handle: reportReady(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/metrics',
+    summary: 'Metrics for Prometheus',
+    tag: 'Service',
+    open: true,
+    answer: { description: 'The metrics.', type: 'text/plain' },
+    handle: reportMetrics(dependencies),
+  }),
+];

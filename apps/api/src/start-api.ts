@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FileStore } from '@promptmill/files';
+import {
+  connectRedis,
+  createBatchStore,
+  createFileRecords,
+  createKeys,
+  openBatchesQueue,
+  untilReady,
+} from '@promptmill/queue';
+import { assertSafeToExpose, createLifecycle, type Logger, type Metrics } from '@promptmill/runtime';
+import { createApp } from './app.ts';
+import { createBoard } from './bull-board.ts';
+import type { ApiConfig } from './dependencies.ts';
+import { startDispatch } from './dispatch/start-dispatch.ts';
+import { createReceiveInput } from './files/receive-input.ts';
+import { startHttpServer } from './http-server.ts';
+
+export interface StartApiOptions {
+  readonly config: ApiConfig;
+  readonly files: FileStore;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** How long requests in flight may go on after `close`, in milliseconds. Default 10000. */
+  readonly graceMs?: number;
+}
+
+export interface RunningApi {
+  readonly url: string;
+  /** Takes no more requests, ends event streams, lets the rest end, and lets go of Redis. */
+  close(): Promise<void>;
+}
+
+const redisHeadStartMs = 1000;
+
+/**
+ * Serves the HTTP API and Bull Board, and dispatches batches. It listens even while Redis is away: then it answers 503
+ * until Redis is back. Throws ConfigError when it would be open to anyone, and the system's error when it cannot listen.
+ */
+export const startApi = async ({
+  config,
+  files,
+  logger,
+  metrics,
+  graceMs = 10_000,
+}: StartApiOptions): Promise<RunningApi> => {
+  assertSafeToExpose(config);
+  const { redisUrl, redisPrefix, limits, host, apiPort } = config;
+  const onError = (error: Error): void => logger.warn({ err: error }, 'redis');
+  const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
+  const keys = createKeys(redisPrefix);
+  const batchesQueue = openBatchesQueue(redis, keys);
+  batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
+  const stopping = new AbortController();
+  const dependencies = {
+    config,
+    redis,
+    keys,
+    files,
+    records: createFileRecords(redis, keys),
+    batches: createBatchStore(redis, keys),
+    batchesQueue,
+    receiveInput: createReceiveInput(files, limits),
+    logger,
+    metrics,
+    now: Date.now,
+    stopping: stopping.signal,
+  };
+  const board = createBoard(dependencies);
+  // Whoever finds the port open should as a rule find Redis there too.
+  await Promise.race([untilReady(redis), sleep(redisHeadStartMs)]);
+  const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs });
+  const dispatch = await startDispatch({ config, files, logger, metrics });
+  logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
+
+  const life = createLifecycle(logger);
+  life.add('event streams', () => stopping.abort());
+  life.add('server', () => server.close());
+  life.add('dispatch', () => dispatch.close());
+  life.add('board', () => board.close());
+  life.add('batches queue', () => batchesQueue.close());
+  life.add('redis', () => redis.disconnect());
+  return { url: server.url, close: () => life.close() };
+};

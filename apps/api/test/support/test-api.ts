@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createDiskStore } from '@promptmill/files';
+import { connectRedis, createKeys } from '@promptmill/queue';
+import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
+import OpenAI from 'openai';
+import { startApi } from '../../src/index.ts';
+
+export const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
+export const board = { user: 'admin', password: 'open-sesame' };
+
+export interface TestApiOptions {
+  readonly redisUrl: string;
+  /** More of the process's environment, such as `PROMPTMILL_MAX_LINE_BYTES`. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
+export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
+  const prefix = `test-${randomBytes(6).toString('hex')}`;
+  const config = loadConfig(
+    {
+      PORT: '0',
+      REDIS_URL: redisUrl,
+      PROMPTMILL_DATA_DIR: directory,
+      PROMPTMILL_PREFIX: prefix,
+      PROMPTMILL_API_KEYS: `alice:${keys.alice},bob:${keys.bob}`,
+      BOARD_USER: board.user,
+      BOARD_PASSWORD: board.password,
+      ...env,
+    },
+    { readFile: () => '' },
+  );
+  const logger = createLogger({ level: 'silent', role: 'api' });
+  const files = createDiskStore({ directory: config.storeDirectory });
+  const api = await startApi({ config, files, logger, metrics: createMetrics('api'), graceMs: 1000 });
+  const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
+  const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
+  return {
+    url: api.url,
+    files,
+    redis,
+    keys: createKeys(prefix),
+    alice: clientOf(keys.alice),
+    bob: clientOf(keys.bob),
+    clientOf,
+    /** A plain request as alice. */
+    request: (route: string, init: RequestInit = {}) =>
+      fetch(`${api.url}${route}`, { ...init, headers: { authorization: `Bearer ${keys.alice}`, ...init.headers } }),
+    /** Keys of everything the store holds. */
+    async stored(): Promise<string[]> {
+      const found = await Array.fromAsync(files.list(''));
+      return found.map(({ key }) => key);
+    },
+    /** Files of the store that are being written. */
+    partialUploads: () => readdir(path.join(config.storeDirectory, 'tmp~')).catch(() => []),
+    async close(): Promise<void> {
+      await api.close();
+      for await (const names of redis.scanStream({ match: `${prefix}:*`, count: 1000 }))
+        if ((names as string[]).length > 0) await redis.unlink(...(names as string[]));
+      await redis.quit();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+};
+
+export type TestApi = Awaited<ReturnType<typeof startTestApi>>;

@@ -1,0 +1,157 @@
+import { openAsBlob } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { BatchObject, FileObject } from '@promptmill/core';
+import { CliError } from './cli-error.ts';
+import { readEvents } from './read-events.ts';
+import { readLines } from './read-lines.ts';
+
+export interface ApiClientOptions {
+  /** Without `/v1`, such as `http://127.0.0.1:3000`. */
+  readonly baseUrl: string;
+  readonly apiKey?: string | undefined;
+  readonly fetch: typeof fetch;
+}
+
+export interface NewBatch {
+  readonly input_file_id: string;
+  readonly endpoint: string;
+  readonly completion_window: string;
+}
+
+interface List<Item> {
+  readonly data: readonly Item[];
+  readonly has_more: boolean;
+  readonly last_id: string | null;
+}
+
+export interface ResultPage {
+  /** Lines as they will be in the output or the error file. */
+  readonly data: readonly unknown[];
+  /** Where to go on from, now or later. */
+  readonly next: string;
+  readonly has_more: boolean;
+}
+
+interface Page {
+  /** Where the page before ended. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+interface Call {
+  readonly method?: 'GET' | 'POST';
+  readonly body?: FormData | string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Whether it may be sent again when no answer came. Default: for GET only. */
+  readonly repeatable?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const maxTries = 4;
+const firstRetryDelayMs = 250;
+const mayPass = new Set([429, 500, 502, 503, 504]);
+
+const query = ({ after, limit }: Page): string =>
+  new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) }).toString();
+
+const errorOf = async (response: Response): Promise<CliError> => {
+  const text = await response.text();
+  try {
+    const { error } = JSON.parse(text) as { error: { message: string; code: string | null } };
+    const hint = response.status === 401 ? ' (the key comes from PROMPTMILL_API_KEY)' : '';
+    return new CliError(error.code ?? `http_${response.status}`, `${error.message}${hint}`);
+  } catch {
+    return new CliError(
+      `http_${response.status}`,
+      `the server answered ${response.status}: is it a Promptmill server?`,
+    );
+  }
+};
+
+/**
+ * Promptmill's HTTP API, as far as the commands need it. Every method throws {@link CliError}: with the server's own
+ * message and code, `unreachable` when no connection is to be had, or as it is the reason of an aborted signal.
+ */
+export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) => {
+  const root = baseUrl.replace(/\/+$/, '').replace(/\/v1$/, '');
+  const authorization: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+
+  const send = async (path: string, { method = 'GET', body, headers, signal }: Call): Promise<Response> => {
+    try {
+      return await fetch(`${root}/v1${path}`, {
+        method,
+        headers: { ...authorization, ...headers },
+        ...(body === undefined ? {} : { body }),
+        ...(signal ? { signal } : {}),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new CliError(
+        'unreachable',
+        `cannot reach ${root}: is 'promptmill serve' running? (PROMPTMILL_URL says where)`,
+        {
+          cause: error,
+        },
+      );
+    }
+  };
+
+  const call = async (path: string, options: Call = {}): Promise<Response> => {
+    const { method = 'GET', repeatable = method === 'GET', signal } = options;
+    for (let attempt = 1; ; attempt++) {
+      const last = !repeatable || attempt === maxTries;
+      const response = await send(path, options).catch((error: unknown) => {
+        if (last || !(error instanceof CliError)) throw error;
+        return undefined;
+      });
+      if (response?.ok) return response;
+      if (response && (last || !mayPass.has(response.status))) throw await errorOf(response);
+      await response?.body?.cancel();
+      await delay(firstRetryDelayMs * 2 ** (attempt - 1), undefined, signal ? { signal } : {});
+    }
+  };
+
+  const json = async <Answer>(path: string, options?: Call): Promise<Answer> =>
+    (await (await call(path, options)).json()) as Answer;
+
+  return {
+    /** Streams a file from the disk: its size does not show in memory. */
+    async uploadFile(path: string, filename: string, signal?: AbortSignal): Promise<FileObject> {
+      const body = new FormData();
+      body.set('purpose', 'batch');
+      body.set('file', await openAsBlob(path), filename);
+      return json<FileObject>('/files', { method: 'POST', body, signal });
+    },
+    getFile: (id: string) => json<FileObject>(`/files/${id}`),
+    async *fileLines(id: string, signal?: AbortSignal): AsyncGenerator<string> {
+      const { body } = await call(`/files/${id}/content`, { signal });
+      if (body) yield* readLines(body);
+    },
+    /** Creates a batch; with the same key again it answers with the batch that is already there. */
+    createBatch: (batch: NewBatch, idempotencyKey: string) =>
+      json<BatchObject>('/batches', {
+        method: 'POST',
+        body: JSON.stringify(batch),
+        headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+        repeatable: true,
+      }),
+    getBatch: (id: string) => json<BatchObject>(`/batches/${encodeURIComponent(id)}`),
+    cancelBatch: (id: string) =>
+      json<BatchObject>(`/batches/${encodeURIComponent(id)}/cancel`, { method: 'POST', repeatable: true }),
+    /** Newest first. */
+    listBatches: (page: Page) => json<List<BatchObject>>(`/batches?${query(page)}`),
+    /** Results collected so far, in the order they were collected. */
+    listResults: (id: string, page: Page) =>
+      json<ResultPage>(`/batches/${encodeURIComponent(id)}/results?${query(page)}`),
+    /** The events of one connection, the batch with each; it ends when the server ends it. */
+    async *batchEvents(id: string, signal?: AbortSignal): AsyncGenerator<BatchObject> {
+      const headers = { accept: 'text/event-stream' };
+      const { body } = await call(`/batches/${encodeURIComponent(id)}/events`, { headers, signal });
+      if (!body) return;
+      for await (const event of readEvents(readLines(body)))
+        if (event.name === 'progress' || event.name === 'done') yield JSON.parse(event.data) as BatchObject;
+    },
+  };
+};
+
+export type ApiClient = ReturnType<typeof createApiClient>;

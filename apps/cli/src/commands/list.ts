@@ -1,0 +1,31 @@
+import type { BatchObject } from '@promptmill/core';
+import { connectToServer } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+import { percentOf } from '../progress-line.ts';
+
+const maxPerPage = 100;
+
+const row = (batch: BatchObject): string =>
+  [
+    batch.id,
+    batch.status.padEnd(11),
+    `${percentOf(batch)} %`.padStart(5),
+    `${batch.request_counts.completed + batch.request_counts.failed}/${batch.request_counts.total}`.padStart(15),
+    `${batch.request_counts.failed} failed`.padStart(12),
+    new Date(batch.created_at * 1000).toISOString().slice(0, 16).replace('T', ' '),
+  ].join('  ');
+
+export const listBatches = async ({ limit }: { readonly limit: number }, context: CliContext): Promise<number> => {
+  const client = connectToServer(context);
+  let left = limit;
+  let after: string | undefined;
+  while (left > 0) {
+    const page = await client.listBatches({ limit: Math.min(left, maxPerPage), after });
+    for (const batch of page.data) context.stdout.write(`${row(batch)}\n`);
+    left -= page.data.length;
+    if (!page.has_more || page.last_id === null) break;
+    after = page.last_id;
+  }
+  if (left === limit) context.screen.write('no batches yet\n');
+  return 0;
+};

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BatchObject, isTerminal } from '@promptmill/core';
+import type { ApiClient } from '../api-client.ts';
+import { assertNotRefused, exitCodeOf } from '../batch-errors.ts';
+import { countsText } from '../batch-summary.ts';
+import { CliError } from '../cli-error.ts';
+import { connectToServer } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+import { createProgress } from '../progress.ts';
+import { publishResults } from '../publish-results.ts';
+import { resultSources } from '../result-sources.ts';
+import { assertWritable, outputOf } from '../run-place.ts';
+import { watchBatch } from '../watch-batch.ts';
+
+export interface ResultsOptions {
+  readonly output?: string;
+  readonly follow?: boolean;
+}
+
+const pageSize = 1000;
+const pollMs = 1000;
+
+/** Writes results in the order they come in, to the last one there is; while the batch runs and `follow` is set, waits. */
+const streamResults = async (
+  client: ApiClient,
+  batchId: string,
+  follow: boolean,
+  { stdout, signal }: CliContext,
+): Promise<BatchObject> => {
+  let after: string | undefined;
+  for (;;) {
+    // Asked before the results: when it is terminal, the pages after it are the last.
+    const batch = await client.getBatch(batchId);
+    let more = true;
+    while (more) {
+      const { data, next, has_more: hasMore } = await client.listResults(batchId, { after, limit: pageSize });
+      for (const result of data) if (!stdout.write(`${JSON.stringify(result)}\n`)) await once(stdout, 'drain');
+      after = next;
+      more = hasMore;
+    }
+    if (!follow || isTerminal(batch.status)) return batch;
+    await delay(pollMs, undefined, { signal });
+  }
+};
+
+/** Gets a batch's results: whole and in input order once it has ended, as they come before. */
+export const showResults = async (
+  batchId: string,
+  { output: wanted, follow = false }: ResultsOptions,
+  context: CliContext,
+): Promise<number> => {
+  const { stdout, screen, now, signal } = context;
+  const client = connectToServer(context);
+  const output = outputOf('-', wanted);
+  await assertWritable(output);
+  let batch = await client.getBatch(batchId);
+
+  if (!isTerminal(batch.status) && output === '-') {
+    batch = await streamResults(client, batchId, follow, context);
+    if (!isTerminal(batch.status)) screen.write(`so far: ${countsText(batch)}; --follow waits for the rest\n`);
+    return isTerminal(batch.status) ? exitCodeOf(batch) : 0;
+  }
+  if (!isTerminal(batch.status)) {
+    if (!follow)
+      throw new CliError(
+        'batch_running',
+        `the batch is ${batch.status} (${countsText(batch)}): add --follow to wait for it`,
+      );
+    const progress = createProgress({ screen, now });
+    batch = await watchBatch(client, batchId, progress.update, signal).finally(progress.end);
+  }
+  assertNotRefused(batch, 'line');
+  await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);
+  if (output !== '-') screen.write(`${countsText(batch)}: ${output}\n`);
+  return exitCodeOf(batch);
+};

@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { BatchObject } from '@promptmill/core';
+import { loadConfig } from '@promptmill/runtime';
+import { type ApiClient, createApiClient } from '../api-client.ts';
+import { exitCodeOf } from '../batch-errors.ts';
+import { countsText, tokensText } from '../batch-summary.ts';
+import type { CliContext, StopRequest } from '../context.ts';
+import { formatDuration, plural } from '../format.ts';
+import { nameOfInput } from '../prepare-input.ts';
+import { prepareRun } from '../prepare-run.ts';
+import type { PromptOptions } from '../prompt-options.ts';
+import { describeReasons, type FailureReasons } from '../publish-results.ts';
+import { runBatch } from '../run-batch.ts';
+import { createRunRecordStore, type RunRecordStore } from '../run-record.ts';
+import { startRun } from '../start-run.ts';
+
+export interface RunOptions extends PromptOptions {
+  readonly output?: string;
+  /** Calls in flight. */
+  readonly concurrency?: number;
+  /** Seconds one call may take. */
+  readonly timeout?: number;
+  readonly dataDir?: string;
+  readonly port: number;
+  readonly fresh?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** The environment of the embedded roles: the user's, but on loopback only and without keys. */
+const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: RunOptions): CliContext['env'] => ({
+  ...env,
+  HOST: '127.0.0.1',
+  PORT: String(port),
+  PROMPTMILL_API_KEYS: undefined,
+  BOARD_USER: undefined,
+  BOARD_PASSWORD: undefined,
+  ...(dataDir === undefined ? {} : { PROMPTMILL_DATA_DIR: dataDir }),
+  ...(concurrency === undefined ? {} : { WORKER_CONCURRENCY: String(concurrency) }),
+});
+
+/** Forgets an earlier run, and makes sure that nothing of it is called any more. */
+const forgetEarlier = async (client: ApiClient, records: RunRecordStore): Promise<void> => {
+  const record = await records.load().catch(() => undefined);
+  // Refused when the batch has ended, or is gone: either is as good.
+  if (record?.batchId !== undefined) await client.cancelBatch(record.batchId).catch(() => {});
+  await records.remove();
+};
+
+const summary = (batch: BatchObject, reasons: FailureReasons, output: string, seconds: number): string =>
+  [
+    `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}`,
+    ...describeReasons(reasons).map((reason) => `  failed: ${reason}`),
+    ...(output === '-' ? [] : [`results: ${output}`]),
+  ].join('\n');
+
+/** Runs an input from its first line to its last in this process, or carries on where an earlier one ended. */
+export const run = async (input: string, options: RunOptions, context: CliContext): Promise<number> => {
+  const { screen, fetch, now, signal } = context;
+  const startedAtMs = now();
+  const { fresh = false, quiet = false, timeout } = options;
+  const say = (text: string): void => {
+    if (!quiet) screen.write(`${text}\n`);
+  };
+  const env = embeddedEnv(context.env, options);
+  const name = nameOfInput(input);
+  const {
+    input: prepared,
+    inputPath,
+    output,
+    folder,
+    providers,
+  } = await prepareRun(input, options, loadConfig(env), context);
+  const records = createRunRecordStore(folder);
+  const finished = fresh ? undefined : (await records.load())?.finished;
+  if (finished && output !== '-' && existsSync(output)) {
+    say(`${output} already holds the results of this run (${finished.failed} failed); --fresh runs it again`);
+    return finished.failed === 0 ? 0 : 1;
+  }
+
+  const connect = (baseUrl: string): ApiClient => createApiClient({ baseUrl, fetch });
+  try {
+    await using stack = new AsyncDisposableStack();
+    const started = await startRun({
+      env,
+      folder,
+      withSimulator: providers.has('simulator') && !env['SIMULATOR_BASE_URL'],
+      timeoutMs: timeout === undefined ? undefined : timeout * 1000,
+      beforeWork: fresh ? (url) => forgetEarlier(connect(url), records) : undefined,
+    });
+    stack.defer(() => started.close());
+    stack.defer(() => {
+      if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again: at once)');
+    });
+    say(`${plural(prepared.requests, 'prompt')} of ${name}; watch them at ${started.url}/admin/queues`);
+    const { batch, reasons } = await runBatch(
+      {
+        client: connect(started.url),
+        records,
+        input: {
+          path: inputPath,
+          filename: basename(name),
+          endpoint: prepared.endpoint,
+          completionWindow: options.completionWindow,
+        },
+        output,
+        say,
+        quiet,
+      },
+      context,
+    );
+    say(summary(batch, reasons, output, (now() - startedAtMs) / 1000));
+    return exitCodeOf(batch);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    say('stopped; the same command carries on from here, and nothing that was answered is asked again');
+    return (signal.reason as StopRequest).exitCode;
+  }
+};

@@ -1,0 +1,38 @@
+import { once } from 'node:events';
+import { createLogger, loadConfig } from '@promptmill/runtime';
+import type { CliContext } from '../context.ts';
+import { startRedis } from '../start-redis.ts';
+import { startRoles } from '../start-roles.ts';
+import { startOwnSimulator } from '../start-simulator.ts';
+
+/** Calls in flight have this long to end after SIGTERM. */
+const graceMs = 25_000;
+
+/** Serves with all roles in this process, until a signal. Logs go to standard output. */
+export const serve = async (
+  { simulator: withSimulator = false }: { readonly simulator?: boolean },
+  { env, screen, stdout, signal }: CliContext,
+): Promise<number> => {
+  const { redisIsNamed, dataDirectory, logLevel } = loadConfig(env);
+  const logger = createLogger({ level: logLevel, role: 'serve', stream: stdout });
+  await using stack = new AsyncDisposableStack();
+  const started: Record<string, string> = {};
+  if (!redisIsNamed) {
+    const redis = await startRedis(dataDirectory, logger);
+    stack.defer(() => redis.close());
+    started['REDIS_URL'] = redis.url;
+  }
+  if (withSimulator) {
+    const simulator = await startOwnSimulator(env);
+    stack.defer(() => simulator.close());
+    started['SIMULATOR_BASE_URL'] = simulator.url;
+  }
+  const config = loadConfig({ ...env, ...started });
+  const roles = await startRoles({ config, logger, graceMs });
+  stack.defer(() => roles.close());
+  screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board at ${roles.url}/admin/queues\n`);
+
+  if (!signal.aborted) await once(signal, 'abort');
+  screen.write('stopping: calls in flight get 25 s to end (a second signal: at once)\n');
+  return 0;
+};

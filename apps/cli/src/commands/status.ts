@@ -1,0 +1,13 @@
+import { batchSummary } from '../batch-summary.ts';
+import { connectToServer } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+
+export const showStatus = async (
+  batchId: string,
+  { json }: { readonly json?: boolean },
+  context: CliContext,
+): Promise<number> => {
+  const batch = await connectToServer(context).getBatch(batchId);
+  context.stdout.write(`${json ? JSON.stringify(batch) : batchSummary(batch)}\n`);
+  return 0;
+};

@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { assertNotRefused, exitCodeOf } from '../batch-errors.ts';
+import { batchSummary } from '../batch-summary.ts';
+import { connectToServer } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+import { nameOfInput, prepareInput } from '../prepare-input.ts';
+import { createProgress } from '../progress.ts';
+import { promptDefaults, type PromptOptions } from '../prompt-options.ts';
+import { watchBatch } from '../watch-batch.ts';
+
+export interface SubmitOptions extends PromptOptions {
+  /** Show progress until the batch is terminal. */
+  readonly watch?: boolean;
+  /** The same without a word. */
+  readonly wait?: boolean;
+}
+
+/** The most any server takes; this one may take less, and says so. */
+const maxLineBytes = 2 ** 28;
+
+/** Makes a batch of an input on a server. Only its id goes to standard output. */
+export const submit = async (input: string, options: SubmitOptions, context: CliContext): Promise<number> => {
+  const { screen, stdout, now, signal } = context;
+  const client = connectToServer(context);
+  const folder = await mkdtemp(join(tmpdir(), 'promptmill-'));
+  let batchId: string;
+  try {
+    const path = join(folder, 'input.jsonl');
+    const { endpoint } = await prepareInput(input, path, { defaults: promptDefaults(options), maxLineBytes }, context);
+    const file = await client.uploadFile(path, basename(nameOfInput(input)), signal);
+    const batch = await client.createBatch(
+      { input_file_id: file.id, endpoint, completion_window: options.completionWindow },
+      randomUUID(),
+    );
+    batchId = batch.id;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  stdout.write(`${batchId}\n`);
+  if (!options.watch && !options.wait) return 0;
+
+  const progress = options.watch ? createProgress({ screen, now }) : undefined;
+  const batch = await watchBatch(client, batchId, (state) => progress?.update(state), signal).finally(progress?.end);
+  assertNotRefused(batch, nameOfInput(input));
+  if (options.watch) screen.write(`${batchSummary(batch)}\n`);
+  return exitCodeOf(batch);
+};

@@ -1,0 +1,86 @@
+import { isUtf8 } from 'node:buffer';
+import type { PromptDefaults } from '@promptmill/core';
+import { splitLines, type SplitLine } from '@promptmill/files';
+import { convertLine, type ConvertedLine, type InputFormat } from './convert-line.ts';
+
+export interface ConvertOptions {
+  /** Default: what the first line that is not blank looks like. */
+  readonly format?: InputFormat;
+  readonly defaults: PromptDefaults;
+  /** A longer line is a problem, found without holding it. */
+  readonly maxLineBytes: number;
+}
+
+export interface InputProblem {
+  /** 1-based. */
+  readonly line: number;
+  readonly message: string;
+}
+
+/** What one pass over an input found. */
+export interface Conversion {
+  readonly requests: number;
+  /** The first {@link maxListedProblems} of them. */
+  readonly problems: readonly InputProblem[];
+  readonly problemCount: number;
+  /** The endpoint of the first request. */
+  readonly endpoint?: string;
+  /** For each model named, the first line that names it; at most {@link maxModels}. */
+  readonly models: ReadonlyMap<string, number>;
+}
+
+export const maxListedProblems = 10;
+const maxModels = 1000;
+
+/** The format that a file's name promises; undefined when its content must show it. */
+export const formatOfName = (path: string): InputFormat | undefined => {
+  if (/\.txt$/i.test(path)) return 'text';
+  return /\.(jsonl|ndjson)$/i.test(path) ? 'jsonl' : undefined;
+};
+
+/**
+ * Converts a user's input, given in chunks, to lines of OpenAI's format, one for each line: a blank one stays blank, so
+ * that line numbers stay what they are. Lines with problems leave a blank line too. Memory does not grow with the input.
+ */
+export async function* convertInput(
+  source: AsyncIterable<Uint8Array>,
+  { format: promised, defaults, maxLineBytes }: ConvertOptions,
+): AsyncGenerator<string, Conversion, undefined> {
+  let format = promised;
+  let requests = 0;
+  let problemCount = 0;
+  let endpoint: string | undefined;
+  const problems: InputProblem[] = [];
+  const models = new Map<string, number>();
+
+  const convert = (line: SplitLine): ConvertedLine => {
+    if (line.oversize) return { kind: 'problem', message: `longer than ${maxLineBytes} bytes` };
+    if (!isUtf8(line.bytes)) return { kind: 'problem', message: 'not UTF-8 text' };
+    const text = line.bytes.toString();
+    const first = text.trimStart()[0];
+    if (format === undefined && first === '[')
+      return { kind: 'problem', message: 'looks like a JSON array: write one JSON object a line' };
+    if (first !== undefined) format ??= first === '{' ? 'jsonl' : 'text';
+    return convertLine(text, line.number, format ?? 'text', defaults);
+  };
+
+  for await (const lines of splitLines(source, { maxLineBytes })) {
+    let block = '';
+    for (const line of lines) {
+      const converted = convert(line);
+      if (converted.kind === 'problem') {
+        problemCount++;
+        if (problems.length < maxListedProblems) problems.push({ line: line.number, message: converted.message });
+      } else if (converted.kind === 'request') {
+        requests++;
+        const { url, body } = converted.request;
+        endpoint ??= url;
+        if (!models.has(body.model) && models.size < maxModels) models.set(body.model, line.number);
+        block += converted.line;
+      }
+      block += '\n';
+    }
+    yield block;
+  }
+  return { requests, problems, problemCount, models, ...(endpoint === undefined ? {} : { endpoint }) };
+}

@@ -1,0 +1,83 @@
+import { parseRequestLine, promptToLine, type PromptDefaults, type RequestLine } from '@promptmill/core';
+
+/** How an input is read: `text` has a prompt on each line, `jsonl` a JSON object. */
+export type InputFormat = 'text' | 'jsonl';
+
+export type ConvertedLine =
+  | { readonly kind: 'blank' }
+  | { readonly kind: 'request'; readonly line: string; readonly request: RequestLine }
+  | { readonly kind: 'problem'; readonly message: string };
+
+const problem = (message: string): ConvertedLine => ({ kind: 'problem', message });
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const promptKeys = new Set(['custom_id', 'model', 'prompt', 'messages']);
+
+const promptProblem = (value: Record<string, unknown>): string | undefined => {
+  const stranger = Object.keys(value).find((key) => !promptKeys.has(key));
+  if (stranger !== undefined)
+    return `unknown key \`${stranger}\`: a prompt takes custom_id, model, and prompt or messages; anything more needs OpenAI's line format, with a body`;
+  const { prompt, messages } = value;
+  if ((prompt === undefined) === (messages === undefined))
+    return 'expected {"prompt": …}, {"messages": […]}, or OpenAI\'s {"custom_id", "method", "url", "body"}';
+  if (prompt !== undefined && typeof prompt !== 'string') return '`prompt` must be a string.';
+  if (messages !== undefined && !Array.isArray(messages)) return '`messages` must be an array.';
+  return undefined;
+};
+
+/** Fills in what a line of OpenAI's format may leave out here; one that is complete stays as it was written. */
+const completeLine = (text: string, value: Record<string, unknown>, number: number, model?: string): string => {
+  const { body } = value;
+  const wantsModel = isObject(body) && body['model'] === undefined && model !== undefined;
+  if (!wantsModel && value['custom_id'] !== undefined && value['method'] !== undefined) return text;
+  return JSON.stringify({
+    custom_id: `request-${number}`,
+    method: 'POST',
+    ...value,
+    ...(wantsModel ? { body: { model, ...body } } : {}),
+  });
+};
+
+const checked = (line: string): ConvertedLine => {
+  const parsed = parseRequestLine(line);
+  if (parsed.ok) return { kind: 'request', line, request: parsed.request };
+  const { code, param, message } = parsed.problem;
+  return code === 'missing_required_parameter' && param === 'body.model'
+    ? problem('no model: add --model provider/model (to try it without a key: --model simulator/echo)')
+    : problem(message);
+};
+
+/**
+ * Turns one line of a user's input into a line of OpenAI's format.
+ *
+ * @param text without its line ending.
+ * @param number 1-based; names the request (`request-1`) when the line gives no custom_id.
+ */
+export const convertLine = (
+  text: string,
+  number: number,
+  format: InputFormat,
+  defaults: PromptDefaults,
+): ConvertedLine => {
+  const trimmed = text.trim();
+  if (trimmed === '') return { kind: 'blank' };
+  if (format === 'text') return checked(promptToLine(trimmed, number, defaults));
+  let value: unknown;
+  try {
+    value = JSON.parse(trimmed);
+  } catch {
+    return problem('not valid JSON: each line must be one JSON object');
+  }
+  if (!isObject(value)) return problem('each line must be a JSON object');
+  if (!('body' in value) && !('url' in value)) {
+    const message = promptProblem(value);
+    return message === undefined ? checked(promptToLine(value, number, defaults)) : problem(message);
+  }
+  if (defaults.system !== undefined || defaults.params !== undefined)
+    return problem(
+      '--system, --max-tokens and --temperature are for prompts; this line has a body of its own, put them there',
+    );
+  return checked(completeLine(trimmed, value, number, defaults.model));
+};

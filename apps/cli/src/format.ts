@@ -1,0 +1,13 @@
+/** `7 s`, `4 min 10 s`, `2 h 5 min`. */
+export const formatDuration = (seconds: number): string => {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+};
+
+/** With thousands separated: `12,345`. */
+export const formatCount = (count: number): string => count.toLocaleString('en-US');
+
+/** `1 line`, `2 lines`. */
+export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;

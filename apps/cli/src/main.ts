@@ -1,0 +1,25 @@
+import { constants } from 'node:os';
+import { StopRequest } from './context.ts';
+import { runCli } from './program.ts';
+
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(name, () => {
+    const exitCode = 128 + constants.signals[name];
+    if (stop.signal.aborted) process.exit(exitCode);
+    stop.abort(new StopRequest(exitCode));
+  });
+
+// Whoever read along may go away: `promptmill results … | head`, or a terminal that was closed.
+process.stdout.on('error', () => process.exit(0));
+process.stderr.on('error', () => {});
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  screen: process.stderr,
+  fetch,
+  now: () => performance.now(),
+  signal: stop.signal,
+});

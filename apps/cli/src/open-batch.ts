@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import type { BatchObject } from '@promptmill/core';
+import type { ApiClient, NewBatch } from './api-client.ts';
+import { CliError } from './cli-error.ts';
+import type { RunRecord, RunRecordStore } from './run-record.ts';
+
+export interface RunInput {
+  /** The converted input. */
+  readonly path: string;
+  /** The name that the uploaded file gets. */
+  readonly filename: string;
+  readonly endpoint: string;
+  readonly completionWindow: string;
+}
+
+const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
+  answer.catch((error: unknown) => {
+    if (error instanceof CliError && error.code === 'http_404') return undefined;
+    throw error;
+  });
+
+/**
+ * The batch of a run: the one that an earlier process made, or else a new one. Wherever that process was killed, no
+ * second batch comes of it: the record holds the idempotency key before the batch is created.
+ */
+export const openBatch = async (
+  client: ApiClient,
+  records: RunRecordStore,
+  input: RunInput,
+  signal: AbortSignal,
+): Promise<BatchObject> => {
+  let record: RunRecord = (await records.load()) ?? { key: randomUUID() };
+  const known = record.batchId === undefined ? undefined : await unlessMissing(client.getBatch(record.batchId));
+  if (known) return known;
+
+  let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
+  if (!file) {
+    file = await client.uploadFile(input.path, input.filename, signal);
+    record = { ...record, fileId: file.id };
+    await records.save(record);
+  }
+  const batch: NewBatch = {
+    input_file_id: file.id,
+    endpoint: input.endpoint,
+    completion_window: input.completionWindow,
+  };
+  const created = await client.createBatch(batch, record.key);
+  await records.save({ ...record, batchId: created.id });
+  return created;
+};

@@ -1,0 +1,53 @@
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Config } from '@promptmill/runtime';
+import { checkModels } from './check-models.ts';
+import { CliError } from './cli-error.ts';
+import type { CliContext } from './context.ts';
+import { type PreparedInput, prepareInput } from './prepare-input.ts';
+import { promptDefaults, type PromptOptions } from './prompt-options.ts';
+import { assertWritable, outputOf, runFolder } from './run-place.ts';
+
+export interface PreparedRun {
+  readonly input: PreparedInput;
+  /** The converted input. */
+  readonly inputPath: string;
+  /** An absolute path, or `-` for standard output. */
+  readonly output: string;
+  /** What the run keeps between processes. */
+  readonly folder: string;
+  /** The names of the providers it will call. */
+  readonly providers: ReadonlySet<string>;
+}
+
+/**
+ * Checks all that can be checked before anything starts, and converts the input into the run's folder.
+ *
+ * @throws CliError; nothing is left behind then.
+ */
+export const prepareRun = async (
+  input: string,
+  options: PromptOptions & { readonly output?: string },
+  { dataDirectory, lanes, limits: { maxLineBytes } }: Config,
+  context: CliContext,
+): Promise<PreparedRun> => {
+  const output = outputOf(input, options.output);
+  if (output === resolve(input))
+    throw new CliError('output_is_input', `${input} is the input: name another file with -o`);
+  await assertWritable(output);
+
+  const runs = join(dataDirectory, 'runs');
+  await mkdir(runs, { recursive: true, mode: 0o700 });
+  const converted = join(runs, `new-${process.pid}.jsonl`);
+  try {
+    const prepared = await prepareInput(input, converted, { defaults: promptDefaults(options), maxLineBytes }, context);
+    const providers = checkModels(prepared.models.keys(), lanes);
+    const folder = runFolder(dataDirectory, prepared.digest, options, output);
+    const inputPath = join(folder, 'input.jsonl');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(converted, inputPath);
+    return { input: prepared, inputPath, output, folder, providers };
+  } finally {
+    await rm(converted, { force: true });
+  }
+};

@@ -1,0 +1,50 @@
+import type { BatchObject } from '@promptmill/core';
+import { formatCount, formatDuration } from './format.ts';
+
+export interface ProgressState {
+  readonly batch: BatchObject;
+  /** Requests that ended per second, lately. */
+  readonly perSecond: number;
+}
+
+const doneOf = ({ request_counts: { completed, failed } }: BatchObject): number => completed + failed;
+
+/** 0 to 100; 100 only once the batch is really finished, its files published. */
+export const percentOf = (batch: BatchObject): number => {
+  if (batch.status === 'completed') return 100;
+  const { total } = batch.request_counts;
+  return total === 0 ? 0 : Math.min(99, Math.floor((doneOf(batch) / total) * 100));
+};
+
+const stageOf = ({ batch, perSecond }: ProgressState): string => {
+  const left = batch.request_counts.total - doneOf(batch);
+  if (batch.status !== 'in_progress') return batch.status;
+  return perSecond > 0 ? `${formatDuration(left / perSecond)} left` : 'waiting for answers';
+};
+
+const formatRate = (perSecond: number): string =>
+  `${perSecond < 10 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond))}/s`;
+
+/** `42 % · 840/2,000 done · 3 failed · 49/s · 24 s left` */
+export const progressText = (state: ProgressState): string => {
+  const { total, failed } = state.batch.request_counts;
+  return [
+    `${percentOf(state.batch)} %`,
+    `${formatCount(doneOf(state.batch))}/${formatCount(total)} done`,
+    ...(failed > 0 ? [`${formatCount(failed)} failed`] : []),
+    ...(state.perSecond > 0 ? [formatRate(state.perSecond)] : []),
+    stageOf(state),
+  ].join(' · ');
+};
+
+const maxBarColumns = 40;
+const minBarColumns = 10;
+
+/** The same behind a bar, cut to what a terminal of so many columns shows. */
+export const progressBar = (state: ProgressState, columns: number): string => {
+  const text = progressText(state);
+  const room = Math.min(maxBarColumns, columns - text.length - 2);
+  if (room < minBarColumns) return text.slice(0, Math.max(0, columns - 1));
+  const filled = Math.round((percentOf(state.batch) / 100) * room);
+  return `${'█'.repeat(filled)}${'░'.repeat(room - filled)} ${text}`;
+};

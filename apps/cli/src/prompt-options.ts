@@ -1,0 +1,43 @@
+import type { PromptDefaults } from '@promptmill/core';
+import { type Command, InvalidArgumentError } from 'commander';
+
+/** What `run` and `submit` both take to make requests of prompts. */
+export interface PromptOptions {
+  readonly model?: string;
+  readonly system?: string;
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly completionWindow: string;
+}
+
+export const wholeNumber =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+
+const temperature = (text: string): number => {
+  const number = Number(text);
+  if (text.trim() !== '' && number >= 0 && number <= 2) return number;
+  throw new InvalidArgumentError('It must be a number from 0 to 2.');
+};
+
+export const maxWhole = 1_000_000_000;
+
+export const addPromptOptions = (command: Command): Command =>
+  command
+    .option('-m, --model <provider/model>', 'the model for every line that names none itself')
+    .option('--system <text>', 'a system message before every prompt')
+    .option('--max-tokens <n>', 'most tokens of an answer', wholeNumber(1, maxWhole))
+    .option('--temperature <t>', 'from 0 to 2', temperature)
+    .option('--completion-window <window>', 'how long it may take in all, 1h to 30d', '24h');
+
+export const promptDefaults = ({ model, system, maxTokens, temperature }: PromptOptions): PromptDefaults => {
+  const params = {
+    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+  };
+  return { model, system, ...(Object.keys(params).length === 0 ? {} : { params }) };
+};

@@ -1,0 +1,44 @@
+import type { BatchObject } from '@promptmill/core';
+import type { ApiClient } from './api-client.ts';
+import { assertNotRefused } from './batch-errors.ts';
+import { countsText } from './batch-summary.ts';
+import type { CliContext } from './context.ts';
+import { openBatch, type RunInput } from './open-batch.ts';
+import { createProgress } from './progress.ts';
+import { type FailureReasons, publishResults } from './publish-results.ts';
+import { resultSources } from './result-sources.ts';
+import type { RunRecordStore } from './run-record.ts';
+import { watchBatch } from './watch-batch.ts';
+
+export interface RunBatchOptions {
+  readonly client: ApiClient;
+  readonly records: RunRecordStore;
+  readonly input: RunInput;
+  /** An absolute path, or `-` for standard output. */
+  readonly output: string;
+  readonly say: (text: string) => void;
+  readonly quiet: boolean;
+}
+
+/**
+ * Brings a run to its end as any client of the api would: create or find the batch, watch it, publish its results.
+ *
+ * @throws CliError `batch_failed` when the input was refused; the record is gone then, and the run may start anew.
+ */
+export const runBatch = async (
+  { client, records, input, output, say, quiet }: RunBatchOptions,
+  { screen, now, stdout, signal }: CliContext,
+): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
+  const opened = await openBatch(client, records, input, signal);
+  if (opened.request_counts.completed + opened.request_counts.failed > 0) say(`carrying on: ${countsText(opened)}`);
+  const progress = quiet ? undefined : createProgress({ screen, now });
+  const batch = await watchBatch(client, opened.id, (state) => progress?.update(state), signal).finally(progress?.end);
+  if (batch.status === 'failed') await records.remove();
+  assertNotRefused(batch, input.filename);
+
+  const reasons = await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);
+  const { completed, failed } = batch.request_counts;
+  const record = await records.load();
+  if (record) await records.save({ ...record, finished: { completed, failed } });
+  return { batch, reasons };
+};

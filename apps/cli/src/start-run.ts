@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { createLogger, EmbeddedRedisError, loadConfig } from '@promptmill/runtime';
+import { CliError } from './cli-error.ts';
+import type { CliContext } from './context.ts';
+import { overrideTimeout } from './override-timeout.ts';
+import { startRedis } from './start-redis.ts';
+import { type RunningRoles, startRoles } from './start-roles.ts';
+import { startOwnSimulator } from './start-simulator.ts';
+
+export interface StartRunOptions {
+  readonly env: CliContext['env'];
+  /** The run's own: its log, and when REDIS_URL names no other Redis, its Redis and files. */
+  readonly folder: string;
+  readonly withSimulator: boolean;
+  /** Longest time one call may take, in milliseconds; undefined leaves it to the configuration. */
+  readonly timeoutMs: number | undefined;
+  /** See `startRoles`. */
+  readonly beforeWork: ((url: string) => Promise<void>) | undefined;
+}
+
+/** Calls in flight have this long to end after Ctrl-C. */
+const graceMs = 8000;
+
+const openLog = (path: string, level: string) => {
+  const stream = createWriteStream(path, { flags: 'a' });
+  return {
+    logger: createLogger({ level, role: 'run', stream }),
+    async close(): Promise<void> {
+      stream.end();
+      await once(stream, 'close');
+    },
+  };
+};
+
+const explain = (error: unknown): unknown =>
+  error instanceof EmbeddedRedisError && error.code === 'data_folder_in_use'
+    ? new CliError('run_in_use', `process ${error.ownerPid} is at this very run already: wait for it, or stop it`)
+    : error;
+
+/** Starts all that a run needs in this process: Redis unless one is named, the simulator when wanted, and all roles. */
+export const startRun = async ({
+  env,
+  folder,
+  withSimulator,
+  timeoutMs,
+  beforeWork,
+}: StartRunOptions): Promise<RunningRoles> => {
+  await using stack = new AsyncDisposableStack();
+  const { redisIsNamed, logLevel } = loadConfig(env);
+  const log = openLog(join(folder, 'promptmill.log'), logLevel);
+  stack.defer(() => log.close());
+  const started: Record<string, string> = {};
+
+  if (!redisIsNamed) {
+    const redis = await startRedis(folder, log.logger).catch((error: unknown) => {
+      throw explain(error);
+    });
+    stack.defer(() => redis.close());
+    started['REDIS_URL'] = redis.url;
+    started['PROMPTMILL_DATA_DIR'] = folder;
+  }
+  if (withSimulator) {
+    const simulator = await startOwnSimulator(env);
+    stack.defer(() => simulator.close());
+    started['SIMULATOR_BASE_URL'] = simulator.url;
+  }
+  const config = loadConfig({ ...env, ...started });
+  const lanes = timeoutMs === undefined ? config.lanes : overrideTimeout(config.lanes, timeoutMs);
+  const roles = await startRoles({ config: { ...config, lanes }, logger: log.logger, graceMs, beforeWork });
+  stack.defer(() => roles.close());
+
+  const running = stack.move();
+  return { url: roles.url, close: () => running.disposeAsync() };
+};

@@ -1,0 +1,14 @@
+import { startSimulator, type Simulator, type SimulatorOptions } from '@promptmill/simulator';
+import type { CliContext } from './context.ts';
+
+const optionsOf = (env: CliContext['env']): SimulatorOptions => {
+  const latencyMs = env['SIMULATOR_LATENCY_MS'];
+  const callLogPath = env['SIMULATOR_CALL_LOG'];
+  return {
+    ...(latencyMs ? { latency: { kind: 'fixed', ms: Number(latencyMs) } } : {}),
+    ...(callLogPath ? { callLogPath } : {}),
+  };
+};
+
+/** The provider that answers without a model, in this process. */
+export const startOwnSimulator = (env: CliContext['env']): Promise<Simulator> => startSimulator(optionsOf(env));

@@ -1,0 +1,38 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BatchObject, isTerminal } from '@promptmill/core';
+import type { ApiClient } from './api-client.ts';
+import { CliError } from './cli-error.ts';
+
+const maxBrokenConnections = 5;
+const reconnectDelayMs = 1000;
+
+const mayReconnect = (error: unknown): boolean =>
+  !(error instanceof CliError) || error.code === 'unreachable' || error.code.startsWith('http_5');
+
+/**
+ * Follows a batch until it is terminal, through broken connections.
+ *
+ * @param onProgress is given the batch each time the server tells of it, and at the end.
+ * @returns the terminal batch.
+ * @throws CliError when the server cannot be reached for some tries in a row; the reason of an aborted signal.
+ */
+export const watchBatch = async (
+  client: ApiClient,
+  batchId: string,
+  onProgress: (batch: BatchObject) => void,
+  signal?: AbortSignal,
+): Promise<BatchObject> => {
+  for (let broken = 0; ; broken++) {
+    try {
+      for await (const batch of client.batchEvents(batchId, signal)) {
+        broken = 0;
+        onProgress(batch);
+        if (isTerminal(batch.status)) return batch;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (broken >= maxBrokenConnections || !mayReconnect(error)) throw error;
+    }
+    await delay(reconnectDelayMs, undefined, signal ? { signal } : {});
+  }
+};

@@ -1,0 +1,25 @@
+import { createDiskStore } from '@promptmill/files';
+import {
+  createLifecycle,
+  createLogger,
+  createMetrics,
+  loadConfig,
+  runUntilSignal,
+  startHealthServer,
+} from '@promptmill/runtime';
+import { startCollector } from './start-collector.ts';
+
+const config = loadConfig(process.env);
+const logger = createLogger({ level: config.logLevel, role: 'collector' });
+const metrics = createMetrics('collector');
+const life = createLifecycle(logger);
+runUntilSignal(life, { logger, graceMs: 30_000 });
+
+const files = createDiskStore({ directory: config.storeDirectory });
+const collector = await startCollector({ config, files, logger, metrics });
+life.add('collector', () => collector.close());
+if (config.healthPort !== undefined) {
+  const { host, healthPort: port } = config;
+  const health = await startHealthServer({ port, host, ready: collector.ready, registry: metrics.registry });
+  life.add('health server', () => health.close());
+}

@@ -1,0 +1,123 @@
+import { decodeSegmentEntry, segmentFolder } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
+import type { NewBatch } from '@promptmill/queue';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { collectResults } from '../src/collect-results.ts';
+import { type CollectorSpace, openCollectorSpace } from './collector-space.ts';
+
+let space: CollectorSpace;
+let running: { close(): Promise<void> }[];
+let ready: string[];
+let errors: unknown[];
+
+beforeEach(async () => {
+  space = await openCollectorSpace();
+  running = [];
+  ready = [];
+  errors = [];
+});
+
+afterEach(async () => {
+  await Promise.all(running.map((collector) => collector.close()));
+  await space.close();
+});
+
+const startCollector = (consumer: string, files: FileStore = space.files) => {
+  const collector = collectResults({
+    stream: space.openStream(consumer),
+    files,
+    onReady: async (batchId) => void ready.push(batchId),
+    onSegment: () => {},
+    onError: (error) => errors.push(error),
+  });
+  running.push(collector);
+  return collector;
+};
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** The indexes in a batch's segments, one list for each segment. */
+const collected = async ({ id }: NewBatch): Promise<number[][]> => {
+  const segments = await Array.fromAsync(space.files.list(segmentFolder(id)));
+  return Promise.all(
+    segments.map(async ({ key }) => {
+      const content = await text(await space.files.get(key));
+      return content
+        .trimEnd()
+        .split('\n')
+        .map((line) => decodeSegmentEntry(line).index);
+    }),
+  );
+};
+
+const untilReady = (batch: NewBatch, timeoutMs = 5000) =>
+  expect.poll(() => ready, { timeout: timeoutMs }).toContain(batch.id);
+
+const streamLength = (): Promise<number> => space.redis.xlen(space.keys.results(0));
+
+test('two collectors gather several batches, each result once and sorted in its segment', async () => {
+  startCollector('first');
+  startCollector('second');
+  const batches = await Promise.all([60, 80, 1].map((total) => space.startBatch(total)));
+  await Promise.all(
+    batches.map((batch, i) => space.record(batch, range([60, 80, 1][i] ?? 0).toReversed(), () => true)),
+  );
+  for (const [i, batch] of batches.entries()) {
+    await untilReady(batch);
+    const segments = await collected(batch);
+    expect(segments.flat().sort((a, b) => a - b)).toEqual(range([60, 80, 1][i] ?? 0));
+    for (const indexes of segments) expect(indexes).toEqual(indexes.toSorted((a, b) => a - b));
+  }
+  expect(await streamLength()).toBe(0);
+  expect(errors).toEqual([]);
+});
+
+test('a batch’s last result is collected at once, whatever else is held', async () => {
+  startCollector('only');
+  const [large, small] = [await space.startBatch(50_000), await space.startBatch(1)];
+  await space.record(large, [0], () => true);
+  const recordedAt = performance.now();
+  await space.record(small, [0], () => true);
+  await untilReady(small);
+  expect(performance.now() - recordedAt).toBeLessThan(500);
+  expect(await collected(large)).toEqual([]);
+});
+
+test('a collector that closes writes what it holds', async () => {
+  const collector = startCollector('only');
+  const batch = await space.startBatch(50_000);
+  await space.record(batch, [2, 0, 1], () => true);
+  const held = async () => (await space.redis.xpending(space.keys.results(0), 'collectors'))[0];
+  await expect.poll(held).toBe(3);
+  await collector.close();
+  expect(await collected(batch)).toEqual([[0, 1, 2]]);
+  expect(await streamLength()).toBe(0);
+});
+
+test('what a killed collector held, and what could not be written, is collected later and counted once', async () => {
+  const dead = space.openStream('dead');
+  await dead.ensureGroup();
+  const [held, refused] = [await space.startBatch(3), await space.startBatch(2)];
+  await space.record(held, [0, 1, 2], () => true);
+  expect(await dead.read(10, 1)).toHaveLength(3);
+
+  let refusals = 1;
+  startCollector('alive', {
+    ...space.files,
+    async put(...file) {
+      if (refusals-- > 0) throw new Error('the disk is full');
+      return space.files.put(...file);
+    },
+  });
+  await space.record(refused, [0, 1], () => true);
+  await Promise.all([untilReady(held, 20_000), untilReady(refused, 20_000)]);
+  expect(errors).toMatchObject([{ message: 'the disk is full' }]);
+  for (const [batch, count] of [
+    [held, 3],
+    [refused, 2],
+  ] as const) {
+    expect(await collected(batch)).toEqual([range(count)]);
+    expect(await space.batches.dispatchState(batch.id)).toMatchObject({ collected: count, ready: true });
+  }
+});

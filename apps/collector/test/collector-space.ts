@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileKey, newBatchId, newFileId, noUsage, promptToLine, resultLine } from '@promptmill/core';
+import { createDiskStore } from '@promptmill/files';
+import {
+  connectRedis,
+  createBatchStore,
+  createFileRecords,
+  createKeys,
+  createResultRecorder,
+  createResultsStream,
+  type NewBatch,
+} from '@promptmill/queue';
+import { inject } from 'vitest';
+
+export const createdAt = 1_795_000_000;
+
+/** The line a request leaves when it was answered. */
+export const answerLine = (batchId: string, index: number, succeeded: boolean): string =>
+  resultLine(batchId, index, `request-${index + 1}`, {
+    kind: 'response',
+    statusCode: succeeded ? 200 : 400,
+    requestId: `req_${index}`,
+    body: { index, text: 'x'.repeat(20_000) },
+  });
+
+/** Requests `request-1` … with the blank lines and line endings that people's files have. */
+export const inputOf = (count: number): string =>
+  Array.from({ length: count }, (_, i) => promptToLine(`Say ${i}`, i + 1, { model: 'simulator/echo' }))
+    .map((line, i) => (i % 2 ? `${line}\r\n \n` : `\n${line}\n`))
+    .join('');
+
+/** A part of the tests' Redis and a folder that no other test touches, with what a collector needs. */
+export const openCollectorSpace = async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'promptmill-collector-'));
+  const prefix = `test-${randomBytes(6).toString('hex')}`;
+  const keys = createKeys(prefix);
+  const connections: ReturnType<typeof connectRedis>[] = [];
+  const connect = () => {
+    const redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
+    connections.push(redis);
+    return redis;
+  };
+  const redis = connect();
+  const files = createDiskStore({ directory });
+  const batches = createBatchStore(redis, keys);
+  const recorder = createResultRecorder(redis, keys);
+
+  return {
+    keys,
+    redis,
+    files,
+    batches,
+    records: createFileRecords(redis, keys),
+    openStream: (consumer: string) => createResultsStream(redis, connect(), keys, { shard: 0, consumer }),
+
+    async startBatch(total: number, more: Partial<NewBatch> = {}): Promise<NewBatch> {
+      const batch: NewBatch = {
+        id: newBatchId(),
+        tenant: 'acme',
+        endpoint: '/v1/chat/completions',
+        inputFileId: newFileId(),
+        completionWindow: '24h',
+        metadata: null,
+        outputFileId: newFileId(),
+        errorFileId: newFileId(),
+        createdAt,
+        expiresAt: createdAt + 86_400,
+        ...more,
+      };
+      await batches.create(batch);
+      await batches.transition(batch.id, 'in_progress', createdAt * 1000, { total });
+      return batch;
+    },
+
+    putInput: ({ inputFileId }: NewBatch, input: string) => files.put(fileKey(inputFileId), input),
+
+    /** Records an answer for each index, in this order. */
+    async record({ id }: NewBatch, indexes: readonly number[], succeeds: (index: number) => boolean): Promise<void> {
+      for (const index of indexes) {
+        const request = { batchId: id, index, bytes: 1 };
+        const status = succeeds(index) ? 'completed' : 'failed';
+        await recorder.record(request, status, answerLine(id, index, succeeds(index)), noUsage);
+      }
+    },
+
+    async close(): Promise<void> {
+      await redis.unlink(await redis.keys(`${prefix}:*`));
+      await Promise.all(connections.map((connection) => connection.quit()));
+      await rm(directory, { recursive: true });
+    },
+  };
+};
+
+export type CollectorSpace = Awaited<ReturnType<typeof openCollectorSpace>>;

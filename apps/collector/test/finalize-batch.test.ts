@@ -1,0 +1,275 @@
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileKey, newBatchId, segmentFolder } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
+import type { BatchStore, FileRecords, NewBatch, ResultsStream } from '@promptmill/queue';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createFinalizeBatch } from '../src/finalize-batch.ts';
+import { writeSegment } from '../src/write-segment.ts';
+import { answerLine, type CollectorSpace, createdAt, inputOf, openCollectorSpace } from './collector-space.ts';
+
+const nowMs = (createdAt + 60) * 1000;
+const now = () => nowMs;
+
+let space: CollectorSpace;
+let files: FileStore;
+let batches: BatchStore;
+let records: FileRecords;
+let stream: ResultsStream;
+let finalize: (batchId: string) => Promise<'finalized' | 'nothing to do'>;
+
+beforeEach(async () => {
+  space = await openCollectorSpace();
+  ({ files, batches, records } = space);
+  stream = space.openStream('test');
+  await stream.ensureGroup();
+  finalize = createFinalizeBatch({ batches, records, files, now });
+});
+
+afterEach(() => space.close());
+
+const startBatch = async (total: number, more: Partial<NewBatch> = {}): Promise<NewBatch> => {
+  const batch = await space.startBatch(total, more);
+  await space.putInput(batch, inputOf(total));
+  return batch;
+};
+
+/** Records and collects an answer for each index, in this order, `perSegment` to a segment. */
+const answer = async (
+  batch: NewBatch,
+  indexes: readonly number[],
+  succeeds: (index: number) => boolean = () => true,
+  perSegment = 4,
+): Promise<void> => {
+  await space.record(batch, indexes, succeeds);
+  for (;;) {
+    const results = await stream.read(perSegment, 1);
+    if (results.length === 0) return;
+    const name = await writeSegment(files, { batchId: batch.id, results });
+    await stream.commit(
+      batch.id,
+      name,
+      results.map(({ streamId }) => streamId),
+    );
+  }
+};
+
+const contentOf = async (fileId: string): Promise<string> => text(await files.get(fileKey(fileId)));
+
+const customIdsOf = (content: string): string[] =>
+  content
+    .slice(0, -1)
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { custom_id: string }).custom_id);
+
+/** Passes all on to `files`, but keeps each stream it opened, and refuses to put some. */
+const watchStore = (putFails: (key: string) => boolean) => {
+  const opened: Readable[] = [];
+  const store: FileStore = {
+    ...files,
+    async get(...request) {
+      const stream = await files.get(...request);
+      opened.push(stream);
+      return stream;
+    },
+    async put(key, source, options) {
+      if (putFails(key)) throw new Error('the disk is full');
+      return files.put(key, source, options);
+    },
+  };
+  return { store, opened };
+};
+
+test('results go to the output and the error file in input order, and the batch is completed', async () => {
+  const batch = await startBatch(10, { outputExpiresAfterSeconds: 3600 });
+  const succeeds = (index: number) => index % 3 > 0;
+  await answer(batch, [9, 0, 3, 7, 1, 8, 2, 6, 5, 4], succeeds);
+  expect(await finalize(batch.id)).toBe('finalized');
+
+  const indexes = Array.from({ length: 10 }, (_, i) => i);
+  const linesWhere = (success: boolean): string =>
+    indexes
+      .filter((i) => succeeds(i) === success)
+      .map((i) => `${answerLine(batch.id, i, success)}\n`)
+      .join('');
+  expect(await contentOf(batch.outputFileId)).toBe(linesWhere(true));
+  expect(await contentOf(batch.errorFileId)).toBe(linesWhere(false));
+  expect(await batches.get(batch.id)).toMatchObject({
+    status: 'completed',
+    finalizingAt: nowMs / 1000,
+    completedAt: nowMs / 1000,
+    outputPublished: true,
+    errorPublished: true,
+    total: 10,
+    completed: 6,
+    failed: 4,
+  });
+  expect(await records.get('acme', batch.outputFileId)).toEqual({
+    id: batch.outputFileId,
+    tenant: 'acme',
+    filename: `${batch.id}_output.jsonl`,
+    purpose: 'batch_output',
+    bytes: await files.size(fileKey(batch.outputFileId)),
+    createdAt: nowMs / 1000,
+    expiresAt: nowMs / 1000 + 3600,
+  });
+  expect(await Array.fromAsync(files.list(`scratch/${batch.id}/`))).toEqual([]);
+});
+
+test.each([
+  ['the error file when all succeed', true],
+  ['the output file when all fail', false],
+])('there is no file without a line: not %s', async (_, succeeds) => {
+  const batch = await startBatch(3);
+  await answer(batch, [0, 1, 2], () => succeeds);
+  await finalize(batch.id);
+  expect(await batches.get(batch.id)).toMatchObject({
+    status: 'completed',
+    outputPublished: succeeds,
+    errorPublished: !succeeds,
+  });
+  const absent = succeeds ? batch.errorFileId : batch.outputFileId;
+  expect(await files.size(fileKey(absent))).toBeUndefined();
+  expect(await records.get('acme', absent)).toBeUndefined();
+});
+
+test('there is nothing to do for a batch that is not there, has results to come, or has ended', async () => {
+  expect(await finalize(newBatchId())).toBe('nothing to do');
+  const batch = await startBatch(2);
+  await answer(batch, [0]);
+  expect(await finalize(batch.id)).toBe('nothing to do');
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'in_progress' });
+  await answer(batch, [1]);
+  expect(await finalize(batch.id)).toBe('finalized');
+  const ended = await batches.get(batch.id);
+  expect(await finalize(batch.id)).toBe('nothing to do');
+  expect(await batches.get(batch.id)).toEqual(ended);
+});
+
+test('finalizing again after a crash before the status was set gives the same bytes', async () => {
+  const batch = await startBatch(6);
+  await answer(batch, [5, 1, 3, 0, 2, 4], (index) => index !== 2);
+  // Two collectors wrote this one, and one of them died before it took its results off the stream.
+  const orphan = { batchId: batch.id, index: 3, status: 'completed' as const, streamId: '', left: 0 };
+  await writeSegment(files, { batchId: batch.id, results: [{ ...orphan, line: answerLine(batch.id, 3, true) }] });
+  const crash: BatchStore = {
+    ...batches,
+    async transition(id, to, ...more) {
+      if (to === 'completed') throw new Error('killed');
+      return batches.transition(id, to, ...more);
+    },
+  };
+  await expect(createFinalizeBatch({ batches: crash, records, files, now })(batch.id)).rejects.toThrow('killed');
+  const before = [await contentOf(batch.outputFileId), await contentOf(batch.errorFileId)];
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'finalizing', outputPublished: false });
+
+  expect(await finalize(batch.id)).toBe('finalized');
+  expect([await contentOf(batch.outputFileId), await contentOf(batch.errorFileId)]).toEqual(before);
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', completed: 5, failed: 1 });
+});
+
+test('several collectors that finalize at once end the batch once, with the same bytes', async () => {
+  const batch = await startBatch(20);
+  await answer(
+    batch,
+    Array.from({ length: 20 }, (_, i) => 19 - i),
+  );
+  await Promise.all(Array.from({ length: 4 }, () => finalize(batch.id)));
+  expect(customIdsOf(await contentOf(batch.outputFileId))).toEqual(
+    Array.from({ length: 20 }, (_, i) => `request-${i + 1}`),
+  );
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', completed: 20, failed: 0 });
+});
+
+test.each(['cancelled', 'expired'] as const)(
+  'a batch that is %s has a line for each request that never ran',
+  async (reason) => {
+    const batch = await startBatch(7);
+    await answer(batch, [4, 1, 5], (index) => index !== 5);
+    if (reason === 'cancelled') await batches.transition(batch.id, 'cancelling', nowMs, { stopping: reason });
+    else await batches.stop(batch.id, reason);
+    expect(await finalize(batch.id)).toBe('nothing to do');
+    await batches.close(batch.id, 7);
+    expect(await finalize(batch.id)).toBe('finalized');
+
+    expect(customIdsOf(await contentOf(batch.outputFileId))).toEqual(['request-2', 'request-5']);
+    const errors = await contentOf(batch.errorFileId);
+    expect(customIdsOf(errors)).toEqual(['request-1', 'request-3', 'request-4', 'request-6', 'request-7']);
+    expect(errors.split('\n')[3]).toBe(answerLine(batch.id, 5, false));
+    expect(JSON.parse(errors.split('\n')[0] ?? '')).toMatchObject({
+      response: null,
+      error: { code: `batch_${reason}` },
+    });
+    expect(await batches.get(batch.id)).toMatchObject({ status: reason, total: 7, completed: 2, failed: 5 });
+  },
+);
+
+test('a batch cancelled before anything ran has only its error file', async () => {
+  const batch = await startBatch(3);
+  await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await batches.close(batch.id, 3);
+  await finalize(batch.id);
+  expect(customIdsOf(await contentOf(batch.errorFileId))).toEqual(['request-1', 'request-2', 'request-3']);
+  expect(await batches.get(batch.id)).toMatchObject({
+    status: 'cancelled',
+    outputPublished: false,
+    total: 3,
+    failed: 3,
+  });
+});
+
+test('a batch cancelled before its input was found to be bad has no files', async () => {
+  const batch = await startBatch(0);
+  await space.putInput(batch, `${inputOf(2)}not JSON\n`);
+  await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await batches.close(batch.id, 0);
+  expect(await finalize(batch.id)).toBe('finalized');
+  expect(await batches.get(batch.id)).toMatchObject({
+    status: 'cancelled',
+    outputPublished: false,
+    errorPublished: false,
+  });
+});
+
+test('a batch that expires while it is finalizing is completed: it has all of its results', async () => {
+  const batch = await startBatch(2);
+  await answer(batch, [0, 1]);
+  await batches.transition(batch.id, 'finalizing', nowMs);
+  await batches.stop(batch.id, 'expired');
+  expect(await finalize(batch.id)).toBe('finalized');
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', completed: 2, failed: 0 });
+});
+
+test('a lost segment fails the finalizing, and ends nothing', async () => {
+  const batch = await startBatch(8);
+  await answer(batch, [0, 1, 2, 3, 4, 5, 6, 7]);
+  const [lost] = await Array.fromAsync(files.list(segmentFolder(batch.id)));
+  await files.delete(lost?.key ?? '');
+  await expect(finalize(batch.id)).rejects.toThrow('4 results in its segments, expected 8');
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'finalizing', outputPublished: false });
+  expect(await records.get('acme', batch.outputFileId)).toBeUndefined();
+});
+
+test.each(['completed', 'cancelled'] as const)(
+  'a disk that is full before a batch is %s leaves nothing open and nothing behind; once there is room it ends',
+  async (status) => {
+    const batch = await startBatch(9);
+    await answer(batch, [8, 0, 7, 1, 6, 2, 5, 3], () => true, 2);
+    if (status === 'completed') await answer(batch, [4]);
+    else {
+      await batches.transition(batch.id, 'cancelling', nowMs, { stopping: status });
+      await batches.close(batch.id, 9);
+    }
+    const { store, opened } = watchStore((key) => key.startsWith('files/'));
+    await expect(createFinalizeBatch({ batches, records, files: store, now })(batch.id)).rejects.toThrow(
+      'disk is full',
+    );
+    expect(opened.length).toBeGreaterThan(0);
+    expect(opened.filter(({ destroyed }) => !destroyed)).toEqual([]);
+    expect(await files.size(fileKey(batch.outputFileId))).toBeUndefined();
+    expect(await records.list('acme', { limit: 10, order: 'desc' })).toEqual({ items: [], hasMore: false });
+
+    expect(await finalize(batch.id)).toBe('finalized');
+    expect(await batches.get(batch.id)).toMatchObject({ status });
+  },
+);

@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { newBatchId, parseSegmentName, type SegmentEntry, segmentFolder } from '@promptmill/core';
+import { createDiskStore, type FileStore } from '@promptmill/files';
+import * as fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mergeSegments, widestOverlap } from '../src/merge-segments.ts';
+import { writeSegment } from '../src/write-segment.ts';
+
+let directory: string;
+let files: FileStore;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'promptmill-merge-'));
+  files = createDiskStore({ directory });
+});
+
+afterAll(() => rm(directory, { recursive: true }));
+
+const entry = (index: number): SegmentEntry => ({
+  index,
+  status: index % 3 ? 'completed' : 'failed',
+  line: JSON.stringify({ index, text: 'tab \t 🦔' }),
+});
+
+/** Writes each list of indexes as a segment, in whatever order they are in. */
+const writeSegments = async (segments: readonly (readonly number[])[]): Promise<string> => {
+  const batchId = newBatchId();
+  await Promise.all(
+    segments.map((indexes) =>
+      writeSegment(files, {
+        batchId,
+        results: indexes.map((index) => ({ ...entry(index), batchId, streamId: `1-${index}`, left: 0 })),
+      }),
+    ),
+  );
+  return batchId;
+};
+
+const merge = (batchId: string, fanIn?: number): Promise<SegmentEntry[]> =>
+  Array.fromAsync(mergeSegments(files, batchId, `scratch/${batchId}/`, fanIn));
+
+const keysIn = async (folder: string): Promise<string[]> =>
+  (await Array.fromAsync(files.list(folder))).map(({ key }) => key.slice(folder.length));
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
+test('any segments give each index once, in order, however few may be open at once', async () => {
+  // Runs of neighbours with stragglers from anywhere, some indexes in several segments.
+  const run = fc
+    .tuple(fc.nat(40), fc.integer({ min: 1, max: 12 }), fc.array(fc.nat(60), { maxLength: 2 }))
+    .map(([from, length, stragglers]) => [...new Set([...range(from, from + length), ...stragglers])]);
+  const shuffled = run.chain((indexes) => fc.shuffledSubarray(indexes, { minLength: 1 }));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(shuffled, { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 2, max: 5 }),
+      async (segments, fanIn) => {
+        const indexes = [...new Set(segments.flat())].sort((a, b) => a - b);
+        expect(await merge(await writeSegments(segments), fanIn)).toEqual(indexes.map(entry));
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test('segments that follow each other need no pass before', async () => {
+  const batchId = await writeSegments(range(0, 10).map((i) => range(i * 5, i * 5 + 5)));
+  expect(await merge(batchId, 2)).toEqual(range(0, 50).map(entry));
+  expect(await keysIn(`scratch/${batchId}/`)).toEqual([]);
+});
+
+test('too many that overlap are merged into wider ones first, as often as it takes', async () => {
+  // Each has a straggler near the end: all nine span the middle.
+  const batchId = await writeSegments(range(0, 9).map((i) => [i, 90 + i]));
+  expect(await merge(batchId, 2)).toEqual([...range(0, 9), ...range(90, 99)].map(entry));
+  const written = await keysIn(`scratch/${batchId}/`);
+  const inPass = (pass: number) => written.filter((key) => key.startsWith(`${pass}/`));
+  expect([0, 1, 2, 3].map((pass) => inPass(pass).length)).toEqual([5, 3, 2, 0]);
+  const spans = inPass(2).flatMap((key) => parseSegmentName(key.slice(2)) ?? []);
+  expect(widestOverlap(spans)).toBeLessThanOrEqual(2);
+});
+
+test('what an interrupted merge left does not show in the next', async () => {
+  const batchId = await writeSegments(range(0, 9).map((i) => [i, 90 + i]));
+  const whole = await merge(batchId, 3);
+  expect(await keysIn(`scratch/${batchId}/`)).not.toEqual([]);
+  expect(await merge(batchId, 3)).toEqual(whole);
+});
+
+test('a batch without segments has no results', async () => {
+  expect(await merge(newBatchId())).toEqual([]);
+});
+
+test('what is no segment in the folder is left alone', async () => {
+  const batchId = await writeSegments([[0, 1]]);
+  await files.put(`${segmentFolder(batchId)}notes.txt`, 'mine');
+  expect(await merge(batchId)).toEqual([0, 1].map(entry));
+});
+
+test('a merge that is left early closes what it opened', async () => {
+  const batchId = await writeSegments([
+    [0, 5],
+    [1, 6],
+  ]);
+  const opened: Readable[] = [];
+  const watched: FileStore = {
+    ...files,
+    async get(...request) {
+      const stream = await files.get(...request);
+      opened.push(stream);
+      return stream;
+    },
+  };
+  for await (const { index } of mergeSegments(watched, batchId, `scratch/${batchId}/`)) if (index === 1) break;
+  expect(opened.map(({ destroyed }) => destroyed)).toEqual([true, true]);
+});
+
+test.each([
+  [[], 0],
+  [[[0, 9]], 1],
+  [
+    [
+      [0, 4],
+      [5, 9],
+    ],
+    1,
+  ],
+  [
+    [
+      [0, 5],
+      [5, 9],
+    ],
+    2,
+  ],
+  [
+    [
+      [0, 99],
+      [3, 4],
+      [5, 9],
+      [9, 12],
+    ],
+    3,
+  ],
+] as [[number, number][], number][])('of %j, %i share an index', (spans, widest) => {
+  expect(widestOverlap(spans.map(([first, last]) => ({ name: '', first, last })))).toBe(widest);
+});

@@ -1,0 +1,25 @@
+import {
+  createLifecycle,
+  createLogger,
+  createMetrics,
+  loadConfig,
+  runUntilSignal,
+  startHealthServer,
+} from '@promptmill/runtime';
+import { startWorker } from './start-worker.ts';
+
+const graceMs = 25_000;
+
+const config = loadConfig(process.env);
+const logger = createLogger({ level: config.logLevel, role: 'worker' });
+const metrics = createMetrics('worker');
+const life = createLifecycle(logger);
+runUntilSignal(life, { logger, graceMs: graceMs + 10_000 });
+
+const worker = await startWorker({ config, logger, metrics, graceMs });
+life.add('worker', () => worker.close());
+if (config.healthPort !== undefined) {
+  const { host, healthPort: port } = config;
+  const health = await startHealthServer({ port, host, ready: worker.ready, registry: metrics.registry });
+  life.add('health server', () => health.close());
+}

@@ -1,0 +1,111 @@
+import { expect, test } from 'vitest';
+import { type Batch, toBatchObject } from './batch.ts';
+import { noUsage } from './usage.ts';
+
+const created: Batch = {
+  id: 'batch_1',
+  tenant: 'acme',
+  endpoint: '/v1/chat/completions',
+  inputFileId: 'file-in',
+  completionWindow: '24h',
+  status: 'validating',
+  metadata: null,
+  errors: [],
+  outputFileId: 'file-out',
+  errorFileId: 'file-err',
+  outputPublished: false,
+  errorPublished: false,
+  outputExpiresAfterSeconds: 3600,
+  createdAt: 1000,
+  expiresAt: 87_400,
+  total: 0,
+  completed: 0,
+  failed: 0,
+  usage: noUsage,
+};
+
+/** Source: https://platform.openai.com/docs/api-reference/batch/object */
+const createdObject = {
+  id: 'batch_1',
+  object: 'batch',
+  endpoint: '/v1/chat/completions',
+  model: null,
+  errors: null,
+  input_file_id: 'file-in',
+  completion_window: '24h',
+  status: 'validating',
+  output_file_id: null,
+  error_file_id: null,
+  created_at: 1000,
+  in_progress_at: null,
+  expires_at: 87_400,
+  finalizing_at: null,
+  completed_at: null,
+  failed_at: null,
+  expired_at: null,
+  cancelling_at: null,
+  cancelled_at: null,
+  request_counts: { total: 0, completed: 0, failed: 0 },
+  usage: {
+    input_tokens: 0,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: 0,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: 0,
+  },
+  metadata: null,
+};
+
+test('a new batch shows all fields OpenAI has and no other; what has not happened is null', () => {
+  expect(toBatchObject(created)).toStrictEqual(createdObject);
+});
+
+test('what has happened is shown, each time under its own name', () => {
+  const batch: Batch = {
+    ...created,
+    model: 'xai/grok-4',
+    status: 'completed',
+    metadata: { run: '7' },
+    outputPublished: true,
+    errorPublished: true,
+    inProgressAt: 1001,
+    finalizingAt: 1002,
+    completedAt: 1003,
+    failedAt: 1004,
+    expiredAt: 1005,
+    cancellingAt: 1006,
+    cancelledAt: 1007,
+    total: 5,
+    completed: 3,
+    failed: 2,
+    usage: { inputTokens: 9, cachedTokens: 4, outputTokens: 7, reasoningTokens: 5 },
+  };
+  expect(toBatchObject(batch)).toStrictEqual({
+    ...createdObject,
+    model: 'xai/grok-4',
+    status: 'completed',
+    metadata: { run: '7' },
+    output_file_id: 'file-out',
+    error_file_id: 'file-err',
+    in_progress_at: 1001,
+    finalizing_at: 1002,
+    completed_at: 1003,
+    failed_at: 1004,
+    expired_at: 1005,
+    cancelling_at: 1006,
+    cancelled_at: 1007,
+    request_counts: { total: 5, completed: 3, failed: 2 },
+    usage: {
+      input_tokens: 9,
+      input_tokens_details: { cached_tokens: 4 },
+      output_tokens: 7,
+      output_tokens_details: { reasoning_tokens: 5 },
+      total_tokens: 16,
+    },
+  });
+});
+
+test('errors are a list object', () => {
+  const error = { code: 'invalid_json_line', message: 'Not JSON.', param: null, line: 3 };
+  expect(toBatchObject({ ...created, errors: [error] }).errors).toEqual({ object: 'list', data: [error] });
+});

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { completionWindowSeconds } from './completion-window.ts';
+
+test.each([
+  ['24h', 86_400],
+  ['1h', 3600],
+  ['60m', 3600],
+  ['90m', 5400],
+  ['7d', 604_800],
+  ['30d', 2_592_000],
+  ['720h', 2_592_000],
+])('%s is %i seconds', (window, seconds) => {
+  expect(completionWindowSeconds(window)).toBe(seconds);
+});
+
+test.each([
+  '',
+  '24',
+  'h',
+  '24H',
+  '24 h',
+  ' 24h',
+  '24h\n',
+  '0h',
+  '59m',
+  '31d',
+  '721h',
+  '-1d',
+  '1.5h',
+  '1e3m',
+  '1s',
+  '1w',
+  '999999d',
+])('%j is no window', (window) => {
+  expect(completionWindowSeconds(window)).toBeUndefined();
+});

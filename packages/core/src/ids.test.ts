@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { isBatchId, isFileId, jobIdOf, newBatchId, newFileId, requestIdOf } from './ids.ts';
+
+const hex = '0123456789abcdef'.repeat(2);
+
+test('new ids are of the strict pattern, and no two alike', () => {
+  expect(isFileId(newFileId())).toBe(true);
+  expect(isBatchId(newBatchId())).toBe(true);
+  expect(new Set(Array.from({ length: 1000 }, newBatchId)).size).toBe(1000);
+});
+
+test.each([
+  '',
+  hex,
+  `file_${hex}`,
+  `file-${hex}0`,
+  `file-${hex.slice(1)}`,
+  `file-${hex.toUpperCase()}`,
+  `batch_${hex}`,
+])('%j is no file id', (id) => {
+  expect(isFileId(id)).toBe(false);
+});
+
+test.each(['', hex, `batch-${hex}`, `batch_${hex}\n`, `batch_${hex}:x`, `batch_../${hex.slice(3)}`, `file-${hex}`])(
+  '%j is no batch id',
+  (id) => {
+    expect(isBatchId(id)).toBe(false);
+  },
+);
+
+test('a request has the same id each time it is asked for', () => {
+  expect(requestIdOf('batch_1', 0)).toBe(requestIdOf('batch_1', 0));
+  expect(requestIdOf('batch_1', 10)).not.toBe(requestIdOf('batch_11', 0));
+});
+
+test('BullMQ takes the job id: no colon, not all digits', () => {
+  expect(jobIdOf(`batch_${hex}`, 42)).toBe(`batch_${hex}-42`);
+});

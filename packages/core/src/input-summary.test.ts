@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest';
+import type { Endpoint } from './endpoints.ts';
+import {
+  createInputSummary,
+  findBatchErrors,
+  type InputSummary,
+  maxListedProblems,
+  maxModels,
+  onlyModel,
+} from './input-summary.ts';
+import type { LineProblem, RequestLine } from './request-line.ts';
+
+const chat = '/v1/chat/completions';
+const embeddings = '/v1/embeddings';
+const noLimits = { maxRequests: 1_000_000 };
+const everyLane = () => true;
+
+const request = (model: string, url: Endpoint = chat): RequestLine => ({ customId: 'a', url, body: { model } });
+const badJson: LineProblem = { code: 'invalid_json_line', message: 'Not JSON.', param: null };
+
+/** A summary of lines 1, 2, …: requests, or problems. */
+const summaryOf = (...lines: (RequestLine | LineProblem)[]): InputSummary => {
+  const summary = createInputSummary();
+  for (const [i, line] of lines.entries())
+    if ('code' in line) summary.addBadLine(i + 1, line);
+    else summary.addRequest(i + 1, line);
+  return summary.finish();
+};
+
+const repeat = (count: number, line: RequestLine | LineProblem) => Array.from({ length: count }, () => line);
+
+test('good lines are counted, by endpoint and with the first line of each model', () => {
+  const summary = summaryOf(request('b'), request('a'), request('b', embeddings), request('a'));
+  expect(summary).toEqual({
+    requests: 4,
+    problems: [],
+    problemCount: 0,
+    urls: { [chat]: { count: 3, lines: [1, 2, 4] }, [embeddings]: { count: 1, lines: [3] } },
+    models: { b: 1, a: 2 },
+  });
+  expect(findBatchErrors(summary, chat, noLimits, everyLane)).toMatchObject([{ code: 'url_mismatch', line: 3 }]);
+});
+
+test('a file without a line is empty; one with only bad lines is not', () => {
+  expect(summaryOf().problems).toEqual([{ code: 'empty_file', message: expect.any(String), param: null, line: null }]);
+  expect(summaryOf(badJson)).toMatchObject({ requests: 1, problems: [{ code: 'invalid_json_line', line: 1 }] });
+});
+
+test('a problem that is not of a line is kept too, and counts as no request', () => {
+  const summary = createInputSummary();
+  summary.addRequest(1, request('a'));
+  summary.addProblem(null, { code: 'file_too_large', message: 'Too large.', param: 'file' });
+  expect(summary.finish()).toMatchObject({ requests: 1, problemCount: 1, problems: [{ line: null, param: 'file' }] });
+});
+
+test('problems are listed up to the cap and counted beyond it', () => {
+  const summary = summaryOf(...repeat(maxListedProblems + 50, badJson));
+  expect(summary.requests).toBe(maxListedProblems + 50);
+  expect(summary.problemCount).toBe(maxListedProblems + 50);
+  expect(summary.problems).toHaveLength(maxListedProblems);
+  expect(summary.problems.at(-1)?.line).toBe(maxListedProblems);
+});
+
+test('models are listed up to the cap; a line that names one more is a problem', () => {
+  const models = Array.from({ length: maxModels }, (_, i) => request(`model-${i}`));
+  expect(summaryOf(...models, request('model-0')).problemCount).toBe(0);
+  const summary = summaryOf(...models, request('one-more'), request('model-0'));
+  expect(Object.keys(summary.models)).toHaveLength(maxModels);
+  expect(summary.problems).toMatchObject([{ code: 'too_many_models', line: maxModels + 1, param: 'body.model' }]);
+});
+
+test('a summary lasts through JSON, whatever the models are called', () => {
+  const summary = summaryOf(request('__proto__'), request('constructor'), request('7'));
+  expect(Object.entries(JSON.parse(JSON.stringify(summary)).models)).toEqual([
+    ['7', 3],
+    ['__proto__', 1],
+    ['constructor', 2],
+  ]);
+});
+
+test('an input without a fault has no errors', () => {
+  expect(findBatchErrors(summaryOf(request('a'), request('b')), chat, { maxRequests: 2 }, everyLane)).toEqual([]);
+});
+
+test('too many requests are one error, which is of no line', () => {
+  const summary = summaryOf(badJson, request('a'), request('a'));
+  expect(findBatchErrors(summary, chat, { maxRequests: 2 }, everyLane)).toMatchObject([
+    { code: 'too_many_tasks', line: null, message: expect.stringMatching(/3 .* 2/) },
+    { code: 'invalid_json_line', line: 1 },
+  ]);
+});
+
+test("lines for another endpoint than the batch's are named, the first 20 of each", () => {
+  const summary = summaryOf(request('a'), ...repeat(30, request('a', embeddings)));
+  const errors = findBatchErrors(summary, chat, noLimits, everyLane);
+  expect(errors.map(({ line }) => line)).toEqual(Array.from({ length: 20 }, (_, i) => i + 2));
+  expect(errors[0]).toMatchObject({ code: 'url_mismatch', param: 'url', message: expect.stringContaining(embeddings) });
+});
+
+test('a model that no lane takes is named once, with its first line', () => {
+  const summary = summaryOf(request('known'), request('unknown'), request('unknown'));
+  expect(findBatchErrors(summary, chat, noLimits, (model) => model === 'known')).toEqual([
+    { code: 'model_not_found', message: expect.stringContaining('`unknown`'), param: 'body.model', line: 2 },
+  ]);
+});
+
+test('errors come by line number, the cap over all kinds', () => {
+  const summary = summaryOf(request('unknown'), badJson, request('known', embeddings), ...repeat(200, badJson));
+  const errors = findBatchErrors(summary, chat, noLimits, (model) => model === 'known');
+  expect(errors).toHaveLength(maxListedProblems);
+  expect(errors.slice(0, 4).map(({ code, line }) => [line, code])).toEqual([
+    [1, 'model_not_found'],
+    [2, 'invalid_json_line'],
+    [3, 'url_mismatch'],
+    [4, 'invalid_json_line'],
+  ]);
+});
+
+test('the only model is told where there is one', () => {
+  expect(onlyModel(summaryOf(request('a'), request('a')))).toBe('a');
+  expect(onlyModel(summaryOf(request('a'), request('b')))).toBeUndefined();
+  expect(onlyModel(summaryOf(badJson))).toBeUndefined();
+});

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { buildLanes } from './lanes.ts';
+import { buildProviders, fileConfig } from './provider-config.ts';
+
+const lanesOf = (config: unknown) => buildLanes(buildProviders(fileConfig.parse(config), {}));
+
+const routeOf = (config: unknown, model: string): [lane: string, model: string] | undefined => {
+  const route = lanesOf(config).route(model);
+  return route && [route.lane.name, route.model];
+};
+
+const limited = {
+  providers: {
+    xai: { concurrency: 50, models: { 'grok-4': { concurrency: 3 }, 'grok-3': { requestsPerMinute: 9 } } },
+    ollama: { models: { 'qwen3:8b': {}, 'hf.co/org/model:q4': {} } },
+  },
+};
+
+test('each provider has a lane, and so has each model with limits of its own', () => {
+  const { lanes } = lanesOf(limited);
+  const own = lanes.filter(({ name }) => name.startsWith('xai') || name.startsWith('ollama'));
+  expect(own.map(({ name, provider, concurrency }) => [name, provider.name, concurrency])).toEqual([
+    ['xai', 'xai', 50],
+    ['xai.grok-4', 'xai', 3],
+    ['xai.grok-3', 'xai', undefined],
+    ['ollama', 'ollama', undefined],
+    ['ollama.qwen3-8b', 'ollama', undefined],
+    ['ollama.hf.co-org-model-q4', 'ollama', undefined],
+  ]);
+  expect(lanes).toHaveLength(10 + 4);
+  // BullMQ forbids `:` in queue names.
+  for (const { name } of lanes) expect(name).toMatch(/^[\w.-]+$/);
+});
+
+test.each([
+  ['xai/grok-2', ['xai', 'grok-2']],
+  ['xai/grok-4', ['xai.grok-4', 'grok-4']],
+  ['xai/grok-4/fast', ['xai', 'grok-4/fast']],
+  ['ollama/qwen3:8b', ['ollama.qwen3-8b', 'qwen3:8b']],
+  ['ollama/qwen3-8b', ['ollama', 'qwen3-8b']],
+  ['ollama/hf.co/org/model:q4', ['ollama.hf.co-org-model-q4', 'hf.co/org/model:q4']],
+  ['openrouter/openai/gpt-5', ['openrouter', 'openai/gpt-5']],
+  ['xai/constructor', ['xai', 'constructor']],
+])('%s goes to %j', (model, route) => {
+  expect(routeOf(limited, model)).toEqual(route);
+});
+
+test.each(['grok-4', 'unknown/grok-4', '/grok-4', 'xai/', 'xai', '', '/', 'XAI/grok-4'])(
+  '%j goes nowhere without a default provider',
+  (model) => {
+    expect(routeOf(limited, model)).toBeUndefined();
+  },
+);
+
+test.each([
+  ['grok-4', ['xai.grok-4', 'grok-4']],
+  ['meta/llama-4', ['xai', 'meta/llama-4']],
+  ['/grok-4', ['xai', '/grok-4']],
+  ['ollama/', ['xai', 'ollama/']],
+  ['openai/gpt-5', ['openai', 'gpt-5']],
+])('with a default provider, %s goes to %j', (model, route) => {
+  expect(routeOf({ ...limited, defaultProvider: 'xai' }, model)).toEqual(route);
+});
+
+test.each(['constructor/x', '__proto__/x', 'toString/x', 'hasOwnProperty/x'])(
+  '%s names no provider, though every object has such a property',
+  (model) => {
+    expect(routeOf(limited, model)).toBeUndefined();
+    expect(routeOf({ ...limited, defaultProvider: 'openai' }, model)).toEqual(['openai', model]);
+  },
+);
+
+test('two models that would share a lane are refused', () => {
+  const models = { 'org/model': {}, 'org:model': {} };
+  expect(() => lanesOf({ providers: { vllm: { models } } })).toThrow(
+    expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining('vllm.org-model') }),
+  );
+});
+
+test.each(['batches', 'finalize'])('a provider may not be called %s, as a queue is', (name) => {
+  expect(() => lanesOf({ providers: { [name]: { baseUrl: 'http://127.0.0.1:1/v1' } } })).toThrow(
+    expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }),
+  );
+});

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { promptToLine } from './prompt-line.ts';
+import { parseRequestLine } from './request-line.ts';
+
+test('a text becomes a chat request named after its number', () => {
+  expect(JSON.parse(promptToLine('Say "hi"\n', 3, { model: 'xai/grok-4' }))).toEqual({
+    custom_id: 'request-3',
+    method: 'POST',
+    url: '/v1/chat/completions',
+    body: { model: 'xai/grok-4', messages: [{ role: 'user', content: 'Say "hi"\n' }] },
+  });
+});
+
+test('it is one line, and a good one', () => {
+  const line = promptToLine('two\nlines', 1, { model: 'm' });
+  expect(line).not.toContain('\n');
+  expect(parseRequestLine(line)).toMatchObject({ ok: true });
+});
+
+test("a prompt's own custom_id, messages and model go before the defaults", () => {
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const line = promptToLine({ custom_id: 'a', messages, model: 'own' }, 1, { model: 'default' });
+  expect(JSON.parse(line)).toMatchObject({ custom_id: 'a', body: { model: 'own', messages } });
+});
+
+test('the system message comes before the prompt', () => {
+  expect(JSON.parse(promptToLine('Hi', 1, { model: 'm', system: 'Be brief.' })).body.messages).toEqual([
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Hi' },
+  ]);
+});
+
+test('params are more of the body, and never its model or messages', () => {
+  const params = { max_tokens: 500, model: 'other', messages: [] };
+  expect(JSON.parse(promptToLine('Hi', 1, { model: 'm', params })).body).toEqual({
+    max_tokens: 500,
+    model: 'm',
+    messages: [{ role: 'user', content: 'Hi' }],
+  });
+});
+
+test('without a model the line is refused where every line is checked', () => {
+  expect(parseRequestLine(promptToLine('Hi', 1, {}))).toMatchObject({
+    ok: false,
+    problem: { code: 'missing_required_parameter', param: 'body.model' },
+  });
+});

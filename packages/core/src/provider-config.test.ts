@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import { buildProviders, defaultTimeoutMs, fileConfig } from './provider-config.ts';
+
+const build = (config: unknown, env: Readonly<Record<string, string>> = {}) =>
+  buildProviders(fileConfig.parse(config), env);
+const invalidConfig = expect.objectContaining({ code: 'invalid_config' });
+
+test('an empty configuration has the defaults', () => {
+  expect(fileConfig.parse({})).toEqual({
+    providers: {},
+    retry: { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 },
+  });
+});
+
+test('a part of retry leaves the rest at its defaults', () => {
+  expect(fileConfig.parse({ retry: { attempts: 2 } }).retry).toEqual({
+    attempts: 2,
+    baseDelayMs: 1000,
+    maxDelayMs: 60_000,
+  });
+});
+
+test.each([
+  ['at the top', { provider: {} }],
+  ['of a provider', { providers: { xai: { requestPerMinute: 1 } } }],
+  ['of a model', { providers: { xai: { models: { 'grok-4': { rpm: 1 } } } } }],
+  ['of retry', { retry: { delayMs: 1 } }],
+])('an unknown key %s is refused', (_, config) => {
+  expect(() => fileConfig.parse(config)).toThrow(/unrecognized_keys/);
+});
+
+test.each([
+  ['a name with a capital', { providers: { Xai: {} } }],
+  ['a name with a slash', { providers: { 'x/ai': {} } }],
+  ['a name with a dot', { providers: { 'x.ai': {} } }],
+  ['a base URL that is none', { providers: { xai: { baseUrl: 'api.x.ai' } } }],
+  ['a base URL of another protocol', { providers: { xai: { baseUrl: 'file:///etc' } } }],
+  ['no calls in flight', { providers: { xai: { concurrency: 0 } } }],
+  ['half a call in flight', { providers: { xai: { concurrency: 1.5 } } }],
+  ['no attempts', { retry: { attempts: 0 } }],
+])('is refused: %s', (_, config) => {
+  expect(fileConfig.safeParse(config).success).toBe(false);
+});
+
+test('every preset is there without configuration, and needs only its key', () => {
+  const { providers } = build({}, { XAI_API_KEY: 'sk-1' });
+  expect(Object.keys(providers).sort()).toEqual(
+    'groq izzi mistral ollama openai openrouter simulator together vllm xai'.split(' '),
+  );
+  expect(providers['xai']).toEqual({
+    name: 'xai',
+    baseUrl: 'https://api.x.ai/v1',
+    apiKeyEnv: 'XAI_API_KEY',
+    apiKey: 'sk-1',
+    timeoutMs: defaultTimeoutMs,
+    models: {},
+  });
+  expect(providers['openai']).toMatchObject({ apiKeyEnv: 'OPENAI_API_KEY' });
+  expect(providers['openai']).not.toHaveProperty('apiKey');
+});
+
+test('every base URL of a preset is one', () => {
+  for (const { baseUrl } of Object.values(build({}).providers)) expect(new URL(baseUrl).pathname).toMatch(/\/v1$/);
+});
+
+test("the configuration overrides a preset's fields", () => {
+  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5, concurrency: 50 };
+  const models = { 'grok-4': { concurrency: 3 }, 'grok-3': { requestsPerMinute: 9 } };
+  expect(
+    build({ providers: { xai: { ...xai, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers['xai'],
+  ).toEqual({
+    name: 'xai',
+    ...xai,
+    apiKey: 'k',
+    models: { 'grok-4': { concurrency: 3 }, 'grok-3': {} },
+  });
+});
+
+test('a provider of one’s own needs a base URL', () => {
+  expect(build({ providers: { mine: { baseUrl: 'https://llm.example/v1' } } }).providers['mine']).toMatchObject({
+    name: 'mine',
+    baseUrl: 'https://llm.example/v1',
+  });
+  for (const name of ['mine', 'constructor']) expect(() => build({ providers: { [name]: {} } })).toThrow(invalidConfig);
+});
+
+test('a local provider is where its variable says; configuration goes before it, an empty variable counts as unset', () => {
+  const variable = { SIMULATOR_BASE_URL: 'http://simulator:8089/v1' };
+  const baseUrl = 'http://other:1/v1';
+  expect(build({}).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');
+  expect(build({}, { SIMULATOR_BASE_URL: '' }).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');
+  expect(build({}, variable).providers['simulator']?.baseUrl).toBe('http://simulator:8089/v1');
+  expect(build({ providers: { simulator: { baseUrl } } }, variable).providers['simulator']?.baseUrl).toBe(baseUrl);
+});
+
+test('the default provider must be one of the providers', () => {
+  expect(build({ defaultProvider: 'xai' }).defaultProvider).toBe('xai');
+  expect(build({})).not.toHaveProperty('defaultProvider');
+  for (const defaultProvider of ['nobody', 'constructor', '__proto__'])
+    expect(() => build({ defaultProvider })).toThrow(invalidConfig);
+});

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { isSuccess, type Outcome, resultLine } from './result-line.ts';
+
+const batchId = `batch_${'0'.repeat(32)}`;
+const response = (statusCode: number): Outcome => ({
+  kind: 'response',
+  statusCode,
+  requestId: 'req_1',
+  body: { choices: [] },
+});
+const error: Outcome = { kind: 'error', code: 'batch_expired', message: 'Too late.' };
+
+test("an answer leaves a line of OpenAI's shape", () => {
+  const line = resultLine(batchId, 7, 'a\n"b"', response(200));
+  expect(line).not.toContain('\n');
+  expect(JSON.parse(line)).toEqual({
+    id: expect.stringMatching(/^batch_req_[0-9a-f]{32}$/),
+    custom_id: 'a\n"b"',
+    response: { status_code: 200, request_id: 'req_1', body: { choices: [] } },
+    error: null,
+  });
+});
+
+test("a provider's refusal is a response, not an error", () => {
+  expect(JSON.parse(resultLine(batchId, 0, 'a', response(400)))).toMatchObject({
+    response: { status_code: 400 },
+    error: null,
+  });
+});
+
+test('no answer leaves an error and no response', () => {
+  expect(JSON.parse(resultLine(batchId, 0, 'a', error))).toMatchObject({
+    response: null,
+    error: { code: 'batch_expired', message: 'Too late.' },
+  });
+});
+
+test('the same result gives the same bytes; another request has another id', () => {
+  const idOf = (index: number): unknown => JSON.parse(resultLine(batchId, index, 'a', error)).id;
+  expect(resultLine(batchId, 1, 'a', error)).toBe(resultLine(batchId, 1, 'a', error));
+  expect(idOf(1)).not.toBe(idOf(2));
+});
+
+test.each([
+  [200, true],
+  [299, true],
+  [199, false],
+  [300, false],
+  [500, false],
+])('a response with status %i goes to the output file: %s', (statusCode, success) => {
+  expect(isSuccess(response(statusCode))).toBe(success);
+});
+
+test('an error goes to the error file', () => {
+  expect(isSuccess(error)).toBe(false);
+});

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { noUsage, usageOf } from './usage.ts';
+
+const all = { inputTokens: 9, cachedTokens: 4, outputTokens: 7, reasoningTokens: 5 };
+
+test("chat's spelling is read", () => {
+  const usage = {
+    prompt_tokens: 9,
+    prompt_tokens_details: { cached_tokens: 4 },
+    completion_tokens: 7,
+    completion_tokens_details: { reasoning_tokens: 5 },
+    total_tokens: 16,
+  };
+  expect(usageOf({ usage })).toEqual(all);
+});
+
+test("responses' spelling is read", () => {
+  const usage = {
+    input_tokens: 9,
+    input_tokens_details: { cached_tokens: 4 },
+    output_tokens: 7,
+    output_tokens_details: { reasoning_tokens: 5 },
+    total_tokens: 16,
+  };
+  expect(usageOf({ usage })).toEqual(all);
+});
+
+test('embeddings have input only', () => {
+  expect(usageOf({ usage: { prompt_tokens: 9, total_tokens: 9 } })).toEqual({ ...noUsage, inputTokens: 9 });
+});
+
+test.each([
+  undefined,
+  null,
+  'text',
+  [],
+  {},
+  { usage: null },
+  { usage: 'many' },
+  { usage: { prompt_tokens_details: null } },
+])('%j counts as nothing', (body) => {
+  expect(usageOf(body)).toEqual(noUsage);
+});
+
+test.each([-1, 0.5, '9', null, true, Number.NaN, Infinity, 2 ** 53])('%s tokens count as none', (tokens) => {
+  expect(usageOf({ usage: { prompt_tokens: tokens, completion_tokens: 7 } })).toEqual({ ...noUsage, outputTokens: 7 });
+});

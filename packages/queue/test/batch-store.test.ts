@@ -1,0 +1,232 @@
+import { batchStatuses, isTerminal, noUsage } from '@promptmill/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type BatchStore, createBatchStore, type Cursor } from '../src/index.ts';
+import { createdAt, newBatch } from './new-batch.ts';
+import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+const nowMs = createdAt * 1000 + 1500;
+
+let space: RedisSpace;
+/** The same batches over several connections, as several processes have them. */
+let stores: BatchStore[];
+let store: BatchStore;
+
+beforeAll(() => {
+  space = openRedisSpace();
+  store = createBatchStore(space.redis, space.keys);
+  stores = [store, ...Array.from({ length: 4 }, () => createBatchStore(space.connect(), space.keys))];
+});
+
+afterAll(() => space.close());
+
+/** Runs `step` `count` times at once, over all connections. */
+const race = <T>(count: number, step: (store: BatchStore, turn: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, turn) => step(stores[turn % stores.length] ?? store, turn)));
+
+const createBatch = async (more: Parameters<typeof newBatch>[0] = {}): Promise<string> => {
+  const batch = newBatch(more);
+  await store.create(batch);
+  await store.confirmCreated(batch, nowMs);
+  return batch.id;
+};
+
+const cursorAt = (dispatched: number): Cursor => ({
+  dispatched,
+  cursorOffset: dispatched * 100,
+  cursorLine: dispatched + 1,
+  positions: { xai: dispatched },
+});
+
+test('a created batch is validating, and all it was created with', async () => {
+  const batch = newBatch({ outputExpiresAfterSeconds: 3600 });
+  await store.create(batch);
+  expect(await store.get(batch.id)).toEqual({
+    ...batch,
+    status: 'validating',
+    errors: [],
+    outputPublished: false,
+    errorPublished: false,
+    total: 0,
+    completed: 0,
+    failed: 0,
+    usage: noUsage,
+  });
+  expect(await store.get(newBatch().id)).toBeUndefined();
+});
+
+test('creating it again changes nothing, and does not make a lasting batch go away', async () => {
+  const batch = newBatch();
+  await store.create(batch);
+  await store.confirmCreated(batch, nowMs);
+  await store.transition(batch.id, 'in_progress', nowMs);
+  await store.create({ ...batch, metadata: null });
+  expect(await store.get(batch.id)).toMatchObject({ status: 'in_progress', metadata: { run: '7' } });
+  expect(await space.redis.ttl(space.keys.batch(batch.id))).toBe(-1);
+});
+
+test('a batch whose creation is not confirmed goes away and is not listed; a confirmed one stays', async () => {
+  const batch = newBatch({ tenant: 'unsure' });
+  await store.create(batch);
+  const ttlSeconds = await space.redis.ttl(space.keys.batch(batch.id));
+  expect(ttlSeconds).toBeGreaterThan(3500);
+  expect(ttlSeconds).toBeLessThanOrEqual(3600);
+  expect(await store.list('unsure', { limit: 10 })).toEqual({ items: [], hasMore: false });
+
+  await store.confirmCreated(batch, nowMs);
+  await store.confirmCreated(batch, nowMs + 5000);
+  expect(await space.redis.ttl(space.keys.batch(batch.id))).toBe(-1);
+  expect(await store.list('unsure', { limit: 10 })).toMatchObject({ items: [{ id: batch.id }], hasMore: false });
+});
+
+test('45 batches of one moment come in pages, newest first, each once and to their tenant only', async () => {
+  const created: string[] = [];
+  for (let i = 0; i < 45; i++) created.push(await createBatch({ tenant: 'many' }));
+  await createBatch({ tenant: 'other' });
+
+  const pages: string[][] = [];
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.list('many', { after, limit: 20 });
+    pages.push(page?.items.map(({ id }) => id) ?? []);
+    if (!page?.hasMore) break;
+    after = page.items.at(-1)?.id;
+  }
+  expect(pages.map(({ length }) => length)).toEqual([20, 20, 5]);
+  expect(pages.flat()).toEqual(created.toReversed());
+  expect((await store.list('many', { limit: 45 }))?.hasMore).toBe(false);
+  expect((await store.list('many', { limit: 44 }))?.hasMore).toBe(true);
+  expect(await store.list('many', { after: created[0], limit: 20 })).toEqual({ items: [], hasMore: false });
+});
+
+test('a page after a batch that is not this tenant’s is refused', async () => {
+  const id = await createBatch({ tenant: 'owner' });
+  expect(await store.list('stranger', { after: id, limit: 20 })).toBeUndefined();
+  expect(await store.list('owner', { after: newBatch().id, limit: 20 })).toBeUndefined();
+});
+
+test('of 50 attempts at the same transition exactly one moves, and its fields stand', async () => {
+  const id = await createBatch();
+  const outcomes = await race(50, (store, turn) => store.transition(id, 'in_progress', nowMs, { total: turn + 1 }));
+  const winners = outcomes.flatMap(({ kind }, turn) => (kind === 'moved' ? [turn] : []));
+  expect(winners).toHaveLength(1);
+  expect(outcomes.filter(({ kind }) => kind === 'refused')).toHaveLength(49);
+  expect(await store.get(id)).toMatchObject({ status: 'in_progress', total: (winners[0] ?? 0) + 1 });
+});
+
+test('of 50 attempts at two ways on exactly one moves', async () => {
+  const id = await createBatch();
+  await store.transition(id, 'in_progress', nowMs);
+  const targets = ['finalizing', 'expired'] as const;
+  const outcomes = await race(50, async (store, turn) => {
+    const to = targets[turn % 2] ?? 'expired';
+    return { to, ...(await store.transition(id, to, nowMs)) };
+  });
+  const moved = outcomes.filter(({ kind }) => kind === 'moved');
+  expect(moved).toHaveLength(1);
+  expect((await store.get(id))?.status).toBe(moved[0]?.to);
+});
+
+test('a transition writes its timestamp in seconds and its fields', async () => {
+  const id = await createBatch();
+  const errors = [{ code: 'empty_file', message: 'Empty.', param: null, line: null }];
+  expect(await store.transition(id, 'failed', nowMs, { errors, failed: 3, model: 'xai/grok-4' })).toEqual({
+    kind: 'moved',
+  });
+  expect(await store.get(id)).toMatchObject({
+    status: 'failed',
+    failedAt: createdAt + 1,
+    errors,
+    failed: 3,
+    model: 'xai/grok-4',
+  });
+});
+
+test('a refused transition writes nothing', async () => {
+  const id = await createBatch();
+  const before = await store.get(id);
+  expect(await store.transition(id, 'completed', nowMs, { failed: 9, outputPublished: true })).toEqual({
+    kind: 'refused',
+    status: 'validating',
+  });
+  expect(await store.get(id)).toEqual(before);
+});
+
+test('a batch that is not there cannot move, and is not made', async () => {
+  const { id } = newBatch();
+  expect(await store.transition(id, 'in_progress', nowMs, { total: 5 })).toEqual({ kind: 'missing' });
+  expect(await space.redis.exists(space.keys.batch(id))).toBe(0);
+});
+
+test.each([
+  [['failed']],
+  [['in_progress', 'expired']],
+  [['in_progress', 'finalizing', 'completed']],
+  [['cancelling', 'cancelled']],
+] as const)('a batch that went %j never changes again', async (way) => {
+  const id = await createBatch();
+  for (const status of way) expect(await store.transition(id, status, nowMs)).toEqual({ kind: 'moved' });
+  const ended = await store.get(id);
+  expect(ended && isTerminal(ended.status)).toBe(true);
+  for (const status of batchStatuses)
+    expect(await store.transition(id, status, nowMs + 60_000, { total: 9 })).toEqual({
+      kind: 'refused',
+      status: ended?.status,
+    });
+  expect(await store.get(id)).toEqual(ended);
+});
+
+test('a new batch has dispatched nothing, and is not ready though nothing is missing', async () => {
+  expect(await store.dispatchState(await createBatch())).toEqual({
+    dispatched: 0,
+    cursorOffset: 0,
+    cursorLine: 1,
+    positions: {},
+    outstanding: 0,
+    outstandingBytes: 0,
+    collected: 0,
+    closed: false,
+    ready: false,
+  });
+});
+
+test('the cursor tells what is dispatched and so outstanding', async () => {
+  const id = await createBatch();
+  expect(await store.advanceCursor(id, 0, cursorAt(500))).toBe(true);
+  expect(await store.advanceCursor(id, 500, cursorAt(700))).toBe(true);
+  expect(await store.dispatchState(id)).toMatchObject({ ...cursorAt(700), outstanding: 700, outstandingBytes: 70_000 });
+});
+
+test('of 50 dispatchers at one cursor exactly one moves it', async () => {
+  const id = await createBatch();
+  await store.advanceCursor(id, 0, cursorAt(500));
+  const moved = await race(50, (store, turn) => store.advanceCursor(id, 500, cursorAt(501 + turn)));
+  expect(moved.filter(Boolean)).toHaveLength(1);
+  expect(await store.dispatchState(id)).toMatchObject(cursorAt(501 + moved.indexOf(true)));
+});
+
+test('a dispatcher that is behind moves nothing', async () => {
+  const id = await createBatch();
+  await store.advanceCursor(id, 0, cursorAt(500));
+  expect(await store.advanceCursor(id, 0, cursorAt(300))).toBe(false);
+  expect(await store.dispatchState(id)).toMatchObject(cursorAt(500));
+});
+
+test('the first reason to stop stands', async () => {
+  const id = await createBatch();
+  await store.stop(id, 'cancelled');
+  await store.stop(id, 'expired');
+  expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled', closed: false, ready: false });
+});
+
+test('a cancel that takes the status along is a stop', async () => {
+  const id = await createBatch();
+  await store.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled' });
+});
+
+test('a closed batch without results is ready, with the total it was closed with', async () => {
+  const id = await createBatch();
+  await store.close(id, 45);
+  expect(await store.dispatchState(id)).toMatchObject({ closed: true, ready: true });
+  expect(await store.get(id)).toMatchObject({ total: 45, completed: 0, failed: 0 });
+});

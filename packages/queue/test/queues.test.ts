@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { newBatchId } from '@promptmill/core';
+import type { Queue, Worker } from 'bullmq';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  addBatchJob,
+  type BatchJob,
+  openBatchesQueue,
+  openFinalizeQueue,
+  openLaneQueue,
+  openWorker,
+  type OpenWorkerOptions,
+  requestJobOptions,
+} from '../src/index.ts';
+import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+let space: RedisSpace;
+const opened: (Queue | Worker)[] = [];
+
+beforeEach(() => {
+  space = openRedisSpace();
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((each) => each.close()));
+  await space.close();
+});
+
+const keep = <T extends Queue | Worker>(each: T): T => {
+  opened.push(each as Queue | Worker);
+  return each;
+};
+
+const workerOptions = (name: string): OpenWorkerOptions => ({
+  connection: space.redis,
+  keys: space.keys,
+  name,
+  concurrency: 1,
+  onError: () => {},
+});
+
+test('a job whose worker is killed is taken by another within 16 s', { timeout: 30_000 }, async () => {
+  const lane = 'simulator';
+  const queue = keep(openLaneQueue(space.redis, space.keys, lane));
+  const job = {
+    batchId: newBatchId(),
+    index: 0,
+    customId: 'a',
+    url: '/v1/chat/completions' as const,
+    body: { model: 'echo' },
+    bytes: 100,
+  };
+  await queue.add('request', job, requestJobOptions(job, 0, { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 }));
+  const script = join(import.meta.dirname, 'hang-in-job.ts');
+  const child = spawn(process.execPath, [script, space.url, space.prefix, lane], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  try {
+    const [taken] = (await once(child.stdout, 'data')) as [Buffer];
+    expect(taken.toString().trim()).toBe(`${job.batchId}-0`);
+    const again = new Promise<unknown>((resolve) => {
+      keep(openWorker(async ({ data }) => resolve(data), workerOptions(lane)));
+    });
+    child.kill('SIGKILL');
+    const killedAt = performance.now();
+    expect(await again).toEqual(job);
+    expect(performance.now() - killedAt).toBeLessThan(16_000);
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+  }
+});
+
+test('a batch has one job, however often it is added', async () => {
+  const queue = keep(openBatchesQueue(space.redis, space.keys));
+  const batchId = newBatchId();
+  await Promise.all(Array.from({ length: 10 }, () => addBatchJob(queue, batchId)));
+  expect(await queue.getJobCountByTypes('wait', 'prioritized', 'delayed', 'active')).toBe(1);
+});
+
+test('finalizing can be asked for again once it is done', async () => {
+  const queue = keep(openFinalizeQueue(space.redis, space.keys));
+  const batchId = newBatchId();
+  const worker = keep(openWorker<BatchJob>(async () => {}, workerOptions('finalize')));
+  for (let round = 0; round < 2; round++) {
+    const completed = once(worker, 'completed');
+    await addBatchJob(queue, batchId);
+    await completed;
+  }
+});
+
+test('a worker takes a failed attempt up again after the policy’s delay', async () => {
+  const queue = keep(openLaneQueue(space.redis, space.keys, 'simulator'));
+  const retry = { attempts: 3, baseDelayMs: 10, maxDelayMs: 20 };
+  const job = {
+    batchId: newBatchId(),
+    index: 0,
+    customId: 'a',
+    url: '/v1/completions' as const,
+    body: { model: 'echo' },
+    bytes: 9,
+  };
+  let attempts = 0;
+  const worker = keep(
+    openWorker(
+      async () => {
+        attempts++;
+        if (attempts < 3) throw new Error('not yet');
+      },
+      { ...workerOptions('simulator'), retry },
+    ),
+  );
+  const completed = once(worker, 'completed');
+  await queue.add('request', job, requestJobOptions(job, 0, retry));
+  await completed;
+  expect(attempts).toBe(3);
+});

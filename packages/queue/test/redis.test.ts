@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectRedis, untilReady } from '../src/index.ts';
+
+const binary = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
+
+let directory: string;
+let socket: string;
+let server: ChildProcess;
+let redis: Redis;
+let errors: Error[];
+
+const startServer = (): ChildProcess =>
+  spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', directory, '--save', ''], { stdio: 'ignore' });
+
+const connect = (whileAway: 'fail' | 'wait'): Redis =>
+  connectRedis({ url: socket, whileAway, onError: (error) => errors.push(error) });
+
+const kill = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
+  const ended = once(server, 'exit');
+  server.kill(signal);
+  await ended;
+};
+
+/** How long the rejection took, in milliseconds. */
+const rejection = async (command: Promise<unknown>): Promise<number> => {
+  const startedAt = performance.now();
+  await expect(command).rejects.toThrow();
+  return performance.now() - startedAt;
+};
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'promptmill-redis-'));
+  socket = join(directory, 'redis.sock');
+  errors = [];
+  server = startServer();
+});
+
+afterEach(async () => {
+  redis.disconnect();
+  if (server.exitCode === null && server.signalCode === null) await kill('SIGKILL');
+  await rm(directory, { recursive: true });
+});
+
+test.runIf(binary)('`fail`: a Redis that hangs rejects within 2 s, and serves again when it is back', async () => {
+  redis = connect('fail');
+  await untilReady(redis);
+  server.kill('SIGSTOP');
+  try {
+    expect(await rejection(redis.get('key'))).toBeLessThan(2000);
+  } finally {
+    server.kill('SIGCONT');
+  }
+  expect(await redis.set('key', 'value')).toBe('OK');
+});
+
+test.runIf(binary)('`fail`: a Redis that is gone rejects at once, and serves again after a restart', async () => {
+  redis = connect('fail');
+  await untilReady(redis);
+  const closed = once(redis, 'close');
+  await kill('SIGKILL');
+  expect(await rejection(redis.get('key'))).toBeLessThan(100);
+  await closed;
+  expect(await rejection(redis.get('key'))).toBeLessThan(100);
+
+  server = startServer();
+  await untilReady(redis);
+  expect(await redis.get('key')).toBeNull();
+});
+
+test.runIf(binary)('`fail`: a Redis that was never there rejects at once', async () => {
+  await kill('SIGKILL');
+  redis = connect('fail');
+  expect(await rejection(redis.get('key'))).toBeLessThan(100);
+});
+
+test.runIf(binary)('`wait`: a command is held until Redis is back', async () => {
+  redis = connect('wait');
+  await untilReady(redis);
+  await kill('SIGKILL');
+  const answer = redis.set('key', 'value');
+  server = startServer();
+  expect(await answer).toBe('OK');
+});
+
+test.runIf(binary)('errors are told to whoever opened the connection', async () => {
+  redis = connect('wait');
+  await untilReady(redis);
+  await kill('SIGKILL');
+  await expect.poll(() => errors.length, { timeout: 5000 }).toBeGreaterThan(0);
+});

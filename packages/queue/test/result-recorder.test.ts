@@ -1,0 +1,162 @@
+import { noUsage } from '@promptmill/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type BatchStore, createBatchStore, createResultRecorder, type ResultRecorder } from '../src/index.ts';
+import { createdAt, newBatch } from './new-batch.ts';
+import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+const bytes = 100;
+const nowMs = createdAt * 1000;
+
+let space: RedisSpace;
+let store: BatchStore;
+/** Two workers. */
+let recorders: [ResultRecorder, ResultRecorder];
+let recorder: ResultRecorder;
+
+beforeAll(() => {
+  space = openRedisSpace();
+  store = createBatchStore(space.redis, space.keys);
+  recorders = [createResultRecorder(space.connect(), space.keys), createResultRecorder(space.connect(), space.keys)];
+  [recorder] = recorders;
+});
+
+afterAll(() => space.close());
+
+/** A batch in progress with all of its requests dispatched. */
+const startBatch = async (total: number): Promise<string> => {
+  const batch = newBatch();
+  await store.create(batch);
+  await store.transition(batch.id, 'in_progress', nowMs, { total });
+  const cursor = { dispatched: total, cursorOffset: total * bytes, cursorLine: total + 1, positions: {} };
+  await store.advanceCursor(batch.id, 0, cursor);
+  return batch.id;
+};
+
+const request = (batchId: string, index: number) => ({ batchId, index, bytes });
+
+/** What of a batch is on the results stream, in the order it was recorded. */
+const recorded = async (batchId: string): Promise<Record<string, string>[]> => {
+  const entries = await space.redis.xrange(space.keys.resultsOf(batchId), '-', '+');
+  const results = entries.map(([, fields]) =>
+    Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]])),
+  );
+  return results.filter(({ batch }) => batch === batchId);
+};
+
+test('of many results for one request only the first counts', async () => {
+  const id = await startBatch(3);
+  const outcomes = await Promise.all(
+    Array.from({ length: 40 }, (_, turn) =>
+      (recorders[turn % 2] ?? recorder).record(request(id, 1), turn % 2 ? 'completed' : 'failed', `{"turn":${turn}}`, {
+        ...noUsage,
+        inputTokens: 7,
+      }),
+    ),
+  );
+  const winner = outcomes.indexOf('recorded');
+  expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(1);
+  expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(39);
+  expect(await store.get(id)).toMatchObject({
+    completed: winner % 2,
+    failed: 1 - (winner % 2),
+    usage: { ...noUsage, inputTokens: 7 },
+  });
+  expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
+  expect(await recorded(id)).toEqual([
+    { batch: id, index: '1', status: winner % 2 ? 'completed' : 'failed', line: `{"turn":${winner}}`, left: '2' },
+  ]);
+});
+
+test('counts and usage add up over all requests, and each result says how many are left', async () => {
+  const total = 200;
+  const id = await startBatch(total);
+  const usage = { inputTokens: 3, cachedTokens: 2, outputTokens: 5, reasoningTokens: 1 };
+  await Promise.all(
+    Array.from({ length: total }, (_, index) =>
+      (recorders[index % 2] ?? recorder).record(
+        request(id, index),
+        index < 150 ? 'completed' : 'failed',
+        `{"index":${index}}`,
+        index < 150 ? usage : noUsage,
+      ),
+    ),
+  );
+  expect(await store.get(id)).toMatchObject({
+    completed: 150,
+    failed: 50,
+    usage: { inputTokens: 450, cachedTokens: 300, outputTokens: 750, reasoningTokens: 150 },
+  });
+  expect(await store.dispatchState(id)).toMatchObject({ outstanding: 0, outstandingBytes: 0 });
+  const results = await recorded(id);
+  expect(results.map(({ left }) => Number(left))).toEqual(Array.from({ length: total }, (_, i) => total - 1 - i));
+  expect(new Set(results.map(({ index }) => index)).size).toBe(total);
+});
+
+test('a line comes through byte for byte', async () => {
+  const id = await startBatch(1);
+  const line = JSON.stringify({ text: 'tab \t quote " null \0 emoji 🦔 lone \ud800' });
+  await recorder.record(request(id, 0), 'completed', line, noUsage);
+  expect((await recorded(id))[0]?.['line']).toBe(line);
+});
+
+test('a request is run until it has its result, then it is settled', async () => {
+  const id = await startBatch(2);
+  expect(await recorder.begin(request(id, 0))).toBe('run');
+  expect(await recorder.begin(request(id, 0))).toBe('run');
+  await recorder.record(request(id, 0), 'completed', '{}', noUsage);
+  expect(await recorder.begin(request(id, 0))).toBe('settled');
+  expect(await recorder.begin(request(id, 1))).toBe('run');
+});
+
+test('a batch that is stopping drops what has not begun, each request counted once', async () => {
+  const id = await startBatch(4);
+  await recorder.record(request(id, 0), 'completed', '{}', noUsage);
+  await store.stop(id, 'cancelled');
+  const begun = await Promise.all(
+    Array.from({ length: 10 }, (_, turn) => (recorders[turn % 2] ?? recorder).begin(request(id, 2))),
+  );
+  expect(begun.filter((state) => state === 'dropped')).toHaveLength(1);
+  expect(begun.filter((state) => state === 'settled')).toHaveLength(9);
+  expect(await recorder.begin(request(id, 0))).toBe('settled');
+  expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
+  expect(await store.get(id)).toMatchObject({ completed: 1, failed: 0 });
+});
+
+test('a call in flight when its batch is stopped is still recorded; what was dropped is not', async () => {
+  const id = await startBatch(3);
+  expect(await recorder.begin(request(id, 0))).toBe('run');
+  await store.stop(id, 'expired');
+  await recorder.begin(request(id, 1));
+  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('recorded');
+  expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('duplicate');
+  expect(await recorded(id)).toMatchObject([{ index: '0', left: '1' }]);
+  expect(await store.dispatchState(id)).toMatchObject({ outstanding: 1 });
+});
+
+test('a closed batch takes no result and counts nothing more', async () => {
+  const id = await startBatch(2);
+  await store.stop(id, 'cancelled');
+  await store.close(id, 2);
+  const before = [await store.get(id), await store.dispatchState(id)];
+  expect(await recorder.begin(request(id, 0))).toBe('dropped');
+  expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('closed');
+  expect([await store.get(id), await store.dispatchState(id)]).toEqual(before);
+  expect(await recorded(id)).toEqual([]);
+});
+
+test.each(['finalizing', 'cancelling', 'expired'] as const)(
+  'nothing is begun for a batch that is %s',
+  async (status) => {
+    const id = await startBatch(1);
+    await store.transition(id, status, nowMs);
+    expect(await recorder.begin(request(id, 0))).toBe('dropped');
+  },
+);
+
+test('what belongs to no batch is dropped, and leaves nothing', async () => {
+  const { id } = newBatch();
+  expect(await recorder.begin(request(id, 0))).toBe('dropped');
+  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('closed');
+  expect(await space.redis.exists(space.keys.batch(id), space.keys.settledBits(id))).toBe(0);
+  expect(await recorded(id)).toEqual([]);
+});

@@ -1,0 +1,198 @@
+import { newBatchId, noUsage } from '@promptmill/core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  type BatchStore,
+  type CollectedResult,
+  createBatchStore,
+  createResultRecorder,
+  createResultsStream,
+  type ResultRecorder,
+  type ResultsStream,
+} from '../src/index.ts';
+import { createdAt, newBatch } from './new-batch.ts';
+import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+const shard = 0;
+const longMs = 60_000;
+
+let space: RedisSpace;
+let store: BatchStore;
+let recorder: ResultRecorder;
+let first: ResultsStream;
+let second: ResultsStream;
+
+const collector = (consumer: string): ResultsStream =>
+  createResultsStream(space.redis, space.connect(), space.keys, { shard, consumer });
+
+beforeEach(async () => {
+  space = openRedisSpace();
+  store = createBatchStore(space.redis, space.keys);
+  recorder = createResultRecorder(space.redis, space.keys);
+  first = collector('first');
+  second = collector('second');
+  await Promise.all([first.ensureGroup(), second.ensureGroup(), first.ensureGroup()]);
+});
+
+afterEach(() => space.close());
+
+const startBatch = async (total: number): Promise<string> => {
+  const batch = newBatch();
+  await store.create(batch);
+  await store.transition(batch.id, 'in_progress', createdAt * 1000, { total });
+  return batch.id;
+};
+
+const record = (batchId: string, index: number) =>
+  recorder.record({ batchId, index, bytes: 100 }, index % 2 ? 'failed' : 'completed', `{"index":${index}}`, noUsage);
+
+const recordAll = (batchId: string, count: number) =>
+  Promise.all(Array.from({ length: count }, (_, index) => record(batchId, index)));
+
+const idsOf = (results: readonly CollectedResult[]): string[] => results.map(({ streamId }) => streamId);
+const indexesOf = (results: readonly CollectedResult[]): number[] => results.map(({ index }) => index);
+
+test('a result is read as it was recorded, also from before there was a collector', async () => {
+  await space.redis.del(space.keys.results(shard));
+  const id = await startBatch(2);
+  await record(id, 1);
+  await first.ensureGroup();
+  expect(await first.read(10, 1)).toEqual([
+    {
+      streamId: expect.stringMatching(/^\d+-\d+$/),
+      batchId: id,
+      index: 1,
+      status: 'failed',
+      line: '{"index":1}',
+      left: 1,
+    },
+  ]);
+});
+
+test('collectors share the results; none is read twice', async () => {
+  const id = await startBatch(20);
+  await recordAll(id, 20);
+  const pages = [await first.read(7, 1), await second.read(7, 1), await first.read(7, 1), await second.read(7, 1)];
+  expect(pages.map(({ length }) => length)).toEqual([7, 7, 6, 0]);
+  expect(new Set(indexesOf(pages.flat())).size).toBe(20);
+});
+
+test('a read waits for the first result', async () => {
+  const id = await startBatch(1);
+  const reading = first.read(10, longMs);
+  await record(id, 0);
+  expect(indexesOf(await reading)).toEqual([0]);
+});
+
+test('a batch is ready with the commit of its last result, and not before', async () => {
+  const id = await startBatch(3);
+  await recordAll(id, 3);
+  const [a, ...others] = idsOf(await first.read(10, 1));
+  expect(await first.commit(id, '0-0-a', [a ?? ''])).toBe('partial');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
+  expect(await first.commit(id, '1-2-b', others)).toBe('ready');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 3, ready: true });
+  expect(await store.segments(id)).toEqual(['0-0-a', '1-2-b']);
+  expect(await space.redis.xlen(space.keys.results(shard))).toBe(0);
+});
+
+test('a batch whose last results are still to come is not ready, though all recorded ones are collected', async () => {
+  const id = await startBatch(3);
+  await recordAll(id, 2);
+  expect(await first.commit(id, '0-1-a', idsOf(await first.read(10, 1)))).toBe('partial');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 2, ready: false });
+});
+
+test('two collectors that commit the same results count them once', async () => {
+  const id = await startBatch(4);
+  await recordAll(id, 4);
+  const ids = idsOf(await first.read(10, 1));
+  expect(idsOf(await second.claim(10, 0))).toEqual(ids);
+  const states = await Promise.all([first.commit(id, '0-3-a', ids), second.commit(id, '0-3-b', ids)]);
+  expect(states).toEqual(['ready', 'ready']);
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 4, ready: true });
+  expect(await store.segments(id)).toHaveLength(1);
+});
+
+test('commits that overlap count each result once and list both segments', async () => {
+  const id = await startBatch(4);
+  await recordAll(id, 4);
+  const ids = idsOf(await first.read(10, 1));
+  expect(await first.commit(id, '0-2-a', ids.slice(0, 3))).toBe('partial');
+  expect(await second.commit(id, '1-3-b', ids.slice(1))).toBe('ready');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 4 });
+  expect(await store.segments(id)).toEqual(['0-2-a', '1-3-b']);
+});
+
+test('a segment may hold more results than Lua unpacks at once', async () => {
+  const total = 2500;
+  const id = await startBatch(total);
+  await recordAll(id, total);
+  const ids = idsOf(await first.read(total, 1));
+  expect(ids).toHaveLength(total);
+  expect(await first.commit(id, '0-2499-a', ids)).toBe('ready');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: total });
+  expect(await space.redis.xlen(space.keys.results(shard))).toBe(0);
+});
+
+test('a closed batch is ready once what was recorded is collected', async () => {
+  const id = await startBatch(9);
+  await recordAll(id, 3);
+  const [a, ...others] = idsOf(await first.read(10, 1));
+  await store.stop(id, 'expired');
+  expect(await first.commit(id, '0-0-a', [a ?? ''])).toBe('partial');
+  await store.close(id, 9);
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
+  expect(await first.commit(id, '1-2-b', others)).toBe('ready');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 3, ready: true });
+});
+
+test('results of a batch that is gone leave the stream and make no record', async () => {
+  const id = await startBatch(1);
+  await record(id, 0);
+  const ids = idsOf(await first.read(10, 1));
+  await space.redis.del(space.keys.batch(id));
+  expect(await first.commit(id, '0-0-a', ids)).toBe('partial');
+  expect(await space.redis.xlen(space.keys.results(shard))).toBe(0);
+  expect(await space.redis.exists(space.keys.batch(id), space.keys.segments(id))).toBe(0);
+});
+
+test('what a dead collector held is claimed whole by another, and by nobody while it is fresh', async () => {
+  const id = await startBatch(5);
+  await recordAll(id, 5);
+  const held = await first.read(10, 1);
+  expect(await second.claim(10, longMs)).toEqual([]);
+  expect(await second.claim(10, 0)).toEqual(held);
+  expect(await second.claim(10, longMs)).toEqual([]);
+  expect(await second.commit(id, '0-4-a', idsOf(held))).toBe('ready');
+  expect(await first.claim(10, 0)).toEqual([]);
+});
+
+test('a claim skips what was committed meanwhile', async () => {
+  const id = await startBatch(2);
+  await recordAll(id, 2);
+  const [a] = idsOf(await first.read(10, 1));
+  await space.redis.xdel(space.keys.results(shard), a ?? '');
+  expect(indexesOf(await second.claim(10, 0))).toEqual([1]);
+});
+
+test('a collector that leaves is forgotten, unless it still holds results', async () => {
+  const consumers = async (): Promise<string[]> => {
+    const rows = (await space.redis.xinfo('CONSUMERS', space.keys.results(shard), 'collectors')) as string[][];
+    return rows.map((row) => row[1] ?? '').sort();
+  };
+  const id = await startBatch(2);
+  await recordAll(id, 2);
+  const ids = idsOf(await first.read(1, 1));
+  await second.commit(id, '1-1-a', idsOf(await second.read(1, 1)));
+  expect(await consumers()).toEqual(['first', 'second']);
+  await first.leave();
+  await second.leave();
+  expect(await consumers()).toEqual(['first']);
+  await first.commit(id, '0-0-b', ids);
+  await first.leave();
+  expect(await consumers()).toEqual([]);
+});
+
+test('no segment is known of a batch that is not there', async () => {
+  expect(await store.segments(newBatchId())).toEqual([]);
+});
