@@ -39,7 +39,10 @@ describe.runIf(executablePath)('Bull Board in a browser (needs Chromium or Chrom
   });
 
   const percentOn = async (page: Page): Promise<number> => {
-    const ring = page.locator('svg + span, [class*="progress"] text, text').filter({ hasText: /^\d+ ?%$/ }).first();
+    const ring = page
+      .locator('svg + span, [class*="progress"] text, text')
+      .filter({ hasText: /^\d+ ?%$/ })
+      .first();
     return Number.parseInt((await ring.textContent()) ?? '', 10);
   };
 
@@ -70,7 +73,10 @@ describe.runIf(executablePath)('Bull Board in a browser (needs Chromium or Chrom
     await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) > 100);
 
     await page.goto(`${stack.api.url}/admin/queues/queue/batches/${id}`);
-    await page.getByText(/^\d+ ?%$/).first().waitFor();
+    await page
+      .getByText(/^\d+ ?%$/)
+      .first()
+      .waitFor();
     const first = await percentOn(page);
     await show(page, 'board-batch');
     await expect.poll(() => percentOn(page), { timeout: 30_000 }).toBeGreaterThan(first);

@@ -7,13 +7,17 @@ import type { Stack } from './stack.ts';
 const ends = new Set(['completed', 'failed', 'expired', 'cancelled']);
 
 /** An input file of `count` requests with short prompts. */
-export const inputOf = (count: number, promptOf: (index: number) => string = (i) => `Say ${i}`): string =>
+export const inputOf = (
+  count: number,
+  promptOf: (index: number) => string = (i) => `Say ${i}`,
+  model = 'simulator/echo',
+): string =>
   Array.from({ length: count }, (_, index) =>
     JSON.stringify({
       custom_id: `request-${index}`,
       method: 'POST',
       url: '/v1/chat/completions',
-      body: { model: 'simulator/echo', messages: [{ role: 'user', content: promptOf(index) }] },
+      body: { model, messages: [{ role: 'user', content: promptOf(index) }] },
     }),
   )
     .map((line) => `${line}\n`)

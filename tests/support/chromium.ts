@@ -18,6 +18,7 @@ const isExecutable = (path: string): boolean => {
 
 /** A Chromium or Chrome of this machine. */
 export const findChromium = (): string | undefined =>
-  [...(process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => names.map((name) => join(folder, name))), ...applications].find(
-    isExecutable,
-  );
+  [
+    ...(process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => names.map((name) => join(folder, name))),
+    ...applications,
+  ].find(isExecutable);

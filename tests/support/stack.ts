@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -30,6 +30,8 @@ export interface StackOptions {
   readonly collectors?: number;
   /** Environment of every role, such as `WORKER_CONCURRENCY`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Written into every role's working directory, by name. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 const readyTimeoutMs = 20_000;
@@ -51,8 +53,9 @@ const untilReady = async (url: string, child: ChildProcess, name: string, logPat
  * The whole of Promptmill as separate processes beside a simulator, with a data folder and a key prefix of its own.
  * Each process's log is a file in `directory`.
  */
-export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = {} }: StackOptions) => {
+export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = {}, files = {} }: StackOptions) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-'));
+  await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(directory, name), content)));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const callLog = join(directory, 'calls.jsonl');
   const processes: RoleProcess[] = [];

@@ -1,12 +1,13 @@
 import express, { type Express, type Router } from 'express';
 import helmet from 'helmet';
 import { createAuthenticate, requireTenant } from './authenticate.ts';
+import { boardPath } from './bull-board.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createDocsPage } from './docs-page.ts';
 import { answerNotFound, createAnswerError } from './errors.ts';
 import { createOpenApiDocument } from './openapi.ts';
 import { createRedisGuard } from './redis-guard.ts';
-import { createRequestLog, identifyRequest } from './request-log.ts';
+import { createRequestLog, identifyRequest, nameRoute } from './request-log.ts';
 import { mountRoute } from './route.ts';
 import { createRoutes } from './routes.ts';
 
@@ -35,8 +36,8 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
   app.get('/openapi.json', (_request, response) => {
     response.json(openApi);
   });
-  app.use('/docs', createDocsPage());
-  app.use(board);
+  app.use('/docs', nameRoute('/docs'), createDocsPage());
+  app.use(boardPath, nameRoute(boardPath), board);
   app.use(answerNotFound);
   app.use(createAnswerError(logger));
   return app;

@@ -1,5 +1,6 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { QueueAdapterOptions } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import { ApiError } from '@promptmill/core';
 import { openLaneQueue } from '@promptmill/queue';
@@ -11,7 +12,7 @@ import type { ApiDependencies } from './dependencies.ts';
 import { createRedisGuard } from './redis-guard.ts';
 import { shorten } from './shorten.ts';
 
-const basePath = '/admin/queues';
+export const boardPath = '/admin/queues';
 
 /** HTTP Basic, by both parts together. Source: https://datatracker.ietf.org/doc/html/rfc7617 */
 const createBoardLogin =
@@ -42,14 +43,8 @@ const boardContentPolicy = contentSecurityPolicy({
   },
 });
 
-interface Shown {
-  readonly queue: Queue;
-  readonly displayName: string;
-  readonly description: string;
-}
-
-const adapterOf = ({ queue, displayName, description }: Shown): BullMQAdapter => {
-  const adapter = new BullMQAdapter(queue, { readOnlyMode: true, displayName, description });
+const adapterOf = (queue: Queue, options: Partial<QueueAdapterOptions>): BullMQAdapter => {
+  const adapter = new BullMQAdapter(queue, { ...options, readOnlyMode: true });
   adapter.setFormatter('data', (data) => shorten(data));
   adapter.setFormatter('returnValue', (value) => shorten(value));
   return adapter;
@@ -63,28 +58,33 @@ export const createBoard = ({
   batchesQueue,
   logger,
 }: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>) => {
+  const batches = adapterOf(batchesQueue, {
+    description: 'One job a batch, until its files are written',
+    // A browser cannot send an API key with a link.
+    ...(config.apiKeys.length === 0
+      ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) }
+      : {}),
+  });
   const laneQueues = config.lanes.lanes.map((lane) => {
     const queue = openLaneQueue(redis, keys, lane.name);
     // The connection's own handler tells of it once; without one here each queue would print it.
     queue.on('error', (error) => logger.debug({ err: error, queue: lane.name }, 'queue'));
-    const displayName = `lane ${lane.name}`;
-    return { queue, displayName, description: `Requests to ${lane.provider.name}` };
+    return { queue, lane };
   });
-  const shown: Shown[] = [
-    { queue: batchesQueue, displayName: 'batches', description: 'One job a batch, until its files are written' },
-    ...laneQueues,
-  ];
-  const serverAdapter = new ExpressAdapter().setBasePath(basePath);
+  const lanes = laneQueues.map(({ queue, lane }) =>
+    adapterOf(queue, { displayName: `lane ${lane.name}`, description: `Requests to ${lane.provider.name}` }),
+  );
+  const serverAdapter = new ExpressAdapter().setBasePath(boardPath);
   createBullBoard({
-    queues: shown.map(adapterOf),
+    queues: [batches, ...lanes],
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Promptmill', showWorkers: false, hideDocsLink: true } },
   });
 
   const router = Router();
-  router.use(basePath, createBoardLogin(config.board), refuseChanges, boardContentPolicy);
-  router.use(`${basePath}/api`, createRedisGuard(redis));
-  router.use(basePath, serverAdapter.getRouter() as RequestHandler);
+  router.use(createBoardLogin(config.board), refuseChanges, boardContentPolicy);
+  router.use('/api', createRedisGuard(redis));
+  router.use(serverAdapter.getRouter() as RequestHandler);
   return {
     router,
     async close(): Promise<void> {

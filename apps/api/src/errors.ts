@@ -47,6 +47,10 @@ const discardBody = (request: Request): void => {
   request.resume();
 };
 
+/** A caller who leaves in the middle of a download is no failure. */
+const isCallerGone = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+
 export const answerNotFound: RequestHandler = (request) => {
   throw new ApiError(404, `Unknown request URL: ${request.method} ${request.path}.`, { code: 'unknown_url' });
 };
@@ -57,12 +61,14 @@ export const createAnswerError =
   (error, request, response, _next) => {
     const apiError = toApiError(error);
     const { requestId, route } = response.locals;
-    if (apiError.status >= 500 && !request.destroyed)
+    if (apiError.status >= 500 && !isCallerGone(error))
       logger.error({ requestId, route, status: apiError.status, err: apiError.cause ?? error }, 'request failed');
     if (response.headersSent) {
       response.destroy();
       return;
     }
     discardBody(request);
+    // The official clients would try a conflict again, in vain here.
+    if (apiError.status === 409) response.set('x-should-retry', 'false');
     response.status(apiError.status).json(apiError.toBody());
   };

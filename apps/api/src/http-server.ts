@@ -24,8 +24,8 @@ const limits = {
   /** Longer than the usual idle time of a proxy before it, so that it is the proxy who closes. */
   keepAliveTimeout: 75_000,
 };
-/** Without a byte either way, a connection is cut. */
-const idleTimeoutMs = 120_000;
+/** Without a byte either way, a connection is cut. The last checks of a very large upload take minutes. */
+const idleTimeoutMs = 600_000;
 const idleCheckMs = 50;
 
 /** Listens. Rejects with the system's error when it cannot, such as `EADDRINUSE`. */

@@ -13,8 +13,16 @@ export const identifyRequest: RequestHandler = (request, response, next) => {
   next();
 };
 
-/** Polled by machines: of interest only when something is looked for. */
-const quietRoutes = new Set(['/livez', '/readyz', '/metrics']);
+/** Says under which name a request is logged and counted. */
+export const nameRoute =
+  (route: string): RequestHandler =>
+  (_request, response, next) => {
+    response.locals.route = route;
+    next();
+  };
+
+/** Polled by machines and pages: of interest only when something is looked for. */
+const quietRoutes = new Set(['/livez', '/readyz', '/metrics', '/docs', '/admin/queues']);
 
 /** Logs and counts each request when its answer is out, or its caller has gone. No bodies, queries or headers. */
 export const createRequestLog =

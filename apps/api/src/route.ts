@@ -1,10 +1,11 @@
 import { json, type RequestHandler, type Router } from 'express';
 import type { z } from 'zod';
 import type { Call } from './call.ts';
+import { nameRoute } from './request-log.ts';
 import { checkRequest } from './request-problem.ts';
 
 /** What a route answers with status 200. */
-export interface Answer<A> {
+interface Answer<A> {
   readonly description: string;
   /** Of a JSON answer. */
   readonly schema?: A;
@@ -60,10 +61,6 @@ const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
 
 export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonBytes }: Guards): void => {
   const { method, path, params, query, body, bodyKind, handle } = route;
-  const nameRoute: RequestHandler = (_request, response, next) => {
-    response.locals.route = path;
-    next();
-  };
   const answer: RequestHandler = async (request, response) => {
     const answered = await handle({
       tenant: response.locals.tenant ?? '',
@@ -77,7 +74,7 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonByt
   };
   router[method](
     path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    nameRoute,
+    nameRoute(path),
     ...(route.open ? [] : closed),
     ...(body ? [json({ limit: maxJsonBytes })] : []),
     answer,

@@ -68,7 +68,7 @@ export const startApi = async ({
   };
   const board = createBoard(dependencies);
   // Whoever finds the port open should as a rule find Redis there too.
-  await Promise.race([untilReady(redis), sleep(redisHeadStartMs)]);
+  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs });
   const dispatch = await startDispatch({ config, files, logger, metrics });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
@@ -76,7 +76,8 @@ export const startApi = async ({
   const life = createLifecycle(logger);
   life.add('event streams', () => stopping.abort());
   life.add('server', () => server.close());
-  life.add('dispatch', () => dispatch.close());
+  // It waits for Redis, which may be away for good; another process goes on with what it leaves.
+  life.add('dispatch', () => Promise.race([dispatch.close(), sleep(graceMs, undefined, { ref: false })]));
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());
   life.add('redis', () => redis.disconnect());

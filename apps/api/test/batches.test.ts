@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { batchObject } from '../src/batches/batch-schemas.ts';
 import { inputFile, lines } from './support/input.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
@@ -23,6 +24,8 @@ const post = async (body: unknown, headers: Readonly<Record<string, string>> = {
   });
   return { status: response.status, body: (await response.json()) as { id: string; input_file_id: string } };
 };
+
+const good = () => ({ ...chat, input_file_id: inputFileId });
 
 const untilStatus = async (id: string, status: string) => {
   await expect.poll(() => api.alice.batches.retrieve(id), { timeout: 10_000 }).toMatchObject({ status });
@@ -51,6 +54,8 @@ describe('create, retrieve, list and cancel, by the official SDK', () => {
       request_counts: { total: 0, completed: 0, failed: 0 },
       metadata,
     });
+    // No more and no less than is documented.
+    expect(batchObject.parse(batch)).toEqual(batch);
     expect(batch.id).toMatch(/^batch_[0-9a-f]{32}$/);
     expect(await untilStatus(batch.id, 'in_progress')).toMatchObject({
       model: 'simulator/echo',
@@ -103,7 +108,6 @@ describe('create, retrieve, list and cancel, by the official SDK', () => {
 });
 
 describe('what a batch may not be', () => {
-  const good = () => ({ ...chat, input_file_id: inputFileId });
   it.each([
     ['no input', () => ({ ...chat }), 'missing_required_parameter', 'input_file_id'],
     ['an unknown file', () => ({ ...good(), input_file_id: 'file-1' }), 'file_not_found', 'input_file_id'],
@@ -149,20 +153,18 @@ describe('what a batch may not be', () => {
   });
 
   it('no JSON', async () => {
-    const send = async (body: string, type: string) => {
+    const json = 'application/json';
+    const tooLarge = `"${'x'.repeat(33 * 2 ** 20)}"`;
+    for (const [type, body, status, code] of [
+      [json, '{"prompts":', 400, 'invalid_json'],
+      ['text/plain', '{}', 400, 'missing_required_parameter'],
+      [json, tooLarge, 413, 'request_too_large'],
+    ] as const) {
       const headers = { 'content-type': type };
       const response = await api.request('/v1/batches', { method: 'POST', headers, body });
-      return { status: response.status, body: await response.json() };
-    };
-    expect(await send('{"prompts":', 'application/json')).toMatchObject({
-      status: 400,
-      body: { error: { code: 'invalid_json' } },
-    });
-    expect(await send('{}', 'text/plain')).toMatchObject({ status: 400 });
-    expect(await send(`"${'x'.repeat(33 * 2 ** 20)}"`, 'application/json')).toMatchObject({
-      status: 413,
-      body: { error: { code: 'request_too_large' } },
-    });
+      expect(response.status).toBe(status);
+      expect(await response.json()).toMatchObject({ error: { code } });
+    }
   });
 });
 

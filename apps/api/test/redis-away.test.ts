@@ -19,7 +19,7 @@ const unavailable = { status: 503, body: { error: { type: 'server_error', code: 
 const timed = async (route: string, init?: RequestInit) => {
   const startedAt = performance.now();
   const response = await api.request(route, init);
-  const body = (await response.json()) as unknown;
+  const body = await response.json();
   return { status: response.status, body, ms: performance.now() - startedAt };
 };
 const createBatch = () =>

@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { inputFile, line, lines } from './support/input.ts';
@@ -12,6 +11,13 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 const get = (route: string, headers: Readonly<Record<string, string>> = {}) => fetch(api.url + route, { headers });
+
+/** Reads the whole answer, so that its connection is free. */
+const statusOf = async (route: string, headers: Readonly<Record<string, string>> = {}): Promise<number> => {
+  const response = await get(route, headers);
+  await response.arrayBuffer();
+  return response.status;
+};
 
 describe('OpenAPI', () => {
   it('is a valid document of every route', async () => {
@@ -46,7 +52,7 @@ describe('OpenAPI', () => {
     expect(html).toContain('swagger-ui');
     expect(html).not.toMatch(/(?:src|href)="https?:/);
     for (const asset of ['swagger-ui-bundle.js', 'swagger-ui.css', 'swagger-initializer.js'])
-      expect((await get(`/docs/${asset}`)).status).toBe(200);
+      expect(await statusOf(`/docs/${asset}`)).toBe(200);
     expect(await (await get('/docs/swagger-initializer.js')).text()).toContain("url: '/openapi.json'");
   });
 });
@@ -92,14 +98,6 @@ it('lists models', async () => {
   expect(data).toEqual([{ id: 'simulator/echo', object: 'model', created: expect.any(Number), owned_by: 'simulator' }]);
 });
 
-it('cuts off a caller who never ends the headers', async () => {
-  const { hostname, port } = new URL(api.url);
-  const socket = connect(Number(port), hostname);
-  socket.write('GET /livez HTTP/1.1\r\nx: ');
-  const answer = (await socket.toArray()).join('');
-  expect(answer).toContain('408 Request Timeout');
-}, 30_000);
-
 describe('Bull Board', () => {
   const login = { authorization: `Basic ${btoa(`${board.user}:${board.password}`)}` };
 
@@ -109,7 +107,7 @@ describe('Bull Board', () => {
       expect(response.status).toBe(401);
       expect(response.headers.get('www-authenticate')).toContain('Basic realm=');
     }
-    expect((await get('/admin/queues/api/queues')).status).toBe(401);
+    expect(await statusOf('/admin/queues/api/queues')).toBe(401);
   });
 
   it('shows the page under its own content policy', async () => {

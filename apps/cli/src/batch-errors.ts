@@ -9,7 +9,8 @@ export const describeBatchErrors = (batch: BatchObject, inputName: string): stri
 
 /** @throws CliError `batch_failed` when the batch's input was refused. */
 export const assertNotRefused = (batch: BatchObject, inputName: string): void => {
-  if (batch.status === 'failed') throw new CliError('batch_failed', describeBatchErrors(batch, inputName));
+  if (batch.status === 'failed')
+    throw new CliError('batch_failed', describeBatchErrors(batch, inputName) || 'the input was refused');
 };
 
 /** 0 when every request has an answer, else 1. */

@@ -43,18 +43,22 @@ describe('convertInput', () => {
     expect((await convert('[\n{"prompt":"hi"}\n]')).problems[0]?.message).toMatch(/JSON array/);
   });
 
-  it('tells the first problems with their line, and counts all', async () => {
+  it('tells each problem once, with its first line, and counts the lines', async () => {
     const input = `{"prompt":"fine"}\n${'{"promt":"x"}\n'.repeat(30)}`;
-    const { problems, problemCount, requests } = await convert(input);
-    expect(problems[0]).toEqual({ line: 2, message: expect.stringContaining('unknown key `promt`') as string });
-    expect([problems.length, problemCount, requests]).toEqual([10, 30, 1]);
+    const { problems, badLines, requests } = await convert(input);
+    expect(problems).toEqual([
+      { line: 2, message: expect.stringContaining('unknown key `promt`') as string, lines: 30 },
+    ]);
+    expect([badLines, requests]).toEqual([30, 1]);
   });
 
   it('refuses a line that is too long or no UTF-8', async () => {
     expect((await convert(`ok\n${'x'.repeat(1001)}\n`)).problems).toEqual([
-      { line: 2, message: 'longer than 1000 bytes' },
+      { line: 2, message: 'longer than 1000 bytes', lines: 1 },
     ]);
-    expect((await convert(Buffer.from([0x68, 0xe9, 0x0a]))).problems).toEqual([{ line: 1, message: 'not UTF-8 text' }]);
+    expect((await convert(Buffer.from([0x68, 0xe9, 0x0a]))).problems).toEqual([
+      { line: 1, message: 'not UTF-8 text', lines: 1 },
+    ]);
   });
 
   it('makes of any text one request for each line that is not blank, however it is cut', async () => {
@@ -64,7 +68,7 @@ describe('convertInput', () => {
         fc.array(anyLine, { maxLength: 20 }),
         fc.integer({ min: 1, max: 90 }),
         async (texts, chunkBytes) => {
-          const { lines, requests, problemCount } = await convert(
+          const { lines, requests, badLines } = await convert(
             texts.map((text) => `${text}\n`).join(''),
             { format: 'text' },
             chunkBytes,
@@ -77,7 +81,7 @@ describe('convertInput', () => {
           // A byte order mark at the very start is no part of the text.
           expect(prompts).toEqual(texts.map((text) => text.trim()));
           expect(requests).toBe(texts.filter((text) => text.trim() !== '').length);
-          expect(problemCount).toBe(0);
+          expect(badLines).toBe(0);
         },
       ),
     );

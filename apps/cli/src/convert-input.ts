@@ -12,24 +12,27 @@ export interface ConvertOptions {
 }
 
 export interface InputProblem {
-  /** 1-based. */
+  /** The first line that has it, 1-based. */
   readonly line: number;
   readonly message: string;
+  /** How many lines have it. */
+  readonly lines: number;
 }
 
 /** What one pass over an input found. */
 export interface Conversion {
   readonly requests: number;
-  /** The first {@link maxListedProblems} of them. */
+  /** The first {@link maxListedProblems} that differ. */
   readonly problems: readonly InputProblem[];
-  readonly problemCount: number;
+  /** Lines with a problem, listed or not. */
+  readonly badLines: number;
   /** The endpoint of the first request. */
   readonly endpoint?: string;
   /** For each model named, the first line that names it; at most {@link maxModels}. */
   readonly models: ReadonlyMap<string, number>;
 }
 
-export const maxListedProblems = 10;
+const maxListedProblems = 10;
 const maxModels = 1000;
 
 /** The format that a file's name promises; undefined when its content must show it. */
@@ -48,11 +51,17 @@ export async function* convertInput(
 ): AsyncGenerator<string, Conversion, undefined> {
   let format = promised;
   let requests = 0;
-  let problemCount = 0;
+  let badLines = 0;
   let endpoint: string | undefined;
-  const problems: InputProblem[] = [];
+  const problems = new Map<string, { line: number; message: string; lines: number }>();
   const models = new Map<string, number>();
 
+  const addProblem = (line: number, message: string): void => {
+    badLines++;
+    const known = problems.get(message);
+    if (known) known.lines++;
+    else if (problems.size < maxListedProblems) problems.set(message, { line, message, lines: 1 });
+  };
   const convert = (line: SplitLine): ConvertedLine => {
     if (line.oversize) return { kind: 'problem', message: `longer than ${maxLineBytes} bytes` };
     if (!isUtf8(line.bytes)) return { kind: 'problem', message: 'not UTF-8 text' };
@@ -69,8 +78,7 @@ export async function* convertInput(
     for (const line of lines) {
       const converted = convert(line);
       if (converted.kind === 'problem') {
-        problemCount++;
-        if (problems.length < maxListedProblems) problems.push({ line: line.number, message: converted.message });
+        addProblem(line.number, converted.message);
       } else if (converted.kind === 'request') {
         requests++;
         const { url, body } = converted.request;
@@ -82,5 +90,11 @@ export async function* convertInput(
     }
     yield block;
   }
-  return { requests, problems, problemCount, models, ...(endpoint === undefined ? {} : { endpoint }) };
+  return {
+    requests,
+    problems: [...problems.values()],
+    badLines,
+    models,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
 }

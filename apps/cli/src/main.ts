@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { StopRequest } from './context.ts';
-import { runCli } from './program.ts';
+import { runCli } from './run-cli.ts';
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -14,7 +14,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 process.stdout.on('error', () => process.exit(0));
 process.stderr.on('error', () => {});
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
   stdout: process.stdout,
@@ -23,3 +23,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   now: () => performance.now(),
   signal: stop.signal,
 });
+// What is still open, such as a connection of a server that could not start, must not keep a finished command here.
+process.stdout.write('', () => process.exit(exitCode));

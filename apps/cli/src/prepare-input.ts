@@ -32,10 +32,12 @@ const readError = (input: string, error: unknown): unknown => {
   return error;
 };
 
-const describeProblems = (name: string, { problems, problemCount }: Conversion): string => {
-  const listed = problems.map(({ line, message }) => `${name}:${line}: ${message}`);
-  const more = problemCount - listed.length;
-  return [...listed, ...(more > 0 ? [`and ${plural(more, 'more problem')}`] : [])].join('\n');
+const describeProblems = (name: string, { problems, badLines }: Conversion): string => {
+  const listed = problems.map(
+    ({ line, message, lines }) => `${name}:${line}: ${message}${lines > 1 ? ` (on ${plural(lines, 'line')})` : ''}`,
+  );
+  const unlisted = badLines - problems.reduce((sum, { lines }) => sum + lines, 0);
+  return [...listed, ...(unlisted > 0 ? [`and problems on ${plural(unlisted, 'more line')}`] : [])].join('\n');
 };
 
 /**
@@ -64,7 +66,7 @@ export const prepareInput = async (
   async function* converted(): AsyncGenerator<string> {
     const conversion = yield* convertInput(hashed(), { ...(format ? { format } : {}), defaults, maxLineBytes });
     found.conversion = conversion;
-    if (conversion.problemCount > 0) throw new CliError('input_invalid', describeProblems(name, conversion));
+    if (conversion.badLines > 0) throw new CliError('input_invalid', describeProblems(name, conversion));
   }
 
   try {

@@ -30,6 +30,7 @@ describe('percentOf', () => {
     expect(percentOf(batchOf('in_progress', 1990, 10))).toBe(99);
     expect(percentOf(batchOf('finalizing', 2000))).toBe(99);
     expect(percentOf(batchOf('completed', 1990, 10))).toBe(100);
+    expect(percentOf(batchOf('cancelled', 10, 1990))).toBe(100);
   });
 });
 
@@ -37,7 +38,7 @@ describe('progressText', () => {
   it.each([
     [batchOf('in_progress', 840, 3), 49, '42 % · 843/2,000 done · 3 failed · 49/s · 24 s left'],
     [batchOf('in_progress', 0), 0, '0 % · 0/2,000 done · waiting for answers'],
-    [batchOf('finalizing', 2000), 8.25, '99 % · 2,000/2,000 done · 8.3/s · finalizing'],
+    [batchOf('finalizing', 2000), 8.25, '99 % · 2,000/2,000 done · finalizing'],
   ])('says how far it is', (batch, perSecond, text) => {
     expect(progressText({ batch, perSecond })).toBe(text);
   });

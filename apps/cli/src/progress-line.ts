@@ -1,4 +1,4 @@
-import type { BatchObject } from '@promptmill/core';
+import { type BatchObject, isTerminal } from '@promptmill/core';
 import { formatCount, formatDuration } from './format.ts';
 
 export interface ProgressState {
@@ -11,8 +11,8 @@ const doneOf = ({ request_counts: { completed, failed } }: BatchObject): number 
 
 /** 0 to 100; 100 only once the batch is really finished, its files published. */
 export const percentOf = (batch: BatchObject): number => {
-  if (batch.status === 'completed') return 100;
   const { total } = batch.request_counts;
+  if (total > 0 && isTerminal(batch.status)) return 100;
   return total === 0 ? 0 : Math.min(99, Math.floor((doneOf(batch) / total) * 100));
 };
 
@@ -32,7 +32,7 @@ export const progressText = (state: ProgressState): string => {
     `${percentOf(state.batch)} %`,
     `${formatCount(doneOf(state.batch))}/${formatCount(total)} done`,
     ...(failed > 0 ? [`${formatCount(failed)} failed`] : []),
-    ...(state.perSecond > 0 ? [formatRate(state.perSecond)] : []),
+    ...(state.perSecond > 0 && state.batch.status === 'in_progress' ? [formatRate(state.perSecond)] : []),
     stageOf(state),
   ].join(' · ');
 };

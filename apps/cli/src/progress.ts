@@ -43,6 +43,8 @@ export const createProgress = ({ screen, now }: ProgressOptions) => {
 
   return {
     update: (next: BatchObject): void => {
+      // Before its input is checked, and when that is refused, a batch has no requests to tell of.
+      if (next.request_counts.total === 0) return;
       batch = next;
       meter.add(next.request_counts.completed + next.request_counts.failed);
       if (now() - writtenAtMs >= (screen.isTTY ? drawIntervalMs : plainIntervalMs)) draw();

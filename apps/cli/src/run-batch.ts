@@ -1,4 +1,4 @@
-import type { BatchObject } from '@promptmill/core';
+import { type BatchObject, isTerminal } from '@promptmill/core';
 import type { ApiClient } from './api-client.ts';
 import { assertNotRefused } from './batch-errors.ts';
 import { countsText } from './batch-summary.ts';
@@ -30,7 +30,8 @@ export const runBatch = async (
   { screen, now, stdout, signal }: CliContext,
 ): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
   const opened = await openBatch(client, records, input, signal);
-  if (opened.request_counts.completed + opened.request_counts.failed > 0) say(`carrying on: ${countsText(opened)}`);
+  if (isTerminal(opened.status)) say('every request of this run has its result already');
+  else if (opened.request_counts.total > 0) say(`carrying on: ${countsText(opened)}`);
   const progress = quiet ? undefined : createProgress({ screen, now });
   const batch = await watchBatch(client, opened.id, (state) => progress?.update(state), signal).finally(progress?.end);
   if (batch.status === 'failed') await records.remove();

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FileStore } from '@promptmill/files';
 import type { ResultsStream } from '@promptmill/queue';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
@@ -27,7 +28,7 @@ const pauseAfterErrorMs = 500;
 export const collectResults = (options: CollectResultsOptions) => {
   const { stream, files, onReady, onSegment, onError, now = Date.now } = options;
   const buffer = createSegmentBuffer();
-  let stopping = false;
+  const stop = new AbortController();
   let nextClaimAtMs = 0;
 
   const flush = async (segment: Segment): Promise<void> => {
@@ -60,18 +61,13 @@ export const collectResults = (options: CollectResultsOptions) => {
     if (!(await flushAll(buffer.takeDue(now())))) await pause(pauseAfterErrorMs);
   };
 
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      setTimeout(resolve, ms);
-    });
-
   const run = async (): Promise<void> => {
-    while (!stopping) {
+    while (!stop.signal.aborted) {
       try {
         await stream.ensureGroup();
-        while (!stopping) await cycle();
+        while (!stop.signal.aborted) await cycle();
       } catch (error) {
-        if (!stopping) onError(error);
+        if (!stop.signal.aborted) onError(error);
         await pause(pauseAfterErrorMs);
       }
     }
@@ -82,7 +78,7 @@ export const collectResults = (options: CollectResultsOptions) => {
   return {
     /** Writes what is held and ends. */
     async close(): Promise<void> {
-      stopping = true;
+      stop.abort();
       await running;
     },
   };

@@ -77,14 +77,14 @@ test.each(failures)('a store that fails %s fails the write or the finish, and no
   await file.abort(refusal);
 });
 
-test('an abort while the store is still opening the file is no uncaught error', async () => {
-  const file = openResultFile(
-    storeWith(async (key, source) => {
-      await setImmediate();
-      return createKeeper().put(key, source);
-    }),
-    'files/a',
-  );
+test('an abort while the store is still opening the file is no uncaught error, and keeps nothing', async () => {
+  const { kept, put } = createKeeper();
+  const slow: Put = async (...file) => {
+    await setImmediate();
+    return put(...file);
+  };
+  const file = openResultFile(storeWith(slow), 'files/a');
   await file.write(manyCharacters);
   await file.abort(refusal);
+  expect(kept.size).toBe(0);
 });

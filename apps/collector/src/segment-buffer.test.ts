@@ -65,11 +65,12 @@ test('a segment is due at its number of characters', () => {
 });
 
 test('a result added again, as a claim may, counts once', () => {
-  const buffer = createSegmentBuffer({ maxResults: 2 });
-  buffer.add(result(0), 0);
-  buffer.add(result(0), 1);
+  const buffer = createSegmentBuffer({ maxResults: 2, maxCharacters: 100 });
+  const once = result(0, { line: 'x'.repeat(60) });
+  buffer.add(once, 0);
+  buffer.add(once, 1);
   expect(buffer.takeDue(1)).toEqual([]);
-  expect(buffer.takeDue(Infinity)).toEqual([{ batchId: 'batch_a', results: [result(0)] }]);
+  expect(buffer.takeDue(Infinity)).toEqual([{ batchId: 'batch_a', results: [once] }]);
 });
 
 test('a small batch does not wait for a large one', () => {

@@ -54,6 +54,8 @@ const answer = async (
   }
 };
 
+const twoOfThree = (index: number): boolean => index % 3 > 0;
+
 const contentOf = async (fileId: string): Promise<string> => text(await files.get(fileKey(fileId)));
 
 const customIdsOf = (content: string): string[] =>
@@ -82,14 +84,13 @@ const watchStore = (putFails: (key: string) => boolean) => {
 
 test('results go to the output and the error file in input order, and the batch is completed', async () => {
   const batch = await startBatch(10, { outputExpiresAfterSeconds: 3600 });
-  const succeeds = (index: number) => index % 3 > 0;
-  await answer(batch, [9, 0, 3, 7, 1, 8, 2, 6, 5, 4], succeeds);
+  await answer(batch, [9, 0, 3, 7, 1, 8, 2, 6, 5, 4], twoOfThree);
   expect(await finalize(batch.id)).toBe('finalized');
 
   const indexes = Array.from({ length: 10 }, (_, i) => i);
   const linesWhere = (success: boolean): string =>
     indexes
-      .filter((i) => succeeds(i) === success)
+      .filter((i) => twoOfThree(i) === success)
       .map((i) => `${answerLine(batch.id, i, success)}\n`)
       .join('');
   expect(await contentOf(batch.outputFileId)).toBe(linesWhere(true));
@@ -248,6 +249,15 @@ test('a lost segment fails the finalizing, and ends nothing', async () => {
   await expect(finalize(batch.id)).rejects.toThrow('4 results in its segments, expected 8');
   expect(await batches.get(batch.id)).toMatchObject({ status: 'finalizing', outputPublished: false });
   expect(await records.get('acme', batch.outputFileId)).toBeUndefined();
+});
+
+test('a torn segment fails the finalizing, and leaves no half-written file', async () => {
+  const batch = await startBatch(9);
+  await answer(batch, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  await files.put(`${segmentFolder(batch.id)}8-8-torn`, '8\tcompl');
+  await expect(finalize(batch.id)).rejects.toThrow('torn segment entry');
+  expect(await files.size(fileKey(batch.outputFileId))).toBeUndefined();
+  expect(await files.removeAbandoned(0)).toBe(0);
 });
 
 test.each(['completed', 'cancelled'] as const)(

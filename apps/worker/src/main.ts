@@ -5,6 +5,7 @@ import {
   loadConfig,
   runUntilSignal,
   startHealthServer,
+  watchConfig,
 } from '@promptmill/runtime';
 import { startWorker } from './start-worker.ts';
 
@@ -17,6 +18,9 @@ const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: graceMs + 10_000 });
 
 const worker = await startWorker({ config, logger, metrics, graceMs });
+const load = () => loadConfig(process.env);
+const watch = watchConfig(config.configFile, { load, logger, onChange: ({ lanes }) => worker.setLimits(lanes) });
+life.add('configuration', () => watch.close());
 life.add('worker', () => worker.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port } = config;

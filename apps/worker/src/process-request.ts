@@ -1,11 +1,29 @@
-import { isSuccess, noUsage, type Outcome, type RequestJob, resultLine, type RetryPolicy } from '@promptmill/core';
-import type { CallResult, ProviderClient } from '@promptmill/provider';
+import {
+  isSuccess,
+  jobIdOf,
+  noUsage,
+  type Outcome,
+  type RequestJob,
+  resultLine,
+  type RetryPolicy,
+} from '@promptmill/core';
+import {
+  type CallFailure,
+  type CallResult,
+  laneSignalOf,
+  type ProviderClient,
+  type TokenEstimator,
+} from '@promptmill/provider';
 import type { ResultRecorder } from '@promptmill/queue';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import type { Admission, LaneGate } from './lane-gate.ts';
 
 export interface ProcessRequestOptions {
   readonly client: ProviderClient;
   readonly recorder: ResultRecorder;
+  readonly gate: LaneGate;
+  /** Undefined while the lane does not limit tokens. */
+  readonly estimator: () => TokenEstimator | undefined;
   readonly retry: RetryPolicy;
   readonly onCall: (result: CallResult, durationMs: number) => void;
 }
@@ -15,20 +33,32 @@ export interface JobReference {
   readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped';
 }
 
-type Failure = Extract<CallResult, { kind: 'failure' }>;
-
-const outcomeOf = ({ response, code, message }: Failure): Outcome =>
+const outcomeOf = ({ response, code, message }: CallFailure): Outcome =>
   response ? { kind: 'response', ...response } : { kind: 'error', code, message };
 
+const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
+
+/** The provider took no notice of the request: it goes back, and has used no attempt. */
+const isRefusal = (failure: CallFailure): boolean =>
+  failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
+
 /** Whether another attempt may change the answer, and the request has one left. */
-const mayRetry = (failure: Failure, job: Job<RequestJob>, retry: RetryPolicy): boolean =>
+const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy): boolean =>
   failure.class === 'retry' && job.attemptsMade + 1 < retry.attempts;
 
+/** A request that waited longer than this for its lane may not be wanted any more. */
+const askAgainAfterMs = 1000;
+
+const totalTokens = (result: CallResult): number | undefined =>
+  result.kind === 'success' ? result.usage.inputTokens + result.usage.outputTokens || undefined : 0;
+
 /**
- * Answers one request: calls the provider unless the request is settled, and records the result before the job ends, so
- * that a crash in between repeats the recording's refusal and not the call.
+ * Answers one request: calls the provider, when its lane lets it in, unless the request is settled, and records the
+ * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
  */
-export const createProcessRequest = ({ client, recorder, retry, onCall }: ProcessRequestOptions) => {
+export const createProcessRequest = (options: ProcessRequestOptions) => {
+  const { client, recorder, gate, estimator, retry, onCall } = options;
+
   const record = (job: RequestJob, outcome: Outcome, usage = noUsage) =>
     recorder.record(
       job,
@@ -36,6 +66,46 @@ export const createProcessRequest = ({ client, recorder, retry, onCall }: Proces
       resultLine(job.batchId, job.index, job.customId, outcome),
       usage,
     );
+
+  const leave = async (admission: Admission, result: CallResult): Promise<void> => {
+    const usedTokens = totalTokens(result);
+    if (result.kind === 'failure') {
+      const { code, retryAfterMs } = result;
+      await admission.leave({ signal: laneSignalOf(code), usedTokens, retryAfterMs, reason: reasonOf(result) });
+    } else await admission.leave({ signal: result.kind === 'success' ? 'ok' : 'none', usedTokens });
+  };
+
+  /** One call that the provider took notice of; a refused one waits in the lane and is made again. */
+  const callOnce = async (
+    request: RequestJob,
+    signal: AbortSignal,
+  ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'settled' | 'dropped'> => {
+    const tokens = estimator();
+    const estimate = tokens?.estimate(request.body) ?? 0;
+    for (;;) {
+      const admission = await gate.enter(estimate, signal);
+      if (!admission) return 'aborted';
+      if (admission.waitedMs > askAgainAfterMs) {
+        const state = await recorder.begin(request);
+        if (state !== 'run') {
+          await admission.leave({ signal: 'none', usedTokens: 0 });
+          return state;
+        }
+      }
+      const startedAt = performance.now();
+      const result = await client.call({
+        url: request.url,
+        body: request.body,
+        idempotencyKey: jobIdOf(request.batchId, request.index),
+        signal,
+      });
+      onCall(result, performance.now() - startedAt);
+      if (result.kind === 'success') tokens?.learn(request.body, result.usage);
+      await leave(admission, result);
+      if (result.kind === 'aborted') return 'aborted';
+      if (result.kind === 'success' || !isRefusal(result)) return result;
+    }
+  };
 
   // BullMQ passes the signal only to a function that declares three parameters.
   const processRequest = async (
@@ -46,16 +116,9 @@ export const createProcessRequest = ({ client, recorder, retry, onCall }: Proces
     const request = job.data;
     const state = await recorder.begin(request);
     if (state !== 'run') return { status: state };
-    const startedAt = performance.now();
-    const result = await client.call({
-      url: request.url,
-      body: request.body,
-      idempotencyKey: `${request.batchId}-${request.index}`,
-      signal: signal ?? new AbortController().signal,
-    });
-    onCall(result, performance.now() - startedAt);
-
-    if (result.kind === 'aborted') {
+    const result = await callOnce(request, signal ?? new AbortController().signal);
+    if (result === 'settled' || result === 'dropped') return { status: result };
+    if (result === 'aborted') {
       // The process is stopping: another worker takes the request at once, and no attempt is used.
       await job.moveToDelayed(Date.now(), token);
       throw new DelayedError();
@@ -64,10 +127,9 @@ export const createProcessRequest = ({ client, recorder, retry, onCall }: Proces
       const { statusCode, requestId, body } = result;
       return { status: await record(request, { kind: 'response', statusCode, requestId, body }, result.usage) };
     }
-    const reason = `${result.code}: ${result.message}`;
-    if (mayRetry(result, job, retry)) throw new Error(reason);
+    if (mayRetry(result, job, retry)) throw new Error(reasonOf(result));
     await record(request, outcomeOf(result));
-    throw new UnrecoverableError(reason);
+    throw new UnrecoverableError(reasonOf(result));
   };
 
   /** A job that BullMQ itself gave up, its workers having died with it, still leaves a result. */

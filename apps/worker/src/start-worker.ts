@@ -1,14 +1,15 @@
-import type { Lane, RequestJob } from '@promptmill/core';
-import { createProviderClient, type ProviderClient } from '@promptmill/provider';
+import type { Lane, LaneLimits, LaneTable, RequestJob } from '@promptmill/core';
+import { createProviderClient, createTokenEstimator, type ProviderClient } from '@promptmill/provider';
 import {
   connectRedis,
   createKeys,
+  createLaneControl,
   createResultRecorder,
   maxCrashesPerRequest,
-  openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
 import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import { createLaneGate } from './lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
 
 export interface StartWorkerOptions {
@@ -22,6 +23,8 @@ export interface StartWorkerOptions {
 export interface RunningWorker {
   /** Whether Redis answers. */
   ready(): boolean;
+  /** Puts changed limits in force from the next call on. Lanes that are new need a restart. */
+  setLimits(lanes: LaneTable): Promise<void>;
   /** Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. */
   close(): Promise<void>;
 }
@@ -50,14 +53,22 @@ export const startWorker = async ({
   };
 
   const openLane = async (lane: Lane) => {
-    const queue = openLaneQueue(connection, keys, lane.name);
-    await (lane.concurrency === undefined
-      ? queue.removeGlobalConcurrency()
-      : queue.setGlobalConcurrency(lane.concurrency));
-    await queue.close();
+    const control = createLaneControl(connection, keys, lane.name);
+    let limitsTokens = false;
+    const setLimits = async (limits: LaneLimits): Promise<void> => {
+      limitsTokens = limits.tokensPerMinute !== undefined;
+      await control.setLimits(limits, workerConcurrency);
+    };
+    await setLimits(lane.limits);
+    const { timeoutMs } = lane.provider;
+    const gate = createLaneGate({ control, timeoutMs, onError: (error) => logger.warn({ err: error }, 'lane') });
+    const estimator = createTokenEstimator();
     const { processRequest, recordLost } = createProcessRequest({
       client: clientOf(lane),
       recorder,
+      gate,
+      // Counting tokens takes time; only a lane that limits them needs it.
+      estimator: () => (limitsTokens ? estimator : undefined),
       retry,
       onCall: (result, durationMs) => {
         metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
@@ -68,7 +79,7 @@ export const startWorker = async ({
       connection,
       keys,
       name: lane.name,
-      concurrency: Math.min(workerConcurrency, lane.concurrency ?? workerConcurrency),
+      concurrency: workerConcurrency,
       retry,
       maxCrashes: maxCrashesPerRequest,
       onError,
@@ -78,20 +89,24 @@ export const startWorker = async ({
       if (job && job.finishedOn !== undefined)
         recordLost(job.data, error.message).catch((reason: unknown) => logger.error({ err: reason }, 'record lost'));
     });
-    return worker;
+    return { name: lane.name, worker, gate, setLimits };
   };
 
-  const workers = await Promise.all(lanes.lanes.map(openLane));
+  const open = await Promise.all(lanes.lanes.map(openLane));
   logger.info({ lanes: lanes.lanes.length, concurrency: workerConcurrency }, 'worker started');
 
   return {
     ready: () => connection.status === 'ready',
+    async setLimits({ lanes: changed }) {
+      for (const { name, limits } of changed) await open.find((lane) => lane.name === name)?.setLimits(limits);
+    },
     async close() {
       const putBack = setTimeout(() => {
-        for (const worker of workers) worker.cancelAllJobs('the worker is stopping');
+        for (const { worker } of open) worker.cancelAllJobs('the worker is stopping');
       }, graceMs);
-      await Promise.all(workers.map((worker) => worker.close()));
+      await Promise.all(open.map(({ worker }) => worker.close()));
       clearTimeout(putBack);
+      await Promise.all(open.map(({ gate }) => gate.close()));
       await Promise.all([...clients.values()].map((client) => client.close()));
       await connection.quit();
     },

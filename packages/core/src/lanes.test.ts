@@ -19,7 +19,7 @@ const limited = {
 test('each provider has a lane, and so has each model with limits of its own', () => {
   const { lanes } = lanesOf(limited);
   const own = lanes.filter(({ name }) => name.startsWith('xai') || name.startsWith('ollama'));
-  expect(own.map(({ name, provider, concurrency }) => [name, provider.name, concurrency])).toEqual([
+  expect(own.map(({ name, provider, limits }) => [name, provider.name, limits.concurrency])).toEqual([
     ['xai', 'xai', 50],
     ['xai.grok-4', 'xai', 3],
     ['xai.grok-3', 'xai', undefined],

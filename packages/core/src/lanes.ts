@@ -1,11 +1,10 @@
-import { ConfigError, type Provider, type ProviderSet } from './provider-config.ts';
+import { ConfigError, type LaneLimits, type Provider, type ProviderSet } from './provider-config.ts';
 
 /** One BullMQ queue with its own limits: a provider's, or that of one of its models with limits of its own. */
 export interface Lane {
   readonly name: string;
   readonly provider: Provider;
-  /** Calls in flight, all workers together; undefined leaves it to the workers. */
-  readonly concurrency?: number;
+  readonly limits: LaneLimits;
 }
 
 export interface Route {
@@ -29,10 +28,11 @@ export const finalizeQueueName = 'finalize';
 const laneNameOf = (provider: string, model?: string): string =>
   model === undefined ? provider : `${provider}.${model.replace(/[^A-Za-z0-9._-]+/g, '-')}`;
 
-const buildLane = (provider: Provider, model?: string): Lane => {
-  const concurrency = model === undefined ? provider.concurrency : provider.models[model]?.concurrency;
-  return { name: laneNameOf(provider.name, model), provider, ...(concurrency === undefined ? {} : { concurrency }) };
-};
+const buildLane = (provider: Provider, model?: string): Lane => ({
+  name: laneNameOf(provider.name, model),
+  provider,
+  limits: (model === undefined ? undefined : provider.models[model]) ?? provider.limits,
+});
 
 /** Throws {@link ConfigError} when two models would share a lane's name, or a lane would share another queue's. */
 export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTable => {

@@ -53,6 +53,7 @@ test('every preset is there without configuration, and needs only its key', () =
     apiKeyEnv: 'XAI_API_KEY',
     apiKey: 'sk-1',
     timeoutMs: defaultTimeoutMs,
+    limits: {},
     models: {},
   });
   expect(providers['openai']).toMatchObject({ apiKeyEnv: 'OPENAI_API_KEY' });
@@ -64,15 +65,16 @@ test('every base URL of a preset is one', () => {
 });
 
 test("the configuration overrides a preset's fields", () => {
-  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5, concurrency: 50 };
+  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5 };
   const models = { 'grok-4': { concurrency: 3 }, 'grok-3': { requestsPerMinute: 9 } };
   expect(
-    build({ providers: { xai: { ...xai, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers['xai'],
+    build({ providers: { xai: { ...xai, concurrency: 50, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers['xai'],
   ).toEqual({
     name: 'xai',
     ...xai,
     apiKey: 'k',
-    models: { 'grok-4': { concurrency: 3 }, 'grok-3': {} },
+    limits: { concurrency: 50 },
+    models: { 'grok-4': { concurrency: 3 }, 'grok-3': { requests: { count: 9, windowMs: 60_000 } } },
   });
 });
 

@@ -4,12 +4,36 @@ const limits = {
   /** Calls in flight, all workers together. */
   concurrency: z.int().positive().optional(),
   /** Calls a minute, all workers together. */
-  requestsPerMinute: z.number().positive().optional(),
+  requestsPerMinute: z.int().positive().optional(),
+  /** Calls a second, all workers together; instead of `requestsPerMinute`. */
+  requestsPerSecond: z.number().positive().optional(),
   /** Input and output tokens a minute, all workers together. */
-  tokensPerMinute: z.number().positive().optional(),
+  tokensPerMinute: z.int().positive().optional(),
 };
 
 const modelConfig = z.strictObject(limits);
+
+/** What a lane may do, all workers together. What is not set is not limited. */
+export interface LaneLimits {
+  /** Calls in flight. */
+  readonly concurrency?: number;
+  readonly requests?: { readonly count: number; readonly windowMs: number };
+  readonly tokensPerMinute?: number;
+}
+
+const buildLimits = (config: z.infer<typeof modelConfig>): LaneLimits => {
+  const { concurrency, requestsPerMinute, requestsPerSecond, tokensPerMinute } = config;
+  const requests =
+    requestsPerSecond === undefined
+      ? requestsPerMinute && { count: requestsPerMinute, windowMs: 60_000 }
+      : // Less than one a second is one in more than a second.
+        { count: Math.max(1, Math.floor(requestsPerSecond)), windowMs: 1000 * Math.max(1, 1 / requestsPerSecond) };
+  return {
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(requests ? { requests } : {}),
+    ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),
+  };
+};
 
 const providerConfig = z.strictObject({
   ...limits,
@@ -72,9 +96,9 @@ export interface Provider {
   readonly apiKey?: string;
   /** Longest time one call may take, in milliseconds. */
   readonly timeoutMs: number;
-  readonly concurrency?: number;
-  /** Models with a lane of their own. */
-  readonly models: Readonly<Record<string, { readonly concurrency?: number }>>;
+  readonly limits: LaneLimits;
+  /** The limits of models with a lane of their own. */
+  readonly models: Readonly<Record<string, LaneLimits>>;
 }
 
 export interface ProviderSet {
@@ -94,16 +118,14 @@ const buildProvider = (name: string, config: ProviderConfig, env: Environment): 
   if (!baseUrl) throw new ConfigError(`providers.${name}: baseUrl is missing (${name} is not a preset)`);
   const apiKeyEnv = config.apiKeyEnv ?? preset?.apiKeyEnv;
   const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
-  const models = Object.entries(config.models ?? {}).map(
-    ([model, { concurrency }]) => [model, concurrency === undefined ? {} : { concurrency }] as const,
-  );
+  const models = Object.entries(config.models ?? {}).map(([model, limits]) => [model, buildLimits(limits)] as const);
   return {
     name,
     baseUrl,
     ...(apiKeyEnv ? { apiKeyEnv } : {}),
     ...(apiKey ? { apiKey } : {}),
     timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
-    ...(config.concurrency === undefined ? {} : { concurrency: config.concurrency }),
+    limits: buildLimits(config),
     models: Object.fromEntries(models),
   };
 };

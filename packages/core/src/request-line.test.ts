@@ -26,8 +26,8 @@ test('a good line gives its request', () => {
   });
 });
 
-test.each([
-  ...endpoints.map((url) => [`the endpoint ${url}`, line({ url })] as const),
+test.each<[string, string]>([
+  ...endpoints.map((url): [string, string] => [`the endpoint ${url}`, line({ url })]),
   ['the longest custom_id', line({ custom_id: 'x'.repeat(maxCustomIdLength) })],
   ['unknown fields beside the known', line({ note: 'mine' })],
   ['white space around it', `  ${line()}\t`],
@@ -98,7 +98,22 @@ const anyFields = fc.record({
   body: mostly(fc.record({ model: mostly(fc.string({ minLength: 1 })), n: fc.nat(2), messages: fc.jsonValue() })),
 });
 
-test('any text gives a request that holds what the text says, or a problem', () => {
+/** What a line that is good says. */
+const saidBy = (text: string) => {
+  const { custom_id: customId, url, body, method } = JSON.parse(text) as Record<string, unknown>;
+  return { ok: method === 'POST', request: { customId, url, body } };
+};
+
+const aProblem = {
+  ok: false,
+  problem: {
+    code: expect.stringMatching(/^[a-z_]+$/),
+    message: expect.any(String),
+    param: expect.toBeOneOf([null, expect.any(String)]),
+  },
+};
+
+test('any text gives the request it says, or a problem', () => {
   const anyText = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.json(),
@@ -107,12 +122,7 @@ test('any text gives a request that holds what the text says, or a problem', () 
   fc.assert(
     fc.property(anyText, (text) => {
       const parsed = parseRequestLine(text);
-      if (!parsed.ok) {
-        expect(parsed.problem.code).toMatch(/^[a-z_]+$/);
-        return;
-      }
-      const { customId, url, body } = parsed.request;
-      expect({ custom_id: customId, method: 'POST', url, body }).toEqual(JSON.parse(text));
+      expect(parsed).toEqual(parsed.ok ? saidBy(text) : aProblem);
     }),
   );
 });

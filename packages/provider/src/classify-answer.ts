@@ -6,8 +6,19 @@
  */
 export type FailureClass = 'retry' | 'final' | 'provider';
 
+/**
+ * What an answer says of the provider, and so of the lane:
+ * - `ok`: it works.
+ * - `throttled`: it wants fewer calls; the call did not count.
+ * - `overloaded`: it has more calls than it can take.
+ * - `down`: it is not there, or not itself.
+ * - `stopped`: it takes no call until someone acts.
+ */
+export type LaneSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped';
+
 interface Row {
   readonly class: FailureClass;
+  readonly lane: LaneSignal;
   /** The HTTP statuses it stands for. */
   readonly statuses?: readonly number[];
 }
@@ -15,40 +26,42 @@ interface Row {
 /** Every way a call can fail. Here, and nowhere else, it is decided what is tried again. Codes are stable. */
 const failures = {
   /** No complete answer within the provider's `timeoutMs`. */
-  request_timeout: { class: 'retry' },
+  request_timeout: { class: 'retry', lane: 'overloaded' },
   /** Refused, reset, no such host, TLS, or cut off before the answer was complete. */
-  connection_error: { class: 'retry' },
+  connection_error: { class: 'retry', lane: 'down' },
   /** A 2xx that is empty, no JSON, or has not the shape of its endpoint's answer. */
-  invalid_answer: { class: 'retry' },
+  invalid_answer: { class: 'retry', lane: 'down' },
   /** More bytes than `maxAnswerBytes`: it would be so again, and be paid for again. */
-  answer_too_large: { class: 'final' },
+  answer_too_large: { class: 'final', lane: 'ok' },
 
-  provider_timeout: { class: 'retry', statuses: [408] },
-  conflict: { class: 'retry', statuses: [409] },
-  rate_limited: { class: 'retry', statuses: [429] },
-  provider_overloaded: { class: 'retry', statuses: [503, 529] },
+  provider_timeout: { class: 'retry', lane: 'overloaded', statuses: [408] },
+  conflict: { class: 'retry', lane: 'ok', statuses: [409] },
+  rate_limited: { class: 'retry', lane: 'throttled', statuses: [429] },
+  provider_overloaded: { class: 'retry', lane: 'overloaded', statuses: [503, 529] },
   /** Every other 5xx. */
-  provider_error: { class: 'retry', statuses: [500] },
+  provider_error: { class: 'retry', lane: 'down', statuses: [500] },
 
-  bad_request: { class: 'final', statuses: [400] },
-  not_found: { class: 'final', statuses: [404] },
-  request_too_large: { class: 'final', statuses: [413] },
-  unprocessable_request: { class: 'final', statuses: [422] },
+  bad_request: { class: 'final', lane: 'ok', statuses: [400] },
+  not_found: { class: 'final', lane: 'ok', statuses: [404] },
+  request_too_large: { class: 'final', lane: 'ok', statuses: [413] },
+  unprocessable_request: { class: 'final', lane: 'ok', statuses: [422] },
   /** Every other 4xx. */
-  request_refused: { class: 'final' },
+  request_refused: { class: 'final', lane: 'ok' },
   /** Any 3xx: a redirect could carry the key to another host. */
-  unexpected_redirect: { class: 'final' },
+  unexpected_redirect: { class: 'final', lane: 'ok' },
 
-  authentication_failed: { class: 'provider', statuses: [401] },
-  payment_required: { class: 'provider', statuses: [402] },
-  permission_denied: { class: 'provider', statuses: [403] },
+  authentication_failed: { class: 'provider', lane: 'stopped', statuses: [401] },
+  payment_required: { class: 'provider', lane: 'stopped', statuses: [402] },
+  permission_denied: { class: 'provider', lane: 'stopped', statuses: [403] },
   /** The money ran out, whatever the status says. */
-  insufficient_quota: { class: 'provider' },
+  insufficient_quota: { class: 'provider', lane: 'stopped' },
 } as const satisfies Record<string, Row>;
 
 export type FailureCode = keyof typeof failures;
 
 export const classOf = (code: FailureCode): FailureClass => failures[code].class;
+
+export const laneSignalOf = (code: FailureCode): LaneSignal => failures[code].lane;
 
 const codeOfStatus = new Map(
   Object.entries<Row>(failures).flatMap(([code, { statuses = [] }]) =>

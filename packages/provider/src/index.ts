@@ -1,8 +1,9 @@
 export type { CallFailure, CallResult, CallSuccess } from './call-result.ts';
-export type { FailureClass, FailureCode } from './classify-answer.ts';
+export { type FailureClass, type FailureCode, type LaneSignal, laneSignalOf } from './classify-answer.ts';
 export {
   type CallRequest,
   createProviderClient,
   type ProviderClient,
   type ProviderClientOptions,
 } from './provider-client.ts';
+export { createTokenEstimator, type TokenEstimator } from './token-estimator.ts';

@@ -22,6 +22,12 @@ export const createKeys = (prefix: string) => {
     idempotency: (tenant: string, key: string) => `${prefix}:{t-${tenant}}:idempotency:${key}`,
     /** The position after the last request added to a lane. */
     laneEnd: (lane: string) => `${prefix}:{q-${lane}}:end`,
+    laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
+    laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
+    laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
+    /** BullMQ's own: where a queue's concurrency is set, and its jobs in work. */
+    laneMeta: (lane: string) => `${prefix}:{q-${lane}}:${lane}:meta`,
+    laneActive: (lane: string) => `${prefix}:{q-${lane}}:${lane}:active`,
     /** BullMQ prefix of a queue; its own hash tag lets lanes spread over a cluster. */
     queuePrefix: (queue: string) => `${prefix}:{q-${queue}}`,
   };

@@ -115,7 +115,7 @@ test('a file is deleted once', async () => {
   const file = newFile();
   await records.put(file);
   const deleted = await Promise.all([records.delete(tenant, file.id), records.delete(tenant, file.id)]);
-  expect(deleted.sort()).toEqual([false, true]);
+  expect(deleted.filter(Boolean)).toHaveLength(1);
   expect(await records.get(tenant, file.id)).toBeUndefined();
   expect(await records.list(tenant, { limit: 10, order: 'desc' })).toEqual({ items: [], hasMore: false });
 });

@@ -1,5 +1,5 @@
 import { newBatchId, type RequestJob } from '@promptmill/core';
-import { Queue, Worker } from 'bullmq';
+import { type Queue, Worker } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createLaneTurns, type LaneTurns, openLaneQueue, requestJobOptions } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
@@ -93,6 +93,16 @@ test('that holds while the large one is under way and its window is filled again
   await large.dispatch(205);
   await small.dispatch(30);
   expect(indexesOf(small, await take(70))).toHaveLength(30);
+});
+
+test('a batch that comes later has no more turns than one under way', async () => {
+  const early = newBatch();
+  const late = newBatch();
+  await early.dispatch(500);
+  await take(200);
+  await late.dispatch(200);
+  const taken = await take(100);
+  expect([early, late].map((batch) => indexesOf(batch, taken).length)).toEqual([50, 50]);
 });
 
 test('batches that came together share the lane evenly', async () => {

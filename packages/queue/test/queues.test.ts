@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 
 const keep = <T extends Queue | Worker>(each: T): T => {
-  opened.push(each as Queue | Worker);
+  opened.push(each);
   return each;
 };
 
@@ -84,12 +84,16 @@ test('a batch has one job, however often it is added', async () => {
 test('finalizing can be asked for again once it is done', async () => {
   const queue = keep(openFinalizeQueue(space.redis, space.keys));
   const batchId = newBatchId();
-  const worker = keep(openWorker<BatchJob>(async () => {}, workerOptions('finalize')));
+  const finalized: string[] = [];
+  const worker = keep(
+    openWorker<BatchJob>(async ({ data }) => finalized.push(data.batchId), workerOptions('finalize')),
+  );
   for (let round = 0; round < 2; round++) {
     const completed = once(worker, 'completed');
     await addBatchJob(queue, batchId);
     await completed;
   }
+  expect(finalized).toEqual([batchId, batchId]);
 });
 
 test('a worker takes a failed attempt up again after the policy’s delay', async () => {

@@ -28,6 +28,8 @@ export interface Config {
   readonly redisUrl: string;
   /** Whether REDIS_URL named it; if not, `run` and `serve` start a Redis of their own. */
   readonly redisIsNamed: boolean;
+  /** The `promptmill.yaml` in force, whether it is there or not. Absolute. */
+  readonly configFile: string;
   /** Absolute. */
   readonly dataDirectory: string;
   /** The disk store's folder in it: files and segments. */
@@ -124,6 +126,7 @@ export const loadConfig = (
     host: data.HOST,
     redisUrl: data.REDIS_URL ?? defaultRedisUrl,
     redisIsNamed: data.REDIS_URL !== undefined,
+    configFile: resolve(named ?? defaultConfigFile),
     dataDirectory: data.PROMPTMILL_DATA_DIR,
     storeDirectory: join(data.PROMPTMILL_DATA_DIR, 'store'),
     apiKeys: data.PROMPTMILL_API_KEYS,

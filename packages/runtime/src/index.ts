@@ -13,3 +13,4 @@ export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
 export { createMetrics, type Metrics, type Registry } from './metrics.ts';
 export { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.ts';
+export { watchConfig, type WatchConfigOptions } from './watch-config.ts';

@@ -86,7 +86,6 @@ const fileBatch = z
     output_expires_after: expiresAfter.nullish(),
   })
   .meta({ id: 'CreateBatchFromFile' });
-export type FileBatch = z.output<typeof fileBatch>;
 
 /** Checked one by one as they are written to the input file: there may be millions. */
 export const prompt = z

@@ -10,12 +10,10 @@ import { findBatch } from './find-batch.ts';
  */
 export const cancelBatch =
   ({ batches, now }: Pick<ApiDependencies, 'batches' | 'now'>) =>
-  async ({ tenant, params, response }: Call<BatchParams>): Promise<BatchObject> => {
+  async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
     const { id } = await findBatch(batches, tenant, params.batch_id);
     await batches.transition(id, 'cancelling', now(), { stopping: 'cancelled' });
     const batch = await findBatch(batches, tenant, id);
     if (batch.cancellingAt !== undefined) return toBatchObject(batch);
-    // The official clients try a 409 again, in vain here.
-    response.set('x-should-retry', 'false');
     throw new ApiError(409, `Cannot cancel a batch with status '${batch.status}'.`);
   };

@@ -21,9 +21,9 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
   let streams = 0;
 
   /** The batch as it is now; as it was, while Redis is away. */
-  const look = async (batch: Batch): Promise<Batch> => {
+  const look = async (batch: Batch): Promise<Batch | undefined> => {
     try {
-      return (await batches.get(batch.id)) ?? batch;
+      return await batches.get(batch.id);
     } catch (error) {
       if (isRedisAway(error)) return batch;
       throw error;
@@ -31,7 +31,7 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
   };
 
   return async ({ tenant, params, response }: Call<BatchParams>): Promise<void> => {
-    let batch = await findBatch(batches, tenant, params.batch_id);
+    let batch: Batch | undefined = await findBatch(batches, tenant, params.batch_id);
     if (streams >= maxStreams)
       throw new ApiError(429, 'Too many event streams are open.', { code: 'too_many_event_streams' });
 
@@ -49,7 +49,7 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
     try {
       response.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
       send(`retry: ${reconnectMs}\n\n`);
-      while (!ended.aborted) {
+      while (batch && !ended.aborted) {
         const data = JSON.stringify(toBatchObject(batch));
         if (isTerminal(batch.status)) {
           send(`event: done\ndata: ${data}\n\n`);
@@ -61,7 +61,7 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
           sent = data;
         } else if (now() - sentAt >= heartbeatMs) send(': still here\n\n');
         await sleep(pollMs, undefined, { signal: ended }).catch(() => {});
-        if (!ended.aborted) batch = await look(batch);
+        batch = await look(batch);
       }
     } finally {
       streams--;

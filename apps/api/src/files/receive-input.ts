@@ -7,14 +7,14 @@ export interface InputLimits {
   readonly maxFileBytes: number;
 }
 
-export interface IncomingInput {
+interface IncomingInput {
   readonly fileId: string;
   readonly source: AsyncIterable<Uint8Array>;
   /** Ends it early; nothing stays stored. */
   readonly signal?: AbortSignal;
 }
 
-export interface ReceivedInput {
+interface ReceivedInput {
   readonly bytes: number;
   readonly summary: InputSummary;
 }

@@ -48,8 +48,11 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     bob: clientOf(keys.bob),
     clientOf,
     /** A plain request as alice. */
-    request: (route: string, init: RequestInit = {}) =>
-      fetch(`${api.url}${route}`, { ...init, headers: { authorization: `Bearer ${keys.alice}`, ...init.headers } }),
+    request(route: string, init: RequestInit = {}): Promise<Response> {
+      const headers = new Headers(init.headers);
+      if (!headers.has('authorization')) headers.set('authorization', `Bearer ${keys.alice}`);
+      return fetch(`${api.url}${route}`, { ...init, headers });
+    },
     /** Keys of everything the store holds. */
     async stored(): Promise<string[]> {
       const found = await Array.fromAsync(files.list(''));

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { BatchObject } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
 import { type ApiClient, createApiClient } from '../api-client.ts';
 import { exitCodeOf } from '../batch-errors.ts';
 import { countsText, tokensText } from '../batch-summary.ts';
+import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import { formatDuration, plural } from '../format.ts';
 import { nameOfInput } from '../prepare-input.ts';
@@ -22,7 +24,7 @@ export interface RunOptions extends PromptOptions {
   /** Seconds one call may take. */
   readonly timeout?: number;
   readonly dataDir?: string;
-  readonly port: number;
+  readonly port?: number;
   readonly fresh?: boolean;
   readonly quiet?: boolean;
 }
@@ -31,7 +33,7 @@ export interface RunOptions extends PromptOptions {
 const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: RunOptions): CliContext['env'] => ({
   ...env,
   HOST: '127.0.0.1',
-  PORT: String(port),
+  PORT: String(port ?? 0),
   PROMPTMILL_API_KEYS: undefined,
   BOARD_USER: undefined,
   BOARD_PASSWORD: undefined,
@@ -112,6 +114,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     say(summary(batch, reasons, output, (now() - startedAtMs) / 1000));
     return exitCodeOf(batch);
   } catch (error) {
+    if (error instanceof CliError && error.code === 'batch_failed') await rm(folder, { recursive: true, force: true });
     if (!signal.aborted) throw error;
     say('stopped; the same command carries on from here, and nothing that was answered is asked again');
     return (signal.reason as StopRequest).exitCode;

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Cli, type Ended, openCli, until } from './support/cli-process.ts';
+
+let cli: Cli;
+let server: ReturnType<Cli['start']>;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  cli = await openCli();
+  server = cli.start(['serve', '--simulator'], {
+    PORT: '0',
+    PROMPTMILL_API_KEYS: 'ada:key-of-ada',
+    WORKER_CONCURRENCY: '2',
+    LOG_LEVEL: 'warn',
+  });
+  const url = (): string | undefined => /listens at (\S+)\/v1/.exec(server.stderr())?.[1];
+  await until('the server listens', () => url() !== undefined || server.child.exitCode !== null);
+  env = { PROMPTMILL_URL: url() ?? server.stderr(), PROMPTMILL_API_KEY: 'key-of-ada' };
+  await writeFile(cli.path('three.txt'), 'one\ntwo [[sim:status=400]]\nthree\n');
+  await writeFile(
+    cli.path('slow.txt'),
+    Array.from({ length: 50 }, (_, i) => `slow ${i} [[sim:latency=200]]`).join('\n'),
+  );
+});
+
+afterAll(async () => {
+  server.child.kill('SIGTERM');
+  const { exit, stderr } = await server.ended;
+  await cli.close();
+  expect({ exit, stderr }).toEqual({ exit: 0, stderr: expect.stringContaining('stopping') as string });
+});
+
+const promptmill = (...args: string[]): Promise<Ended> => cli.run(args, env);
+
+const submit = async (input: string): Promise<string> => {
+  const { exit, stdout } = await promptmill('submit', input, '-m', 'simulator/echo');
+  expect(exit).toBe(0);
+  expect(stdout).toMatch(/^batch_[0-9a-f]{32}\n$/);
+  return stdout.trim();
+};
+
+const ids = (jsonl: string): string[] =>
+  jsonl
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { custom_id: string }).custom_id);
+
+describe('the commands that speak to a server', () => {
+  it('submit, watch, and get results in input order', async () => {
+    const id = await submit('three.txt');
+    const watched = await promptmill('watch', id);
+    expect(watched.stderr).toContain('2 completed, 1 failed of 3');
+    expect(watched.exit).toBe(1);
+
+    const written = await promptmill('results', id, '-o', 'three.jsonl');
+    expect([written.exit, written.stdout]).toEqual([1, '']);
+    expect(ids(readFileSync(cli.path('three.jsonl'), 'utf8'))).toEqual(['request-1', 'request-2', 'request-3']);
+    expect((await promptmill('results', id)).stdout).toBe(readFileSync(cli.path('three.jsonl'), 'utf8'));
+  });
+
+  it('give results that are there while the batch runs, and all when asked to wait', async () => {
+    const id = await submit('slow.txt');
+    const early = await promptmill('results', id, '-o', 'slow.jsonl');
+    expect([early.exit, early.stderr]).toEqual([1, expect.stringContaining('add --follow to wait') as string]);
+    const followed = await promptmill('results', id, '--follow');
+    expect(followed.exit).toBe(0);
+    expect(new Set(ids(followed.stdout)).size).toBe(50);
+  });
+
+  it('tell how a batch is doing, list and cancel', async () => {
+    const id = await submit('slow.txt');
+    expect((await promptmill('status', id)).stdout).toContain(`${id}\n  status `);
+    expect(JSON.parse((await promptmill('status', id, '--json')).stdout)).toMatchObject({ id, object: 'batch' });
+    expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  .*\n$`));
+
+    expect((await promptmill('cancel', id)).stdout).toMatch(/ is cancell(ing|ed): /);
+    expect((await promptmill('watch', id)).exit).toBe(1);
+    const { stdout } = await promptmill('results', id);
+    expect(ids(stdout)).toEqual(Array.from({ length: 50 }, (_, index) => `request-${index + 1}`));
+  });
+
+  it("leave a batch alone when a watcher's Ctrl-C comes", async () => {
+    const id = await submit('slow.txt');
+    const watcher = cli.start(['watch', id], env);
+    await until('it watches', () => watcher.stderr().includes('done'));
+    watcher.child.kill('SIGINT');
+    expect((await watcher.ended).exit).toBe(130);
+    expect((await promptmill('watch', id)).exit).toBe(0);
+  });
+
+  it('name the lines that keep a batch from running', async () => {
+    await writeFile(cli.path('twice.jsonl'), '{"prompt":"a","custom_id":"x"}\n{"prompt":"b","custom_id":"x"}\n');
+    const { exit, stderr } = await promptmill('submit', 'twice.jsonl', '-m', 'simulator/echo', '--wait');
+    expect([exit, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^twice\.jsonl:2: .*\nerror: nothing was started\n$/) as string,
+    ]);
+  });
+
+  it('say plainly what is wrong', async () => {
+    expect((await promptmill('status', 'batch_none')).stderr).toMatch(
+      /^error: No batch found with id 'batch_none'\.\n$/,
+    );
+    const wrongKey = await cli.run(['list'], { ...env, PROMPTMILL_API_KEY: 'wrong' });
+    expect(wrongKey.stderr).toMatch(/^error: .*PROMPTMILL_API_KEY.*\n$/);
+    const unreachable = await cli.run(['list'], { PROMPTMILL_URL: 'http://127.0.0.1:9' });
+    expect(unreachable.stderr).toMatch(
+      /^error: cannot reach http:\/\/127\.0\.0\.1:9: is 'promptmill serve' running\?.*\n$/,
+    );
+    const taken = await cli.run(['serve'], {
+      PORT: new URL(env['PROMPTMILL_URL'] ?? '').port,
+      PROMPTMILL_DATA_DIR: 'other',
+    });
+    expect([taken.exit, taken.stderr]).toEqual([1, expect.stringMatching(/^error: the port is taken/) as string]);
+  });
+});

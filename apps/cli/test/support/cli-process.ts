@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface Ended {
+  /** The exit code, or the signal that ended it. */
+  readonly exit: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The command line as people start it: a process, in a folder of its own. */
+export const openCli = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'promptmill-cli-'));
+  const children = new Set<ChildProcess>();
+
+  const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+    const child = spawn(process.execPath, [main, ...args], {
+      cwd: folder,
+      // A process group of its own, which a test can kill whole.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    });
+    children.add(child);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const ended = once(child, 'close').then(([code, signal]): Ended => {
+      children.delete(child);
+      return { exit: (code ?? signal) as number | NodeJS.Signals, stdout, stderr };
+    });
+    return { child, ended, stdin: child.stdin, stderr: () => stderr };
+  };
+
+  return {
+    folder,
+    start,
+    run: (args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended> => start(args, env).ended,
+    path: (name: string) => join(folder, name),
+    lines: (name: string): string[] => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1),
+    /** The process ids of the Redis servers that runs in this folder have started and not stopped. */
+    async redisPids(): Promise<number[]> {
+      const runs = await readdir(join(folder, 'data', 'runs')).catch(() => []);
+      const records = runs.map((run) => join(folder, 'data', 'runs', run, 'redis', 'server.json'));
+      return records
+        .filter(existsSync)
+        .map((record) => (JSON.parse(readFileSync(record, 'utf8')) as { pid: number }).pid);
+    },
+    async close(): Promise<void> {
+      for (const child of children) child.kill('SIGKILL');
+      for (const pid of await this.redisPids()) kill(pid);
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+};
+
+export type Cli = Awaited<ReturnType<typeof openCli>>;
+
+/** Kills a process, or with a negative id its whole group, the way a crash does; one that is gone is no error. */
+export const kill = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+};
+
+const waitTimeoutMs = 30_000;
+const pollMs = 20;
+
+export const until = async (what: string, met: () => boolean): Promise<void> => {
+  const deadline = performance.now() + waitTimeoutMs;
+  while (!met()) {
+    if (performance.now() > deadline) throw new Error(`not within ${waitTimeoutMs} ms: ${what}`);
+    await delay(pollMs);
+  }
+};

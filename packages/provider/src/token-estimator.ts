@@ -1,0 +1,73 @@
+import type { BatchUsage, RequestBody } from '@promptmill/core';
+import { countTokens } from 'gpt-tokenizer';
+
+/** Guesses what a call will use, and learns from what calls have used. */
+export interface TokenEstimator {
+  /** Input and output tokens together, rather too many than too few. */
+  estimate(body: RequestBody): number;
+  learn(body: RequestBody, usage: BatchUsage): void;
+}
+
+/** Before any answer is known. */
+const firstOutputTokens = 256;
+/** The weight of the latest answer in the running averages. */
+const weight = 0.05;
+/** Deviations above the mean: enough that the calls in flight together seldom use more than was guessed. */
+const deviations = 0.5;
+/** Longer texts are counted by their beginning; a tokenizer takes about 1 µs for 4 characters. */
+const countedCharacters = 20_000;
+
+const countText = (text: string): number => {
+  if (text.length <= countedCharacters) return countTokens(text);
+  return Math.ceil((countTokens(text.slice(0, countedCharacters)) * text.length) / countedCharacters);
+};
+
+/** Every text in a body's messages, prompt or input, wherever it is nested; a data URL counts as no text. */
+const countIn = (value: unknown): number => {
+  if (typeof value === 'string') return value.startsWith('data:') ? 0 : countText(value);
+  if (Array.isArray(value)) return value.reduce((sum: number, item: unknown) => sum + countIn(item), 0);
+  if (typeof value === 'object' && value !== null)
+    return Object.values(value).reduce((sum: number, item: unknown) => sum + countIn(item), 0);
+  return 0;
+};
+
+const countInput = (body: RequestBody): number =>
+  countIn([body['messages'], body['prompt'], body['input'], body['instructions'], body['tools']]);
+
+const outputLimit = (body: RequestBody): number => {
+  const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].map((name) => body[name]);
+  return (limits.find((limit) => typeof limit === 'number') as number | undefined) ?? Infinity;
+};
+
+const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefined || body['prompt'] !== undefined;
+
+export const createTokenEstimator = (): TokenEstimator => {
+  /** Real input tokens for each counted one: providers' tokenizers differ, and some add to each message. */
+  let inputRatio = 1;
+  let output: { mean: number; variance: number } | undefined;
+  const counted = new WeakMap<RequestBody, number>();
+
+  const inputOf = (body: RequestBody): number => {
+    const known = counted.get(body);
+    if (known !== undefined) return known;
+    const count = countInput(body);
+    counted.set(body, count);
+    return count;
+  };
+
+  return {
+    estimate(body) {
+      const expected = output ? output.mean + deviations * Math.sqrt(output.variance) : firstOutputTokens;
+      const outputTokens = isGenerated(body) || output ? Math.min(expected, outputLimit(body)) : 0;
+      return Math.max(1, Math.ceil(inputOf(body) * inputRatio + outputTokens));
+    },
+    learn(body, { inputTokens, outputTokens }) {
+      const input = inputOf(body);
+      if (input > 0 && inputTokens > 0) inputRatio += weight * (inputTokens / input - inputRatio);
+      if (!output) output = { mean: outputTokens, variance: 0 };
+      const difference = outputTokens - output.mean;
+      output.mean += weight * difference;
+      output.variance = (1 - weight) * (output.variance + weight * difference ** 2);
+    },
+  };
+};

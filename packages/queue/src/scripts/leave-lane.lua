@@ -1,0 +1,91 @@
+-- Tells a lane how a call it let in has ended: settles its tokens, and opens, holds or narrows the lane.
+-- KEYS: 1 limits, 2 state, 3 ledger, 4 BullMQ's meta hash of the lane, 5 its list of active jobs
+-- ARGV: 1 outcome: 'ok' (the provider works), 'throttled' (429), 'overloaded' (503, 529, timeout), 'down' (5xx, no
+--         connection), 'stopped' (nothing will work until someone acts) or 'none' (says nothing of the provider)
+--       2 when it was let in, in ms of Redis's clock, 3 tokens estimated, 4 tokens used (-1: unknown),
+--       5 how long the provider asks to be left alone in ms (-1: it does not say), 6 reason, for people,
+--       7 how many calls ended so
+-- Returns the time until which the lane is held, in ms; 0 when it is not
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local outcome, grantedAt = ARGV[1], tonumber(ARGV[2])
+
+local used = tonumber(ARGV[4])
+local slotMs = tonumber(redis.call('HGET', KEYS[3], 'tokens:slotMs') or 0)
+if used >= 0 and slotMs > 0 then
+  local field = 'tokens:' .. math.floor(grantedAt / slotMs)
+  local difference = used - tonumber(ARGV[3])
+  -- A slot that has left the window has taken its estimate with it.
+  if redis.call('HEXISTS', KEYS[3], field) == 1 then
+    redis.call('HINCRBY', KEYS[3], field, difference)
+    redis.call('HINCRBY', KEYS[3], 'tokens:sum', difference)
+  end
+  local limit = tonumber(redis.call('HGET', KEYS[1], 'tokens') or 0)
+  if limit > 0 then
+    redis.call('HINCRBYFLOAT', KEYS[2], 'nextTokenAt', string.format('%.3f', difference * 60500 / limit))
+  end
+end
+
+local state = redis.call('HMGET', KEYS[2], 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',
+  'finding')
+local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
+
+local function hold(ms)
+  -- A volley's answers come one after another; only the first of them is a new refusal.
+  local isNew = grantedAt >= tonumber(state[3] or 0)
+  if isNew then redis.call('HSET', KEYS[2], 'heldAt', now, 'holds', holds + 1) end
+  -- A longer hold is never shortened.
+  heldUntil = math.max(heldUntil, now + ms)
+  redis.call('HSET', KEYS[2], 'heldUntil', heldUntil, 'halfOpen', 1, 'reason', ARGV[6])
+  redis.call('HDEL', KEYS[2], 'probeUntil')
+end
+
+local function backoff(firstMs, longestMs)
+  return math.min(longestMs, firstMs * 2 ^ math.min(holds, 10))
+end
+
+-- AIMD on the calls in flight of the whole fleet, where the configuration sets no limit of its own.
+local adaptive = redis.call('HEXISTS', KEYS[1], 'concurrency') == 0
+local width = tonumber(state[6] or 0)
+local function setWidth(value)
+  redis.call('HSET', KEYS[2], 'width', tostring(value))
+  if math.floor(value) ~= math.floor(width) then
+    redis.call('HSET', KEYS[4], 'concurrency', math.max(1, math.floor(value)))
+  end
+end
+local function narrow()
+  if not adaptive or width == 0 or grantedAt < tonumber(state[7] or 0) then return end
+  -- The first refusal ends a growth that doubles and may be far above the limit; later ones are just above it.
+  setWidth(math.max(1, math.min(width, redis.call('LLEN', KEYS[5])) * (state[8] and 0.9 or 0.6)))
+  redis.call('HSET', KEYS[2], 'narrowedAt', now, 'finding', 1)
+end
+
+if outcome == 'ok' then
+  if state[2] and grantedAt >= tonumber(state[3] or 0) then
+    redis.call('HDEL', KEYS[2], 'heldUntil', 'halfOpen', 'probeUntil', 'holds', 'reason')
+    heldUntil = 0
+    local most = tonumber(redis.call('HGET', KEYS[4], 'concurrency') or 50)
+    redis.call('HSET', KEYS[2], 'rampUntil', now + 1000, 'rampMs', math.ceil(1000 / most))
+  end
+  if state[5] then redis.call('HDEL', KEYS[2], 'failures') end
+  if adaptive and width > 0 and width < 10000 and redis.call('LLEN', KEYS[5]) >= width / 2 then
+    -- Until a first refusal the width doubles with each round of calls; then it grows by one.
+    setWidth(width + ARGV[7] * (state[8] and 1 / width or 1))
+  end
+elseif outcome == 'throttled' then
+  local asked = tonumber(ARGV[5])
+  narrow()
+  hold(asked >= 0 and asked or backoff(500, 4000))
+elseif outcome == 'stopped' then
+  hold(30000)
+elseif outcome == 'none' then
+  -- A probe that was given up leaves its place to another.
+  if state[2] then redis.call('HDEL', KEYS[2], 'probeUntil') end
+elseif outcome == 'overloaded' or outcome == 'down' then
+  if outcome == 'overloaded' then narrow() end
+  local asked = tonumber(ARGV[5])
+  local failures = redis.call('HINCRBY', KEYS[2], 'failures', 1)
+  -- One failure in many is the request's own matter; a row of them without a success between is the endpoint's.
+  if asked >= 0 then hold(asked) elseif state[2] or failures >= 20 then hold(backoff(1000, 30000)) end
+end
+return heldUntil > now and heldUntil or 0

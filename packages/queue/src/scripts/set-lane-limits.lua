@@ -1,0 +1,14 @@
+-- Sets what a lane may do, from its next call on.
+-- KEYS: 1 limits, 2 state, 3 BullMQ's meta hash of the lane
+-- ARGV: 1 calls in flight to begin with where none is set, then field and value pairs: concurrency, requests, windowMs,
+--         tokens
+redis.call('DEL', KEYS[1])
+if #ARGV > 1 then redis.call('HSET', KEYS[1], unpack(ARGV, 2)) end
+local concurrency = redis.call('HGET', KEYS[1], 'concurrency')
+if concurrency then
+  redis.call('HDEL', KEYS[2], 'width', 'finding', 'narrowedAt')
+else
+  redis.call('HSETNX', KEYS[2], 'width', ARGV[1])
+  concurrency = math.floor(redis.call('HGET', KEYS[2], 'width'))
+end
+redis.call('HSET', KEYS[3], 'concurrency', concurrency)

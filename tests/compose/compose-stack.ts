@@ -1,0 +1,121 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import OpenAI from 'openai';
+import type { LoggedCall } from '../support/check-history.ts';
+import { freePort } from '../support/free-port.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const callLog = '/tmp/calls.jsonl';
+const healthyTimeoutMs = 120_000;
+const maxBuffer = 64 * 1024 * 1024;
+
+const answers = (command: string, ...args: string[]): boolean =>
+  spawnSync(command, args, { stdio: 'ignore', timeout: 10_000 }).status === 0;
+
+/** The command that runs Compose on this machine; undefined where there is none, or no Docker that answers. */
+export const findCompose = (): readonly string[] | undefined => {
+  if (!answers('docker', 'info')) return undefined;
+  if (answers('docker-compose', 'version')) return ['docker-compose'];
+  if (answers('docker', 'compose', 'version')) return ['docker', 'compose'];
+  return undefined;
+};
+
+/** The part of `docker inspect` that the tests look at. */
+export interface Container {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Config: { readonly User: string; readonly Labels: Readonly<Record<string, string>> };
+  readonly State: { readonly ExitCode: number; readonly Health?: { readonly Status: string } };
+  readonly HostConfig: {
+    readonly ReadonlyRootfs: boolean;
+    readonly CapDrop: readonly string[] | null;
+    readonly SecurityOpt: readonly string[] | null;
+    readonly Privileged: boolean;
+  };
+  readonly NetworkSettings: {
+    readonly Ports: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[] | null>>;
+  };
+}
+
+const docker = async (...args: string[]): Promise<string> =>
+  (await promisify(execFile)('docker', args, { maxBuffer })).stdout;
+
+/** The docker-compose project as a user starts it, under a name and on a port of its own. */
+export const startComposeStack = async (
+  command: readonly string[],
+  { workers, env = {} }: { readonly workers: number; readonly env?: Readonly<Record<string, string>> },
+) => {
+  const project = `promptmill-test-${randomBytes(4).toString('hex')}`;
+  const port = await freePort();
+  const apiKey = randomBytes(16).toString('hex');
+
+  const compose = async (...args: string[]): Promise<string> => {
+    const [file = '', ...first] = command;
+    const all = [...first, '--project-name', project, '--profile', 'simulator', ...args];
+    const options = {
+      cwd: root,
+      maxBuffer,
+      env: {
+        ...process.env,
+        PORT: String(port),
+        PROMPTMILL_API_KEYS: `test:${apiKey}`,
+        SIMULATOR_CALL_LOG: callLog,
+        ...env,
+      },
+    };
+    return (await promisify(execFile)(file, all, options)).stdout;
+  };
+
+  const containers = async (service?: string): Promise<Container[]> => {
+    const ids = (await compose('ps', '-q', ...(service ? [service] : []))).split('\n').filter((id) => id !== '');
+    return JSON.parse(await docker('inspect', ...ids)) as Container[];
+  };
+
+  const untilHealthy = async (): Promise<void> => {
+    const deadline = performance.now() + healthyTimeoutMs;
+    for (;;) {
+      const waiting = (await containers()).filter(({ State }) => State.Health?.Status !== 'healthy');
+      if (waiting.length === 0) return;
+      if (performance.now() > deadline)
+        throw new Error(
+          `not healthy: ${waiting.map(({ Name }) => Name).join(', ')}\n${await compose('logs', '--tail', '20')}`,
+        );
+      await delay(500);
+    }
+  };
+
+  const stack = {
+    client: new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey, maxRetries: 0 }),
+    compose,
+    containers,
+    /** Runs a command in a container and resolves with what it printed. */
+    exec: ({ Id }: Container, ...args: string[]): Promise<string> => docker('exec', Id, ...args),
+    /** What the simulator was asked, by its own account. */
+    async calls(): Promise<LoggedCall[]> {
+      const [simulator] = await containers('simulator');
+      const content = await docker('exec', simulator?.Id ?? '', 'cat', callLog);
+      return content
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as LoggedCall);
+    },
+    /** Removes the containers, the network, the volumes and the images that were built. */
+    async down(): Promise<void> {
+      await compose('down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '10');
+    },
+  };
+
+  try {
+    await compose('up', '--build', '-d', '--scale', `worker=${workers}`);
+    await untilHealthy();
+    return stack;
+  } catch (error) {
+    await stack.down();
+    throw error;
+  }
+};
+
+export type ComposeStack = Awaited<ReturnType<typeof startComposeStack>>;
