@@ -107,7 +107,7 @@ describe('promptmill.yaml', () => {
       'providers: { xai: { concurrency: 5, models: { grok-4: { concurrency: 1 } } } }\nretry: { attempts: 2 }',
     );
     expect(lanes.route('xai/grok-4')?.lane).toMatchObject({ name: 'xai.grok-4', limits: { concurrency: 1 } });
-    expect(lanes.route('xai/other')?.lane.provider).toMatchObject({ apiKey: 'xai-key', concurrency: 5 });
+    expect(lanes.route('xai/other')?.lane.provider).toMatchObject({ apiKey: 'xai-key', limits: { concurrency: 5 } });
     expect(retry).toEqual({ attempts: 2, baseDelayMs: 1000, maxDelayMs: 60_000 });
   });
 
