@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 
 const guarded = ['TCPSocketWrap', 'TCPServerWrap', 'ProcessWrap', 'Timeout'];
 const settleMs = 2000;
@@ -29,5 +29,6 @@ afterAll(async () => {
     await new Promise((resolve) => {
       setImmediate(resolve);
     });
-  expect(more(before)).toEqual([]);
+  const leaked = more(before);
+  if (leaked.length > 0) throw new Error(`this test file leaks: ${leaked.join(', ')}`);
 });

@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import { cancelBatch } from './commands/cancel.ts';
 import { listBatches } from './commands/list.ts';
 import { showResults } from './commands/results.ts';
-import { run } from './commands/run.ts';
-import { serve } from './commands/serve.ts';
+import type { run } from './commands/run.ts';
+import type { serve } from './commands/serve.ts';
 import { showStatus } from './commands/status.ts';
 import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
@@ -11,7 +11,10 @@ import type { CliContext } from './context.ts';
 import { overview, resultsHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
 import { addPromptOptions, maxWhole, wholeNumber } from './prompt-options.ts';
 
-/** The commands and their options, as `--help` shows them. */
+/**
+ * The commands and their options, as `--help` shows them. The roles are loaded for `run` and `serve` only: `status` must
+ * not wait for them.
+ */
 export const createProgram = (context: CliContext, done: (exitCode: number) => void): Command => {
   const program = new Command('promptmill')
     .description('Runs thousands of LLM prompts against any OpenAI-compatible provider, and never loses one.')
@@ -34,14 +37,20 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .option('--fresh', 'forget an earlier run of the same input, and pay for it again')
     .option('-q, --quiet', 'say nothing but errors')
     .addHelpText('after', runHelp)
-    .action(async (input: string, options: Parameters<typeof run>[1]) => done(await run(input, options, context)));
+    .action(async (input: string, options: Parameters<typeof run>[1]) => {
+      const { run } = await import('./commands/run.ts');
+      done(await run(input, options, context));
+    });
 
   program
     .command('serve')
     .description('Serves the HTTP API and Bull Board, with all roles in this process.')
     .option('--simulator', 'start the simulator too, for models such as simulator/echo')
     .addHelpText('after', serveHelp)
-    .action(async (options: Parameters<typeof serve>[0]) => done(await serve(options, context)));
+    .action(async (options: Parameters<typeof serve>[0]) => {
+      const { serve } = await import('./commands/serve.ts');
+      done(await serve(options, context));
+    });
 
   addPromptOptions(program.command('submit').argument('<input>', '.txt, .jsonl or -'))
     .description('Makes a batch of a file of prompts on a server, and prints its id.')

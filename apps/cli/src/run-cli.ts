@@ -1,5 +1,3 @@
-import { ConfigError } from '@promptmill/core';
-import { EmbeddedRedisError } from '@promptmill/runtime';
 import { CommanderError } from 'commander';
 import { CliError } from './cli-error.ts';
 import { type CliContext, StopRequest } from './context.ts';
@@ -9,11 +7,9 @@ const usageError = 2;
 /** Their messages name the lines of an input, as compilers do. */
 const namesLines = new Set(['input_invalid', 'batch_failed']);
 
-/** What to say of an error: one line where it is of a known kind, or one for each problem of an input. */
+/** What to say of an error: its message when it has a code, for it was foreseen then, and else where it came from. */
 const describeError = (error: unknown): string => {
   if (error instanceof CliError && namesLines.has(error.code)) return `${error.message}\nerror: nothing was started`;
-  if (error instanceof CliError || error instanceof ConfigError || error instanceof EmbeddedRedisError)
-    return `error: ${error.message}`;
   const { code, message, stack } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return `error: the port is taken (${message}): choose another with --port or PORT`;
   return `error: ${code === undefined ? (stack ?? String(error)) : message}`;

@@ -36,6 +36,11 @@ const prompts = (count: number): string[] => Array.from({ length: count }, (_, i
 const calls = (): LoggedCall[] =>
   existsSync(cli.path('calls.jsonl')) ? cli.lines('calls.jsonl').map((line) => JSON.parse(line) as LoggedCall) : [];
 
+const env = (): Record<string, string> => ({
+  SIMULATOR_LATENCY_MS: '200',
+  SIMULATOR_CALL_LOG: cli.path('calls.jsonl'),
+});
+
 describe('run', () => {
   it('answers the example prompts in order, with nothing set up', async () => {
     const input = new URL('prompts.txt', examples);
@@ -52,7 +57,7 @@ describe('run', () => {
     expect(stderr).toContain('20 completed, 0 failed of 20');
     expect([exit, stdout]).toEqual([0, '']);
     expect(answers('results.jsonl')).toEqual(readFileSync(input, 'utf8').trimEnd().split('\n'));
-    expect(await cli.redisPids()).toEqual([]);
+    expect(cli.redisPids()).toEqual([]);
   });
 
   it("answers the example in OpenAI's format", async () => {
@@ -143,10 +148,6 @@ describe('run, run again', () => {
   const total = 60;
   const concurrency = 5;
   const command = ['run', 'prompts.txt', '-m', 'simulator/echo', '-c', String(concurrency)];
-  const env = (): Record<string, string> => ({
-    SIMULATOR_LATENCY_MS: '200',
-    SIMULATOR_CALL_LOG: cli.path('calls.jsonl'),
-  });
 
   beforeEach(async () => {
     await writeFile(cli.path('prompts.txt'), prompts(total).join('\n'));
@@ -155,7 +156,7 @@ describe('run, run again', () => {
   it('after a kill -9 of all its processes carries on, and pays for nothing twice', async () => {
     const killed = cli.start(command, env());
     await until('a third is answered', () => calls().length >= total / 3);
-    const redisPids = await cli.redisPids();
+    const redisPids = cli.redisPids();
     expect(redisPids).toHaveLength(1);
     kill(-(killed.child.pid ?? 0));
     for (const pid of redisPids) kill(pid);
@@ -186,7 +187,7 @@ describe('run, run again', () => {
     const { exit, stderr } = await stopped.ended;
     expect(exit).toBe(130);
     expect(stderr).toContain('the same command carries on from here');
-    expect(await cli.redisPids()).toEqual([]);
+    expect(cli.redisPids()).toEqual([]);
 
     // The rest may go faster: how many calls are in flight is no part of what a run is.
     expect((await cli.run([...command, '-c', '50'], env())).exit).toBe(0);

@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cli, type Ended, openCli, until } from './support/cli-process.ts';
 
+const lines = (count: number, marker: string): string => `Say hi. ${marker}\n`.repeat(count);
+
 let cli: Cli;
 let server: ReturnType<Cli['start']>;
 let env: Record<string, string>;
@@ -19,18 +21,11 @@ beforeAll(async () => {
   await until('the server listens', () => url() !== undefined || server.child.exitCode !== null);
   env = { PROMPTMILL_URL: url() ?? server.stderr(), PROMPTMILL_API_KEY: 'key-of-ada' };
   await writeFile(cli.path('three.txt'), 'one\ntwo [[sim:status=400]]\nthree\n');
-  await writeFile(
-    cli.path('slow.txt'),
-    Array.from({ length: 50 }, (_, i) => `slow ${i} [[sim:latency=200]]`).join('\n'),
-  );
+  await writeFile(cli.path('slow.txt'), lines(50, '[[sim:latency=200]]'));
+  await writeFile(cli.path('endless.txt'), lines(50, '[[sim:latency=3000]]'));
 });
 
-afterAll(async () => {
-  server.child.kill('SIGTERM');
-  const { exit, stderr } = await server.ended;
-  await cli.close();
-  expect({ exit, stderr }).toEqual({ exit: 0, stderr: expect.stringContaining('stopping') as string });
-});
+afterAll(() => cli.close());
 
 const promptmill = (...args: string[]): Promise<Ended> => cli.run(args, env);
 
@@ -70,7 +65,7 @@ describe('the commands that speak to a server', () => {
   });
 
   it('tell how a batch is doing, list and cancel', async () => {
-    const id = await submit('slow.txt');
+    const id = await submit('endless.txt');
     expect((await promptmill('status', id)).stdout).toContain(`${id}\n  status `);
     expect(JSON.parse((await promptmill('status', id, '--json')).stdout)).toMatchObject({ id, object: 'batch' });
     expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  .*\n$`));
@@ -115,4 +110,9 @@ describe('the commands that speak to a server', () => {
     });
     expect([taken.exit, taken.stderr]).toEqual([1, expect.stringMatching(/^error: the port is taken/) as string]);
   });
+});
+
+it('serve stops at SIGTERM, and exits with 0', async () => {
+  server.child.kill('SIGTERM');
+  expect(await server.ended).toMatchObject({ exit: 0, stderr: expect.stringContaining('stopping') as string });
 });

@@ -20,6 +20,6 @@ const collector = await startCollector({ config, files, logger, metrics });
 life.add('collector', () => collector.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port } = config;
-  const health = await startHealthServer({ port, host, ready: collector.ready, registry: metrics.registry });
+  const health = await startHealthServer({ port, host, ready: () => collector.ready(), registry: metrics.registry });
   life.add('health server', () => health.close());
 }

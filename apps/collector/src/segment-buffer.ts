@@ -66,5 +66,3 @@ export const createSegmentBuffer = (options: SegmentBufferOptions = {}) => {
     },
   };
 };
-
-export type SegmentBuffer = ReturnType<typeof createSegmentBuffer>;

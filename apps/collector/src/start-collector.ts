@@ -5,6 +5,7 @@ import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
   type BatchJob,
+  closeRedis,
   connectRedis,
   createBatchStore,
   createFileRecords,
@@ -97,7 +98,7 @@ export const startCollector = async ({
       );
       await finalizer.close();
       await finalizeQueue.close();
-      await redis.quit();
+      await closeRedis(redis);
     },
   };
 };

@@ -24,6 +24,6 @@ life.add('configuration', () => watch.close());
 life.add('worker', () => worker.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port } = config;
-  const health = await startHealthServer({ port, host, ready: worker.ready, registry: metrics.registry });
+  const health = await startHealthServer({ port, host, ready: () => worker.ready(), registry: metrics.registry });
   life.add('health server', () => health.close());
 }

@@ -1,6 +1,7 @@
 import type { Lane, LaneLimits, LaneTable, RequestJob } from '@promptmill/core';
 import { createProviderClient, createTokenEstimator, type ProviderClient } from '@promptmill/provider';
 import {
+  closeRedis,
   connectRedis,
   createKeys,
   createLaneControl,
@@ -108,7 +109,7 @@ export const startWorker = async ({
       clearTimeout(putBack);
       await Promise.all(open.map(({ gate }) => gate.close()));
       await Promise.all([...clients.values()].map((client) => client.close()));
-      await connection.quit();
+      await closeRedis(connection);
     },
   };
 };

@@ -68,7 +68,9 @@ test("the configuration overrides a preset's fields", () => {
   const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5 };
   const models = { 'grok-4': { concurrency: 3 }, 'grok-3': { requestsPerMinute: 9 } };
   expect(
-    build({ providers: { xai: { ...xai, concurrency: 50, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers['xai'],
+    build({ providers: { xai: { ...xai, concurrency: 50, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers[
+      'xai'
+    ],
   ).toEqual({
     name: 'xai',
     ...xai,

@@ -36,7 +36,7 @@ const countInput = (body: RequestBody): number =>
 
 const outputLimit = (body: RequestBody): number => {
   const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].map((name) => body[name]);
-  return (limits.find((limit) => typeof limit === 'number') as number | undefined) ?? Infinity;
+  return limits.find((limit) => typeof limit === 'number') ?? Infinity;
 };
 
 const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefined || body['prompt'] !== undefined;

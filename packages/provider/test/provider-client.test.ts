@@ -73,7 +73,13 @@ describe('a good answer', () => {
 
   it('needs no key where the provider has none', async () => {
     upstream.answerJson(200, { data: [] });
-    const keyless: Provider = { name: 'vllm', baseUrl: `${upstream.baseUrl}/`, timeoutMs: 5000, limits: {}, models: {} };
+    const keyless: Provider = {
+      name: 'vllm',
+      baseUrl: `${upstream.baseUrl}/`,
+      timeoutMs: 5000,
+      limits: {},
+      models: {},
+    };
     client = createProviderClient(keyless, { maxConnections: 1 });
     expect(await client.call(request({ url: '/v1/embeddings' }))).toMatchObject({ kind: 'success' });
     expect(upstream.calls[0]?.url).toBe('/v1/embeddings');

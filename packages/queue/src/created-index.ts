@@ -36,5 +36,3 @@ export const createCreatedIndex = (redis: Redis, run: RunScript, keys: Keys) => 
     },
   };
 };
-
-export type CreatedIndex = ReturnType<typeof createCreatedIndex>;

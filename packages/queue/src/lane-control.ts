@@ -77,7 +77,13 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
         ledgerKey,
         keys.laneMeta(lane),
         keys.laneActive(lane),
-        ...[signal, grantedAtMs, estimatedTokens, usedTokens, Math.ceil(retryAfterMs), reason, count],
+        signal,
+        grantedAtMs,
+        estimatedTokens,
+        usedTokens,
+        Math.ceil(retryAfterMs),
+        reason,
+        count,
       );
       return Number(held);
     },

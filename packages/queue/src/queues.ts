@@ -33,6 +33,8 @@ const keptEvents = 1000;
 const queueOptions = (connection: Redis, keys: Keys, name: string): QueueOptions => ({
   connection: connection,
   prefix: keys.queuePrefix(name),
+  // Checked once by `promptmill doctor`; a check that meets a Redis that is just away would fail the queue for good.
+  skipVersionCheck: true,
   streams: { events: { maxLen: keptEvents } },
 });
 
@@ -83,6 +85,7 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
   const worker = new Worker<T>(name, processor, {
     connection: connection,
     prefix: keys.queuePrefix(name),
+    skipVersionCheck: true,
     concurrency,
     lockDuration: lockDurationMs,
     stalledInterval: stalledIntervalMs,

@@ -44,3 +44,9 @@ export const untilReady = async (redis: Redis): Promise<void> => {
     redis.once('ready', resolve);
   });
 };
+
+/** Ends a connection: after the commands under way, or at once while Redis is away. */
+export const closeRedis = async (redis: Redis): Promise<void> => {
+  if (redis.status === 'ready') await redis.quit();
+  else redis.disconnect();
+};

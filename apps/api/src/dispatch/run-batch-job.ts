@@ -19,7 +19,7 @@ const watchTickMs = 1000;
 const stopGraceMs = 10_000;
 
 /** What Bull Board draws as the ring of a batch's job. */
-export interface BatchProgress {
+interface BatchProgress {
   /** Percent. Below 100 until the batch is terminal: results that are not yet in a file are not done. */
   readonly progress: number;
   readonly status: string;
@@ -28,7 +28,7 @@ export interface BatchProgress {
   readonly failed: number;
 }
 
-export const progressOf = (batch: Batch): BatchProgress => {
+const progressOf = (batch: Batch): BatchProgress => {
   const { status, total, completed, failed } = batch;
   const percent = total === 0 ? 0 : Math.floor((100 * (completed + failed)) / total);
   return { progress: isTerminal(status) ? 100 : Math.min(99, percent), status, total, completed, failed };

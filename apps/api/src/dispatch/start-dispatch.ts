@@ -3,6 +3,7 @@ import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
   type BatchJob,
+  closeRedis,
   connectRedis,
   createBatchStore,
   createFileRecords,
@@ -37,6 +38,7 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
   const batches = createBatchStore(redis, keys);
   const records = createFileRecords(redis, keys);
   const finalizeQueue = openFinalizeQueue(redis, keys);
+  finalizeQueue.on('error', onError);
   const laneQueues = new Map<string, Queue<RequestJob>>();
   const queueOf = (lane: string): Queue<RequestJob> => {
     const queue = laneQueues.get(lane) ?? openLaneQueue(redis, keys, lane);
@@ -77,7 +79,7 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
     async close(): Promise<void> {
       await worker.close();
       await Promise.all([...laneQueues.values(), finalizeQueue].map((queue) => queue.close()));
-      await redis.quit();
+      await closeRedis(redis);
     },
   };
 };

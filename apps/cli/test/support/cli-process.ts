@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -41,23 +41,21 @@ export const openCli = async () => {
     return { child, ended, stdin: child.stdin, stderr: () => stderr };
   };
 
+  /** The process ids of the Redis servers that were started in this folder and not stopped. */
+  const redisPids = (): number[] =>
+    globSync('**/redis/server.json', { cwd: folder }).map(
+      (record) => (JSON.parse(readFileSync(join(folder, record), 'utf8')) as { pid: number }).pid,
+    );
+
   return {
-    folder,
     start,
     run: (args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended> => start(args, env).ended,
     path: (name: string) => join(folder, name),
     lines: (name: string): string[] => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1),
-    /** The process ids of the Redis servers that runs in this folder have started and not stopped. */
-    async redisPids(): Promise<number[]> {
-      const runs = await readdir(join(folder, 'data', 'runs')).catch(() => []);
-      const records = runs.map((run) => join(folder, 'data', 'runs', run, 'redis', 'server.json'));
-      return records
-        .filter(existsSync)
-        .map((record) => (JSON.parse(readFileSync(record, 'utf8')) as { pid: number }).pid);
-    },
+    redisPids,
     async close(): Promise<void> {
       for (const child of children) child.kill('SIGKILL');
-      for (const pid of await this.redisPids()) kill(pid);
+      for (const pid of redisPids()) kill(pid);
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };

@@ -1,0 +1,51 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createRunRecordStore } from '../src/run-record.ts';
+import { writeWhole } from '../src/write-whole.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'promptmill-record-'));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+describe('the run record', () => {
+  it('gives back what was saved last', async () => {
+    const records = createRunRecordStore(join(folder, 'run'));
+    expect(await records.load()).toBeUndefined();
+    await records.save({ key: 'k' });
+    await records.save({ key: 'k', fileId: 'file-1', batchId: 'batch_1', finished: { completed: 2, failed: 1 } });
+    expect(await records.load()).toEqual({
+      key: 'k',
+      fileId: 'file-1',
+      batchId: 'batch_1',
+      finished: { completed: 2, failed: 1 },
+    });
+    await records.remove();
+    expect(await records.load()).toBeUndefined();
+  });
+
+  it('says how to go on when it cannot be read', async () => {
+    await writeFile(join(folder, 'run.json'), '{"key":');
+    await expect(createRunRecordStore(folder).load()).rejects.toMatchObject({ code: 'run_record_unreadable' });
+  });
+});
+
+async function* breaking(): AsyncGenerator<string> {
+  yield 'second\n';
+  throw new Error('cut');
+}
+
+describe('writeWhole', () => {
+  it('leaves what was there, and nothing else, when it cannot be finished', async () => {
+    const path = join(folder, 'out.jsonl');
+    await writeWhole(path, ['first\n']);
+    await expect(writeWhole(path, breaking())).rejects.toThrow('cut');
+    expect(await readFile(path, 'utf8')).toBe('first\n');
+    expect(await readdir(folder)).toEqual(['out.jsonl']);
+  });
+});
