@@ -62,6 +62,7 @@ export const startComposeStack = async (
         ...process.env,
         PORT: String(port),
         PROMPTMILL_API_KEYS: `test:${apiKey}`,
+        PROMPTMILL_CONFIG: '',
         SIMULATOR_CALL_LOG: callLog,
         ...env,
       },

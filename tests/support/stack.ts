@@ -49,6 +49,13 @@ const untilReady = async (url: string, child: ChildProcess, name: string, logPat
   throw new Error(`${name} was not ready in ${readyTimeoutMs} ms`);
 };
 
+/** Calls the simulator has ended, whether they are in its log yet or not; 0 once it has stopped, and so has written all. */
+const endedCalls = async ({ child, url }: RoleProcess): Promise<number> => {
+  if (child.exitCode !== null || child.signalCode !== null) return 0;
+  const stats = (await (await fetch(`${url}/control/stats`)).json()) as { calls: number; inFlight: number };
+  return stats.calls - stats.inFlight;
+};
+
 /**
  * The whole of Promptmill as separate processes beside a simulator, with a data folder and a key prefix of its own.
  * Each process's log is a file in `directory`.
@@ -128,13 +135,15 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
       client: new OpenAI({ baseURL: `${api.url}/v1`, apiKey: 'none', maxRetries: 0 }),
       start,
       stop,
-      /** What the provider says it was asked. Stop the simulator, or wait for its log, before relying on all of it. */
+      /** What the provider says it was asked: every call that has ended by now. */
       async calls(): Promise<LoggedCall[]> {
-        const content = await readFile(callLog, 'utf8').catch(() => '');
-        return content
-          .split('\n')
-          .filter((line) => line !== '')
-          .map((line) => JSON.parse(line) as LoggedCall);
+        const ended = await endedCalls(simulator);
+        for (;;) {
+          const content = await readFile(callLog, 'utf8').catch(() => '');
+          const lines = content.split('\n').filter((line) => line !== '');
+          if (lines.length >= ended) return lines.map((line) => JSON.parse(line) as LoggedCall);
+          await delay(10);
+        }
       },
     };
   } catch (error) {

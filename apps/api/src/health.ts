@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '@promptmill/core';
 import type { Call } from './call.ts';
 import type { ApiDependencies } from './dependencies.ts';
+import { createObserveLanes } from './observe-lanes.ts';
 
 const pingTimeoutMs = 1000;
 
@@ -25,9 +26,14 @@ export const reportReady =
   };
 
 /** `GET /metrics`, in Prometheus' text format. */
-export const reportMetrics =
-  ({ metrics }: Pick<ApiDependencies, 'metrics'>) =>
-  async ({ response }: Call): Promise<void> => {
+export const reportMetrics = (
+  dependencies: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'metrics' | 'now' | 'logger'>,
+) => {
+  const { metrics, logger } = dependencies;
+  const observeLanes = createObserveLanes(dependencies);
+  return async ({ response }: Call): Promise<void> => {
     const { registry } = metrics;
+    await observeLanes().catch((error: unknown) => logger.debug({ err: error }, 'lanes'));
     response.set('content-type', registry.contentType).send(await registry.metrics());
   };
+};

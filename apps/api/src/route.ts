@@ -24,7 +24,7 @@ export interface Route<
   /** With placeholders as OpenAPI writes them: `/v1/files/{file_id}`. */
   readonly path: string;
   readonly summary: string;
-  readonly tag: 'Files' | 'Batches' | 'Models' | 'Service';
+  readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
   readonly params?: P;

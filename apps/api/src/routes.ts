@@ -33,6 +33,7 @@ import { listFiles } from './files/list-files.ts';
 import { readFileContent } from './files/read-file-content.ts';
 import { uploadFile } from './files/upload-file.ts';
 import { reportLive, reportMetrics, reportReady } from './health.ts';
+import { laneList, listLanes } from './list-lanes.ts';
 import { listModels } from './list-models.ts';
 import { type AnyRoute, route } from './route.ts';
 
@@ -146,6 +147,14 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
       type: 'text/event-stream',
     },
     handle: watchEvents(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/lanes',
+    summary: 'List lanes',
+    tag: 'Lanes',
+    answer: { description: 'Every lane: what it does, what it waits for.', schema: laneList },
+    handle: listLanes(dependencies),
   }),
   route({
     method: 'get',

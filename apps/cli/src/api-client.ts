@@ -1,9 +1,10 @@
-import { openAsBlob } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchObject, FileObject } from '@promptmill/core';
+import type { fetch, Response } from 'undici';
 import { CliError } from './cli-error.ts';
 import { readEvents } from './read-events.ts';
 import { readLines } from './read-lines.ts';
+import { createUploadBody } from './upload-body.ts';
 
 export interface ApiClientOptions {
   /** Without `/v1`, such as `http://127.0.0.1:3000`. */
@@ -40,7 +41,7 @@ interface Page {
 
 interface Call {
   readonly method?: 'GET' | 'POST';
-  readonly body?: FormData | string;
+  readonly body?: AsyncIterable<Uint8Array> | string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether it may be sent again when no answer came. Default: for GET only. */
   readonly repeatable?: boolean;
@@ -81,7 +82,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       return await fetch(`${root}/v1${path}`, {
         method,
         headers: { ...authorization, ...headers },
-        ...(body === undefined ? {} : { body }),
+        ...(body === undefined ? {} : { body, duplex: 'half' as const }),
         ...(signal ? { signal } : {}),
       });
     } catch (error) {
@@ -116,11 +117,14 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
 
   return {
     /** Streams a file from the disk: its size does not show in memory. */
-    async uploadFile(path: string, filename: string, signal?: AbortSignal): Promise<FileObject> {
-      const body = new FormData();
-      body.set('purpose', 'batch');
-      body.set('file', await openAsBlob(path), filename);
-      return json<FileObject>('/files', { method: 'POST', body, signal });
+    uploadFile(path: string, filename: string, signal?: AbortSignal): Promise<FileObject> {
+      const { contentType, content } = createUploadBody(path, filename);
+      return json<FileObject>('/files', {
+        method: 'POST',
+        body: content,
+        headers: { 'content-type': contentType },
+        signal,
+      });
     },
     getFile: (id: string) => json<FileObject>(`/files/${id}`),
     async *fileLines(id: string, signal?: AbortSignal): AsyncGenerator<string> {

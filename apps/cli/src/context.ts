@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { fetch } from 'undici';
 import type { Screen } from './progress.ts';
 
 /** The process that a command runs in, as much of it as commands may touch. */

@@ -11,7 +11,7 @@ export interface ConvertOptions {
   readonly maxLineBytes: number;
 }
 
-export interface InputProblem {
+interface InputProblem {
   /** The first line that has it, 1-based. */
   readonly line: number;
   readonly message: string;

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { fetch } from 'undici';
 import { StopRequest } from './context.ts';
 import { runCli } from './run-cli.ts';
 

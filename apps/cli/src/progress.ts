@@ -57,5 +57,3 @@ export const createProgress = ({ screen, now }: ProgressOptions) => {
     },
   };
 };
-
-export type Progress = ReturnType<typeof createProgress>;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { BatchObject } from '@promptmill/core';
+import { fetch } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type ApiClient, createApiClient } from '../src/api-client.ts';
 import { watchBatch } from '../src/watch-batch.ts';

@@ -168,7 +168,8 @@ describe('run, run again', () => {
     expect(exit).toBe(0);
     expect(answers('prompts.results.jsonl')).toEqual(prompts(total));
     expect(calls().length).toBeLessThanOrEqual(total + concurrency);
-    expect(new Set(calls().map(({ key }) => key)).size).toBe(total);
+    // Only what was in flight may have been called again; the log itself may lack its last moments before the kill.
+    expect(calls().length - new Set(calls().map(({ key }) => key)).size).toBeLessThanOrEqual(concurrency);
 
     const third = await cli.run(command, env());
     expect(third.stderr).toMatch(/already holds the results of this run/);

@@ -1,4 +1,5 @@
-import type { CallEnd, LaneControl } from '@promptmill/queue';
+import type { CallEnd, LaneAnswer, LaneControl } from '@promptmill/queue';
+import type { WayOut } from './fall-back.ts';
 
 /** Leave to make one call. Whoever has it says how the call ended. */
 export interface Admission {
@@ -7,8 +8,15 @@ export interface Admission {
 }
 
 export interface LaneGate {
-  /** Waits until the lane's limits allow a call; undefined when the signal fires first. */
-  enter(estimatedTokens: number, signal: AbortSignal): Promise<Admission | undefined>;
+  /**
+   * Waits until the lane's limits allow a call; undefined when the signal fires first, `left` as soon as `wayOut` is
+   * better than to wait.
+   */
+  enter(
+    estimatedTokens: number,
+    signal: AbortSignal,
+    wayOut?: Pick<WayOut, 'isBetter'>,
+  ): Promise<Admission | 'left' | undefined>;
   /** Tells the lane what it has not been told yet. */
   close(): Promise<void>;
 }
@@ -16,7 +24,9 @@ export interface LaneGate {
 interface Waiter {
   readonly estimatedTokens: number;
   readonly since: number;
+  readonly wayOut: Pick<WayOut, 'isBetter'> | undefined;
   admit(grantedAtMs: number, isProbe: boolean): void;
+  letGo(): void;
 }
 
 export interface LaneGateOptions {
@@ -41,6 +51,8 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
   const waiting: Waiter[] = [];
   let asking = false;
   let wake: (() => void) | undefined;
+  /** When the lane was last found closed: for a while nobody asks again, then one who comes finds out how it is. */
+  let closedAt = -Infinity;
 
   let works = { count: 0, grantedAtMs: 0 };
   let tellTimer: NodeJS.Timeout | undefined;
@@ -66,6 +78,18 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
       };
     });
 
+  const take = async (waiter: Waiter, { atMs, isProbe }: LaneAnswer): Promise<void> => {
+    const position = waiting.indexOf(waiter);
+    if (position >= 0) {
+      waiting.splice(position, 1);
+      waiter.admit(atMs, isProbe);
+      return;
+    }
+    // It gave up while the question was under way: nobody will say how its call ended, if not here.
+    const { estimatedTokens } = waiter;
+    await control.leave({ signal: 'none', grantedAtMs: atMs, estimatedTokens, usedTokens: 0 });
+  };
+
   const letIn = async (): Promise<void> => {
     if (asking) return;
     asking = true;
@@ -76,9 +100,11 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
           asked.map(({ estimatedTokens }) => estimatedTokens),
           timeoutMs,
         );
-        // Those who gave up meanwhile are gone from the line; the next take their place.
-        for (const waiter of waiting.splice(0, answer.granted)) waiter.admit(answer.atMs, answer.isProbe);
-        if (answer.granted < asked.length) await sleep(Math.min(longestWaitMs, Math.max(1, answer.waitMs)));
+        for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
+        if (answer.isClosed) closedAt = performance.now();
+        for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.letGo();
+        if (answer.granted < asked.length && waiting.length > 0)
+          await sleep(Math.min(longestWaitMs, Math.max(1, answer.waitMs)));
       }
     } catch (error) {
       onError(error);
@@ -99,7 +125,7 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
   });
 
   return {
-    enter: (estimatedTokens, signal) =>
+    enter: (estimatedTokens, signal, wayOut) =>
       new Promise((resolve) => {
         const giveUp = (): void => {
           waiting.splice(waiting.indexOf(waiter), 1);
@@ -108,12 +134,19 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
         const waiter: Waiter = {
           estimatedTokens,
           since: performance.now(),
+          wayOut,
           admit(grantedAtMs, isProbe) {
             signal.removeEventListener('abort', giveUp);
             resolve(admission(waiter, grantedAtMs, isProbe));
           },
+          letGo() {
+            signal.removeEventListener('abort', giveUp);
+            waiting.splice(waiting.indexOf(waiter), 1);
+            resolve('left');
+          },
         };
         if (signal.aborted) return resolve(undefined);
+        if (wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.push(waiter);
         void letIn();

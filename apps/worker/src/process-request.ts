@@ -1,6 +1,7 @@
 import {
   isSuccess,
   jobIdOf,
+  type Lane,
   noUsage,
   type Outcome,
   type RequestJob,
@@ -16,21 +17,25 @@ import {
 } from '@promptmill/provider';
 import type { ResultRecorder } from '@promptmill/queue';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
 import type { Admission, LaneGate } from './lane-gate.ts';
 
 export interface ProcessRequestOptions {
+  readonly lane: Lane;
   readonly client: ProviderClient;
   readonly recorder: ResultRecorder;
   readonly gate: LaneGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
+  readonly findWayOut: FindWayOut;
   readonly retry: RetryPolicy;
   readonly onCall: (result: CallResult, durationMs: number) => void;
 }
 
 /** What a finished job returns: a reference. The result itself is on its batch's stream. */
 export interface JobReference {
-  readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped';
+  /** `moved`: another lane has it now. */
+  readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved';
 }
 
 const outcomeOf = ({ response, code, message }: CallFailure): Outcome =>
@@ -49,23 +54,25 @@ const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy
 /** A request that waited longer than this for its lane may not be wanted any more. */
 const askAgainAfterMs = 1000;
 
-const totalTokens = (result: CallResult): number | undefined =>
-  result.kind === 'success' ? result.usage.inputTokens + result.usage.outputTokens || undefined : 0;
+/** Undefined when nobody knows: what came back of a broken call was paid for, and counts at the provider. */
+const totalTokens = (result: CallResult): number | undefined => {
+  if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
+  return result.kind === 'failure' && isRefusal(result) ? 0 : undefined;
+};
 
 /**
  * Answers one request: calls the provider, when its lane lets it in, unless the request is settled, and records the
  * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { client, recorder, gate, estimator, retry, onCall } = options;
+  const { lane, client, recorder, gate, estimator, findWayOut, retry, onCall } = options;
 
-  const record = (job: RequestJob, outcome: Outcome, usage = noUsage) =>
-    recorder.record(
-      job,
-      isSuccess(outcome) ? 'completed' : 'failed',
-      resultLine(job.batchId, job.index, job.customId, outcome),
-      usage,
-    );
+  const record = (job: RequestJob, outcome: Outcome, usage = noUsage) => {
+    const { batchId, index, customId, fallbackFrom } = job;
+    const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, job), fallbackFrom };
+    const line = resultLine(batchId, index, customId, outcome, note);
+    return recorder.record(job, isSuccess(outcome) ? 'completed' : 'failed', line, usage);
+  };
 
   const leave = async (admission: Admission, result: CallResult): Promise<void> => {
     const usedTokens = totalTokens(result);
@@ -75,16 +82,18 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     } else await admission.leave({ signal: result.kind === 'success' ? 'ok' : 'none', usedTokens });
   };
 
-  /** One call that the provider took notice of; a refused one waits in the lane and is made again. */
+  /** One call that the provider took notice of; a refused one waits in the lane and is made again, or leaves. */
   const callOnce = async (
     request: RequestJob,
     signal: AbortSignal,
-  ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'settled' | 'dropped'> => {
+    wayOut: WayOut | undefined,
+  ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'settled' | 'dropped' | 'left'> => {
     const tokens = estimator();
     const estimate = tokens?.estimate(request.body) ?? 0;
     for (;;) {
-      const admission = await gate.enter(estimate, signal);
+      const admission = await gate.enter(estimate, signal, wayOut);
       if (!admission) return 'aborted';
+      if (admission === 'left') return 'left';
       if (admission.waitedMs > askAgainAfterMs) {
         const state = await recorder.begin(request);
         if (state !== 'run') {
@@ -104,6 +113,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       await leave(admission, result);
       if (result.kind === 'aborted') return 'aborted';
       if (result.kind === 'success' || !isRefusal(result)) return result;
+      if (result.class === 'provider' && wayOut) return 'left';
     }
   };
 
@@ -116,8 +126,13 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const request = job.data;
     const state = await recorder.begin(request);
     if (state !== 'run') return { status: state };
-    const result = await callOnce(request, signal ?? new AbortController().signal);
+    const wayOut = findWayOut(request, lane);
+    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut);
     if (result === 'settled' || result === 'dropped') return { status: result };
+    if (result === 'left') {
+      await wayOut?.take();
+      return { status: 'moved' };
+    }
     if (result === 'aborted') {
       // The process is stopping: another worker takes the request at once, and no attempt is used.
       await job.moveToDelayed(Date.now(), token);

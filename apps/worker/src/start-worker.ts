@@ -1,15 +1,19 @@
-import type { Lane, LaneLimits, LaneTable, RequestJob } from '@promptmill/core';
+import type { Lane, LaneTable, RequestJob } from '@promptmill/core';
 import { createProviderClient, createTokenEstimator, type ProviderClient } from '@promptmill/provider';
 import {
   closeRedis,
   connectRedis,
   createKeys,
   createLaneControl,
+  createLaneTurns,
   createResultRecorder,
   maxCrashesPerRequest,
+  openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
 import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import type { Queue } from 'bullmq';
+import { createFindWayOut } from './fall-back.ts';
 import { createLaneGate } from './lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
 
@@ -53,23 +57,36 @@ export const startWorker = async ({
     return client;
   };
 
+  const queues = new Map<string, Queue<RequestJob>>();
+  const queueOf = (lane: string): Queue<RequestJob> => {
+    const queue = queues.get(lane) ?? openLaneQueue(connection, keys, lane);
+    if (!queues.has(lane)) queue.on('error', onError);
+    queues.set(lane, queue);
+    return queue;
+  };
+  const turns = createLaneTurns(connection, keys);
+  const findWayOut = createFindWayOut({ lanes, queueOf, turns, retry, now: Date.now });
+
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
-    const setLimits = async (limits: LaneLimits): Promise<void> => {
+    const setLimits = async ({ limits, provider }: Lane): Promise<void> => {
       limitsTokens = limits.tokensPerMinute !== undefined;
-      await control.setLimits(limits, workerConcurrency);
+      const { probeIntervalMs } = provider;
+      await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs });
     };
-    await setLimits(lane.limits);
+    await setLimits(lane);
     const { timeoutMs } = lane.provider;
     const gate = createLaneGate({ control, timeoutMs, onError: (error) => logger.warn({ err: error }, 'lane') });
     const estimator = createTokenEstimator();
     const { processRequest, recordLost } = createProcessRequest({
+      lane,
       client: clientOf(lane),
       recorder,
       gate,
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
+      findWayOut,
       retry,
       onCall: (result, durationMs) => {
         metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
@@ -99,7 +116,7 @@ export const startWorker = async ({
   return {
     ready: () => connection.status === 'ready',
     async setLimits({ lanes: changed }) {
-      for (const { name, limits } of changed) await open.find((lane) => lane.name === name)?.setLimits(limits);
+      for (const lane of changed) await open.find(({ name }) => name === lane.name)?.setLimits(lane);
     },
     async close() {
       const putBack = setTimeout(() => {
@@ -109,6 +126,7 @@ export const startWorker = async ({
       clearTimeout(putBack);
       await Promise.all(open.map(({ gate }) => gate.close()));
       await Promise.all([...clients.values()].map((client) => client.close()));
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
       await closeRedis(connection);
     },
   };

@@ -54,9 +54,10 @@ const createdObject = {
     total_tokens: 0,
   },
   metadata: null,
+  promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [] },
 };
 
-test('a new batch shows all fields OpenAI has and no other; what has not happened is null', () => {
+test('a new batch shows all fields OpenAI has, and ours apart; what has not happened is null', () => {
   expect(toBatchObject(created)).toStrictEqual(createdObject);
 });
 
@@ -108,4 +109,22 @@ test('what has happened is shown, each time under its own name', () => {
 test('errors are a list object', () => {
   const error = { code: 'invalid_json_line', message: 'Not JSON.', param: null, line: 3 };
   expect(toBatchObject({ ...created, errors: [error] }).errors).toEqual({ object: 'list', data: [error] });
+});
+
+test('a running batch shows its rate, when it will end and the lanes it waits for; a terminal one none of it', () => {
+  const waitingFor = [{ lane: 'xai', reason: 'rate_limited: slow down', heldUntilMs: 5_500 }];
+  const running: Batch = {
+    ...created,
+    status: 'in_progress',
+    total: 100,
+    completed: 20,
+    requestsPerSecond: 4,
+    waitingFor,
+  };
+  expect(toBatchObject(running).promptmill).toEqual({
+    requests_per_second: 4,
+    eta_seconds: 20,
+    waiting_for: [{ lane: 'xai', reason: 'rate_limited: slow down', held_until: 6 }],
+  });
+  expect(toBatchObject({ ...running, status: 'completed' }).promptmill).toEqual(createdObject.promptmill);
 });

@@ -1,4 +1,4 @@
-import type { BatchStatus } from './batch-status.ts';
+import { type BatchStatus, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 
 /** One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object */
@@ -50,7 +50,36 @@ export interface Batch {
   readonly completed: number;
   readonly failed: number;
   readonly usage: BatchUsage;
+  /** Requests settled in a second, lately. */
+  readonly requestsPerSecond?: number;
+  /** The held lanes its requests wait for. */
+  readonly waitingFor?: readonly HeldLane[];
 }
+
+/** A lane that lets no call in for a while. */
+export interface HeldLane {
+  readonly lane: string;
+  readonly reason: string;
+  /** Unix milliseconds. */
+  readonly heldUntilMs: number;
+}
+
+/** What OpenAI's batch object has no place for. Null or empty once the batch is terminal. */
+const extensionOf = (batch: Batch) => {
+  const { requestsPerSecond: rate, total, completed, failed, waitingFor = [] } = batch;
+  const isOver = isTerminal(batch.status);
+  return {
+    requests_per_second: isOver || rate === undefined ? null : Number(rate.toFixed(2)),
+    eta_seconds: isOver || !rate ? null : Math.ceil((total - completed - failed) / rate),
+    waiting_for: isOver
+      ? []
+      : waitingFor.map(({ lane, reason, heldUntilMs }) => ({
+          lane,
+          reason,
+          held_until: Math.ceil(heldUntilMs / 1000),
+        })),
+  };
+};
 
 const fileOrNull = (published: boolean, id: string): string | null => (published ? id : null);
 
@@ -84,6 +113,7 @@ export const toBatchObject = (batch: Batch) => ({
     total_tokens: batch.usage.inputTokens + batch.usage.outputTokens,
   },
   metadata: batch.metadata,
+  promptmill: extensionOf(batch),
 });
 
 export type BatchObject = ReturnType<typeof toBatchObject>;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { completionWindowSeconds } from './completion-window.ts';
+import { completionWindowSeconds, deadlineNearMs } from './completion-window.ts';
 
 test.each([
   ['24h', 86_400],
@@ -33,4 +33,11 @@ test.each([
   '999999d',
 ])('%j is no window', (window) => {
   expect(completionWindowSeconds(window)).toBeUndefined();
+});
+
+test.each([
+  ['a day', 86_400, 8640],
+  ['an hour', 3600, 600],
+])('the deadline of %s is near in its last tenth, and no later than 10 minutes before', (_, window, near) => {
+  expect(deadlineNearMs({ createdAt: 1000, expiresAt: 1000 + window })).toBe((1000 + window - near) * 1000);
 });

@@ -5,6 +5,8 @@ export interface Lane {
   readonly name: string;
   readonly provider: Provider;
   readonly limits: LaneLimits;
+  /** Models that take its requests over, in order. Each is in a lane of its own. */
+  readonly fallback: readonly string[];
 }
 
 export interface Route {
@@ -28,13 +30,34 @@ export const finalizeQueueName = 'finalize';
 const laneNameOf = (provider: string, model?: string): string =>
   model === undefined ? provider : `${provider}.${model.replace(/[^A-Za-z0-9._-]+/g, '-')}`;
 
-const buildLane = (provider: Provider, model?: string): Lane => ({
-  name: laneNameOf(provider.name, model),
-  provider,
-  limits: (model === undefined ? undefined : provider.models[model]) ?? provider.limits,
-});
+const buildLane = (provider: Provider, model?: string): Lane => {
+  const own = model === undefined ? undefined : provider.models[model];
+  return {
+    name: laneNameOf(provider.name, model),
+    provider,
+    limits: (own ?? provider).limits,
+    fallback: own?.fallback ?? provider.fallback ?? [],
+  };
+};
 
-/** Throws {@link ConfigError} when two models would share a lane's name, or a lane would share another queue's. */
+/** A request never comes back to a lane that it has left: its job there would be taken for the one it has. */
+const checkFallbacks = ({ lanes, route }: LaneTable): void => {
+  for (const { name, fallback } of lanes) {
+    const passed = new Set([name]);
+    for (const model of fallback) {
+      const next = route(model)?.lane.name;
+      if (next === undefined) throw new ConfigError(`the lane ${name}: no provider takes its fallback ${model}`);
+      if (passed.has(next))
+        throw new ConfigError(`the lane ${name}: its fallback ${model} leads back to the lane ${next}`);
+      passed.add(next);
+    }
+  }
+};
+
+/**
+ * Throws {@link ConfigError} when two models would share a lane's name, a lane would share another queue's, or a fallback
+ * leads nowhere or back.
+ */
 export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTable => {
   const lanes = new Map<string, Lane>();
   for (const provider of Object.values(providers))
@@ -52,14 +75,16 @@ export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTab
     const lane = lanes.get(laneNameOf(provider.name, Object.hasOwn(provider.models, model) ? model : undefined));
     return lane && { lane, model };
   };
-  return {
+  const table: LaneTable = {
     lanes: [...lanes.values()],
     route(model) {
       const slash = model.indexOf('/');
       const named = slash > 0 ? providerNamed(model.slice(0, slash)) : undefined;
       if (named && slash < model.length - 1) return routeTo(named, model.slice(slash + 1));
-      const fallback = defaultProvider === undefined ? undefined : providerNamed(defaultProvider);
-      return fallback && routeTo(fallback, model);
+      const provider = defaultProvider === undefined ? undefined : providerNamed(defaultProvider);
+      return provider && routeTo(provider, model);
     },
   };
+  checkFallbacks(table);
+  return table;
 };

@@ -45,7 +45,7 @@ test.each([
 test('every preset is there without configuration, and needs only its key', () => {
   const { providers } = build({}, { XAI_API_KEY: 'sk-1' });
   expect(Object.keys(providers).sort()).toEqual(
-    'groq izzi mistral ollama openai openrouter simulator together vllm xai'.split(' '),
+    'anthropic groq izzi mistral ollama openai openrouter simulator together vllm xai'.split(' '),
   );
   expect(providers['xai']).toEqual({
     name: 'xai',
@@ -53,6 +53,7 @@ test('every preset is there without configuration, and needs only its key', () =
     apiKeyEnv: 'XAI_API_KEY',
     apiKey: 'sk-1',
     timeoutMs: defaultTimeoutMs,
+    probeIntervalMs: 30_000,
     limits: {},
     models: {},
   });
@@ -65,7 +66,7 @@ test('every base URL of a preset is one', () => {
 });
 
 test("the configuration overrides a preset's fields", () => {
-  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5 };
+  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5, probeIntervalMs: 6 };
   const models = { 'grok-4': { concurrency: 3 }, 'grok-3': { requestsPerMinute: 9 } };
   expect(
     build({ providers: { xai: { ...xai, concurrency: 50, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers[
@@ -76,7 +77,10 @@ test("the configuration overrides a preset's fields", () => {
     ...xai,
     apiKey: 'k',
     limits: { concurrency: 50 },
-    models: { 'grok-4': { concurrency: 3 }, 'grok-3': { requests: { count: 9, windowMs: 60_000 } } },
+    models: {
+      'grok-4': { limits: { concurrency: 3 } },
+      'grok-3': { limits: { requests: { count: 9, windowMs: 60_000 } } },
+    },
   });
 });
 

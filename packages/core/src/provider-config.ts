@@ -11,7 +11,13 @@ const limits = {
   tokensPerMinute: z.int().positive().optional(),
 };
 
-const modelConfig = z.strictObject(limits);
+const laneConfig = {
+  ...limits,
+  /** Models that take a request over, in order, when its lane is closed or its batch's deadline is near. */
+  fallback: z.array(z.string().min(1)).optional(),
+};
+
+const modelConfig = z.strictObject(laneConfig);
 
 /** What a lane may do, all workers together. What is not set is not limited. */
 export interface LaneLimits {
@@ -19,6 +25,13 @@ export interface LaneLimits {
   readonly concurrency?: number;
   readonly requests?: { readonly count: number; readonly windowMs: number };
   readonly tokensPerMinute?: number;
+}
+
+/** What a lane is given by the configuration. */
+export interface LaneConfig {
+  readonly limits: LaneLimits;
+  /** Models, as a request names them. */
+  readonly fallback?: readonly string[];
 }
 
 const buildLimits = (config: z.infer<typeof modelConfig>): LaneLimits => {
@@ -35,14 +48,32 @@ const buildLimits = (config: z.infer<typeof modelConfig>): LaneLimits => {
   };
 };
 
+const buildLaneConfig = (config: z.infer<typeof modelConfig>): LaneConfig => ({
+  limits: buildLimits(config),
+  ...(config.fallback ? { fallback: config.fallback } : {}),
+});
+
+/** A longer one would not fit a timer. */
+const durationMs = z.int().positive().max(86_400_000);
+
 const providerConfig = z.strictObject({
-  ...limits,
+  ...laneConfig,
   baseUrl: z.url({ protocol: /^https?$/ }).optional(),
   /** The environment variable that holds the provider's key. */
   apiKeyEnv: z.string().min(1).optional(),
   /** Longest time one call may take, in milliseconds. */
-  timeoutMs: z.int().positive().optional(),
-  /** Models with limits, and so a lane, of their own. */
+  timeoutMs: durationMs.optional(),
+  /** Longest time for a connection, TLS included, in milliseconds. */
+  connectTimeoutMs: durationMs.optional(),
+  /** Longest time from a call to the first byte of its answer's body, in milliseconds. Default: `timeoutMs`. */
+  firstByteTimeoutMs: durationMs.optional(),
+  /** Longest silence between two pieces of that body, in milliseconds. Default: half of `timeoutMs`. */
+  idleTimeoutMs: durationMs.optional(),
+  /** Whether streamed calls ask for their usage with `stream_options`; some providers refuse that. */
+  streamUsage: z.boolean().optional(),
+  /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
+  probeIntervalMs: z.int().positive().optional(),
+  /** Models with limits, and so a lane, of their own. Their fallback is their provider's where they have none. */
   models: z.record(z.string(), modelConfig).optional(),
 });
 
@@ -64,22 +95,27 @@ export type FileConfig = z.infer<typeof fileConfig>;
 type ProviderConfig = z.infer<typeof providerConfig>;
 
 export const defaultTimeoutMs = 120_000;
+const defaultProbeIntervalMs = 30_000;
 
 interface Preset {
   readonly baseUrl: string;
   readonly apiKeyEnv?: string;
   /** Overrides `baseUrl`: for providers that run beside Promptmill, wherever that is. */
   readonly baseUrlEnv?: string;
+  readonly streamUsage?: boolean;
 }
 
 /** Providers that need no more than their key's variable, or for those that run locally, nothing. */
 const presets: Readonly<Record<string, Preset>> = {
   xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
   openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY' },
+  // Source: https://docs.anthropic.com/en/api/openai-sdk
+  anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
   izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
   groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY' },
-  mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY' },
-  together: { baseUrl: 'https://api.together.xyz/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
+  // It refuses `stream_options` with 422, and tells the usage of a stream unasked.
+  mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
+  together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
   vllm: { baseUrl: 'http://127.0.0.1:8000/v1', baseUrlEnv: 'VLLM_BASE_URL' },
   ollama: { baseUrl: 'http://127.0.0.1:11434/v1', baseUrlEnv: 'OLLAMA_BASE_URL' },
@@ -87,7 +123,7 @@ const presets: Readonly<Record<string, Preset>> = {
 };
 
 /** An OpenAI-compatible endpoint, ready to be called. */
-export interface Provider {
+export interface Provider extends LaneConfig {
   readonly name: string;
   readonly baseUrl: string;
   /** The environment variable its key comes from; absent for a provider that takes calls without one. */
@@ -96,9 +132,18 @@ export interface Provider {
   readonly apiKey?: string;
   /** Longest time one call may take, in milliseconds. */
   readonly timeoutMs: number;
-  readonly limits: LaneLimits;
-  /** The limits of models with a lane of their own. */
-  readonly models: Readonly<Record<string, LaneLimits>>;
+  /** Default 10000. */
+  readonly connectTimeoutMs?: number;
+  /** Default: `timeoutMs`. */
+  readonly firstByteTimeoutMs?: number;
+  /** Default: half of `timeoutMs`. */
+  readonly idleTimeoutMs?: number;
+  /** Whether streamed calls ask for their usage. Default true. */
+  readonly streamUsage?: boolean;
+  /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
+  readonly probeIntervalMs: number;
+  /** Models with a lane of their own. */
+  readonly models: Readonly<Record<string, LaneConfig>>;
 }
 
 export interface ProviderSet {
@@ -118,14 +163,20 @@ const buildProvider = (name: string, config: ProviderConfig, env: Environment): 
   if (!baseUrl) throw new ConfigError(`providers.${name}: baseUrl is missing (${name} is not a preset)`);
   const apiKeyEnv = config.apiKeyEnv ?? preset?.apiKeyEnv;
   const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
-  const models = Object.entries(config.models ?? {}).map(([model, limits]) => [model, buildLimits(limits)] as const);
+  const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, streamUsage = preset?.streamUsage } = config;
+  const models = Object.entries(config.models ?? {}).map(([model, lane]) => [model, buildLaneConfig(lane)] as const);
   return {
     name,
     baseUrl,
     ...(apiKeyEnv ? { apiKeyEnv } : {}),
     ...(apiKey ? { apiKey } : {}),
     timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
-    limits: buildLimits(config),
+    ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+    ...(firstByteTimeoutMs === undefined ? {} : { firstByteTimeoutMs }),
+    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
+    ...(streamUsage === undefined ? {} : { streamUsage }),
+    probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
+    ...buildLaneConfig(config),
     models: Object.fromEntries(models),
   };
 };

@@ -9,11 +9,25 @@ export type Outcome =
 export const isSuccess = (outcome: Outcome): boolean =>
   outcome.kind === 'response' && outcome.statusCode >= 200 && outcome.statusCode < 300;
 
+/** That another model than the one it names has answered a request. */
+export interface FallbackNote {
+  /** The model that was called, as `provider/model`. */
+  readonly model: string;
+  readonly fallbackFrom: string;
+}
+
 /**
  * The line a request leaves in the output or error file, without its line ending.
- * Source: https://platform.openai.com/docs/api-reference/batch/request-output
+ * Source: https://platform.openai.com/docs/api-reference/batch/request-output; `promptmill`, which only a request that
+ * a fallback has answered has, is our own.
  */
-export const resultLine = (batchId: string, index: number, customId: string, outcome: Outcome): string =>
+export const resultLine = (
+  batchId: string,
+  index: number,
+  customId: string,
+  outcome: Outcome,
+  fallback?: FallbackNote,
+): string =>
   JSON.stringify({
     id: requestIdOf(batchId, index),
     custom_id: customId,
@@ -22,4 +36,5 @@ export const resultLine = (batchId: string, index: number, customId: string, out
         ? { status_code: outcome.statusCode, request_id: outcome.requestId, body: outcome.body }
         : null,
     error: outcome.kind === 'error' ? { code: outcome.code, message: outcome.message } : null,
+    ...(fallback ? { promptmill: { model: fallback.model, fallback_from: fallback.fallbackFrom } } : {}),
   });

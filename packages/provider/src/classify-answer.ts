@@ -25,12 +25,14 @@ interface Row {
 
 /** Every way a call can fail. Here, and nowhere else, it is decided what is tried again. Codes are stable. */
 const failures = {
-  /** No complete answer within the provider's `timeoutMs`. */
+  /** One of the provider's time limits was passed. */
   request_timeout: { class: 'retry', lane: 'overloaded' },
-  /** Refused, reset, no such host, TLS, or cut off before the answer was complete. */
+  /** Refused, reset, no such host, TLS, not connected in time, or cut off before the answer was complete. */
   connection_error: { class: 'retry', lane: 'down' },
   /** A 2xx that is empty, no JSON, or has not the shape of its endpoint's answer. */
   invalid_answer: { class: 'retry', lane: 'down' },
+  /** A stream that told of an error, or ended before its answer did. */
+  incomplete_stream: { class: 'retry', lane: 'down' },
   /** More bytes than `maxAnswerBytes`: it would be so again, and be paid for again. */
   answer_too_large: { class: 'final', lane: 'ok' },
 
@@ -89,6 +91,10 @@ export const codeOfAnswer = (statusCode: number, body: unknown): FailureCode => 
   if (statusCode >= 500) return 'provider_error';
   return statusCode >= 400 ? 'request_refused' : 'unexpected_redirect';
 };
+
+/** The code of an error that came within a stream: its status was 200. */
+export const codeOfStreamError = (error: unknown): FailureCode =>
+  saysOutOfMoney(error) ? 'insufficient_quota' : 'incomplete_stream';
 
 /** What an error body says to people: OpenAI's shape, or `error`, `message` or `detail` as others have it. */
 export const messageOfAnswer = (body: unknown): string | undefined => {

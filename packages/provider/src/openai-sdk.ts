@@ -1,6 +1,7 @@
 import type { Provider } from '@promptmill/core';
 import OpenAI, { APIError } from 'openai';
 import type { Agent } from 'undici';
+import { timeLimitsOf } from './call-clock.ts';
 import { createUndiciFetch } from './undici-fetch.ts';
 
 class Sdk extends OpenAI {
@@ -15,10 +16,13 @@ class Sdk extends OpenAI {
   }
 }
 
-/** The openai SDK, stripped of its own retries and of what it would take from OpenAI's environment variables. */
-export const createSdk = ({ baseUrl, timeoutMs }: Provider, apiKey: string | undefined, agent: Agent): OpenAI =>
+/** The longest a timer can be set to. */
+const never = 2 ** 31 - 1;
+
+/** The openai SDK, stripped of its own retries, its timeout and of what it would take from OpenAI's environment variables. */
+export const createSdk = (provider: Provider, apiKey: string | undefined, agent: Agent): OpenAI =>
   new Sdk({
-    baseURL: baseUrl,
+    baseURL: provider.baseUrl,
     // It insists on a key; the header below decides what is sent.
     apiKey: apiKey ?? 'none',
     defaultHeaders: { Authorization: apiKey === undefined ? null : `Bearer ${apiKey}` },
@@ -28,6 +32,7 @@ export const createSdk = ({ baseUrl, timeoutMs }: Provider, apiKey: string | und
     webhookSecret: null,
     logLevel: 'off',
     maxRetries: 0,
-    timeout: timeoutMs,
-    fetch: createUndiciFetch(agent),
+    // It would end with a stream's headers; the fetch has limits of its own, to the last byte.
+    timeout: never,
+    fetch: createUndiciFetch(agent, timeLimitsOf(provider)),
   });

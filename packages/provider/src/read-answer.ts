@@ -1,7 +1,7 @@
 import { type Endpoint, usageOf } from '@promptmill/core';
 import { hasAnswerShape } from './answer-shape.ts';
 import type { CallFailure, CallResult } from './call-result.ts';
-import { classOf, codeOfAnswer, type FailureCode, messageOfAnswer } from './classify-answer.ts';
+import { classOf, codeOfAnswer, codeOfStreamError, type FailureCode, messageOfAnswer } from './classify-answer.ts';
 import type { RedactKey } from './redact-key.ts';
 import { retryAfterMsOf } from './retry-after.ts';
 
@@ -10,7 +10,6 @@ const maxExcerptLength = 200;
 
 export interface AnswerReaderOptions {
   readonly providerName: string;
-  readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
   readonly redactKey: RedactKey;
   readonly now: () => number;
@@ -28,7 +27,7 @@ const parseJson = (text: string): unknown => {
 
 /** Turns what came back from a provider, or did not, into a {@link CallResult}. */
 export const createAnswerReader = (options: AnswerReaderOptions) => {
-  const { providerName, timeoutMs, maxAnswerBytes, redactKey, now } = options;
+  const { providerName, maxAnswerBytes, redactKey, now } = options;
 
   const failure = (code: FailureCode, text: string): CallFailure => ({
     kind: 'failure',
@@ -37,16 +36,39 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     message: `${providerName} ${redactKey(text)}`.slice(0, maxMessageLength),
   });
 
+  const success = (statusCode: number, headers: Headers, body: unknown): CallResult => ({
+    kind: 'success',
+    statusCode,
+    requestId: requestIdOf(headers),
+    body,
+    usage: usageOf(body),
+  });
+
+  const noAnswer = (statusCode: number, what: string, text: string): CallFailure => {
+    // Redacted before it is cut: half a key would not be found.
+    const excerpt = redactKey(text).slice(0, maxExcerptLength) || '(nothing)';
+    return failure('invalid_answer', `answered ${statusCode} with ${what}: ${excerpt}`);
+  };
+
   return {
     /** A 2xx. */
     readAnswer(url: Endpoint, statusCode: number, headers: Headers, text: string): CallResult {
       const body = parseJson(text);
-      if (hasAnswerShape(url, body))
-        return { kind: 'success', statusCode, requestId: requestIdOf(headers), body, usage: usageOf(body) };
-      const what = body === undefined ? 'no JSON' : `no answer of ${url}`;
-      // Redacted before it is cut: half a key would not be found.
-      const excerpt = redactKey(text).slice(0, maxExcerptLength) || '(nothing)';
-      return failure('invalid_answer', `answered ${statusCode} with ${what}: ${excerpt}`);
+      if (hasAnswerShape(url, body)) return success(statusCode, headers, body);
+      return noAnswer(statusCode, body === undefined ? 'no JSON' : `no answer of ${url}`, text);
+    },
+
+    /** A 2xx whose stream has ended; `body` is what its events came to, undefined when they break off. */
+    readStreamEnd(url: Endpoint, statusCode: number, headers: Headers, body: unknown): CallResult {
+      if (body === undefined) return failure('incomplete_stream', 'ended its stream before the answer was complete');
+      if (hasAnswerShape(url, body)) return success(statusCode, headers, body);
+      return noAnswer(statusCode, `a stream that is no answer of ${url}`, JSON.stringify(body));
+    },
+
+    /** An error within a stream. */
+    readStreamError(error: unknown): CallFailure {
+      const body = redactKey(error);
+      return failure(codeOfStreamError(body), `told of an error in its stream: ${messageOfAnswer(body) ?? '(no message)'}`);
     },
 
     /** Any other status. */
@@ -62,9 +84,8 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     },
 
     /** No answer, or not all of it. */
-    readConnectionError({ name, code, message }: NodeJS.ErrnoException): CallFailure {
-      // What aborted it was not the caller's signal, so it was the timeout.
-      if (name === 'AbortError') return failure('request_timeout', `gave no complete answer within ${timeoutMs} ms`);
+    readConnectionError({ code, message }: NodeJS.ErrnoException): CallFailure {
+      if (code === 'request_timeout') return failure(code, message);
       if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
         return failure('answer_too_large', `answered with more than ${maxAnswerBytes} bytes`);
       return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);

@@ -18,6 +18,21 @@ it.each<[Record<string, string>, number | undefined]>([
   [{ 'retry-after': 'in 3 minutes' }, undefined],
   [{ 'retry-after': 'Infinity' }, undefined],
   [{ 'retry-after': '' }, undefined],
+  [{ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '6m0s' }, 360_000],
+  [{ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '120ms' }, 120],
+  [{ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '1m30.5s' }, 90_500],
+  [{ 'x-ratelimit-remaining-requests': '1', 'x-ratelimit-reset-requests': '1s' }, undefined],
+  [{ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': 'soon' }, undefined],
+  [{ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '1s', 'retry-after': '3' }, 3000],
+  [
+    {
+      'anthropic-ratelimit-requests-remaining': '0',
+      'anthropic-ratelimit-requests-reset': '2026-11-20T10:00:02Z',
+      'anthropic-ratelimit-input-tokens-remaining': '0',
+      'anthropic-ratelimit-input-tokens-reset': '2026-11-20T10:00:05Z',
+    },
+    5000,
+  ],
 ])('%j → %s ms', (headers, ms) => {
   expect(retryAfterMsOf(new Headers(headers), now)).toBe(ms);
 });

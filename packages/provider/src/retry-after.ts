@@ -6,12 +6,7 @@ const decimal = /^\d+(?:\.\d+)?$/;
 // Date.parse alone takes nearly any text that holds a number.
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
-/**
- * How long a provider asks to be left alone, in milliseconds: `retry-after-ms`, else `retry-after` in seconds or as an
- * HTTP date (a past one is 0). undefined when it does not say, or says it in no form known.
- * Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
- */
-export const retryAfterMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
+const askedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
   const milliseconds = headers.get('retry-after-ms')?.trim();
   if (milliseconds && decimal.test(milliseconds)) return Math.ceil(Number(milliseconds));
   const value = headers.get('retry-after')?.trim();
@@ -21,3 +16,41 @@ export const retryAfterMsOf = (headers: HeaderSource, nowMs: number): number | u
   const dateMs = Date.parse(value);
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 };
+
+const unitMs: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+const duration = /^(?:\d+(?:\.\d+)?(?:ms|[dhms]))+$/;
+const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z$/;
+
+/** `1s`, `6m0s`, `120ms` (OpenAI), an ISO time (Anthropic), or seconds, as milliseconds from now. */
+const resetMsOf = (value: string, nowMs: number): number | undefined => {
+  if (decimal.test(value)) return Number(value) * 1000;
+  if (instant.test(value)) return Math.max(0, Date.parse(value) - nowMs);
+  if (!duration.test(value)) return undefined;
+  const parts = value.matchAll(/(\d+(?:\.\d+)?)(ms|[dhms])/g);
+  return [...parts].reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (unitMs[unit] ?? 0), 0);
+};
+
+/** Each limit a provider tells of, as the headers for what remains of it and when it is whole again. */
+const limits = ['requests', 'tokens', 'input-tokens', 'output-tokens'].flatMap((kind) => [
+  [`x-ratelimit-remaining-${kind}`, `x-ratelimit-reset-${kind}`] as const,
+  [`anthropic-ratelimit-${kind}-remaining`, `anthropic-ratelimit-${kind}-reset`] as const,
+]);
+
+/** Until the last of the limits that are used up is whole again; undefined when none is said to be. */
+const exhaustedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
+  const waits = limits
+    .filter(([remaining]) => headers.get(remaining)?.trim() === '0')
+    .map(([, reset]) => resetMsOf(headers.get(reset)?.trim() ?? '', nowMs))
+    .filter((ms) => ms !== undefined);
+  return waits.length === 0 ? undefined : Math.ceil(Math.max(...waits));
+};
+
+/**
+ * How long a provider that refused a call asks to be left alone, in milliseconds: `retry-after-ms`, else `retry-after`
+ * in seconds or as an HTTP date (a past one is 0), else the reset of the limits that its rate-limit headers say are used
+ * up. undefined when it does not say, or says it in no form known.
+ * Sources: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after,
+ * https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits
+ */
+export const retryAfterMsOf = (headers: HeaderSource, nowMs: number): number | undefined =>
+  askedMsOf(headers, nowMs) ?? exhaustedMsOf(headers, nowMs);

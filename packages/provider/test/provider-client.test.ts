@@ -37,7 +37,16 @@ afterEach(async () => {
 
 const connect = (provider: Partial<Provider> = {}, options: Partial<ProviderClientOptions> = {}): ProviderClient =>
   (client = createProviderClient(
-    { name: 'test', baseUrl: upstream.baseUrl, apiKey, timeoutMs: 5000, limits: {}, models: {}, ...provider },
+    {
+      name: 'test',
+      baseUrl: upstream.baseUrl,
+      apiKey,
+      timeoutMs: 5000,
+      probeIntervalMs: 1000,
+      limits: {},
+      models: {},
+      ...provider,
+    },
     { maxConnections: 4, ...options },
   ));
 
@@ -77,6 +86,7 @@ describe('a good answer', () => {
       name: 'vllm',
       baseUrl: `${upstream.baseUrl}/`,
       timeoutMs: 5000,
+      probeIntervalMs: 1000,
       limits: {},
       models: {},
     };

@@ -3,6 +3,7 @@ import {
   type BatchError,
   type BatchStatus,
   canTransition,
+  type HeldLane,
   noUsage,
   statusesBefore,
   timestampOf,
@@ -110,6 +111,8 @@ const decodeBatch = (id: string, record: Readonly<Record<string, string>>): Batc
       outputTokens: number('outputTokens'),
       reasoningTokens: number('reasoningTokens'),
     },
+    ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
+    waitingFor: JSON.parse(record['waitingFor'] ?? '[]') as HeldLane[],
   };
 };
 
@@ -194,6 +197,11 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
       const places = JSON.stringify(positions);
       return (await run('advanceCursor', keys.batch(id), from, dispatched, cursorOffset, cursorLine, places)) === 1;
+    },
+
+    /** Shows how fast a batch gets on and what it waits for. For screens; nothing is decided by it. */
+    async observe(id: string, seen: Pick<Batch, 'requestsPerSecond' | 'waitingFor'>): Promise<void> {
+      await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
     /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */

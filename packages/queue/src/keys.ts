@@ -25,9 +25,9 @@ export const createKeys = (prefix: string) => {
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
-    /** BullMQ's own: where a queue's concurrency is set, and its jobs in work. */
-    laneMeta: (lane: string) => `${prefix}:{q-${lane}}:${lane}:meta`,
-    laneActive: (lane: string) => `${prefix}:{q-${lane}}:${lane}:active`,
+    /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
+    laneJobs: (lane: string, part: 'meta' | 'active' | 'wait' | 'prioritized' | 'delayed') =>
+      `${prefix}:{q-${lane}}:${lane}:${part}`,
     /** BullMQ prefix of a queue; its own hash tag lets lanes spread over a cluster. */
     queuePrefix: (queue: string) => `${prefix}:{q-${queue}}`,
   };

@@ -14,6 +14,8 @@ export interface LaneAnswer {
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
   readonly isProbe: boolean;
+  /** Nothing works until someone acts, or nothing has for a minute: who has another way takes it. */
+  readonly isClosed: boolean;
 }
 
 /** How a call ended, as far as its lane is concerned; `none` says nothing of the provider. */
@@ -33,14 +35,12 @@ export interface CallEnd {
   readonly count?: number;
 }
 
-/** What can be seen of a lane. */
-export interface LaneState {
-  /** Calls in flight that the fleet may have now, where the provider's answers decide it. */
-  readonly width?: number;
-  readonly heldUntilMs?: number;
-  readonly reason?: string;
-  /** Granted in the last minute; undefined where they are not limited. */
-  readonly tokensThisMinute?: number;
+export interface LaneTerms {
+  readonly limits: LaneLimits;
+  /** Calls in flight to begin with where the limits set none; from there the provider's answers decide. */
+  readonly startWidth: number;
+  /** How long a provider that takes no call until someone acts is left alone between probes, in milliseconds. */
+  readonly probeIntervalMs: number;
 }
 
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
@@ -50,21 +50,26 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
   return {
-    /**
-     * @param startWidth calls in flight to begin with where the limits set none; from there the provider's answers
-     *   decide
-     */
-    async setLimits({ concurrency, requests, tokensPerMinute }: LaneLimits, startWidth: number): Promise<void> {
-      const fields = { concurrency, requests: requests?.count, windowMs: requests?.windowMs, tokens: tokensPerMinute };
+    async setLimits({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> {
+      const { concurrency, requests, tokensPerMinute: tokens } = limits;
+      const { count, windowMs } = requests ?? {};
+      const fields = { concurrency, requests: count, windowMs, tokens, probeIntervalMs };
       const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-      await run('setLaneLimits', limitsKey, stateKey, keys.laneMeta(lane), startWidth, ...pairs);
+      await run('setLaneLimits', limitsKey, stateKey, keys.laneJobs(lane, 'meta'), startWidth, ...pairs);
     },
 
     /** @param probeMs the longest a call may take: a probe without an answer by then is taken for lost */
     async enter(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
       const answer = await run('enterLane', limitsKey, stateKey, ledgerKey, probeMs, ...estimatedTokens);
-      const [granted, waitMs, waitFor, atMs, probe] = answer as [number, number, LaneAnswer['waitFor'], number, number];
-      return { granted, waitMs, waitFor, atMs, isProbe: probe === 1 };
+      const [granted, waitMs, waitFor, atMs, probe, closed] = answer as [
+        granted: number,
+        waitMs: number,
+        waitFor: LaneAnswer['waitFor'],
+        atMs: number,
+        probe: number,
+        closed: number,
+      ];
+      return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1 };
     },
 
     /** The time until which the lane is held, in milliseconds; 0 when it is not. */
@@ -75,8 +80,8 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
         limitsKey,
         stateKey,
         ledgerKey,
-        keys.laneMeta(lane),
-        keys.laneActive(lane),
+        keys.laneJobs(lane, 'meta'),
+        keys.laneJobs(lane, 'active'),
         signal,
         grantedAtMs,
         estimatedTokens,
@@ -86,17 +91,6 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
         count,
       );
       return Number(held);
-    },
-
-    async state(): Promise<LaneState> {
-      const [width, heldUntil, reason] = await redis.hmget(stateKey, 'width', 'heldUntil', 'reason');
-      const tokens = await redis.hget(ledgerKey, 'tokens:sum');
-      return {
-        ...(width ? { width: Math.floor(Number(width)) } : {}),
-        ...(heldUntil ? { heldUntilMs: Number(heldUntil) } : {}),
-        ...(reason ? { reason } : {}),
-        ...(tokens ? { tokensThisMinute: Number(tokens) } : {}),
-      };
     },
   };
 };

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export type { Registry } from 'prom-client';
 
@@ -33,6 +33,18 @@ export const createMetrics = (role: string) => {
     dispatched: new Counter({
       name: 'promptmill_dispatched_total',
       help: 'Requests put into the lanes as jobs',
+      registers,
+    }),
+    laneRequests: new Gauge({
+      name: 'promptmill_lane_requests',
+      help: 'Requests of a lane, all workers together; state is in_flight, waiting or allowed (how many may be in flight)',
+      labelNames: ['lane', 'state'] as const,
+      registers,
+    }),
+    laneHeldSeconds: new Gauge({
+      name: 'promptmill_lane_held_seconds',
+      help: 'For how much longer a lane lets no call in; 0 while it is open',
+      labelNames: ['lane'] as const,
       registers,
     }),
     httpRequests: new Counter({

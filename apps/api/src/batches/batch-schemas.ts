@@ -50,6 +50,15 @@ export const batchObject = z
       total_tokens: z.int(),
     }),
     metadata: z.record(z.string(), z.string()).readonly().nullable(),
+    promptmill: z
+      .object({
+        requests_per_second: z.number().nullable().meta({ description: 'Settled lately; null before and after.' }),
+        eta_seconds: z.int().nullable().meta({ description: 'At that rate.' }),
+        waiting_for: z
+          .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
+          .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
+      })
+      .meta({ description: "Beyond OpenAI's batch object." }),
   })
   .meta({ id: 'Batch' });
 

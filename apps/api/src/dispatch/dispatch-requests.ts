@@ -1,4 +1,4 @@
-import type { Batch, LaneTable, RequestJob, RetryPolicy } from '@promptmill/core';
+import { type Batch, deadlineNearMs, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import { type BatchStore, type Cursor, type LaneTurns, requestJobOptions } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
@@ -59,6 +59,9 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
         url,
         body: { ...body, model: route.model },
         bytes,
+        ...(route.lane.fallback.length > 0
+          ? { fallback: { models: route.lane.fallback, deadlineNearMs: deadlineNearMs(batch) } }
+          : {}),
       });
     }
     return byLane;

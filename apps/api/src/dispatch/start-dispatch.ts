@@ -12,10 +12,12 @@ import {
   openFinalizeQueue,
   openLaneQueue,
   openWorker,
+  readLaneState,
 } from '@promptmill/queue';
 import type { Config, Logger, Metrics } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { createDispatchRequests } from './dispatch-requests.ts';
+import { createObserveBatch } from './observe-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
 
@@ -60,6 +62,11 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
       retry,
       window,
       onDispatched: (requests) => metrics.dispatched.inc(requests),
+    }),
+    observe: createObserveBatch({
+      batches,
+      laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
+      now: Date.now,
     }),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     now: Date.now,

@@ -2,20 +2,22 @@
 -- ahead, so that a changed limit or a new hold counts for the very next call.
 -- KEYS: 1 limits, 2 state, 3 ledger: what was granted in each slot of the sliding windows
 -- ARGV: 1 longest a probe may take in ms, then the estimated tokens of each call wanted, in order
--- Returns { calls granted, ms until asking again may help, what is waited for, now in ms, 1 if what was granted is a probe }
+-- Returns { calls granted, ms until asking again may help, what is waited for, now in ms, 1 if what was granted is a
+--           probe, 1 if the lane is closed: stopped, or without a success for long }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limits = redis.call('HMGET', KEYS[1], 'requests', 'windowMs', 'tokens')
 local state = redis.call('HMGET', KEYS[2], 'heldUntil', 'halfOpen', 'probeUntil', 'nextRequestAt', 'nextTokenAt',
-  'rampUntil', 'rampMs')
+  'rampUntil', 'rampMs', 'closedFrom')
 local wanted = #ARGV - 1
 
+local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
-if heldUntil > now then return { 0, heldUntil - now, 'hold', now, 0 } end
+if heldUntil > now then return { 0, heldUntil - now, 'hold', now, 0, closed } end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; the fleet waits for its answer.
   local probeUntil = tonumber(state[3] or 0)
-  if probeUntil > now then return { 0, probeUntil - now, 'probe', now, 0 } end
+  if probeUntil > now then return { 0, probeUntil - now, 'probe', now, 0, closed } end
   wanted = 1
 end
 
@@ -26,20 +28,25 @@ local function window(name, limit, length)
   local guard = math.max(40, math.min(500, length * 0.008))
   local slotMs = math.max(1, math.floor(length / 240))
   local self = { limit = tonumber(limit), spanMs = length + guard, slot = math.floor(now / slotMs) }
-  local first = tonumber(redis.call('HGET', KEYS[3], name .. ':first') or self.slot)
+  local known = redis.call('HMGET', KEYS[3], name .. ':first', name .. ':last', name .. ':sum', name .. ':slotMs')
+  local first, last = tonumber(known[1] or self.slot), tonumber(known[2] or self.slot)
+  local sum, slotMsThen = tonumber(known[3] or 0), tonumber(known[4] or slotMs)
+  local isOther = slotMsThen ~= slotMs
   local oldest = math.floor((now - self.spanMs) / slotMs)
-  local sum = tonumber(redis.call('HGET', KEYS[3], name .. ':sum') or 0)
-  -- After an idle time nothing of the window is left; do not walk through it.
-  if sum <= 0 and first < self.slot then first = self.slot end
-  while first < oldest do
+  local moved = 0
+  -- Nothing is behind the last slot: an idle time is not walked through.
+  while first <= last and (isOther or first < oldest) do
     local field = name .. ':' .. first
     local count = redis.call('HGET', KEYS[3], field)
     if count then
       sum = sum - count
       redis.call('HDEL', KEYS[3], field)
+      -- Of a window that had another length, what still counts goes on in this one.
+      if isOther and (first + 1) * slotMsThen > now - self.spanMs then moved = moved + count end
     end
     first = first + 1
   end
+  first = isOther and self.slot or math.max(first, oldest)
   self.sum = sum
   function self.waitMs(amount)
     -- A call larger than the limit is let in alone rather than never.
@@ -56,8 +63,10 @@ local function window(name, limit, length)
     redis.call('HINCRBY', KEYS[3], name .. ':' .. self.slot, amount)
   end
   function self.save()
-    redis.call('HSET', KEYS[3], name .. ':sum', self.sum, name .. ':first', first, name .. ':slotMs', slotMs)
+    redis.call('HSET', KEYS[3], name .. ':sum', self.sum, name .. ':first', first, name .. ':last', self.slot,
+      name .. ':slotMs', slotMs)
   end
+  if moved > 0 then self.add(moved) end
   return self
 end
 
@@ -104,4 +113,4 @@ end
 if requests then requests.save() end
 if tokens then tokens.save() end
 if waitMs == 0 and granted < #ARGV - 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
-return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0 }
+return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed }

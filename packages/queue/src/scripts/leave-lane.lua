@@ -32,12 +32,16 @@ local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
 
 local function hold(ms)
   -- A volley's answers come one after another; only the first of them is a new refusal.
-  local isNew = grantedAt >= tonumber(state[3] or 0)
-  if isNew then redis.call('HSET', KEYS[2], 'heldAt', now, 'holds', holds + 1) end
+  local isNew = grantedAt > tonumber(state[3] or 0)
+  if isNew then
+    redis.call('HSET', KEYS[2], 'heldAt', now, 'holds', holds + 1)
+    redis.call('HDEL', KEYS[2], 'probeUntil')
+  end
   -- A longer hold is never shortened.
   heldUntil = math.max(heldUntil, now + ms)
   redis.call('HSET', KEYS[2], 'heldUntil', heldUntil, 'halfOpen', 1, 'reason', ARGV[6])
-  redis.call('HDEL', KEYS[2], 'probeUntil')
+  -- From when on requests with a fallback go there rather than wait.
+  redis.call('HSETNX', KEYS[2], 'closedFrom', now + 60000)
 end
 
 local function backoff(firstMs, longestMs)
@@ -54,15 +58,15 @@ local function setWidth(value)
   end
 end
 local function narrow()
-  if not adaptive or width == 0 or grantedAt < tonumber(state[7] or 0) then return end
+  if not adaptive or width == 0 or grantedAt <= tonumber(state[7] or 0) then return end
   -- The first refusal ends a growth that doubles and may be far above the limit; later ones are just above it.
   setWidth(math.max(1, math.min(width, redis.call('LLEN', KEYS[5])) * (state[8] and 0.9 or 0.6)))
   redis.call('HSET', KEYS[2], 'narrowedAt', now, 'finding', 1)
 end
 
 if outcome == 'ok' then
-  if state[2] and grantedAt >= tonumber(state[3] or 0) then
-    redis.call('HDEL', KEYS[2], 'heldUntil', 'halfOpen', 'probeUntil', 'holds', 'reason')
+  if state[2] and grantedAt > tonumber(state[3] or 0) then
+    redis.call('HDEL', KEYS[2], 'heldUntil', 'halfOpen', 'probeUntil', 'holds', 'reason', 'closedFrom')
     heldUntil = 0
     local most = tonumber(redis.call('HGET', KEYS[4], 'concurrency') or 50)
     redis.call('HSET', KEYS[2], 'rampUntil', now + 1000, 'rampMs', math.ceil(1000 / most))
@@ -77,10 +81,11 @@ elseif outcome == 'throttled' then
   narrow()
   hold(asked >= 0 and asked or backoff(500, 4000))
 elseif outcome == 'stopped' then
-  hold(30000)
+  hold(tonumber(redis.call('HGET', KEYS[1], 'probeIntervalMs')))
+  redis.call('HSET', KEYS[2], 'closedFrom', now)
 elseif outcome == 'none' then
   -- A probe that was given up leaves its place to another.
-  if state[2] then redis.call('HDEL', KEYS[2], 'probeUntil') end
+  if state[2] and grantedAt > tonumber(state[3] or 0) then redis.call('HDEL', KEYS[2], 'probeUntil') end
 elseif outcome == 'overloaded' or outcome == 'down' then
   if outcome == 'overloaded' then narrow() end
   local asked = tonumber(ARGV[5])

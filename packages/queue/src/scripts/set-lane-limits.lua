@@ -1,9 +1,9 @@
 -- Sets what a lane may do, from its next call on.
 -- KEYS: 1 limits, 2 state, 3 BullMQ's meta hash of the lane
 -- ARGV: 1 calls in flight to begin with where none is set, then field and value pairs: concurrency, requests, windowMs,
---         tokens
+--         tokens, and always probeIntervalMs, the pause between probes of a provider that takes no call
 redis.call('DEL', KEYS[1])
-if #ARGV > 1 then redis.call('HSET', KEYS[1], unpack(ARGV, 2)) end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 local concurrency = redis.call('HGET', KEYS[1], 'concurrency')
 if concurrency then
   redis.call('HDEL', KEYS[2], 'width', 'finding', 'narrowedAt')

@@ -1,0 +1,48 @@
+import { readLaneState } from '@promptmill/queue';
+import { z } from 'zod';
+import { seconds } from './api-schemas.ts';
+import type { ApiDependencies } from './dependencies.ts';
+
+export const laneList = z.object({
+  object: z.literal('list'),
+  data: z.array(
+    z
+      .object({
+        id: z.string(),
+        object: z.literal('lane'),
+        provider: z.string(),
+        in_flight: z.int().meta({ description: 'Requests in work, those that wait for leave to call among them.' }),
+        allowed: z.int().nullable().meta({ description: 'Requests that may be in work, all workers together.' }),
+        waiting: z.int().meta({ description: 'Requests that wait for a worker or for their next attempt.' }),
+        held_until: seconds
+          .nullable()
+          .meta({ description: 'Until then no call is made; null while the lane is open.' }),
+        reason: z.string().nullable().meta({ description: 'Why it is held.' }),
+        tokens_this_minute: z.int().nullable().meta({ description: 'Null where tokens are not limited.' }),
+      })
+      .meta({ id: 'Lane' }),
+  ),
+});
+
+/** `GET /v1/lanes`: what each provider's queue, and each with limits of its own, is doing now. */
+export const listLanes =
+  ({ config, redis, keys, now }: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'now'>) =>
+  async (): Promise<z.output<typeof laneList>> => {
+    const data = await Promise.all(
+      config.lanes.lanes.map(async ({ name, provider }) => {
+        const state = await readLaneState(redis, keys, name, now());
+        return {
+          id: name,
+          object: 'lane' as const,
+          provider: provider.name,
+          in_flight: state.inFlight,
+          allowed: state.allowed ?? null,
+          waiting: state.waiting,
+          held_until: state.heldUntilMs === undefined ? null : Math.ceil(state.heldUntilMs / 1000),
+          reason: state.reason ?? null,
+          tokens_this_minute: state.tokensThisMinute ?? null,
+        };
+      }),
+    );
+    return { object: 'list', data };
+  };

@@ -1,0 +1,139 @@
+import type { CallEnd, LaneAnswer } from '@promptmill/queue';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createLaneGate } from './lane-gate.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const nothing: LaneAnswer = { granted: 0, waitMs: 100, waitFor: 'requests', atMs: 1, isProbe: false, isClosed: false };
+const never = new AbortController().signal;
+
+/** A gate before a lane that lets in what `answers` says, one after another, and all when they are used up. */
+const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
+  const asked: number[][] = [];
+  const ends: CallEnd[] = [];
+  const errors: unknown[] = [];
+  let underWay = 0;
+  const control = {
+    async enter(estimatedTokens: readonly number[]): Promise<LaneAnswer> {
+      asked.push([...estimatedTokens]);
+      expect(++underWay).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      underWay--;
+      const answer = answers.shift() ?? { granted: estimatedTokens.length };
+      if (answer instanceof Error) throw answer;
+      return { ...nothing, ...answer };
+    },
+    async leave(end: CallEnd): Promise<number> {
+      ends.push(end);
+      return 0;
+    },
+  };
+  const gate = createLaneGate({ control, timeoutMs: 1000, onError: (error) => errors.push(error) });
+  const admitted: number[] = [];
+  /** Stands in line; its number is in `admitted` once it has been let in. */
+  const enter = async (number: number, signal = never) => {
+    const admission = await gate.enter(number, signal);
+    if (admission === 'left') throw new Error('there is no other way');
+    if (admission) admitted.push(number);
+    return admission;
+  };
+  return { gate, enter, admitted, asked, ends, errors };
+};
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
+test('lets many in, in the order they came, asking one question at a time', async () => {
+  const { enter, admitted, asked } = openGate([{}, { granted: 1 }, { granted: 10 }]);
+  const all = Promise.all(range(0, 150).map((number) => enter(number)));
+  await vi.runAllTimersAsync();
+  await all;
+  expect(asked.map(([first, ...rest]) => [first, rest.length + 1])).toEqual([
+    // The first comes alone; the others stand in line when its question is answered.
+    [0, 1],
+    [0, 64],
+    [1, 64],
+    [11, 64],
+    [75, 64],
+    [139, 11],
+  ]);
+  expect(admitted).toEqual(range(0, 150));
+});
+
+test('asks again when it is told to, and at least once a second', async () => {
+  const { enter, asked } = openGate([{ waitMs: 300 }, { waitMs: 60_000 }]);
+  const admission = enter(0);
+  await vi.advanceTimersByTimeAsync(299);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(asked).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1010);
+  expect(await admission).toBeDefined();
+});
+
+test('one who gives up leaves the line, and the others stay', async () => {
+  const { enter, admitted } = openGate([{}]);
+  const caller = new AbortController();
+  const [one, two, three] = [enter(1), enter(2, caller.signal), enter(3)];
+  await vi.advanceTimersByTimeAsync(50);
+  caller.abort();
+  expect(await two).toBeUndefined();
+  await vi.runAllTimersAsync();
+  expect(await one).toBeDefined();
+  expect(await three).toBeDefined();
+  expect(admitted).toEqual([1, 3]);
+  expect(await enter(4, caller.signal)).toBeUndefined();
+});
+
+test('gives back the place of one who gave up while the question was under way', async () => {
+  const { enter, admitted, ends } = openGate([{ granted: 1, atMs: 7, isProbe: true }]);
+  const caller = new AbortController();
+  const both = Promise.all([enter(2, caller.signal), enter(3)]);
+  caller.abort();
+  await vi.runAllTimersAsync();
+  await both;
+  expect(admitted).toEqual([3]);
+  expect(ends).toEqual([{ signal: 'none', grantedAtMs: 7, estimatedTokens: 2, usedTokens: 0 }]);
+});
+
+test('tells answers that only say that the provider works together', async () => {
+  const { gate, enter, ends } = openGate([
+    { granted: 1, atMs: 5 },
+    { granted: 1, atMs: 6 },
+  ]);
+  const both = Promise.all([enter(0), enter(0)]);
+  await vi.runAllTimersAsync();
+  for (const admission of await both) await admission?.leave({ signal: 'ok' });
+  expect(ends).toEqual([]);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(ends).toEqual([{ signal: 'ok', grantedAtMs: 6, estimatedTokens: 0, count: 2 }]);
+
+  const last = enter(0);
+  await vi.runAllTimersAsync();
+  await (await last)?.leave({ signal: 'ok' });
+  await gate.close();
+  expect(ends).toHaveLength(2);
+});
+
+test.each([
+  ['a refusal', { granted: 1 }, 0, 'throttled'],
+  ['a success that settles tokens', { granted: 1 }, 9, 'ok'],
+  ['the success of a probe', { granted: 1, isProbe: true }, 0, 'ok'],
+] as const)('tells %s at once', async (_, answer, estimatedTokens, signal) => {
+  const { enter, ends } = openGate([answer]);
+  const entering = enter(estimatedTokens);
+  await vi.runAllTimersAsync();
+  await (await entering)?.leave({ signal });
+  expect(ends).toEqual([{ signal, grantedAtMs: 1, estimatedTokens }]);
+});
+
+test('goes on after an error of Redis', async () => {
+  const { enter, admitted, asked, errors } = openGate([new Error('LOADING'), new Error('LOADING')]);
+  const both = Promise.all([enter(1), enter(2)]);
+  await vi.advanceTimersByTimeAsync(900);
+  expect([asked.length, errors.length]).toEqual([1, 1]);
+  await vi.runAllTimersAsync();
+  await both;
+  expect(errors).toHaveLength(2);
+  expect(admitted).toEqual([1, 2]);
+});

@@ -1,0 +1,156 @@
+import type { Endpoint } from '@promptmill/core';
+import { APIError } from 'openai';
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Text that a stream brought. */
+export interface AnswerDelta {
+  /** Of the choice; of the output item, in `/v1/responses`. */
+  readonly index: number;
+  readonly text: string;
+}
+
+/** Puts the events of one stream together to the answer it would have been without streaming. */
+export interface StreamAssembler {
+  /** Takes the next event; gives the text it brought. Throws {@link APIError} when it says that the call failed. */
+  add(event: unknown): readonly AnswerDelta[];
+  /** The answer; undefined as long as the stream has not brought all of it. */
+  answer(): unknown;
+}
+
+/** Strings that come whole, and perhaps again. All others come in pieces. */
+const wholeStrings = new Set(['id', 'type', 'role', 'name', 'format', 'finish_reason', 'stop_reason']);
+
+/** The item that a part of a list belongs to: the one with its `index`, else a new one. */
+const itemFor = (items: unknown[], part: Json): Json => {
+  const known = items.find((item) => isObject(item) && item['index'] === part['index']);
+  if (typeof part['index'] === 'number' && isObject(known)) return known;
+  const item: Json = {};
+  items.push(item);
+  return item;
+};
+
+/** Adds what a chunk brought to what is there: strings grow, and lists, by their items' `index` where they have one. */
+const mergeInto = (target: Json, change: Json): void => {
+  for (const [key, value] of Object.entries(change)) {
+    // What comes from outside may name it.
+    if (key === '__proto__') continue;
+    const before = Object.hasOwn(target, key) ? target[key] : undefined;
+    if (value === null || value === '') target[key] = before ?? value;
+    else if (typeof value === 'string')
+      target[key] = typeof before === 'string' && !wholeStrings.has(key) ? before + value : value;
+    else if (Array.isArray(value)) target[key] = mergeItems(Array.isArray(before) ? before : [], value);
+    else if (isObject(value)) {
+      const inner = isObject(before) ? before : {};
+      mergeInto(inner, value);
+      target[key] = inner;
+    } else target[key] = value;
+  }
+};
+
+const mergeItems = (items: unknown[], parts: readonly unknown[]): unknown[] => {
+  for (const part of parts) {
+    if (isObject(part)) mergeInto(itemFor(items, part), part);
+    else items.push(part);
+  }
+  return items;
+};
+
+const objectsIn = (list: unknown): Json[] => (Array.isArray(list) ? list.filter(isObject) : []);
+
+/** `index` only says which call a chunk belongs to. */
+const withoutIndexes = (toolCalls: unknown): unknown => objectsIn(toolCalls).map(({ index: _index, ...call }) => call);
+
+interface ChunkKind {
+  /** The `object` of the whole answer. */
+  readonly object: string;
+  /** A choice of which nothing has come yet. */
+  readonly begin: (index: number) => Json;
+  readonly add: (choice: Json, chunk: Json) => void;
+  readonly textOf: (chunk: Json) => unknown;
+  readonly finish: (choice: Json) => Json;
+}
+
+/** Source: https://platform.openai.com/docs/api-reference/chat-streaming */
+const chatKind: ChunkKind = {
+  object: 'chat.completion',
+  begin: (index) => ({ index, message: { role: 'assistant', content: null } }),
+  add(choice, { delta, ...rest }) {
+    mergeInto(choice, rest);
+    if (isObject(delta)) mergeInto(choice['message'] as Json, delta);
+  },
+  textOf: ({ delta }) => (isObject(delta) ? delta['content'] : undefined),
+  finish(choice) {
+    const message = choice['message'] as Json;
+    if (message['tool_calls'] === undefined) return choice;
+    return { ...choice, message: { ...message, tool_calls: withoutIndexes(message['tool_calls']) } };
+  },
+};
+
+/** Source: https://platform.openai.com/docs/api-reference/completions/create */
+const completionKind: ChunkKind = {
+  object: 'text_completion',
+  begin: (index) => ({ index, text: '' }),
+  add: mergeInto,
+  textOf: ({ text }) => text,
+  finish: (choice) => choice,
+};
+
+const createChunkAssembler = ({ object, begin, add, textOf, finish }: ChunkKind): StreamAssembler => {
+  let head: Json = {};
+  const choices = new Map<number, Json>();
+  return {
+    add(event) {
+      if (!isObject(event)) return [];
+      // `obfuscation` is padding.
+      const { choices: chunks, obfuscation: _padding, ...rest } = event;
+      head = { ...head, ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null)) };
+      return objectsIn(chunks).flatMap((chunk) => {
+        const index = typeof chunk['index'] === 'number' ? chunk['index'] : 0;
+        const choice = choices.get(index) ?? begin(index);
+        choices.set(index, choice);
+        add(choice, chunk);
+        const text = textOf(chunk);
+        return typeof text === 'string' && text !== '' ? [{ index, text }] : [];
+      });
+    },
+    answer() {
+      const sorted = [...choices].sort(([a], [b]) => a - b).map(([, choice]) => choice);
+      const isWhole = sorted.length > 0 && sorted.every((choice) => typeof choice['finish_reason'] === 'string');
+      return isWhole ? { ...head, object, choices: sorted.map(finish) } : undefined;
+    },
+  };
+};
+
+const failedWith = (response: unknown): APIError => {
+  const error = isObject(response) && isObject(response['error']) ? response['error'] : { message: 'no reason given' };
+  return new APIError(undefined, error, undefined, undefined);
+};
+
+/** Source: https://platform.openai.com/docs/api-reference/responses-streaming */
+const createResponseAssembler = (): StreamAssembler => {
+  let response: unknown;
+  return {
+    add(event) {
+      if (!isObject(event)) return [];
+      const { type, delta, output_index: index } = event;
+      if (type === 'response.failed') throw failedWith(event['response']);
+      if (type === 'response.completed' || type === 'response.incomplete') response = event['response'];
+      const isText = type === 'response.output_text.delta' && typeof delta === 'string' && typeof index === 'number';
+      return isText ? [{ index, text: delta }] : [];
+    },
+    answer: () => response,
+  };
+};
+
+const assemblers: Readonly<Partial<Record<Endpoint, () => StreamAssembler>>> = {
+  '/v1/chat/completions': () => createChunkAssembler(chatKind),
+  '/v1/completions': () => createChunkAssembler(completionKind),
+  '/v1/responses': createResponseAssembler,
+};
+
+/** undefined for an endpoint that knows no streaming. */
+export const createStreamAssembler = (url: Endpoint): StreamAssembler | undefined => assemblers[url]?.();

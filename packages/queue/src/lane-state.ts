@@ -1,0 +1,39 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+
+/** What can be seen of a lane. */
+export interface LaneState {
+  /** Jobs in work, those that wait for leave to call among them. */
+  readonly inFlight: number;
+  /** Jobs that may be in work, all workers together; undefined before a worker has said. */
+  readonly allowed?: number;
+  /** Jobs that wait for a worker or for their next attempt. */
+  readonly waiting: number;
+  /** Unix milliseconds; undefined while the lane is open. */
+  readonly heldUntilMs?: number;
+  /** Why it is held, or why it was when its provider has not answered since. */
+  readonly reason?: string;
+  /** Granted in the last minute; undefined where they are not limited. */
+  readonly tokensThisMinute?: number;
+}
+
+export const readLaneState = async (redis: Redis, keys: Keys, lane: string, nowMs: number): Promise<LaneState> => {
+  const [inFlight, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
+    redis.llen(keys.laneJobs(lane, 'active')),
+    redis.hget(keys.laneJobs(lane, 'meta'), 'concurrency'),
+    redis.llen(keys.laneJobs(lane, 'wait')),
+    redis.zcard(keys.laneJobs(lane, 'prioritized')),
+    redis.zcard(keys.laneJobs(lane, 'delayed')),
+    redis.hmget(keys.laneState(lane), 'heldUntil', 'reason'),
+    redis.hget(keys.laneLedger(lane), 'tokens:sum'),
+  ]);
+  const [heldUntil, reason] = state;
+  return {
+    inFlight,
+    ...(allowed === null ? {} : { allowed: Number(allowed) }),
+    waiting: waiting + prioritized + delayed,
+    ...(Number(heldUntil) > nowMs ? { heldUntilMs: Number(heldUntil) } : {}),
+    ...(reason ? { reason } : {}),
+    ...(tokens === null ? {} : { tokensThisMinute: Number(tokens) }),
+  };
+};

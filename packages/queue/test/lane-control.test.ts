@@ -1,0 +1,318 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LaneLimits } from '@promptmill/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CallEnd, createLaneControl, type LaneControl } from '../src/index.ts';
+import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+let space: RedisSpace;
+let lanes = 0;
+
+beforeAll(() => {
+  space = openRedisSpace();
+});
+afterAll(() => space.close());
+
+/** A lane of its own, as one worker sees it. */
+const openLane = async (limits: LaneLimits, { startWidth = 8, probeIntervalMs = 1000 } = {}) => {
+  const name = `lane${lanes++}`;
+  const control = createLaneControl(space.redis, space.keys, name);
+  const setLimits = (changed: LaneLimits) => control.setLimits({ limits: changed, startWidth, probeIntervalMs });
+  await setLimits(limits);
+  const activeKey = space.keys.laneJobs(name, 'active');
+  return {
+    name,
+    control,
+    setLimits,
+    /** Another worker's way to it. */
+    again: () => createLaneControl(space.connect(), space.keys, name),
+    /** BullMQ's list of the jobs in work. */
+    async setActive(count: number): Promise<void> {
+      await space.redis.del(activeKey);
+      if (count > 0) await space.redis.rpush(activeKey, ...Array.from({ length: count }, (_, i) => `job-${i}`));
+    },
+    concurrency: async () => Number(await space.redis.hget(space.keys.laneJobs(name, 'meta'), 'concurrency')),
+  };
+};
+
+const oneCall = [0];
+const calls = (count: number): number[] => Array.from({ length: count }, () => 0);
+const probeMs = 60_000;
+
+const enterOne = async (control: LaneControl) => {
+  const answer = await control.enter(oneCall, probeMs);
+  expect(answer.granted).toBe(1);
+  return answer;
+};
+
+/** One call that is let in and ends so. */
+const callOnce = async (control: LaneControl, end: Pick<CallEnd, 'signal' | 'retryAfterMs'>): Promise<number> => {
+  const { atMs: grantedAtMs } = await enterOne(control);
+  return control.leave({ ...end, grantedAtMs, estimatedTokens: 0 });
+};
+
+/** Asks again when it is told to, until it has been let in or something else keeps it waiting. */
+const enterAfter = async (control: LaneControl, waitFor: string) => {
+  for (;;) {
+    const answer = await control.enter(oneCall, probeMs);
+    if (answer.granted > 0 || answer.waitFor !== waitFor) return answer;
+    await delay(answer.waitMs);
+  }
+};
+
+/** Takes all that the lane allows for so long, with several workers. */
+const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf: () => number = () => 0) => {
+  const granted: { readonly atMs: number; readonly tokens: number }[] = [];
+  const endsAt = performance.now() + forMs;
+  const take = async (control: LaneControl): Promise<void> => {
+    while (performance.now() < endsAt) {
+      const wanted = [tokensOf(), tokensOf(), tokensOf()];
+      const answer = await control.enter(wanted, probeMs);
+      granted.push(...wanted.slice(0, answer.granted).map((tokens) => ({ atMs: answer.atMs, tokens })));
+      await delay(Math.min(answer.waitMs, 20));
+    }
+  };
+  await Promise.all(controls.map(take));
+  return granted.sort((a, b) => a.atMs - b.atMs);
+};
+
+/** The most calls that any window of a provider holds, which sees each one up to 30 ms after it was let in. */
+const busiestWindow = (atMs: readonly number[], windowMs: number): number => {
+  const arrivals = atMs.map((at, i) => at + ((i * 7919) % 30)).sort((a, b) => a - b);
+  return Math.max(...arrivals.map((first) => arrivals.filter((at) => at >= first && at < first + windowMs).length));
+};
+
+describe.concurrent('limits', () => {
+  it('never lets more calls in than a sliding window allows, and nearly as many', async () => {
+    const limits = { requests: { count: 10, windowMs: 1000 } };
+    const { control, again } = await openLane(limits);
+    const granted = await takeAll([control, again(), again()], 3000);
+    expect(
+      busiestWindow(
+        granted.map(({ atMs }) => atMs),
+        1000,
+      ),
+    ).toBeLessThanOrEqual(10);
+    expect(granted.length).toBeGreaterThanOrEqual(27);
+  });
+
+  it('spreads tokens evenly, and uses nearly all', async () => {
+    const { control, again } = await openLane({ tokensPerMinute: 60_000 });
+    let n = 0;
+    const granted = await takeAll([control, again(), again()], 3000, () => 20 + ((n++ * 7919) % 80));
+    const first = granted[0]?.atMs ?? 0;
+    let sum = 0;
+    // One a millisecond; a call may come as early as its predecessors' tokens allow, and catch up on 100 ms.
+    for (const { atMs, tokens } of granted) {
+      expect(sum).toBeLessThanOrEqual(atMs - first + 100);
+      sum += tokens;
+    }
+    expect(sum).toBeGreaterThanOrEqual(2700);
+  });
+
+  it('gives back what a call did not use, and takes what it used beyond its estimate', async () => {
+    const { control } = await openLane({ tokensPerMinute: 60_000 });
+    const leave = (grantedAtMs: number, estimatedTokens: number, usedTokens: number) =>
+      control.leave({ signal: 'ok', grantedAtMs, estimatedTokens, usedTokens });
+    const first = await control.enter([50_000], probeMs);
+    expect(await control.enter([20_000], probeMs)).toMatchObject({ granted: 0, waitFor: 'tokens' });
+    await leave(first.atMs, 50_000, 10);
+    const second = await control.enter([1000], probeMs);
+    expect(second.granted).toBe(1);
+    await leave(second.atMs, 1000, 59_500);
+    // More than 500 fit only when the 59,500 have left the window.
+    const third = await control.enter([600], probeMs);
+    expect(third).toMatchObject({ granted: 0, waitFor: 'tokens' });
+    expect(third.waitMs).toBeGreaterThan(55_000);
+  });
+
+  it('lets a call larger than the limit in alone', async () => {
+    const { control } = await openLane({ tokensPerMinute: 100 });
+    expect(await control.enter([1000, 1], probeMs)).toMatchObject({ granted: 1, waitFor: 'tokens' });
+  });
+
+  it('puts a lowered limit in force at once, and counts what was let in before', async () => {
+    const { control, setLimits } = await openLane({ requests: { count: 1000, windowMs: 1000 } });
+    const before = await control.enter(calls(20), probeMs);
+    expect(before.granted).toBe(20);
+    await setLimits({ requests: { count: 10, windowMs: 1000 } });
+    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'requests' });
+    const next = await enterAfter(control, 'requests');
+    expect(next.atMs - before.atMs).toBeGreaterThanOrEqual(1000);
+  });
+
+  it('goes from one length of window to another', async () => {
+    const perSecond = { requests: { count: 10, windowMs: 1000 } };
+    const { name, control, setLimits } = await openLane({ requests: { count: 60_000, windowMs: 60_000 } });
+    const before = await control.enter(calls(20), probeMs);
+    await setLimits(perSecond);
+    const next = await enterAfter(control, 'requests');
+    expect(next.atMs - before.atMs).toBeGreaterThanOrEqual(1000);
+    await setLimits({ requests: { count: 1, windowMs: 60_000 } });
+    const last = await enterAfter(control, 'none');
+    expect(last).toMatchObject({ granted: 0, waitFor: 'requests' });
+    expect(await space.redis.hlen(space.keys.laneLedger(name))).toBeLessThan(10);
+  });
+
+  it('does not walk through a long idle time', async () => {
+    const { name, control } = await openLane({ requests: { count: 10, windowMs: 1000 } });
+    const longAgo = { 'requests:first': 1, 'requests:3': 9, 'requests:last': 5, 'requests:sum': 9 };
+    await space.redis.hset(space.keys.laneLedger(name), { ...longAgo, 'requests:slotMs': 4 });
+    await enterOne(control);
+    expect(await space.redis.hget(space.keys.laneLedger(name), 'requests:sum')).toBe('1');
+  });
+});
+
+describe.concurrent('a hold', () => {
+  const throttled = (retryAfterMs?: number) => ({ signal: 'throttled', retryAfterMs }) as const;
+
+  it('lasts as long as the provider asks, and is never shortened', async () => {
+    const { control } = await openLane({});
+    const [first, second] = [await enterOne(control), await enterOne(control)];
+    const heldUntil = await control.leave({ ...throttled(400), grantedAtMs: first.atMs, estimatedTokens: 0 });
+    expect(await control.leave({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toBe(heldUntil);
+    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'hold' });
+    const next = await enterAfter(control, 'hold');
+    expect(next.atMs).toBeGreaterThanOrEqual(heldUntil);
+  });
+
+  it('ends with one probe, whoever asks; its success opens the lane by and by', async () => {
+    const { control, again } = await openLane({ concurrency: 20 });
+    await callOnce(control, throttled(20));
+    await delay(30);
+    const controls = [control, again(), again()];
+    const answers = await Promise.all(controls.map((each) => each.enter(calls(10), probeMs)));
+    expect(answers.map(({ granted }) => granted).sort((a, b) => a - b)).toEqual([0, 0, 1]);
+    const probe = answers.find(({ granted }) => granted === 1);
+    expect(probe?.isProbe).toBe(true);
+    await control.leave({ signal: 'ok', grantedAtMs: probe?.atMs ?? 0, estimatedTokens: 0 });
+
+    const granted = await takeAll(controls, 500);
+    // Twenty a second, and a call or two more at the beginning.
+    expect(granted.length).toBeGreaterThanOrEqual(8);
+    expect(granted.length).toBeLessThanOrEqual(13);
+    await delay(600);
+    expect(await control.enter(calls(30), probeMs)).toMatchObject({ granted: 30, isProbe: false });
+  });
+
+  it('is longer after a probe that failed', async () => {
+    const { control } = await openLane({});
+    const holdMs = async (): Promise<number> => {
+      await callOnce(control, throttled());
+      return (await control.enter(oneCall, probeMs)).waitMs;
+    };
+    const first = await holdMs();
+    expect(first).toBeGreaterThan(300);
+    expect(first).toBeLessThanOrEqual(500);
+    await delay(first);
+    expect(await holdMs()).toBeGreaterThan(800);
+  });
+
+  it('lets another probe in when one was given up', async () => {
+    const { control } = await openLane({});
+    await callOnce(control, throttled(10));
+    await delay(15);
+    await callOnce(control, { signal: 'none' });
+    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 1, isProbe: true });
+  });
+
+  it('lets another probe in when one was lost', async () => {
+    const { control } = await openLane({});
+    await callOnce(control, throttled(10));
+    await delay(15);
+    const lost = await control.enter(oneCall, 200);
+    expect(await control.enter(oneCall, 200)).toMatchObject({ granted: 0, waitFor: 'probe' });
+    const next = await enterAfter(control, 'probe');
+    expect(next).toMatchObject({ granted: 1, isProbe: true });
+    expect(next.atMs - lost.atMs).toBeGreaterThanOrEqual(200);
+  });
+
+  it.each([{ signal: 'none' }, throttled(0), { signal: 'ok' }] as const)(
+    'is not ended by a call from before it: %j',
+    async (late) => {
+      const { control } = await openLane({});
+      const { atMs: grantedAtMs } = await enterOne(control);
+      await delay(5);
+      await callOnce(control, throttled(10));
+      await delay(15);
+      await enterOne(control);
+      await control.leave({ ...late, grantedAtMs, estimatedTokens: 0 });
+      const { granted, waitFor } = await control.enter(oneCall, probeMs);
+      expect({ granted, waitFor }).toEqual({ granted: 0, waitFor: 'probe' });
+    },
+  );
+
+  it('of a provider that has stopped lasts until the next probe is due', async () => {
+    const { control } = await openLane({}, { probeIntervalMs: 300 });
+    await callOnce(control, { signal: 'stopped' });
+    const { waitFor, waitMs } = await control.enter(oneCall, probeMs);
+    expect(waitFor).toBe('hold');
+    expect(waitMs).toBeGreaterThan(200);
+    expect(waitMs).toBeLessThanOrEqual(300);
+  });
+
+  it('follows a row of failures, and not one that a success breaks', async () => {
+    const { control } = await openLane({});
+    const fail = async (times: number): Promise<number> => {
+      let heldUntil = 0;
+      for (let i = 0; i < times; i++) heldUntil = await callOnce(control, { signal: 'down' });
+      return heldUntil;
+    };
+    expect(await fail(19)).toBe(0);
+    await callOnce(control, { signal: 'ok' });
+    expect(await fail(19)).toBe(0);
+    expect(await fail(1)).toBeGreaterThan(0);
+  });
+});
+
+describe.concurrent('the width that the answers decide', () => {
+  /** A round of calls that all ended well. */
+  const round = async ({ control }: { control: LaneControl }, count: number): Promise<void> => {
+    const { atMs: grantedAtMs } = await enterOne(control);
+    await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
+  };
+
+  it('doubles until the first refusal, falls to 0.6, and then grows by one a round and falls to 0.9', async () => {
+    const lane = await openLane({}, { startWidth: 10 });
+    expect(await lane.concurrency()).toBe(10);
+    await lane.setActive(10);
+    await round(lane, 10);
+    expect(await lane.concurrency()).toBe(20);
+    await lane.setActive(20);
+    await callOnce(lane.control, { signal: 'overloaded' });
+    expect(await lane.concurrency()).toBe(12);
+    await round(lane, 12);
+    expect(await lane.concurrency()).toBe(13);
+    await delay(2);
+    await callOnce(lane.control, { signal: 'overloaded' });
+    expect(await lane.concurrency()).toBe(11);
+  });
+
+  it('does not grow while it is not used', async () => {
+    const lane = await openLane({}, { startWidth: 10 });
+    await lane.setActive(4);
+    await round(lane, 10);
+    expect(await lane.concurrency()).toBe(10);
+  });
+
+  it('falls once for a volley, and from what was in flight', async () => {
+    const lane = await openLane({}, { startWidth: 100 });
+    await lane.setActive(50);
+    const volley = await lane.control.enter(calls(20), probeMs);
+    const refusal = { signal: 'overloaded', grantedAtMs: volley.atMs, estimatedTokens: 0 } as const;
+    for (let i = 0; i < 10; i++) await lane.control.leave(refusal);
+    expect(await lane.concurrency()).toBe(30);
+  });
+
+  it('gives way to a configured concurrency, and starts anew without one', async () => {
+    const lane = await openLane({}, { startWidth: 10 });
+    await lane.setActive(10);
+    await round(lane, 10);
+    await lane.setLimits({ concurrency: 3 });
+    expect(await lane.concurrency()).toBe(3);
+    await round(lane, 10);
+    await callOnce(lane.control, { signal: 'overloaded' });
+    expect(await lane.concurrency()).toBe(3);
+    await lane.setLimits({});
+    expect(await lane.concurrency()).toBe(10);
+  });
+});

@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+
+interface Lane {
+  readonly id: string;
+  readonly held_until: number | null;
+  readonly reason: string | null;
+}
+
+describe('a provider that asks to be left alone', () => {
+  let stack: Stack;
+
+  beforeAll(async () => {
+    stack = await startStack({ redisUrl: inject('redisUrl'), workers: 2, env: { WORKER_CONCURRENCY: '5' } });
+  });
+  afterAll(() => stack.stop());
+
+  const lane = async (): Promise<Lane | undefined> => {
+    const answer = await fetch(`${stack.api.url}/v1/lanes`);
+    return ((await answer.json()) as { data: Lane[] }).data.find(({ id }) => id === 'simulator');
+  };
+
+  it('holds its lane for as long as it asked, shows why, and costs no request an attempt', async () => {
+    const input = inputOf(40, (i) =>
+      i === 10 ? '[[sim:status=429;retry-after=3;times=1]]' : `[[sim:latency=50]] ${i}`,
+    );
+    const { id } = await createBatch(stack.client, input);
+    const waiting = await untilBatch(
+      stack.client,
+      id,
+      (batch) => (batch as unknown as { promptmill: { waiting_for: unknown[] } }).promptmill.waiting_for.length > 0,
+    );
+    expect(waiting).toMatchObject({
+      status: 'in_progress',
+      promptmill: { waiting_for: [{ lane: 'simulator', reason: expect.stringContaining('rate_limited') }] },
+    });
+    expect(await lane()).toMatchObject({
+      held_until: expect.any(Number),
+      reason: expect.stringContaining('rate_limited'),
+    });
+    const metrics = await (await fetch(`${stack.api.url}/metrics`)).text();
+    expect(metrics).toMatch(/promptmill_lane_held_seconds\{lane="simulator",role="api"\} [1-3]/);
+
+    const batch = await untilBatch(stack.client, id);
+    expect(batch.request_counts).toEqual({ total: 40, completed: 40, failed: 0 });
+    await checkBatch(stack, batch, input, { allowedRetries: 1 });
+    expect(await lane()).toMatchObject({ held_until: null, reason: null });
+    const calls = (await stack.calls()) as unknown as { at: number; endedAt: number; status: number }[];
+    const refused = calls.find(({ status }) => status === 429);
+    const meanwhile = calls.filter(({ at }) => refused && at > refused.endedAt + 100 && at < refused.endedAt + 2900);
+    expect(meanwhile).toEqual([]);
+  });
+});
