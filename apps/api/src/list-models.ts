@@ -4,15 +4,15 @@ import type { ApiDependencies } from './dependencies.ts';
 const simulatorModel = { provider: 'simulator', model: 'echo' };
 
 /**
- * `GET /v1/models`: the models that the configuration names, of providers whose key is there. A provider takes its other
- * models as `provider/model` all the same; which it has, only the provider knows.
+ * `GET /v1/models`: the models that the configuration names. A provider takes its other models as `provider/model` all the
+ * same; which it has, only the provider knows. Whether its key is there, only the workers do.
  */
 export const listModels = ({ config, now }: Pick<ApiDependencies, 'config' | 'now'>) => {
   const created = Math.floor(now() / 1000);
   const providers = [...new Set(config.lanes.lanes.map((lane) => lane.provider))];
-  const configured = providers
-    .filter(({ apiKeyEnv, apiKey }) => apiKeyEnv === undefined || apiKey !== undefined)
-    .flatMap(({ name, models }) => Object.keys(models).map((model) => ({ provider: name, model })));
+  const configured = providers.flatMap(({ name, models }) =>
+    Object.keys(models).map((model) => ({ provider: name, model })),
+  );
   const data = [...configured, simulatorModel].map(({ provider, model }) => ({
     id: `${provider}/${model}`,
     object: 'model' as const,

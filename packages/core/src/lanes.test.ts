@@ -82,3 +82,26 @@ test.each(['batches', 'finalize'])('a provider may not be called %s, as a queue 
     expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }),
   );
 });
+
+const fallbackOf = (config: unknown, lane: string) => lanesOf(config).lanes.find(({ name }) => name === lane)?.fallback;
+
+test('a model falls back to where it says, else to where its provider does', () => {
+  const models = { own: { fallback: ['izzi/b'] }, inherited: {}, none: { fallback: [] } };
+  const config = { providers: { xai: { fallback: ['openai/a'], models }, openai: { fallback: ['xai/c'] } } };
+  expect(fallbackOf(config, 'xai.own')).toEqual(['izzi/b']);
+  expect(fallbackOf(config, 'xai.inherited')).toEqual(['openai/a']);
+  expect(fallbackOf(config, 'xai.none')).toEqual([]);
+  expect(fallbackOf(config, 'xai')).toEqual(['openai/a']);
+  expect(fallbackOf(config, 'openai')).toEqual(['xai/c']);
+  expect(fallbackOf(config, 'izzi')).toEqual([]);
+});
+
+test.each([
+  ['leads nowhere', ['nobody/a'], 'nobody/a'],
+  ['leads back', ['xai/other'], 'xai/other leads back to the lane xai'],
+  ['passes a lane twice', ['openai/a', 'openai/b'], 'openai/b leads back to the lane openai'],
+])('a fallback that %s is refused', (_, fallback, message) => {
+  expect(() => lanesOf({ providers: { xai: { fallback } } })).toThrow(
+    expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(message) }),
+  );
+});

@@ -152,5 +152,8 @@ const assemblers: Readonly<Partial<Record<Endpoint, () => StreamAssembler>>> = {
   '/v1/responses': createResponseAssembler,
 };
 
-/** undefined for an endpoint that knows no streaming. */
-export const createStreamAssembler = (url: Endpoint): StreamAssembler | undefined => assemblers[url]?.();
+export const mayStream = (url: Endpoint): boolean => assemblers[url] !== undefined;
+
+/** For an endpoint without streaming, one that never comes to an answer. */
+export const createStreamAssembler = (url: Endpoint): StreamAssembler =>
+  assemblers[url]?.() ?? { add: () => [], answer: () => undefined };

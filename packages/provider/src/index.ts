@@ -1,3 +1,4 @@
+export type { AnswerDelta } from './assemble-stream.ts';
 export type { CallFailure, CallResult, CallSuccess } from './call-result.ts';
 export { type FailureClass, type FailureCode, type LaneSignal, laneSignalOf } from './classify-answer.ts';
 export {

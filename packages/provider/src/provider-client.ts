@@ -1,18 +1,22 @@
 import { ConfigError, type Endpoint, type Provider, type RequestBody } from '@promptmill/core';
 import { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import { Agent } from 'undici';
+import { type AnswerDelta, mayStream } from './assemble-stream.ts';
 import type { CallResult } from './call-result.ts';
 import { createSdk } from './openai-sdk.ts';
 import { createAnswerReader } from './read-answer.ts';
+import { readStream } from './read-stream.ts';
 import { createKeyRedactor } from './redact-key.ts';
 
 export interface CallRequest {
   readonly url: Endpoint;
-  /** `stream` and `stream_options` are not sent: an answer comes whole. */
+  /** With `stream: true` the answer comes in pieces where its endpoint can do that, and is put together to a whole. */
   readonly body: RequestBody;
   /** Sent as the header `Idempotency-Key`. */
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
+  /** Given the text of a streamed answer as it comes, whatever comes of the call in the end. */
+  readonly onDelta?: ((delta: AnswerDelta) => void) | undefined;
 }
 
 export interface ProviderClient {
@@ -33,6 +37,8 @@ export interface ProviderClientOptions {
 
 const defaultMaxAnswerBytes = 64 * 1024 * 1024;
 
+const defaultConnectTimeoutMs = 10_000;
+
 const keyOf = ({ name, apiKey, apiKeyEnv }: Provider): string | undefined => {
   const key = apiKey?.trim();
   if (key && !/^[\x21-\x7e]+$/.test(key))
@@ -40,8 +46,17 @@ const keyOf = ({ name, apiKey, apiKeyEnv }: Provider): string | undefined => {
   return key || undefined;
 };
 
-const withoutStream = ({ stream: _stream, stream_options: _options, ...body }: RequestBody): Record<string, unknown> =>
-  body;
+const bodyToSend = (
+  url: Endpoint,
+  { stream, stream_options: streamOptions, ...body }: RequestBody,
+  { streamUsage = true }: Provider,
+): Record<string, unknown> => {
+  if (stream !== true || !mayStream(url)) return body;
+  // The events of `/v1/responses` tell the usage unasked.
+  const options =
+    streamUsage && url !== '/v1/responses' ? { ...(streamOptions as object), include_usage: true } : streamOptions;
+  return { ...body, stream, ...(options === undefined ? {} : { stream_options: options }) };
+};
 
 /**
  * A client of one provider: the openai SDK over connections of its own.
@@ -57,32 +72,38 @@ export const createProviderClient = (
     maxResponseSize: maxAnswerBytes,
     // One lost HTTP/2 connection would take every call on it down.
     allowH2: false,
-    // The SDK's timeout covers the whole call.
+    connect: { timeout: provider.connectTimeoutMs ?? defaultConnectTimeoutMs },
+    // The fetch has limits of its own.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
   const sdk = createSdk(provider, apiKey, agent);
   const reader = createAnswerReader({
     providerName: provider.name,
-    timeoutMs: provider.timeoutMs,
     maxAnswerBytes,
     redactKey: createKeyRedactor(apiKey),
     now,
   });
 
   return {
-    async call({ url, body, idempotencyKey, signal }) {
-      const options = { body: withoutStream(body), headers: { 'Idempotency-Key': idempotencyKey }, signal };
+    async call({ url, body, idempotencyKey, signal, onDelta }) {
+      const headers = { 'Idempotency-Key': idempotencyKey };
+      const options = { body: bodyToSend(url, body, provider), headers, signal };
       try {
         // The SDK's own parsing takes HTML for an answer, and drops one already here when the signal fires.
         const response = await sdk.post(url.slice('/v1'.length), options).asResponse();
-        return reader.readAnswer(url, response.status, response.headers, await response.text());
+        if (!response.body) return reader.readAnswer(url, response.status, response.headers, await response.text());
+        const streamed = await readStream(url, response, sdk, onDelta);
+        // It ends a stream without a word.
+        if (signal.aborted) return { kind: 'aborted' };
+        return reader.readStreamEnd(url, response.status, response.headers, streamed);
       } catch (error) {
         if (error instanceof APIUserAbortError) return { kind: 'aborted' };
         if (error instanceof APIConnectionError) return reader.readConnectionError(error.cause as Error);
         if (error instanceof APIError && error.status !== undefined && error.headers)
           return reader.readError(error.status, error.headers, error.error);
-        throw error;
+        if (signal.aborted) return { kind: 'aborted' };
+        return reader.readStreamFailure(error);
       }
     },
     close: () => agent.close(),

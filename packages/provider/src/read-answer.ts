@@ -1,4 +1,5 @@
 import { type Endpoint, usageOf } from '@promptmill/core';
+import { APIError } from 'openai';
 import { hasAnswerShape } from './answer-shape.ts';
 import type { CallFailure, CallResult } from './call-result.ts';
 import { classOf, codeOfAnswer, codeOfStreamError, type FailureCode, messageOfAnswer } from './classify-answer.ts';
@@ -50,6 +51,14 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     return failure('invalid_answer', `answered ${statusCode} with ${what}: ${excerpt}`);
   };
 
+  /** No answer, or not all of it. */
+  const readConnectionError = ({ code, message }: Pick<NodeJS.ErrnoException, 'code' | 'message'>): CallFailure => {
+    if (code === 'request_timeout') return failure(code, message);
+    if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
+      return failure('answer_too_large', `answered with more than ${maxAnswerBytes} bytes`);
+    return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);
+  };
+
   return {
     /** A 2xx. */
     readAnswer(url: Endpoint, statusCode: number, headers: Headers, text: string): CallResult {
@@ -65,12 +74,6 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       return noAnswer(statusCode, `a stream that is no answer of ${url}`, JSON.stringify(body));
     },
 
-    /** An error within a stream. */
-    readStreamError(error: unknown): CallFailure {
-      const body = redactKey(error);
-      return failure(codeOfStreamError(body), `told of an error in its stream: ${messageOfAnswer(body) ?? '(no message)'}`);
-    },
-
     /** Any other status. */
     readError(statusCode: number, headers: Headers, errorBody: unknown): CallFailure {
       const body = redactKey(errorBody);
@@ -83,12 +86,18 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       };
     },
 
-    /** No answer, or not all of it. */
-    readConnectionError({ code, message }: NodeJS.ErrnoException): CallFailure {
-      if (code === 'request_timeout') return failure(code, message);
-      if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
-        return failure('answer_too_large', `answered with more than ${maxAnswerBytes} bytes`);
-      return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);
+    readConnectionError,
+
+    /** What cut a stream short: an event that tells of an error, one that cannot be read, or the connection. */
+    readStreamFailure(error: unknown): CallFailure {
+      if (error instanceof APIError) {
+        const body = redactKey(error.error);
+        const message = messageOfAnswer(body) ?? '(no message)';
+        return failure(codeOfStreamError(body), `told of an error in its stream: ${message}`);
+      }
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== undefined) return readConnectionError({ code, message });
+      return failure('incomplete_stream', `sent a stream that cannot be read: ${message}`);
     },
   };
 };

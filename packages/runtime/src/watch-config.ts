@@ -1,4 +1,4 @@
-import { unwatchFile, watchFile } from 'node:fs';
+import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import type { Config } from './config.ts';
 import type { Logger } from './logger.ts';
 
@@ -22,7 +22,10 @@ export const watchConfig = (file: string, { load, onChange, logger }: WatchConfi
       logger.error({ err: error, file }, 'the changed configuration is not in force');
     }
   };
-  const listener = (): void => void reload();
+  // A file that is not there at first is told of once, as a change from nothing to nothing.
+  const listener = (now: Stats, before: Stats): void => {
+    if (now.mtimeMs !== before.mtimeMs) void reload();
+  };
   watchFile(file, { interval: intervalMs, persistent: false }, listener);
   return { close: () => unwatchFile(file, listener) };
 };

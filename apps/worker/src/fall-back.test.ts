@@ -1,0 +1,98 @@
+import { buildLanes, buildProviders, fileConfig, type Lane, type RequestJob } from '@promptmill/core';
+import type { Queue } from 'bullmq';
+import { beforeEach, expect, it } from 'vitest';
+import { createFindWayOut, type FindWayOut } from './fall-back.ts';
+
+const lanes = buildLanes(
+  buildProviders(fileConfig.parse({}), { XAI_API_KEY: 'key-of-xai', IZZI_API_KEY: 'key-of-izzi' }),
+);
+const laneOf = (model: string): Lane => {
+  const lane = lanes.route(model)?.lane;
+  if (!lane) throw new Error(`no lane for ${model}`);
+  return lane;
+};
+
+const request: RequestJob = {
+  batchId: 'batch_1',
+  index: 7,
+  customId: 'a',
+  url: '/v1/chat/completions',
+  body: { model: 'grok-4', messages: [] },
+  bytes: 10,
+  fallback: { models: ['openai/gpt-4.1', 'izzi/claude-sonnet-4', 'ollama/qwen3'], deadlineNearMs: 1000 },
+};
+
+interface Added {
+  readonly lane: string;
+  readonly data: RequestJob;
+  readonly jobId: string | undefined;
+  readonly priority: number | undefined;
+}
+
+let added: Added[];
+let turn: number;
+let now: number;
+let findWayOut: FindWayOut;
+
+beforeEach(() => {
+  added = [];
+  turn = 0;
+  now = 0;
+  findWayOut = createFindWayOut({
+    lanes,
+    queueOf: (lane) =>
+      ({
+        name: lane,
+        add: (_: string, data: RequestJob, { jobId, priority }: Partial<Added>) =>
+          Promise.resolve(added.push({ lane, data, jobId, priority })),
+      }) as unknown as Queue<RequestJob>,
+    turns: { next: () => Promise.resolve(turn), noteEnd: () => Promise.resolve() },
+    retry: { attempts: 3, baseDelayMs: 1, maxDelayMs: 1 },
+    now: () => now,
+  });
+});
+
+it('takes a request to the first fallback that has its key, under the same job id', async () => {
+  await findWayOut(request, laneOf('xai/grok-4'))?.take();
+  expect(added).toMatchObject([
+    {
+      lane: 'izzi',
+      jobId: 'batch_1-7',
+      data: {
+        ...request,
+        body: { model: 'claude-sonnet-4', messages: [] },
+        fallbackFrom: 'xai/grok-4',
+        fallback: { models: ['ollama/qwen3'], deadlineNearMs: 1000 },
+      },
+    },
+  ]);
+});
+
+it('remembers the first model to the end of the chain, where there is no way out', async () => {
+  await findWayOut(request, laneOf('xai/grok-4'))?.take();
+  const second = added[0]?.data ?? request;
+  await findWayOut(second, laneOf('izzi/claude-sonnet-4'))?.take();
+  const third = added[1]?.data ?? request;
+  expect(third).toMatchObject({ body: { model: 'qwen3' }, fallbackFrom: 'xai/grok-4' });
+  expect(findWayOut(third, laneOf('ollama/qwen3'))).toBeUndefined();
+});
+
+it('is better than a closed lane, and than any lane when the deadline is near', () => {
+  const wayOut = findWayOut(request, laneOf('xai/grok-4'));
+  expect([wayOut?.isBetter(true), wayOut?.isBetter(false)]).toEqual([true, false]);
+  now = 1000;
+  expect(wayOut?.isBetter(false)).toBe(true);
+});
+
+it('lines requests up behind each other from the turn of the lane they come to', async () => {
+  const take = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) await findWayOut(request, laneOf('xai/grok-4'))?.take();
+  };
+  turn = 100;
+  await take(11);
+  expect(added.map(({ priority }) => priority)).toEqual([...Array<number>(10).fill(11), 12]);
+  // The lane has been idle.
+  turn = 0;
+  await take(1);
+  expect(added.at(-1)?.priority).toBe(1);
+});

@@ -1,0 +1,20 @@
+import type { Endpoint } from '@promptmill/core';
+import type OpenAI from 'openai';
+import { Stream } from 'openai/streaming';
+import { type AnswerDelta, createStreamAssembler } from './assemble-stream.ts';
+
+/**
+ * Reads a stream of events to its end and gives the answer they come to, undefined when they break off. Throws what cut
+ * it short: an APIError for an event that tells of an error, a SyntaxError, or the connection's error.
+ */
+export const readStream = async (
+  url: Endpoint,
+  response: Response,
+  sdk: OpenAI,
+  onDelta?: (delta: AnswerDelta) => void,
+): Promise<unknown> => {
+  const assembler = createStreamAssembler(url);
+  for await (const event of Stream.fromSSEResponse(response, new AbortController(), sdk))
+    for (const delta of assembler.add(event)) onDelta?.(delta);
+  return assembler.answer();
+};

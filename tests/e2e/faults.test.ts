@@ -1,0 +1,228 @@
+import { createKeys, openLaneQueue } from '@promptmill/queue';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { freePort } from '../support/free-port.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+
+const attempts = 3;
+const timeoutMs = 1500;
+const probeIntervalMs = 200;
+
+/** Every way the simulator can fail, what it is taken for, and what is left of a request that always meets it. */
+const rows = [
+  // Never tried again: the answer goes to the error file as it is.
+  { fault: 'status=400', class: 'final', line: { status: 400 } },
+  { fault: 'status=404', class: 'final', line: { status: 404 } },
+  { fault: 'status=413', class: 'final', line: { status: 413 } },
+  { fault: 'status=422', class: 'final', line: { status: 422 } },
+  // Tried again, until the attempts are used up.
+  { fault: 'status=408', class: 'retry', line: { status: 408 } },
+  { fault: 'status=409', class: 'retry', line: { status: 409 } },
+  { fault: 'status=500', class: 'retry', line: { status: 500 } },
+  { fault: 'status=502', class: 'retry', line: { status: 502 } },
+  { fault: 'status=503', class: 'retry', line: { status: 503 } },
+  { fault: 'status=504', class: 'retry', line: { status: 504 } },
+  { fault: 'status=529', class: 'retry', line: { status: 529 } },
+  { fault: 'fault=hang', class: 'retry', line: { code: 'request_timeout' } },
+  { fault: 'fault=hang-after-headers', class: 'retry', line: { code: 'request_timeout' } },
+  { fault: 'fault=hang-mid-body', class: 'retry', line: { code: 'request_timeout' } },
+  { fault: 'fault=trickle', class: 'retry', line: { code: 'request_timeout' } },
+  { fault: 'fault=truncate', class: 'retry', line: { code: 'connection_error' } },
+  { fault: 'fault=reset', class: 'retry', line: { code: 'connection_error' } },
+  { fault: 'fault=stream-cut', class: 'retry', line: { code: 'connection_error' } },
+  { fault: 'fault=html', class: 'retry', line: { code: 'invalid_answer' } },
+  { fault: 'fault=empty', class: 'retry', line: { code: 'invalid_answer' } },
+  { fault: 'fault=invalid-json', class: 'retry', line: { code: 'invalid_answer' } },
+  { fault: 'fault=wrong-shape', class: 'retry', line: { code: 'invalid_answer' } },
+  // The provider wants fewer calls, or none until someone acts: the lane waits, and no attempt is used.
+  { fault: 'status=429', class: 'retry', line: 'waits' },
+  { fault: 'status=429;retry-after-ms=100', class: 'retry', line: 'waits' },
+  { fault: 'status=401', class: 'provider', line: 'waits' },
+  { fault: 'status=402', class: 'provider', line: 'waits' },
+  { fault: 'status=403', class: 'provider', line: 'waits' },
+  { fault: 'fault=insufficient_quota', class: 'provider', line: 'waits' },
+] as const;
+
+/** Its row's own lane: what one fault does to a lane must not touch the next. */
+const modelOf = ({ fault }: { readonly fault: string }): string => fault.replace(/[=;]/g, '-');
+
+const config = (closedPort: number): string =>
+  JSON.stringify({
+    retry: { attempts, baseDelayMs: 10, maxDelayMs: 50 },
+    providers: {
+      simulator: {
+        timeoutMs,
+        probeIntervalMs,
+        models: Object.fromEntries(rows.map((row) => [modelOf(row), { concurrency: 2 }])),
+      },
+      closed: { baseUrl: `http://127.0.0.1:${closedPort}/v1` },
+    },
+  });
+
+interface Request {
+  readonly model: string;
+  readonly prompt: string;
+}
+
+/** What became of a request, seen from all sides. */
+interface Fate {
+  readonly line: {
+    readonly response: { readonly status_code: number } | null;
+    readonly error: { code: string } | null;
+  };
+  readonly file: 'output' | 'errors';
+  readonly attempts: number | undefined;
+  /** The statuses the provider gave; 0 where it gave none. */
+  readonly calls: readonly number[];
+}
+
+describe('what becomes of a request when its provider fails', () => {
+  let stack: Stack;
+  let redis: Redis;
+
+  beforeAll(async () => {
+    redis = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
+    stack = await startStack({
+      redisUrl: inject('redisUrl'),
+      files: { 'promptmill.yaml': config(await freePort()) },
+    });
+  });
+  afterAll(async () => {
+    await redis.quit();
+    await stack.stop();
+  });
+
+  const attemptsOf = async (model: string, jobId: string): Promise<number | undefined> => {
+    const queue = openLaneQueue(
+      redis,
+      createKeys(stack.prefix),
+      model.replace('/', '.').replace(/^closed\..*/, 'closed'),
+    );
+    const job = await queue.getJob(jobId);
+    await queue.close();
+    return job?.attemptsMade;
+  };
+
+  /** Runs the requests as one batch, and holds it against the promises. */
+  const run = async (requests: readonly Request[]): Promise<readonly Fate[]> => {
+    const input = requests
+      .map(({ model, prompt }, i) => inputOf(1, () => prompt, model).replace('request-0', `request-${i}`))
+      .join('');
+    const { id } = await createBatch(stack.client, input);
+    const batch = await untilBatch(stack.client, id);
+    const files = await checkBatch(stack, batch, input, { allowedRetries: attempts - 1 });
+    const lines = (['output', 'errors'] as const).flatMap((file) =>
+      (files[file] ?? '')
+        .split('\n')
+        .filter((text) => text !== '')
+        .map((text) => ({ file, line: JSON.parse(text) as Fate['line'] & { custom_id: string } })),
+    );
+    const calls = await stack.calls();
+    return Promise.all(
+      requests.map(async ({ model }, i) => {
+        const written = lines.find(({ line }) => line.custom_id === `request-${i}`);
+        if (!written) throw new Error(`request-${i} left no line`);
+        const jobId = `${id}-${i}`;
+        return {
+          ...written,
+          attempts: await attemptsOf(model, jobId),
+          calls: calls.filter(({ key }) => key === jobId).map(({ status }) => status),
+        };
+      }),
+    );
+  };
+
+  const failuresByLane = async (): Promise<Map<string, string>> => {
+    const metrics = await (await fetch(`${stack.workers[0]?.url}/metrics`)).text();
+    const counts = metrics.matchAll(
+      /^promptmill_calls_total\{lane="([^"]+)",class="(retry|final|provider)",.*\} \d+$/gm,
+    );
+    return new Map([...counts].map(([, lane = '', failure = '']) => [lane, failure]));
+  };
+
+  it('every fault has its class, its attempts, its calls and its line', async () => {
+    const once = rows.map((row) => ({ model: `simulator/${modelOf(row)}`, prompt: `[[sim:${row.fault};times=1]]` }));
+    const lasting = rows.filter(({ line }) => line !== 'waits');
+    const always = lasting.map((row) => ({ model: `simulator/${modelOf(row)}`, prompt: `[[sim:${row.fault}]]` }));
+    const closed = { model: 'closed/echo', prompt: 'Is anyone there?' };
+    const fates = await run([...once, ...always, closed]);
+
+    const seen = fates.map(({ line, file, attempts: used, calls }) => ({
+      file,
+      left: line.response?.status_code ?? line.error?.code,
+      attempts: used,
+      calls: calls.length,
+    }));
+    const answered = { file: 'output', left: 200 };
+    const expectedOnce = rows.map(({ class: failure, line }) => {
+      if (line === 'waits') return { ...answered, attempts: 1, calls: 2 };
+      if (failure === 'retry') return { ...answered, attempts: 2, calls: 2 };
+      return { file: 'errors', left: line.status, attempts: 1, calls: 1 };
+    });
+    const expectedAlways = lasting.map(({ class: failure, line }) => {
+      const calls = failure === 'retry' ? attempts : 1;
+      return {
+        file: 'errors',
+        left: 'status' in line ? line.status : 'code' in line && line.code,
+        attempts: calls,
+        calls,
+      };
+    });
+    const table = (kind: string, outcomes: readonly unknown[], of: readonly { readonly fault: string }[]) =>
+      Object.fromEntries(of.map(({ fault }, i) => [`${fault} ${kind}`, outcomes[i]]));
+    expect(table('once', seen, rows)).toEqual(table('once', expectedOnce, rows));
+    expect(table('always', seen.slice(rows.length), lasting)).toEqual(table('always', expectedAlways, lasting));
+    expect(seen.at(-1)).toEqual({ file: 'errors', left: 'connection_error', attempts, calls: 0 });
+
+    const classes = await failuresByLane();
+    const expectedClasses = rows.map((row) => [`simulator.${modelOf(row)}`, row.class]);
+    expect(Object.fromEntries(classes)).toEqual(Object.fromEntries([...expectedClasses, ['closed', 'retry']]));
+  });
+
+  it('an answer of the provider is written as the provider gave it', async () => {
+    const [refused] = await run([{ model: 'simulator/echo', prompt: '[[sim:status=422]]' }]);
+    expect(refused?.line).toMatchObject({
+      response: {
+        status_code: 422,
+        request_id: expect.stringMatching(/^req_/),
+        body: { error: { type: expect.any(String) } },
+      },
+      error: null,
+    });
+  });
+
+  it('an answer that a content filter stopped is an answer', async () => {
+    const [filtered] = await run([{ model: 'simulator/echo', prompt: '[[sim:fault=content-filter]]' }]);
+    expect(filtered).toMatchObject({
+      file: 'output',
+      line: { response: { body: { choices: [{ finish_reason: 'content_filter' }] } } },
+      calls: [200],
+    });
+  });
+
+  it('a provider that takes no call until someone acts burns no request, and is only probed', async () => {
+    const control = (change: unknown) =>
+      fetch(`${stack.simulator.url}/control`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(change),
+      });
+    await control({ errorRate: 1, errorStatus: 401 });
+    const input = inputOf(100);
+    const { id } = await createBatch(stack.client, input);
+    const refused = async () => (await stack.calls()).filter(({ key }) => key?.startsWith(id)).length;
+    await expect.poll(refused).toBeGreaterThan(0);
+    const before = await refused();
+    const startedAt = performance.now();
+    await expect.poll(refused, { timeout: 10_000 }).toBeGreaterThanOrEqual(before + 3);
+    const probesDue = Math.ceil((performance.now() - startedAt) / probeIntervalMs);
+    expect((await refused()) - before).toBeLessThanOrEqual(probesDue + 50);
+    await control({ errorRate: 0 });
+    const batch = await untilBatch(stack.client, id);
+    expect(batch.request_counts).toEqual({ total: 100, completed: 100, failed: 0 });
+    await checkBatch(stack, batch, input, { allowedRetries: 1000 });
+    const used = await Promise.all(Array.from({ length: 100 }, (_, i) => attemptsOf('simulator', `${id}-${i}`)));
+    expect(new Set(used)).toEqual(new Set([1]));
+  });
+});
