@@ -44,6 +44,11 @@ const rows = [
   { fault: 'fault=insufficient_quota', class: 'provider', line: 'waits' },
 ] as const;
 
+const leftOf = (line: (typeof rows)[number]['line']): number | string => {
+  if (line === 'waits') return 200;
+  return 'status' in line ? line.status : line.code;
+};
+
 /** Its row's own lane: what one fault does to a lane must not touch the next. */
 const modelOf = ({ fault }: { readonly fault: string }): string => fault.replace(/[=;]/g, '-');
 
@@ -164,7 +169,7 @@ describe('what becomes of a request when its provider fails', () => {
       const calls = failure === 'retry' ? attempts : 1;
       return {
         file: 'errors',
-        left: 'status' in line ? line.status : 'code' in line && line.code,
+        left: leftOf(line),
         attempts: calls,
         calls,
       };

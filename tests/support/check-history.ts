@@ -2,6 +2,8 @@
 export interface LoggedCall {
   readonly key: string | null;
   readonly status: number;
+  /** What went wrong with it on purpose. */
+  readonly fault?: string;
 }
 
 export interface History {
@@ -28,6 +30,10 @@ const linesOf = (content: string | undefined): string[] => {
   if (!content.endsWith('\n')) throw new Error('P1: a result file does not end in a newline');
   return content.slice(0, -1).split('\n');
 };
+
+/** Whether the provider gave a whole answer: a fault may spoil one whose status says success. */
+const isAnswer = ({ status, fault }: LoggedCall): boolean =>
+  status >= 200 && status < 300 && (fault === undefined || fault === 'content-filter');
 
 const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;
 
@@ -76,12 +82,11 @@ export const checkHistory = (history: History): void => {
   if (repeats > allowedRepeats) throw new Error(`P3: ${repeats} calls were repeated, ${allowedRepeats} are explained`);
   for (const id of completed) {
     const key = `${batch.id}-${position.get(id)}`;
-    if (!callsOf.get(key)?.some(({ status }) => status >= 200 && status < 300))
-      throw new Error(`P3: ${id} has a result that the provider never gave`);
+    if (!callsOf.get(key)?.some(isAnswer)) throw new Error(`P3: ${id} has a result that the provider never gave`);
   }
   for (const [key, list] of callsOf) {
     const id = inputIds[Number(key.slice(batch.id.length + 1))];
-    const answered = list.filter(({ status }) => status >= 200 && status < 300).length > allowedRepeats;
+    const answered = list.filter(isAnswer).length > allowedRepeats;
     if (answered && id !== undefined && failed.includes(id) && batch.status === 'completed')
       throw new Error(`P3: the answer for ${id} was paid for and thrown away`);
   }
