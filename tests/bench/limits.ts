@@ -50,18 +50,8 @@ function configOf(limit: number): string {
 const halve = async (): Promise<void> => {
   await writeFile(join(stack.directory, 'promptmill.yaml'), configOf(perMinute / 2));
   await delay(3000);
-  await fetch(`${stack.simulator.url}/control`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ limits: { requestsPerMinute: perMinute / 2, maxInFlight } }),
-  });
+  await stack.control({ limits: { requestsPerMinute: perMinute / 2, maxInFlight } });
 };
-
-interface Call {
-  readonly at: number;
-  readonly status: number;
-  readonly tokens: number;
-}
 
 try {
   const words = 'lorem ipsum dolor sit amet '.repeat(40).split(' ');
@@ -77,7 +67,7 @@ try {
     await halve();
     await delay((seconds * 2000) / 3);
   } else await delay(seconds * 1000);
-  const calls = (await stack.calls()) as unknown as Call[];
+  const calls = await stack.calls();
   const startedAt = Math.min(...calls.map(({ at }) => at));
   // The calls of the last moments are not in the log yet.
   const endedAt = startedAt + (seconds - 3) * 1000;

@@ -1,7 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { startLocalRedis } from '../support/local-redis.ts';
+import type { LoggedCall } from '../support/check-history.ts';
 import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
+
+/** A line of the simulator's call log. Times are in epoch milliseconds. */
+export interface ProviderCall extends LoggedCall {
+  readonly at: number;
+  readonly endedAt: number;
+  /** Calls in flight when it arrived, itself included. */
+  readonly inFlight: number;
+  readonly tokens: number;
+}
 
 /** As in production: what is acknowledged survives a restart. */
 const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
@@ -29,6 +39,16 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
   return {
     ...stack,
     redisUrl: redis.url,
+    calls: async () => (await stack.calls()) as ProviderCall[],
+    /** Changes what the simulator does from its next call on. */
+    async control(change: object): Promise<void> {
+      const answer = await fetch(`${stack.simulator.url}/control`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(change),
+      });
+      if (!answer.ok) throw new Error(`the simulator refuses ${JSON.stringify(change)}: ${await answer.text()}`);
+    },
     async costs(): Promise<Record<string, { peakMiB: number; cpuSeconds: number }>> {
       const costs: Record<string, { peakMiB: number; cpuSeconds: number }> = {};
       for (const [name, list] of Object.entries({

@@ -14,6 +14,8 @@ export interface Behaviour {
   readonly errorRate: number;
   /** 400 to 599. Default 500. */
   readonly errorStatus: number;
+  /** Headers of those answers, such as `retry-after`. Default: none. */
+  readonly errorHeaders: Readonly<Record<string, string>>;
   /** Default: none. All rates and `errorRate` together are at most 1. A prompt with markers meets none of them. */
   readonly faults: FaultRates;
   /** Default: none. */
@@ -24,12 +26,14 @@ export const defaultBehaviour: Behaviour = {
   latency: { kind: 'fixed', ms: 0 },
   errorRate: 0,
   errorStatus: 500,
+  errorHeaders: {},
   faults: {},
   limits: {},
 };
 
 const rate = z.number().min(0).max(1);
 const positiveInteger = z.int().positive();
+const errorStatus = z.int().min(400).max(599);
 const durationMs = z.number().min(0).max(86_400_000);
 
 const latency = z.discriminatedUnion('kind', [
@@ -42,6 +46,7 @@ const limits = z
     requestsPerMinute: positiveInteger.exactOptional(),
     tokensPerMinute: positiveInteger.exactOptional(),
     maxInFlight: positiveInteger.exactOptional(),
+    maxInFlightStatus: errorStatus.exactOptional(),
     windowMs: positiveInteger.exactOptional(),
   })
   .refine(
@@ -61,7 +66,8 @@ const faultRates = z.partialRecord(
 const behaviourChange = z.strictObject({
   latency: latency.exactOptional(),
   errorRate: rate.exactOptional(),
-  errorStatus: z.int().min(400).max(599).exactOptional(),
+  errorStatus: errorStatus.exactOptional(),
+  errorHeaders: z.record(z.string().regex(/^[\w-]+$/), z.string().regex(/^[\x20-\x7e]+$/)).exactOptional(),
   faults: faultRates.exactOptional(),
   limits: limits.exactOptional(),
 });

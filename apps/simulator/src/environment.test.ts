@@ -17,6 +17,7 @@ test('every variable has its option', () => {
     SIMULATOR_REQUESTS_PER_MINUTE: '60',
     SIMULATOR_TOKENS_PER_MINUTE: '1000',
     SIMULATOR_MAX_IN_FLIGHT: '5',
+    SIMULATOR_MAX_IN_FLIGHT_STATUS: '503',
     SIMULATOR_CALL_LOG: 'calls.jsonl',
     SIMULATOR_API_KEY: 'secret',
   });
@@ -27,7 +28,7 @@ test('every variable has its option', () => {
     seed: 7,
     errorRate: 0.1,
     faults: { hang: 0.01, '503': 0.02 },
-    limits: { requestsPerMinute: 60, tokensPerMinute: 1000, maxInFlight: 5 },
+    limits: { requestsPerMinute: 60, tokensPerMinute: 1000, maxInFlight: 5, maxInFlightStatus: 503 },
     callLogPath: 'calls.jsonl',
     apiKey: 'secret',
   });

@@ -33,6 +33,7 @@ export function readEnvironment(environment: Environment): SimulatorOptions {
         requestsPerMinute: number('SIMULATOR_REQUESTS_PER_MINUTE'),
         tokensPerMinute: number('SIMULATOR_TOKENS_PER_MINUTE'),
         maxInFlight: number('SIMULATOR_MAX_IN_FLIGHT'),
+        maxInFlightStatus: number('SIMULATOR_MAX_IN_FLIGHT_STATUS'),
       }) satisfies Limits,
     }),
   };

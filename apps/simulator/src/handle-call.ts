@@ -1,4 +1,4 @@
-import { ApiError, missingParameter, modelNotFound, rateLimitReached } from './api-error.ts';
+import { ApiError, errorForStatus, missingParameter, modelNotFound, rateLimitReached } from './api-error.ts';
 import type { Behaviour } from './behaviour.ts';
 import type { CallStatsRecorder } from './call-stats.ts';
 import type { Endpoint, JsonObject, PreparedAnswer } from './endpoints/endpoint.ts';
@@ -33,7 +33,9 @@ export function createCallHandler({ behaviour, limiter, planCall, stats, maxBody
       const admission = limiter.admit(answer.tokens);
       if (admission.status === 'refused') {
         stats.refuse(admission.reason);
-        failCall(call, rateLimitReached(call.model ?? '', admission.reason), retryAfter(admission.retryAfterMs));
+        const { maxInFlightStatus: status = 429 } = behaviour().limits;
+        if (admission.reason === 'in-flight' && status !== 429) failCall(call, errorForStatus(status));
+        else failCall(call, rateLimitReached(call.model ?? '', admission.reason), retryAfter(admission.retryAfterMs));
         return;
       }
       call.isAdmitted = true;

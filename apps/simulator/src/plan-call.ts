@@ -38,9 +38,9 @@ export function createCallPlanner({ counter, random }: { counter: CallCounter; r
   };
 }
 
-function drawFault({ errorRate, errorStatus, faults }: Behaviour, random: Random): Fault | undefined {
+function drawFault({ errorRate, errorStatus, errorHeaders, faults }: Behaviour, random: Random): Fault | undefined {
   let drawn = random() - errorRate;
-  if (drawn < 0) return { name: 'status', status: errorStatus, headers: {} };
+  if (drawn < 0) return { name: 'status', status: errorStatus, headers: errorHeaders };
   for (const [name, share = 0] of Object.entries(faults)) {
     drawn -= share;
     if (drawn >= 0) continue;

@@ -6,6 +6,8 @@ export interface Limits {
   readonly tokensPerMinute?: number;
   /** Calls admitted and not ended. */
   readonly maxInFlight?: number;
+  /** The status of the answer to a call over `maxInFlight`. Default 429; any other comes without `retry-after`. */
+  readonly maxInFlightStatus?: number;
   /**
    * Length of the sliding window in milliseconds. Default 60000. A shorter one scales the per-minute figures down, as
    * providers do that count by the second: 600 a minute over 1000 ms admits 10 in any 1000 ms. Fractions are dropped.

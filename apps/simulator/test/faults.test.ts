@@ -141,6 +141,9 @@ test('rates from the configuration', async () => {
   expect((await simulator.ask('Hi')).headers.get('content-type')).toContain('text/html');
   simulator.configure({ faults: {}, errorRate: 1, errorStatus: 502 });
   expect((await simulator.ask('Hi')).status).toBe(502);
+  simulator.configure({ errorStatus: 429, errorHeaders: { 'retry-after': '7' } });
+  const refused = await simulator.ask('Hi');
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '7']);
 });
 
 function isCode(value: unknown): boolean {

@@ -41,6 +41,17 @@ test('maxInFlight counts calls until they end', async () => {
   await vi.waitFor(async () => expect((await simulator.ask('fourth')).status).toBe(200));
 });
 
+test('a call over maxInFlight may be refused with another status than 429', async () => {
+  const simulator = await startForTest({ limits: { maxInFlight: 1, maxInFlightStatus: 503 } });
+  const caller = new AbortController();
+  const hanging = simulator.ask('[[sim:fault=hang]]', { signal: caller.signal });
+  await vi.waitFor(() => expect(simulator.stats().inFlight).toBe(1));
+  const refused = await simulator.ask('second');
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, null]);
+  caller.abort();
+  await Promise.allSettled([hanging]);
+});
+
 test('latency holds the answer back, by configuration and by marker', async () => {
   const simulator = await startForTest({ latency: { kind: 'fixed', ms: 120 } });
   await Promise.all([simulator.ask('as configured'), simulator.ask('[[sim:latency=0]]')]);

@@ -137,3 +137,48 @@ test('goes on after an error of Redis', async () => {
   expect(errors).toHaveLength(2);
   expect(admitted).toEqual([1, 2]);
 });
+
+const better = (when: { readonly closed: boolean }) => ({
+  isBetter: (laneIsClosed: boolean) => laneIsClosed === when.closed,
+});
+
+test('who has a way out leaves a closed lane, at once while it is known to be closed; who has none waits', async () => {
+  const closed = { granted: 0, isClosed: true, waitMs: 30_000 };
+  const { gate, enter, admitted, asked } = openGate([closed, closed]);
+  const stays = enter(1);
+  expect(await Promise.all([gate.enter(2, never, better({ closed: true })), vi.advanceTimersByTimeAsync(1)])).toEqual([
+    'left',
+    expect.anything(),
+  ]);
+  expect(await gate.enter(3, never, better({ closed: true }))).toBe('left');
+  expect([asked, admitted]).toEqual([[[1]], []]);
+  await vi.runAllTimersAsync();
+  await stays;
+  expect(admitted).toEqual([1]);
+});
+
+test('after a while one who has a way out asks again, for the lane may be open', async () => {
+  const { gate, enter } = openGate([{ granted: 0, isClosed: true, waitMs: 1 }]);
+  const first = enter(1);
+  await vi.runAllTimersAsync();
+  await first;
+  await vi.advanceTimersByTimeAsync(1000);
+  const again = gate.enter(2, never, better({ closed: true }));
+  await vi.runAllTimersAsync();
+  expect(await again).toMatchObject({ waitedMs: expect.any(Number) });
+});
+
+test('a way out that is better than an open lane is taken without a question', async () => {
+  const { gate, asked } = openGate();
+  expect(await gate.enter(1, never, better({ closed: false }))).toBe('left');
+  expect(asked).toEqual([]);
+});
+
+test('a gate that is shut lets nobody in, and sends away those who wait', async () => {
+  const { gate, asked } = openGate([{ granted: 0, waitMs: 60_000 }]);
+  const waits = gate.enter(1, never);
+  await vi.advanceTimersByTimeAsync(10);
+  gate.shut();
+  expect([await waits, await gate.enter(2, never)]).toEqual([undefined, undefined]);
+  expect(asked).toEqual([[1]]);
+});

@@ -17,6 +17,8 @@ export interface LaneGate {
     signal: AbortSignal,
     wayOut?: Pick<WayOut, 'isBetter'>,
   ): Promise<Admission | 'left' | undefined>;
+  /** Lets no call in any more: who waits, or comes, is told so as if its signal had fired. */
+  shut(): void;
   /** Tells the lane what it has not been told yet. */
   close(): Promise<void>;
 }
@@ -25,8 +27,7 @@ interface Waiter {
   readonly estimatedTokens: number;
   readonly since: number;
   readonly wayOut: Pick<WayOut, 'isBetter'> | undefined;
-  admit(grantedAtMs: number, isProbe: boolean): void;
-  letGo(): void;
+  settle(outcome: Admission | 'left' | undefined): void;
 }
 
 export interface LaneGateOptions {
@@ -50,6 +51,7 @@ const tellTogetherMs = 50;
 export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions): LaneGate => {
   const waiting: Waiter[] = [];
   let asking = false;
+  let isShut = false;
   let wake: (() => void) | undefined;
   /** When the lane was last found closed: for a while nobody asks again, then one who comes finds out how it is. */
   let closedAt = -Infinity;
@@ -79,12 +81,7 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
     });
 
   const take = async (waiter: Waiter, { atMs, isProbe }: LaneAnswer): Promise<void> => {
-    const position = waiting.indexOf(waiter);
-    if (position >= 0) {
-      waiting.splice(position, 1);
-      waiter.admit(atMs, isProbe);
-      return;
-    }
+    if (waiting.includes(waiter)) return waiter.settle(admission(waiter, atMs, isProbe));
     // It gave up while the question was under way: nobody will say how its call ended, if not here.
     const { estimatedTokens } = waiter;
     await control.leave({ signal: 'none', grantedAtMs: atMs, estimatedTokens, usedTokens: 0 });
@@ -102,7 +99,7 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
         );
         for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
         if (answer.isClosed) closedAt = performance.now();
-        for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.letGo();
+        for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
         if (answer.granted < asked.length && waiting.length > 0)
           await sleep(Math.min(longestWaitMs, Math.max(1, answer.waitMs)));
       }
@@ -127,32 +124,29 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
   return {
     enter: (estimatedTokens, signal, wayOut) =>
       new Promise((resolve) => {
-        const giveUp = (): void => {
-          waiting.splice(waiting.indexOf(waiter), 1);
-          resolve(undefined);
-        };
+        const giveUp = (): void => waiter.settle(undefined);
         const waiter: Waiter = {
           estimatedTokens,
           since: performance.now(),
           wayOut,
-          admit(grantedAtMs, isProbe) {
-            signal.removeEventListener('abort', giveUp);
-            resolve(admission(waiter, grantedAtMs, isProbe));
-          },
-          letGo() {
+          settle(outcome) {
             signal.removeEventListener('abort', giveUp);
             waiting.splice(waiting.indexOf(waiter), 1);
-            resolve('left');
+            resolve(outcome);
           },
         };
-        if (signal.aborted) return resolve(undefined);
+        if (signal.aborted || isShut) return resolve(undefined);
         if (wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.push(waiter);
         void letIn();
       }),
-    async close() {
+    shut() {
+      isShut = true;
+      for (const waiter of [...waiting]) waiter.settle(undefined);
       wake?.();
+    },
+    async close() {
       clearTimeout(tellTimer);
       await tellWorks();
     },

@@ -28,6 +28,8 @@ export interface ProcessRequestOptions {
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
   readonly findWayOut: FindWayOut;
+  /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
+  readonly takeRetry: () => Promise<number>;
   readonly retry: RetryPolicy;
   readonly onCall: (result: CallResult, durationMs: number) => void;
 }
@@ -54,6 +56,9 @@ const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy
 /** A request that waited longer than this for its lane may not be wanted any more. */
 const askAgainAfterMs = 1000;
 
+/** Retries that the lane cannot afford yet come back at different times. */
+const retrySpreadMs = 4000;
+
 /** Undefined when nobody knows: what came back of a broken call was paid for, and counts at the provider. */
 const totalTokens = (result: CallResult): number | undefined => {
   if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
@@ -65,7 +70,7 @@ const totalTokens = (result: CallResult): number | undefined => {
  * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, recorder, gate, estimator, findWayOut, retry, onCall } = options;
+  const { lane, client, recorder, gate, estimator, findWayOut, takeRetry, retry, onCall } = options;
 
   const record = (job: RequestJob, outcome: Outcome, usage = noUsage) => {
     const { batchId, index, customId, fallbackFrom } = job;
@@ -117,6 +122,12 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
   };
 
+  /** No attempt is used. */
+  const putBack = async (job: Job<RequestJob>, token: string | undefined, delayMs: number): Promise<never> => {
+    await job.moveToDelayed(Date.now() + delayMs, token);
+    throw new DelayedError();
+  };
+
   // BullMQ passes the signal only to a function that declares three parameters.
   const processRequest = async (
     job: Job<RequestJob>,
@@ -126,6 +137,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const request = job.data;
     const state = await recorder.begin(request);
     if (state !== 'run') return { status: state };
+    if (job.attemptsMade > 0) {
+      const waitMs = await takeRetry();
+      if (waitMs > 0) return putBack(job, token, waitMs + Math.random() * retrySpreadMs);
+    }
     const wayOut = findWayOut(request, lane);
     const result = await callOnce(request, signal ?? new AbortController().signal, wayOut);
     if (result === 'settled' || result === 'dropped') return { status: result };
@@ -133,11 +148,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       await wayOut?.take();
       return { status: 'moved' };
     }
-    if (result === 'aborted') {
-      // The process is stopping: another worker takes the request at once, and no attempt is used.
-      await job.moveToDelayed(Date.now(), token);
-      throw new DelayedError();
-    }
+    // The process is stopping: another worker takes the request at once.
+    if (result === 'aborted') return putBack(job, token, 0);
     if (result.kind === 'success') {
       const { statusCode, requestId, body } = result;
       return { status: await record(request, { kind: 'response', statusCode, requestId, body }, result.usage) };

@@ -84,6 +84,7 @@ export const startWorker = async ({
       client: clientOf(lane),
       recorder,
       gate,
+      takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findWayOut,
@@ -119,6 +120,7 @@ export const startWorker = async ({
       for (const lane of changed) await open.find(({ name }) => name === lane.name)?.setLimits(lane);
     },
     async close() {
+      for (const { gate } of open) gate.shut();
       const putBack = setTimeout(() => {
         for (const { worker } of open) worker.cancelAllJobs('the worker is stopping');
       }, graceMs);

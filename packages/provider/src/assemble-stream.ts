@@ -78,14 +78,15 @@ interface ChunkKind {
 const chatKind: ChunkKind = {
   object: 'chat.completion',
   begin: (index) => ({ index, message: { role: 'assistant', content: null } }),
-  add(choice, { delta, ...rest }) {
+  // Some send the whole message up to here beside each delta.
+  add(choice, { delta, message: _message, ...rest }) {
     mergeInto(choice, rest);
     if (isObject(delta)) mergeInto(choice['message'] as Json, delta);
   },
   textOf: ({ delta }) => (isObject(delta) ? delta['content'] : undefined),
   finish(choice) {
     const message = choice['message'] as Json;
-    if (message['tool_calls'] === undefined) return choice;
+    if (!Array.isArray(message['tool_calls'])) return choice;
     return { ...choice, message: { ...message, tool_calls: withoutIndexes(message['tool_calls']) } };
   },
 };
@@ -107,7 +108,8 @@ const createChunkAssembler = ({ object, begin, add, textOf, finish }: ChunkKind)
       if (!isObject(event)) return [];
       // `obfuscation` is padding.
       const { choices: chunks, obfuscation: _padding, ...rest } = event;
-      head = { ...head, ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null)) };
+      const news = Object.entries(rest).filter(([key, value]) => value !== null || !Object.hasOwn(head, key));
+      head = { ...head, ...Object.fromEntries(news) };
       return objectsIn(chunks).flatMap((chunk) => {
         const index = typeof chunk['index'] === 'number' ? chunk['index'] : 0;
         const choice = choices.get(index) ?? begin(index);

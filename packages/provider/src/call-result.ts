@@ -22,5 +22,11 @@ export interface CallFailure {
   readonly retryAfterMs?: number;
 }
 
+/** What a provider offers. */
+export interface ModelList {
+  readonly kind: 'models';
+  readonly names: readonly string[];
+}
+
 /** How one attempt ended; `aborted`: the caller's signal fired before an answer was there. */
 export type CallResult = CallSuccess | CallFailure | { readonly kind: 'aborted' };

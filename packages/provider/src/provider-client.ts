@@ -2,7 +2,7 @@ import { ConfigError, type Endpoint, type Provider, type RequestBody } from '@pr
 import { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import { Agent } from 'undici';
 import { type AnswerDelta, mayStream } from './assemble-stream.ts';
-import type { CallResult } from './call-result.ts';
+import type { CallFailure, CallResult, ModelList } from './call-result.ts';
 import { createSdk } from './openai-sdk.ts';
 import { createAnswerReader } from './read-answer.ts';
 import { readStream } from './read-stream.ts';
@@ -22,6 +22,8 @@ export interface CallRequest {
 export interface ProviderClient {
   /** One attempt. Whatever the provider does comes back as a result; none of it is thrown. */
   call(request: CallRequest): Promise<CallResult>;
+  /** What it offers: a call that costs nothing, and shows whether it takes the key. Nothing is thrown. */
+  listModels(signal: AbortSignal): Promise<ModelList | CallFailure | { readonly kind: 'aborted' }>;
   /** Closes the connections once the calls in flight have ended. */
   close(): Promise<void>;
 }
@@ -85,6 +87,15 @@ export const createProviderClient = (
     now,
   });
 
+  const readThrown = (error: unknown, signal: AbortSignal): CallFailure | { readonly kind: 'aborted' } => {
+    if (error instanceof APIUserAbortError) return { kind: 'aborted' };
+    if (error instanceof APIConnectionError) return reader.readConnectionError(error.cause as Error);
+    if (error instanceof APIError && error.status !== undefined && error.headers)
+      return reader.readError(error.status, error.headers, error.error);
+    if (signal.aborted) return { kind: 'aborted' };
+    return reader.readStreamFailure(error);
+  };
+
   return {
     async call({ url, body, idempotencyKey, signal, onDelta }) {
       const headers = { 'Idempotency-Key': idempotencyKey };
@@ -98,12 +109,15 @@ export const createProviderClient = (
         if (signal.aborted) return { kind: 'aborted' };
         return reader.readStreamEnd(url, response.status, response.headers, streamed);
       } catch (error) {
-        if (error instanceof APIUserAbortError) return { kind: 'aborted' };
-        if (error instanceof APIConnectionError) return reader.readConnectionError(error.cause as Error);
-        if (error instanceof APIError && error.status !== undefined && error.headers)
-          return reader.readError(error.status, error.headers, error.error);
-        if (signal.aborted) return { kind: 'aborted' };
-        return reader.readStreamFailure(error);
+        return readThrown(error, signal);
+      }
+    },
+    async listModels(signal) {
+      try {
+        const response = await sdk.get('/models', { signal }).asResponse();
+        return reader.readModels(response.status, await response.text());
+      } catch (error) {
+        return readThrown(error, signal);
       }
     },
     close: () => agent.close(),

@@ -1,7 +1,7 @@
 import { type Endpoint, usageOf } from '@promptmill/core';
 import { APIError } from 'openai';
 import { hasAnswerShape } from './answer-shape.ts';
-import type { CallFailure, CallResult } from './call-result.ts';
+import type { CallFailure, CallResult, ModelList } from './call-result.ts';
 import { classOf, codeOfAnswer, codeOfStreamError, type FailureCode, messageOfAnswer } from './classify-answer.ts';
 import type { RedactKey } from './redact-key.ts';
 import { retryAfterMsOf } from './retry-after.ts';
@@ -24,6 +24,12 @@ const parseJson = (text: string): unknown => {
   } catch {
     return undefined;
   }
+};
+
+const modelNamesOf = (body: unknown): string[] | undefined => {
+  const data = (body as { data?: unknown } | null | undefined)?.data;
+  if (!Array.isArray(data)) return undefined;
+  return data.map((model: unknown) => (model as { id?: unknown } | null)?.id).filter((id) => typeof id === 'string');
 };
 
 /** Turns what came back from a provider, or did not, into a {@link CallResult}. */
@@ -65,6 +71,12 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       const body = parseJson(text);
       if (hasAnswerShape(url, body)) return success(statusCode, headers, body);
       return noAnswer(statusCode, body === undefined ? 'no JSON' : `no answer of ${url}`, text);
+    },
+
+    /** A 2xx of `GET /models`. Source: https://platform.openai.com/docs/api-reference/models/list */
+    readModels(statusCode: number, text: string): ModelList | CallFailure {
+      const names = modelNamesOf(parseJson(text));
+      return names ? { kind: 'models', names } : noAnswer(statusCode, 'no list of models', text);
     },
 
     /** A 2xx whose stream has ended; `body` is what its events came to, undefined when they break off. */

@@ -50,9 +50,9 @@ export const createUndiciFetch =
     try {
       const { statusCode, headers, body } = await request(url as string, {
         dispatcher: agent,
-        method: 'POST',
+        method: init.method as Dispatcher.HttpMethod,
         headers: init.headers as Headers,
-        body: init.body as string,
+        body: (init.body as string | undefined) ?? null,
         signal: clock.signal,
       });
       const ok = statusCode >= 200 && statusCode < 300;

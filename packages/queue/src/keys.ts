@@ -12,6 +12,8 @@ export const createKeys = (prefix: string) => {
     batch: batchKey,
     settledBits: (id: string) => `${batchKey(id)}:settled`,
     segments: (id: string) => `${batchKey(id)}:segments`,
+    /** A channel, not a key. */
+    deltas: (id: string) => `${batchKey(id)}:deltas`,
     results: (shard: number) => `${shardTag(shard)}:results`,
     resultsOf: (id: string) => `${shardTag(shardOf(id))}:results`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,

@@ -43,6 +43,9 @@ export interface LaneTerms {
   readonly probeIntervalMs: number;
 }
 
+/** Retries a lane may make before it has had an answer. */
+const firstRetries = 100;
+
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
 export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
   const run = createScripts(redis);
@@ -70,6 +73,11 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
         closed: number,
       ];
       return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1 };
+    },
+
+    /** 0 when the lane can afford a retry, which is then spent; else the milliseconds after which to ask again. */
+    async takeRetry(): Promise<number> {
+      return Number(await run('takeRetry', stateKey, firstRetries));
     },
 
     /** The time until which the lane is held, in milliseconds; 0 when it is not. */

@@ -11,6 +11,7 @@ const scripts = {
   enterLane: { lua: source('enter-lane'), numberOfKeys: 3 },
   leaveLane: { lua: source('leave-lane'), numberOfKeys: 5 },
   setLaneLimits: { lua: source('set-lane-limits'), numberOfKeys: 3 },
+  takeRetry: { lua: source('take-retry'), numberOfKeys: 1 },
   transitionBatch: { lua: source('transition-batch'), numberOfKeys: 1 },
   advanceCursor: { lua: source('advance-cursor'), numberOfKeys: 1 },
   addToIndex: { lua: source('add-to-index'), numberOfKeys: 1 },

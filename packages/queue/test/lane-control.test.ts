@@ -316,3 +316,19 @@ describe.concurrent('the width that the answers decide', () => {
     expect(await lane.concurrency()).toBe(10);
   });
 });
+
+describe('the budget of retries', () => {
+  it('is earned by answers, and lets one a second through when there are none', async () => {
+    const { control } = await openLane({});
+    const first = await Promise.all(Array.from({ length: 100 }, () => control.takeRetry()));
+    expect(first.every((waitMs) => waitMs === 0)).toBe(true);
+    expect(await control.takeRetry()).toBe(0);
+    expect(await control.takeRetry()).toBeGreaterThan(0);
+
+    await callOnce(control, { signal: 'ok' });
+    expect(await control.takeRetry()).toBe(0);
+    expect(await control.takeRetry()).toBeGreaterThan(0);
+    await callOnce(control, { signal: 'down' });
+    expect(await control.takeRetry()).toBeGreaterThan(0);
+  });
+});

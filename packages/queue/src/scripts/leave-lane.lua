@@ -27,7 +27,7 @@ if used >= 0 and slotMs > 0 then
 end
 
 local state = redis.call('HMGET', KEYS[2], 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',
-  'finding')
+  'finding', 'retries')
 local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
 
 local function hold(ms)
@@ -72,6 +72,7 @@ if outcome == 'ok' then
     redis.call('HSET', KEYS[2], 'rampUntil', now + 1000, 'rampMs', math.ceil(1000 / most))
   end
   if state[5] then redis.call('HDEL', KEYS[2], 'failures') end
+  if state[9] and tonumber(state[9]) < 100 then redis.call('HINCRBY', KEYS[2], 'retries', ARGV[7]) end
   if adaptive and width > 0 and width < 10000 and redis.call('LLEN', KEYS[5]) >= width / 2 then
     -- Until a first refusal the width doubles with each round of calls; then it grows by one.
     setWidth(width + ARGV[7] * (state[8] and 1 / width or 1))

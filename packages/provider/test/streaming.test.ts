@@ -1,0 +1,196 @@
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import type { Provider } from '@promptmill/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type AnswerDelta, type CallRequest, createProviderClient, type ProviderClient } from '../src/index.ts';
+import { startTestProvider, type TestProvider } from './test-provider.ts';
+
+let upstream: TestProvider;
+let client: ProviderClient;
+
+beforeEach(async () => {
+  upstream = await startTestProvider();
+});
+
+afterEach(async () => {
+  await client.close();
+  await upstream.close();
+});
+
+const connect = (provider: Partial<Provider> = {}): ProviderClient =>
+  (client = createProviderClient(
+    {
+      name: 'test',
+      baseUrl: upstream.baseUrl,
+      timeoutMs: 5000,
+      probeIntervalMs: 1000,
+      limits: {},
+      models: {},
+      ...provider,
+    },
+    { maxConnections: 4 },
+  ));
+
+const request = (more: Partial<CallRequest> = {}): CallRequest => ({
+  url: '/v1/chat/completions',
+  body: { model: 'm', messages: [], stream: true },
+  idempotencyKey: 'batch_1-0',
+  signal: new AbortController().signal,
+  ...more,
+});
+
+const eventText = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
+const chunk = (delta: unknown, finishReason: string | null = null) =>
+  eventText({ id: 'c1', object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finishReason }] });
+const usage = eventText({ id: 'c1', choices: [], usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 } });
+const done = 'data: [DONE]\n\n';
+const hello = [chunk({ role: 'assistant', content: 'Bon' }), chunk({ content: 'jour' }), chunk({}, 'stop')];
+
+const answerEvents = (...pieces: string[]): void =>
+  upstream.answerWith((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-request-id': 'req_1' });
+    for (const piece of pieces) response.write(piece);
+    response.end();
+  });
+
+/** Sends the pieces and cuts the connection. */
+const answerAndCut = (...pieces: string[]): void =>
+  upstream.answerWith((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(pieces.join(''), () => response.destroy());
+  });
+
+it('comes back whole, and its text as it comes', async () => {
+  answerEvents(...hello, usage, done);
+  const deltas: AnswerDelta[] = [];
+  expect(await connect().call(request({ onDelta: (delta) => deltas.push(delta) }))).toEqual({
+    kind: 'success',
+    statusCode: 200,
+    requestId: 'req_1',
+    body: {
+      id: 'c1',
+      object: 'chat.completion',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Bonjour' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
+    },
+    usage: { inputTokens: 9, cachedTokens: 0, outputTokens: 3, reasoningTokens: 0 },
+  });
+  expect(deltas).toEqual([
+    { index: 0, text: 'Bon' },
+    { index: 0, text: 'jour' },
+  ]);
+});
+
+it('leaves its connection to the next call', async () => {
+  answerEvents(...hello, usage, done);
+  const client = connect();
+  for (let count = 0; count < 5; count++) {
+    expect(await client.call(request())).toMatchObject({ kind: 'success' });
+    // A connection is free again one turn after its answer.
+    await setImmediate();
+  }
+  expect(upstream.connections()).toBe(1);
+});
+
+describe('what is sent', () => {
+  it.each<[string, Partial<CallRequest>, Partial<Provider>, Record<string, unknown>]>([
+    ['asks for the usage', {}, {}, { stream: true, stream_options: { include_usage: true } }],
+    [
+      'keeps other options',
+      { body: { model: 'm', stream: true, stream_options: { include_obfuscation: false } } },
+      {},
+      { stream: true, stream_options: { include_obfuscation: false, include_usage: true } },
+    ],
+    ['does not ask a provider that refuses it', {}, { streamUsage: false }, { stream: true }],
+    ['does not ask /v1/responses', { url: '/v1/responses' }, {}, { stream: true }],
+    ['has no `stream` where there is no streaming', { url: '/v1/embeddings' }, {}, {}],
+  ])('%s', async (_what, more, provider, expected) => {
+    answerEvents(done);
+    await connect(provider).call(request(more));
+    const { model: _model, messages: _messages, ...rest } = upstream.calls[0]?.body as Record<string, unknown>;
+    expect(rest).toEqual(expected);
+  });
+});
+
+describe('is tried again', () => {
+  it('when its connection is cut', async () => {
+    answerAndCut(...hello.slice(0, 2));
+    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+  });
+
+  it('when its connection is cut after one of two choices', async () => {
+    answerAndCut(...hello);
+    const body = { model: 'm', messages: [], stream: true, n: 2 };
+    expect(await connect().call(request({ body }))).toMatchObject({ class: 'retry', code: 'connection_error' });
+  });
+
+  it.each([
+    ['it ends before the finish reason', hello.slice(0, 2)],
+    ['it says that it is done, and is not', [...hello.slice(0, 2), done]],
+    ['it ends within an event', [...hello.slice(0, 2), chunk({ content: '!' }).slice(0, 30)]],
+    ['it brings nothing', [done]],
+    ['an event of it is no JSON', ['data: {"choices": [\n\n', ...hello, done]],
+    ['it tells of an error', [...hello.slice(0, 1), eventText({ error: { message: 'Upstream died' } })]],
+    ['an event of it is an error', [...hello.slice(0, 1), 'event: error\ndata: {"message":"Upstream died"}\n\n']],
+  ])('when %s', async (_what, pieces) => {
+    answerEvents(...pieces);
+    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'incomplete_stream' });
+  });
+
+  it('when a response has failed', async () => {
+    const failed = {
+      type: 'response.failed',
+      response: { status: 'failed', error: { code: 'server_error', message: 'Oops' } },
+    };
+    answerEvents(`event: response.failed\n${eventText(failed)}`);
+    expect(await connect().call(request({ url: '/v1/responses' }))).toMatchObject({
+      class: 'retry',
+      code: 'incomplete_stream',
+      message: 'test told of an error in its stream: Oops',
+    });
+  });
+});
+
+it('stops the provider when it says that the money ran out', async () => {
+  answerEvents(eventText({ error: { code: 'insufficient_quota', message: 'No credits left' } }));
+  expect(await connect().call(request())).toMatchObject({ class: 'provider', code: 'insufficient_quota' });
+});
+
+it('is aborted by the signal, and closes its connection', async () => {
+  const controller = new AbortController();
+  let closed: Promise<unknown> | undefined;
+  upstream.answerWith((_request, response) => {
+    closed = once(response, 'close');
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(hello[0]);
+  });
+  const onDelta = (): void => controller.abort();
+  expect(await connect().call(request({ signal: controller.signal, onDelta }))).toEqual({ kind: 'aborted' });
+  await closed;
+});
+
+it('takes an answer that came whole all the same', async () => {
+  const answer = { object: 'chat.completion', choices: [{ message: { content: 'x' }, finish_reason: 'stop' }] };
+  upstream.answerJson(200, answer);
+  expect(await connect().call(request())).toMatchObject({ kind: 'success', body: answer });
+});
+
+it('needs no [DONE] after the finish reason', async () => {
+  answerEvents(...hello);
+  expect(await connect().call(request())).toMatchObject({ kind: 'success' });
+});
+
+it('reads no more than the largest answer', async () => {
+  upstream.answerWith((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const more = (): void => {
+      while (!response.destroyed && response.write(chunk({ content: 'x'.repeat(1000) })));
+    };
+    response.on('drain', more);
+    more();
+  });
+  client = createProviderClient(
+    { name: 'test', baseUrl: upstream.baseUrl, timeoutMs: 5000, probeIntervalMs: 1000, limits: {}, models: {} },
+    { maxConnections: 1, maxAnswerBytes: 100_000 },
+  );
+  expect(await client.call(request())).toMatchObject({ class: 'final', code: 'answer_too_large' });
+});

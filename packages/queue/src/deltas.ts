@@ -1,0 +1,157 @@
+import type { RequestJob } from '@promptmill/core';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+
+/**
+ * A piece of an answer's text while it is being written, for screens. Pieces may get lost, and no result depends on them:
+ * `offset` shows a gap, and an attempt that begins anew.
+ */
+export interface Delta {
+  readonly custom_id: string;
+  /** Of the choice; of the output item, in `/v1/responses`. */
+  readonly index: number;
+  /** Where in its text it begins, in UTF-16 code units. */
+  readonly offset: number;
+  readonly delta: string;
+  /** The request's answer is complete. */
+  readonly done?: true;
+}
+
+/** The deltas of one call. */
+export interface CallDeltas {
+  add(piece: { readonly index: number; readonly text: string }): void;
+  /** The call is over, its answer complete or not. */
+  end(isComplete: boolean): void;
+}
+
+/** A call's deltas go out together, at most this often. */
+const intervalMs = 50;
+/** A batch that nobody listened to is tried again after this long. */
+const unheardMs = 250;
+/** Of a text that waits for a listener, the end is kept. */
+const maxWaitingLength = 65_536;
+
+interface Text {
+  /** Where `waiting` begins. */
+  offset: number;
+  waiting: string;
+}
+
+const drop = (text: Text, length: number): void => {
+  text.offset += length;
+  text.waiting = text.waiting.slice(length);
+};
+
+/** The worker's side: nothing waits for it, and while nobody listens it costs next to nothing. */
+export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number = () => performance.now()) => {
+  /** Batches with calls in flight. */
+  const batches = new Map<string, { calls: number; unheardUntilMs: number }>();
+
+  return {
+    open({ batchId, customId }: Pick<RequestJob, 'batchId' | 'customId'>): CallDeltas {
+      const batch = batches.get(batchId) ?? { calls: 0, unheardUntilMs: 0 };
+      batches.set(batchId, batch);
+      batch.calls++;
+      const texts = new Map<number, Text>();
+      let sentAtMs = -Infinity;
+      let sending: Promise<void> | undefined;
+      let timer: NodeJS.Timeout | undefined;
+      let hasEnded = false;
+
+      const publish = async (isComplete: boolean): Promise<void> => {
+        if (now() < batch.unheardUntilMs) return;
+        const waiting = [...texts].filter(([, text]) => text.waiting !== '');
+        const deltas: Delta[] = waiting.map(([index, text]) => ({
+          custom_id: customId,
+          index,
+          offset: text.offset,
+          delta: text.waiting,
+        }));
+        if (isComplete) deltas.push({ custom_id: customId, index: 0, offset: 0, delta: '', done: true });
+        sentAtMs = now();
+        // While Redis is away, commands would pile up.
+        const listeners =
+          redis.status === 'ready'
+            ? await redis.publish(keys.deltas(batchId), JSON.stringify(deltas)).catch(() => 0)
+            : 0;
+        if (listeners === 0) batch.unheardUntilMs = now() + unheardMs;
+        else for (const [at, [, text]] of waiting.entries()) drop(text, deltas[at]?.delta.length ?? 0);
+      };
+
+      const schedule = (): void => {
+        if (hasEnded || timer || sending || ![...texts.values()].some(({ waiting }) => waiting !== '')) return;
+        const atMs = Math.max(sentAtMs + intervalMs, batch.unheardUntilMs);
+        timer = setTimeout(() => {
+          timer = undefined;
+          sending = publish(false).finally(() => {
+            sending = undefined;
+            schedule();
+          });
+        }, atMs - now());
+      };
+
+      return {
+        add({ index, text: piece }) {
+          const text = texts.get(index) ?? { offset: 0, waiting: '' };
+          texts.set(index, text);
+          text.waiting += piece;
+          if (text.waiting.length > maxWaitingLength) drop(text, text.waiting.length - maxWaitingLength);
+          schedule();
+        },
+        end(isComplete) {
+          hasEnded = true;
+          clearTimeout(timer);
+          if (--batch.calls === 0) batches.delete(batchId);
+          if (isComplete) void Promise.resolve(sending).then(() => publish(true));
+        },
+      };
+    },
+  };
+};
+
+export type DeltaPublisher = ReturnType<typeof createDeltaPublisher>;
+
+/**
+ * The api's side: one connection for all who listen, made for the first of them.
+ *
+ * @param connect gives a connection of its own, whose commands wait while Redis is away
+ */
+export const createDeltaSubscriber = (connect: () => Redis, keys: Keys) => {
+  const listeners = new Map<string, Set<(delta: Delta) => void>>();
+  let connection: Redis | undefined;
+
+  const open = (): Redis => {
+    const redis = connect();
+    redis.on('message', (channel: string, message: string) => {
+      const deltas = JSON.parse(message) as Delta[];
+      for (const listener of listeners.get(channel) ?? []) for (const delta of deltas) listener(delta);
+    });
+    return redis;
+  };
+  // What is missed is a hint; ioredis subscribes again whenever it connects again.
+  const ignore = (): void => {};
+
+  return {
+    /** Gives a function that ends it. */
+    subscribe(batchId: string, listener: (delta: Delta) => void): () => void {
+      connection ??= open();
+      const redis = connection;
+      const channel = keys.deltas(batchId);
+      const known = listeners.get(channel) ?? new Set();
+      if (known.size === 0) redis.subscribe(channel).catch(ignore);
+      listeners.set(channel, known.add(listener));
+      return () => {
+        known.delete(listener);
+        if (known.size > 0 || listeners.get(channel) !== known) return;
+        listeners.delete(channel);
+        redis.unsubscribe(channel).catch(ignore);
+      };
+    },
+    close(): void {
+      listeners.clear();
+      connection?.disconnect();
+    },
+  };
+};
+
+export type DeltaSubscriber = ReturnType<typeof createDeltaSubscriber>;
