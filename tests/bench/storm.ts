@@ -79,7 +79,8 @@ try {
   const rate = (from: number, ms: number): number =>
     (1000 * calls.filter(({ status, endedAt: at }) => status === 200 && at >= from && at < from + ms).length) / ms;
   const before = rate(startedAt - measureMs, measureMs);
-  const share = (from: number, ms: number): string => `${((100 * rate(from, ms)) / before).toFixed(1)} %`;
+  const share = (from: number, ms: number): number => Math.round((1000 * rate(from, ms)) / before) / 10;
+  const backAfter = Array.from({ length: 50 }, (_, i) => i / 10).find((s) => share(opensAt + s * 1000, 1000) >= 95);
   const tooEarly = calls.filter(({ at }) =>
     refusals.some((refusal) => at > refusal.endedAt + underWayMs && at < refusal.endedAt + askedMs()),
   );
@@ -96,8 +97,8 @@ try {
       callsWhileAskedNot: tooEarly.length,
       ratePerSecondBefore: Math.round(before),
       secondsHeldAfterStorm: (opensAt - endedAt) / 1000,
-      firstFiveSeconds: share(opensAt, 5000),
-      afterFiveSeconds: share(opensAt + 5000, measureMs),
+      secondsUntil95Percent: backAfter,
+      percentAfterFiveSeconds: share(opensAt + 5000, measureMs),
     }),
   );
 } finally {

@@ -1,5 +1,5 @@
 import type { FileStore } from '@promptmill/files';
-import type { BatchJob, BatchStore, connectRedis, FileRecords, Keys } from '@promptmill/queue';
+import type { BatchJob, BatchStore, connectRedis, DeltaSubscriber, FileRecords, Keys } from '@promptmill/queue';
 import type { Config, Logger, Metrics } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { StartDispatchOptions } from './dispatch/start-dispatch.ts';
@@ -17,6 +17,7 @@ export interface ApiDependencies {
   readonly files: FileStore;
   readonly records: FileRecords;
   readonly batches: BatchStore;
+  readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly receiveInput: ReceiveInput;
   readonly logger: Logger;

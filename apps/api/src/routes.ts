@@ -8,6 +8,7 @@ import {
   createBatchBody,
   createBatchHeaders,
   createBatchKind,
+  eventsQuery,
   resultsPage,
   resultsQuery,
 } from './batches/batch-schemas.ts';
@@ -142,8 +143,13 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     summary: 'Watch a batch',
     tag: 'Batches',
     params: batchParams,
+    query: eventsQuery,
     answer: {
-      description: 'Server-sent events with the batch as data: `progress` when it changes, `done` at its end.',
+      description:
+        'Server-sent events: `progress` with the batch when it changes, `done` with it at its end, and when asked for, ' +
+        '`delta` with `{"custom_id", "index", "offset", "delta"}`: text of the choice `index` that begins at `offset` ' +
+        '(UTF-16 code units), and `"done": true` once that answer is complete. A slow reader misses deltas, and an ' +
+        'attempt that breaks off is followed by one from offset 0; the result is always whole.',
       type: 'text/event-stream',
     },
     handle: watchEvents(dependencies),

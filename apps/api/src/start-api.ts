@@ -3,6 +3,7 @@ import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
   createBatchStore,
+  createDeltaSubscriber,
   createFileRecords,
   createKeys,
   openBatchesQueue,
@@ -51,6 +52,7 @@ export const startApi = async ({
   const keys = createKeys(redisPrefix);
   const batchesQueue = openBatchesQueue(redis, keys);
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
+  const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
   const stopping = new AbortController();
   const dependencies = {
     config,
@@ -59,6 +61,7 @@ export const startApi = async ({
     files,
     records: createFileRecords(redis, keys),
     batches: createBatchStore(redis, keys),
+    deltas,
     batchesQueue,
     receiveInput: createReceiveInput(files, limits),
     logger,
@@ -76,6 +79,7 @@ export const startApi = async ({
   const life = createLifecycle(logger);
   life.add('event streams', () => stopping.abort());
   life.add('server', () => server.close());
+  life.add('deltas', () => deltas.close());
   // It waits for Redis, which may be away for good; another process goes on with what it leaves.
   life.add('dispatch', () => Promise.race([dispatch.close(), sleep(graceMs, undefined, { ref: false })]));
   life.add('board', () => board.close());

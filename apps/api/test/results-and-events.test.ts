@@ -1,5 +1,5 @@
 import { encodeSegmentEntry, type Outcome, resultLine, segmentFolder } from '@promptmill/core';
-import { createBatchStore } from '@promptmill/queue';
+import { createBatchStore, createDeltaPublisher } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
@@ -128,6 +128,43 @@ describe('events', () => {
     await batches.transition(id, 'completed', Date.now());
     const rest = await Array.fromAsync(events);
     expect(rest.at(-1)).toMatchObject({ event: 'done', data: { status: 'completed' } });
+  });
+
+  it('bring deltas to those who ask for them, of one request if they like', async () => {
+    const id = await createBatch();
+    const open = async (query: string) => eventsOf(await api.request(`/v1/batches/${id}/events${query}`));
+    const [all, one, none] = await Promise.all(['?deltas=true', '?deltas=true&custom_id=b', ''].map(open));
+    for (const events of [all, one, none]) expect((await events?.next())?.value).toMatchObject({ event: 'progress' });
+
+    const publisher = createDeltaPublisher(api.redis, api.keys);
+    for (const customId of ['a', 'b']) {
+      const call = publisher.open({ batchId: id, customId });
+      call.add({ index: 0, text: `Of ${customId}` });
+      call.end(true);
+    }
+    const delta = (customId: string) => [
+      { event: 'delta', data: { custom_id: customId, index: 0, offset: 0, delta: `Of ${customId}` } },
+      { event: 'delta', data: { custom_id: customId, index: 0, offset: 0, delta: '', done: true } },
+    ];
+    const next = async (events = all, count = 2) => {
+      const found: unknown[] = [];
+      while (found.length < count) found.push((await events?.next())?.value);
+      return found;
+    };
+    expect(await next(all, 4)).toEqual([...delta('a'), ...delta('b')]);
+    expect(await next(one)).toEqual(delta('b'));
+
+    await api.redis.hincrby(api.keys.batch(id), 'completed', 1);
+    expect(await next(none, 1)).toMatchObject([{ event: 'progress' }]);
+    await Promise.all([all, one, none].map((events) => events?.return(undefined)));
+    await expect.poll(() => api.redis.pubsub('NUMSUB', api.keys.deltas(id))).toMatchObject([expect.anything(), 0]);
+  });
+
+  it('refuse what is neither true nor false', async () => {
+    const id = await createBatch();
+    const response = await api.request(`/v1/batches/${id}/events?deltas=1`);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: 'deltas' } });
   });
 
   it('end when the api stops', async () => {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { cancelBatch } from './commands/cancel.ts';
+import type { DoctorOptions } from './commands/doctor.ts';
 import { listBatches } from './commands/list.ts';
 import { showResults } from './commands/results.ts';
 import type { run } from './commands/run.ts';
@@ -98,6 +99,18 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .description('Lists batches, newest first.')
     .option('-n, --limit <n>', 'at most this many', wholeNumber(1, maxWhole), 20)
     .action(async (options: Parameters<typeof listBatches>[0]) => done(await listBatches(options, context)));
+
+  program
+    .command('doctor')
+    .description('Checks Redis, the data folder and the providers, and says what to do.')
+    .option('--provider <name>', 'check only this one, with a call of one token')
+    .option('--call', 'make that call to every provider whose key is set')
+    .option('--model <model>', 'the model to call, as the provider names it (default: the first in promptmill.yaml)')
+    .option('--json', 'print what was found as JSON')
+    .action(async (options: DoctorOptions) => {
+      const { doctor } = await import('./commands/doctor.ts');
+      done(await doctor(options, context));
+    });
 
   return program;
 };

@@ -44,6 +44,15 @@ describe('progressText', () => {
   });
 });
 
+it('says which lane it waits for, and why', () => {
+  const batch = batchOf('in_progress', 840);
+  const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', held_until: 0 }];
+  const held = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor } };
+  expect(progressText({ batch: held, perSecond: 0 })).toBe(
+    '42 % · 840/2,000 done · waiting for xai: insufficient_quota',
+  );
+});
+
 describe('progressBar', () => {
   it.each([20, 60, 70, 80, 120, 300])('fits into %d columns', (columns) => {
     expect(progressBar({ batch: batchOf('in_progress', 840, 3), perSecond: 49 }, columns).length).toBeLessThan(columns);

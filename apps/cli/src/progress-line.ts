@@ -19,6 +19,8 @@ export const percentOf = (batch: BatchObject): number => {
 const stageOf = ({ batch, perSecond }: ProgressState): string => {
   const left = batch.request_counts.total - doneOf(batch);
   if (batch.status !== 'in_progress') return batch.status;
+  const [held] = batch.promptmill.waiting_for;
+  if (held) return `waiting for ${held.lane}: ${held.reason}`;
   return perSecond > 0 ? `${formatDuration(left / perSecond)} left` : 'waiting for answers';
 };
 

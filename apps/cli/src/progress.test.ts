@@ -3,7 +3,11 @@ import type { BatchObject } from '@promptmill/core';
 import { createProgress } from './progress.ts';
 
 const batchOf = (completed: number): BatchObject =>
-  ({ status: 'in_progress', request_counts: { total: 100, completed, failed: 0 } }) as BatchObject;
+  ({
+    status: 'in_progress',
+    request_counts: { total: 100, completed, failed: 0 },
+    promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [] },
+  }) as Partial<BatchObject> as BatchObject;
 
 const watchScreen = (isTTY: boolean) => {
   const writes: string[] = [];

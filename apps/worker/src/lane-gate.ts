@@ -143,7 +143,7 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
       }),
     shut() {
       isShut = true;
-      for (const waiter of [...waiting]) waiter.settle(undefined);
+      for (const waiter of waiting.slice()) waiter.settle(undefined);
       wake?.();
     },
     async close() {

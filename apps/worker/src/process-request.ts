@@ -15,7 +15,7 @@ import {
   type ProviderClient,
   type TokenEstimator,
 } from '@promptmill/provider';
-import type { ResultRecorder } from '@promptmill/queue';
+import type { DeltaPublisher, ResultRecorder } from '@promptmill/queue';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
 import type { Admission, LaneGate } from './lane-gate.ts';
@@ -24,6 +24,7 @@ export interface ProcessRequestOptions {
   readonly lane: Lane;
   readonly client: ProviderClient;
   readonly recorder: ResultRecorder;
+  readonly deltas: DeltaPublisher;
   readonly gate: LaneGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
@@ -70,7 +71,7 @@ const totalTokens = (result: CallResult): number | undefined => {
  * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, recorder, gate, estimator, findWayOut, takeRetry, retry, onCall } = options;
+  const { lane, client, recorder, deltas, gate, estimator, findWayOut, takeRetry, retry, onCall } = options;
 
   const record = (job: RequestJob, outcome: Outcome, usage = noUsage) => {
     const { batchId, index, customId, fallbackFrom } = job;
@@ -107,12 +108,15 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         }
       }
       const startedAt = performance.now();
+      const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
       const result = await client.call({
         url: request.url,
         body: request.body,
         idempotencyKey: jobIdOf(request.batchId, request.index),
         signal,
+        onDelta: streamed?.add,
       });
+      streamed?.end(result.kind === 'success');
       onCall(result, performance.now() - startedAt);
       if (result.kind === 'success') tokens?.learn(request.body, result.usage);
       await leave(admission, result);

@@ -3,6 +3,7 @@ import { createProviderClient, createTokenEstimator, type ProviderClient } from 
 import {
   closeRedis,
   connectRedis,
+  createDeltaPublisher,
   createKeys,
   createLaneControl,
   createLaneTurns,
@@ -46,6 +47,7 @@ export const startWorker = async ({
   const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
   const keys = createKeys(redisPrefix);
   const recorder = createResultRecorder(connection, keys);
+  const deltas = createDeltaPublisher(connection, keys);
 
   const clients = new Map<string, ProviderClient>();
   const clientOf = ({ provider }: Lane): ProviderClient => {
@@ -83,6 +85,7 @@ export const startWorker = async ({
       lane,
       client: clientOf(lane),
       recorder,
+      deltas,
       gate,
       takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.

@@ -41,11 +41,11 @@ const buildLane = (provider: Provider, model?: string): Lane => {
 };
 
 /** A request never comes back to a lane that it has left: its job there would be taken for the one it has. */
-const checkFallbacks = ({ lanes, route }: LaneTable): void => {
-  for (const { name, fallback } of lanes) {
+const checkFallbacks = (table: LaneTable): void => {
+  for (const { name, fallback } of table.lanes) {
     const passed = new Set([name]);
     for (const model of fallback) {
-      const next = route(model)?.lane.name;
+      const next = table.route(model)?.lane.name;
       if (next === undefined) throw new ConfigError(`the lane ${name}: no provider takes its fallback ${model}`);
       if (passed.has(next))
         throw new ConfigError(`the lane ${name}: its fallback ${model} leads back to the lane ${next}`);

@@ -81,13 +81,16 @@ export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number
       const schedule = (): void => {
         if (hasEnded || timer || sending || ![...texts.values()].some(({ waiting }) => waiting !== '')) return;
         const atMs = Math.max(sentAtMs + intervalMs, batch.unheardUntilMs);
-        timer = setTimeout(() => {
-          timer = undefined;
-          sending = publish(false).finally(() => {
-            sending = undefined;
-            schedule();
-          });
-        }, atMs - now());
+        timer = setTimeout(
+          () => {
+            timer = undefined;
+            sending = publish(false).finally(() => {
+              sending = undefined;
+              schedule();
+            });
+          },
+          Math.max(0, atMs - now()),
+        );
       };
 
       return {

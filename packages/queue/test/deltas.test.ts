@@ -1,15 +1,24 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createDeltaPublisher, createDeltaSubscriber, type Delta, type DeltaSubscriber } from '../src/index.ts';
+import {
+  connectRedis,
+  createDeltaPublisher,
+  createDeltaSubscriber,
+  type Delta,
+  type DeltaSubscriber,
+} from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const request = { batchId: 'batch_00000001', customId: 'a' };
 
 let space: RedisSpace;
 let subscriber: DeltaSubscriber;
+let listening: ReturnType<typeof connectRedis>;
+
+const connect = () => connectRedis({ url: space.url, whileAway: 'wait', onError: () => {} });
 
 beforeEach(() => {
   space = openRedisSpace();
-  subscriber = createDeltaSubscriber(space.connect, space.keys);
+  subscriber = createDeltaSubscriber(() => (listening = connect()), space.keys);
 });
 
 afterEach(async () => {
@@ -106,7 +115,8 @@ it('stops listening', async () => {
 
 it('listens on after a lost connection', async () => {
   const { heard } = await listen();
-  await space.redis.client('KILL', 'TYPE', 'pubsub');
+  listening.disconnect(true);
+  await expect.poll(() => listening.status).toBe('ready');
   const call = createDeltaPublisher(space.redis, space.keys).open(request);
   call.add({ index: 0, text: 'Hi' });
   await expect.poll(() => textOf(heard)).toBe('Hi');
@@ -114,7 +124,7 @@ it('listens on after a lost connection', async () => {
 });
 
 it('publishes nothing while Redis is away', async () => {
-  const away = space.connect();
+  const away = connect();
   away.disconnect();
   await expect.poll(() => away.status).toBe('end');
   const publish = vi.spyOn(away, 'publish');
@@ -125,5 +135,4 @@ it('publishes nothing while Redis is away', async () => {
     setImmediate(resolve);
   });
   expect(publish).not.toHaveBeenCalled();
-  await away.connect();
 });

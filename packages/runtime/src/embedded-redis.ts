@@ -36,13 +36,19 @@ const howToInstall =
   'Install one (apt-get install redis-server, brew install redis, dnf install valkey, apk add redis), ' +
   'or name a running one in REDIS_URL.';
 
+const serverPrograms = ['redis-server', 'valkey-server'];
+
+/** What an embedded Redis would be started with on this machine: a program, or Docker; undefined: there is neither. */
+export const findRedis = async (): Promise<string | undefined> =>
+  (await findRedisServer(serverPrograms)) ?? ((await hasDocker('docker')) ? 'docker' : undefined);
+
 const findOrStart = async (folder: RedisFolder, options: EmbeddedRedisOptions): Promise<RunningRedis> => {
   const { logger, fsync = 'always', dockerCommand = 'docker' } = options;
   const adopted = await adoptRedisServer(folder, logger);
   if (adopted) return adopted;
   // Two servers on one append-only file would ruin it.
   if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, { fsync, logger });
-  const command = await findRedisServer(options.serverCommands ?? ['redis-server', 'valkey-server']);
+  const command = await findRedisServer(options.serverCommands ?? serverPrograms);
   if (command) return startRedisServer(command, folder, { fsync, logger });
   if (await hasDocker(dockerCommand)) return startRedisContainer(dockerCommand, folder, { fsync, logger });
   throw new EmbeddedRedisError('no_redis', howToInstall);

@@ -4,6 +4,7 @@ export {
   EmbeddedRedisError,
   type EmbeddedRedisErrorCode,
   type EmbeddedRedisOptions,
+  findRedis,
   type Fsync,
   startEmbeddedRedis,
 } from './embedded-redis.ts';

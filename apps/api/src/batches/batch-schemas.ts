@@ -142,6 +142,16 @@ export const createBatchHeaders = z.object({
 export const createBatchKind = (body: unknown): z.ZodType<CreateBatchBody> =>
   typeof body === 'object' && body !== null && 'prompts' in body ? promptBatch : fileBatch;
 
+export const eventsQuery = z.object({
+  deltas: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((value) => value === 'true')
+    .meta({ description: 'Whether to send the text of streamed answers (`"stream": true`) as it comes.' }),
+  custom_id: z.string().optional().meta({ description: 'Deltas of this request only.' }),
+});
+export type EventsQuery = z.output<typeof eventsQuery>;
+
 export const resultsQuery = z.object({
   after: z
     .string()

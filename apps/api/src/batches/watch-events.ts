@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type Batch, isTerminal, toBatchObject } from '@promptmill/core';
+import type { Delta } from '@promptmill/queue';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { isRedisAway } from '../redis-guard.ts';
-import type { BatchParams } from './batch-schemas.ts';
+import type { BatchParams, EventsQuery } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
 
 const pollMs = 500;
@@ -13,11 +14,14 @@ const maxStreams = 500;
 /** How soon a client comes back whose stream broke off, in milliseconds. */
 const reconnectMs = 2000;
 
+type WatchDependencies = Pick<ApiDependencies, 'batches' | 'deltas' | 'now' | 'stopping'>;
+
 /**
- * `GET /v1/batches/{batch_id}/events`: server-sent events, `progress` whenever the batch has changed, `done` at its end.
+ * `GET /v1/batches/{batch_id}/events`: server-sent events, `progress` whenever the batch has changed, `done` at its end,
+ * and when asked for, `delta` with text of answers that are being written.
  * Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
-export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'batches' | 'now' | 'stopping'>) => {
+export const watchEvents = ({ batches, deltas, now, stopping }: WatchDependencies) => {
   let streams = 0;
 
   /** The batch as it is now; as it was, while Redis is away. */
@@ -30,7 +34,7 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
     }
   };
 
-  return async ({ tenant, params, response }: Call<BatchParams>): Promise<void> => {
+  return async ({ tenant, params, query, response }: Call<BatchParams, EventsQuery>): Promise<void> => {
     let batch: Batch | undefined = await findBatch(batches, tenant, params.batch_id);
     if (streams >= maxStreams)
       throw new ApiError(429, 'Too many event streams are open.', { code: 'too_many_event_streams' });
@@ -44,8 +48,13 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
       response.write(text);
       sentAt = now();
     };
+    const sendDelta = (delta: Delta): void => {
+      if (query.custom_id !== undefined && query.custom_id !== delta.custom_id) return;
+      if (!response.writableNeedDrain) send(`event: delta\ndata: ${JSON.stringify(delta)}\n\n`);
+    };
 
     streams++;
+    const stopDeltas = query.deltas ? deltas.subscribe(batch.id, sendDelta) : undefined;
     try {
       response.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
       send(`retry: ${reconnectMs}\n\n`);
@@ -65,6 +74,7 @@ export const watchEvents = ({ batches, now, stopping }: Pick<ApiDependencies, 'b
       }
     } finally {
       streams--;
+      stopDeltas?.();
       response.end();
     }
   };

@@ -1,0 +1,79 @@
+import { ConfigError, type LaneTable, type Provider } from '@promptmill/core';
+import { type Config, loadConfig } from '@promptmill/runtime';
+import { CliError } from '../cli-error.ts';
+import type { CliContext } from '../context.ts';
+import { type Check, checksOf, checkText } from '../doctor/check.ts';
+import { checkDataFolder } from '../doctor/check-data-folder.ts';
+import { checkProvider } from '../doctor/check-provider.ts';
+import { checkRedis } from '../doctor/check-redis.ts';
+
+export interface DoctorOptions {
+  /** Only this provider, and with a call. */
+  readonly provider?: string;
+  /** Makes a call of one token to each provider. */
+  readonly call?: boolean;
+  /** The model to call, as the provider names it. */
+  readonly model?: string;
+  readonly json?: boolean;
+}
+
+const providersOf = ({ lanes }: LaneTable): ReadonlyMap<string, Provider> =>
+  new Map(lanes.map(({ provider }) => [provider.name, provider]));
+
+/** The one that is named, or all that have their key. */
+const chosenProviders = (table: LaneTable, name: string | undefined): readonly Provider[] => {
+  const providers = providersOf(table);
+  if (name === undefined) return [...providers.values()].filter(({ apiKey }) => apiKey !== undefined);
+  const provider = providers.get(name);
+  if (!provider)
+    throw new CliError(
+      'provider_not_found',
+      `there is no provider ${name}: one of ${[...providers.keys()].join(', ')}`,
+    );
+  return [provider];
+};
+
+/** A fallback without its key is passed over when it is needed. */
+const checkFallbacks = (table: LaneTable): readonly Check[] => {
+  const { warning } = checksOf('fallback');
+  const models = new Set(table.lanes.flatMap(({ fallback }) => fallback));
+  return [...models].flatMap((model) => {
+    const { apiKeyEnv, apiKey } = table.route(model)?.lane.provider ?? {};
+    if (apiKeyEnv === undefined || apiKey !== undefined) return [];
+    return [warning(`${model} is passed over: ${apiKeyEnv} is not set`, `export ${apiKeyEnv}=…`)];
+  });
+};
+
+const runChecks = async (config: Config, options: DoctorOptions, signal: AbortSignal): Promise<readonly Check[]> => {
+  const { provider: name, call = name !== undefined, model } = options;
+  const providers = chosenProviders(config.lanes, name);
+  const checked = await Promise.all([
+    checkRedis(config),
+    checkDataFolder(config.dataDirectory),
+    ...providers.map((provider) => checkProvider(provider, { call, model, signal })),
+  ]);
+  const fallbacks = checkFallbacks(config.lanes);
+  const noProvider = checksOf('providers').warning(
+    'no key of any is set',
+    'export XAI_API_KEY=… (or another), or name one that needs none: --provider ollama',
+  );
+  return [...checked.flat(), ...fallbacks, ...(providers.length === 0 ? [noProvider] : [])];
+};
+
+const load = (env: CliContext['env']): Config | Check => {
+  try {
+    return loadConfig(env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { name: 'configuration', status: 'failed', message: error.message };
+  }
+};
+
+/** Looks at all that a run needs, a line for each thing. 1 when Promptmill cannot do its work so. */
+export const doctor = async (options: DoctorOptions, { env, stdout, signal }: CliContext): Promise<number> => {
+  const loaded = load(env);
+  const checks = 'status' in loaded ? [loaded] : await runChecks(loaded, options, signal);
+  const text = options.json ? JSON.stringify(checks, undefined, 2) : checks.map(checkText).join('\n');
+  stdout.write(`${text}\n`);
+  return checks.some(({ status }) => status === 'failed') ? 1 : 0;
+};

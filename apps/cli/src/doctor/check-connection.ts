@@ -1,0 +1,59 @@
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { type Check, checksOf } from './check.ts';
+
+const stepTimeoutMs = 5000;
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
+
+const hintFor = (url: URL, { code = '' }: NodeJS.ErrnoException): string => {
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `No such host, or no DNS: check providers.….baseUrl and this machine's network.`;
+  if (code === 'ECONNREFUSED')
+    return isLoopback(url.hostname)
+      ? `Nothing listens on port ${url.port || 80}: is it running?`
+      : 'Nothing listens there: check the port of its base URL.';
+  if (/CERT|TLS|SSL|EPROTO|SELF_SIGNED|ISSUER/.test(code))
+    return 'Its certificate cannot be trusted from here; for a CA of your own set NODE_EXTRA_CA_CERTS.';
+  return 'Does a firewall or proxy stand between? Promptmill connects directly.';
+};
+
+/** Opens a connection to a provider as a call would, step by step, so that a failure says which step it was. */
+export const checkConnection = async (name: string, baseUrl: string): Promise<Check> => {
+  const { ok, failed } = checksOf(name);
+  const url = new URL(baseUrl);
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const isTls = url.protocol === 'https:';
+  const port = Number(url.port || (isTls ? 443 : 80));
+  const signal = AbortSignal.timeout(stepTimeoutMs);
+  const times: string[] = [];
+  let startedAt = performance.now();
+  const note = (step: string): void => {
+    times.push(`${step} ${Math.round(performance.now() - startedAt)} ms`);
+    startedAt = performance.now();
+  };
+
+  let socket: Socket | undefined;
+  try {
+    const { address } = await lookup(host);
+    note('DNS');
+    socket = connect(port, address);
+    await once(socket, 'connect', { signal });
+    note('TCP');
+    if (isTls) {
+      const secure = connectTls({ socket, servername: host });
+      socket = secure;
+      await once(secure, 'secureConnect', { signal });
+      note('TLS');
+    }
+    return ok(`${baseUrl} can be reached (${times.join(', ')})`);
+  } catch (error) {
+    const problem = error as NodeJS.ErrnoException;
+    const what = signal.aborted ? `no connection within ${stepTimeoutMs / 1000} s` : problem.message;
+    return failed(`${baseUrl} cannot be reached: ${what}`, hintFor(url, problem));
+  } finally {
+    socket?.on('error', () => {}).destroy();
+  }
+};

@@ -1,0 +1,98 @@
+import { closeRedis, connectRedis } from '@promptmill/queue';
+import { type Config, findRedis } from '@promptmill/runtime';
+import { type Check, checksOf } from './check.ts';
+
+const { ok, warning, failed } = checksOf('redis');
+
+const connectTimeoutMs = 3000;
+/** XAUTOCLAIM came with it; BullMQ itself wants 5.0 and advises this. */
+const minVersion = { major: 6, minor: 2 };
+
+/** A password may be in the URL. */
+const shownUrl = (url: string): string => url.replace(/^(rediss?:\/\/)[^@/]*@/, '$1');
+
+const readInfo = (text: string): ReadonlyMap<string, string> =>
+  new Map(
+    text
+      .split(/\r?\n/)
+      .filter((line) => line.includes(':'))
+      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)] as const),
+  );
+
+const checkVersion = (info: ReadonlyMap<string, string>): Check => {
+  const [name, version] = info.has('valkey_version')
+    ? ['Valkey', info.get('valkey_version')]
+    : ['Redis', info.get('redis_version')];
+  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
+  const isEnough = major > minVersion.major || (major === minVersion.major && minor >= minVersion.minor);
+  const needed = `${minVersion.major}.${minVersion.minor}`;
+  return isEnough
+    ? ok(`${name} ${version}`)
+    : failed(`${name} ${version} is too old`, `Promptmill needs ${needed} or newer: update it.`);
+};
+
+const checkPersistence = (info: ReadonlyMap<string, string>): Check => {
+  if (info.get('aof_enabled') !== '1')
+    return warning(
+      'keeps no append-only file: what was accepted since its last snapshot is lost when it stops',
+      'redis-cli config set appendonly yes, and `appendonly yes` in redis.conf',
+    );
+  if (info.get('aof_last_write_status') !== 'ok')
+    return failed('cannot write its append-only file', 'Look into its log; its disk may be full.');
+  return ok('keeps an append-only file');
+};
+
+const checkEviction = (info: ReadonlyMap<string, string>): Check => {
+  const policy = info.get('maxmemory_policy');
+  return policy === 'noeviction'
+    ? ok('evicts nothing when its memory is full')
+    : failed(
+        `its maxmemory-policy is ${policy}: when its memory is full it throws requests away`,
+        'redis-cli config set maxmemory-policy noeviction, and `maxmemory-policy noeviction` in redis.conf',
+      );
+};
+
+const unreachableHint = (problem: NodeJS.ErrnoException): string => {
+  if (problem.code === 'ECONNREFUSED' || problem.code === 'ENOENT')
+    return 'Is it running? Start it, or correct REDIS_URL; without REDIS_URL `promptmill serve` starts one of its own.';
+  if (/NOAUTH|WRONGPASS|NOPERM/.test(problem.message)) return 'The user or password in REDIS_URL is wrong.';
+  return 'Is REDIS_URL right, and may this machine reach it?';
+};
+
+const checkNamed = async (url: string): Promise<readonly Check[]> => {
+  let problem: Error = new Error(`no answer within ${connectTimeoutMs / 1000} s`);
+  const redis = connectRedis({ url, whileAway: 'fail', onError: (error) => (problem = error) });
+  const patience = AbortSignal.timeout(connectTimeoutMs);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      redis.once('ready', resolve);
+      // One refused attempt tells as much as ten.
+      redis.once('close', () => reject(problem));
+      patience.addEventListener('abort', () => reject(problem));
+    });
+    const info = readInfo(await redis.info());
+    const sentAt = performance.now();
+    await redis.ping();
+    const answer = ok(`answers at ${shownUrl(url)} within ${(performance.now() - sentAt).toFixed(1)} ms`);
+    return [answer, checkVersion(info), checkPersistence(info), checkEviction(info)];
+  } catch (error) {
+    const { message } = error as Error;
+    return [failed(`cannot use ${shownUrl(url)}: ${message}`, unreachableHint(error as NodeJS.ErrnoException))];
+  } finally {
+    await closeRedis(redis);
+  }
+};
+
+/** Looks at the Redis that REDIS_URL names; without one, for a program that could be started as one. */
+export const checkRedis = async ({ redisIsNamed, redisUrl }: Config): Promise<readonly Check[]> => {
+  if (redisIsNamed) return checkNamed(redisUrl);
+  const found = await findRedis();
+  return found
+    ? [ok(`REDIS_URL names none; run and serve start one of their own (${found})`)]
+    : [
+        failed(
+          'REDIS_URL names none, and neither redis-server nor valkey-server (6.2 or newer) nor Docker is found',
+          'apt-get install redis-server, brew install redis, dnf install valkey or apk add redis; or set REDIS_URL.',
+        ),
+      ];
+};
