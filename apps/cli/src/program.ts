@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { cancelBatch } from './commands/cancel.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import { listBatches } from './commands/list.ts';
@@ -10,7 +10,7 @@ import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
 import { overview, resultsHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
-import { addPromptOptions, maxWhole, wholeNumber } from './prompt-options.ts';
+import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './prompt-options.ts';
 
 /**
  * The commands and their options, as `--help` shows them. The roles are loaded for `run` and `serve` only: `status` must
@@ -31,7 +31,14 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
   addPromptOptions(program.command('run').argument('<input>', '.txt, .jsonl or -'))
     .description('Runs a file of prompts here and now, with nothing else to set up.')
     .option('-o, --output <file>', 'where the results go, - for standard output (default: <input>.results.jsonl)')
-    .option('-c, --concurrency <n>', 'calls in flight (default: 50)', wholeNumber(1, 10_000))
+    .option('-c, --concurrency <n>', 'calls in flight (default: as the provider allows)', wholeNumber(1, 10_000))
+    .addOption(
+      new Option('--requests-per-second <n>', 'calls started in a second, such as 10 or 0.5')
+        .argParser(positiveNumber)
+        .conflicts('requestsPerMinute'),
+    )
+    .option('--requests-per-minute <n>', 'calls started in a minute', wholeNumber(1, maxWhole))
+    .option('--tokens-per-minute <n>', 'input and output tokens in a minute', wholeNumber(1, maxWhole))
     .option('--timeout <seconds>', 'longest time one call may take (default: 120)', wholeNumber(1, 86_400))
     .option('--data-dir <folder>', 'where work in progress is kept (default: ./data)')
     .option('--port <n>', 'of the api and Bull Board on 127.0.0.1 (default: any free one)', wholeNumber(0, 65_535))

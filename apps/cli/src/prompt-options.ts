@@ -18,6 +18,12 @@ export const wholeNumber =
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };
 
+export const positiveNumber = (text: string): number => {
+  const number = Number(text);
+  if (text.trim() !== '' && number > 0 && number < Infinity) return number;
+  throw new InvalidArgumentError('It must be a number above 0.');
+};
+
 const temperature = (text: string): number => {
   const number = Number(text);
   if (text.trim() !== '' && number >= 0 && number <= 2) return number;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createLogger, EmbeddedRedisError, loadConfig } from '@promptmill/runtime';
 import { CliError } from './cli-error.ts';
 import type { CliContext } from './context.ts';
-import { overrideTimeout } from './override-timeout.ts';
+import { type LaneOverrides, overrideLanes } from './override-lanes.ts';
 import { startRedis } from './start-redis.ts';
 import { type RunningRoles, startRoles } from './start-roles.ts';
 import { startOwnSimulator } from './start-simulator.ts';
@@ -14,8 +14,7 @@ export interface StartRunOptions {
   /** The run's own: its log, and when REDIS_URL names no other Redis, its Redis and files. */
   readonly folder: string;
   readonly withSimulator: boolean;
-  /** Longest time one call may take, in milliseconds; undefined leaves it to the configuration. */
-  readonly timeoutMs: number | undefined;
+  readonly overrides: LaneOverrides;
   /** See `startRoles`. */
   readonly beforeWork: ((url: string) => Promise<void>) | undefined;
 }
@@ -44,7 +43,7 @@ export const startRun = async ({
   env,
   folder,
   withSimulator,
-  timeoutMs,
+  overrides,
   beforeWork,
 }: StartRunOptions): Promise<RunningRoles> => {
   await using stack = new AsyncDisposableStack();
@@ -67,7 +66,7 @@ export const startRun = async ({
     started['SIMULATOR_BASE_URL'] = simulator.url;
   }
   const config = loadConfig({ ...env, ...started });
-  const lanes = timeoutMs === undefined ? config.lanes : overrideTimeout(config.lanes, timeoutMs);
+  const lanes = overrideLanes(config.lanes, overrides);
   const roles = await startRoles({ config: { ...config, lanes }, logger: log.logger, graceMs, beforeWork });
   stack.defer(() => roles.close());
 

@@ -14,6 +14,9 @@ interface Answer {
 
 interface LoggedCall {
   readonly key: string;
+  readonly inFlight: number;
+  /** When it arrived, in epoch milliseconds. */
+  readonly at: number;
 }
 
 const examples = new URL('../../../examples/', import.meta.url);
@@ -106,6 +109,24 @@ describe('run', () => {
   });
 });
 
+describe('run holds the limits it is given', () => {
+  beforeEach(() => writeFile(cli.path('prompts.txt'), prompts(30).join('\n')));
+
+  it('--concurrency: calls in flight', async () => {
+    expect((await cli.run(['run', 'prompts.txt', '-m', 'simulator/echo', '-c', '3'], env())).exit).toBe(0);
+    expect(Math.max(...calls().map(({ inFlight }) => inFlight))).toBe(3);
+  });
+
+  it('--requests-per-second: calls started in any second', async () => {
+    const command = ['run', 'prompts.txt', '-m', 'simulator/echo', '--requests-per-second', '10'];
+    expect((await cli.run(command, env())).exit).toBe(0);
+    const starts = calls().map(({ at }) => at);
+    expect(starts).toHaveLength(30);
+    for (const start of starts) expect(starts.filter((at) => at >= start && at < start + 1000).length).toBeLessThan(11);
+    expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(5000);
+  });
+});
+
 describe('run refuses before anything starts', () => {
   it.each([
     [['run', 'none.txt', '-m', 'simulator/echo'], /^error: there is no file none\.txt\n$/],
@@ -127,12 +148,17 @@ describe('run refuses before anything starts', () => {
     expect(await readdir(cli.path('data/runs')).catch(() => [])).toEqual([]);
   });
 
-  it.each([[['run']], [['run', 'a', '--concurrency', 'x']], [['walk']], [['run', 'a', '--nope']], [[]]])(
-    'a wrong use, with 2: %s',
-    async (args) => {
-      expect((await cli.run(args)).exit).toBe(2);
-    },
-  );
+  it.each([
+    [['run']],
+    [['run', 'a', '--concurrency', 'x']],
+    [['run', 'a', '--requests-per-second', '0']],
+    [['run', 'a', '--requests-per-second', '1', '--requests-per-minute', '1']],
+    [['walk']],
+    [['run', 'a', '--nope']],
+    [[]],
+  ])('a wrong use, with 2: %s', async (args) => {
+    expect((await cli.run(args)).exit).toBe(2);
+  });
 
   it('a custom_id that comes twice, naming its line in the input, and leaves nothing behind', async () => {
     await writeFile(cli.path('twice.jsonl'), '{"prompt":"a","custom_id":"x"}\n\n{"prompt":"b","custom_id":"x"}\n');

@@ -10,6 +10,8 @@ export type FaultRates = Readonly<Partial<Record<FaultName | `${4 | 5}${number}`
 export interface Behaviour {
   /** Default: fixed, 0 ms. */
   readonly latency: Latency;
+  /** Pause between two events of a stream, in milliseconds. Default 0: all at once. */
+  readonly chunkDelayMs: number;
   /** The share of calls, 0 to 1, answered with `errorStatus`. Default 0. */
   readonly errorRate: number;
   /** 400 to 599. Default 500. */
@@ -24,6 +26,7 @@ export interface Behaviour {
 
 export const defaultBehaviour: Behaviour = {
   latency: { kind: 'fixed', ms: 0 },
+  chunkDelayMs: 0,
   errorRate: 0,
   errorStatus: 500,
   errorHeaders: {},
@@ -65,6 +68,7 @@ const faultRates = z.partialRecord(
 
 const behaviourChange = z.strictObject({
   latency: latency.exactOptional(),
+  chunkDelayMs: durationMs.exactOptional(),
   errorRate: rate.exactOptional(),
   errorStatus: errorStatus.exactOptional(),
   errorHeaders: z.record(z.string().regex(/^[\w-]+$/), z.string().regex(/^[\x20-\x7e]+$/)).exactOptional(),

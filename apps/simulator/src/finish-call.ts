@@ -5,17 +5,36 @@ import type { Fault } from './markers.ts';
 import type { OpenCall } from './open-call.ts';
 import { sendError, type Headers } from './send-answer.ts';
 
+export interface Ending {
+  readonly fault: Fault | undefined;
+  /** Pause between two events of a stream. */
+  readonly chunkDelayMs: number;
+}
+
 /** Sends the answer, or what a fault makes of it. */
-export function finishCall(call: OpenCall, answer: PreparedAnswer, fault: Fault | undefined): void {
+export function finishCall(call: OpenCall, answer: PreparedAnswer, { fault, chunkDelayMs }: Ending): void {
   call.fault = fault?.name;
   if (fault === undefined) {
     const { headers, body } = renderAnswer(call, answer, false);
-    call.response.writeHead(200, headers).end(body);
+    call.response.writeHead(200, headers);
+    if (answer.stream && chunkDelayMs > 0) sendEvents(call, body, chunkDelayMs);
+    else call.response.end(body);
   } else if (fault.name === 'status') {
     failCall(call, errorForStatus(fault.status), fault.headers);
   } else {
     faults[fault.name](createScene(call, answer));
   }
+}
+
+function sendEvents(call: OpenCall, body: string, delayMs: number): void {
+  const [first, ...others] = body.split(/(?<=\n\n)/);
+  call.response.write(first);
+  call.timer = setInterval(() => {
+    call.response.write(others.shift());
+    if (others.length > 0) return;
+    clearInterval(call.timer);
+    call.response.end();
+  }, delayMs);
 }
 
 /** Sends an error, which costs the caller no tokens. */

@@ -40,12 +40,12 @@ export function createCallHandler({ behaviour, limiter, planCall, stats, maxBody
       }
       call.isAdmitted = true;
       call.tokens = answer.tokens;
-      const { latencyMs, fault } = planCall(
-        { prompt: answer.prompt, markers, idempotencyKey: call.idempotencyKey },
-        behaviour(),
-      );
-      if (latencyMs > 0) call.timer = setTimeout(() => finishCall(call, answer, fault), latencyMs);
-      else finishCall(call, answer, fault);
+      const now = behaviour();
+      const { prompt } = answer;
+      const { latencyMs, fault } = planCall({ prompt, markers, idempotencyKey: call.idempotencyKey }, now);
+      const finish = (): void => finishCall(call, answer, { fault, chunkDelayMs: now.chunkDelayMs });
+      if (latencyMs > 0) call.timer = setTimeout(finish, latencyMs);
+      else finish();
     });
   };
 }

@@ -125,3 +125,18 @@ test('control changes the behaviour while it runs, or says what is wrong with th
   const stats = await fetch(new URL('/control/stats', simulator.url));
   expect(await stats.json()).toMatchObject({ calls: 2, statuses: { '503': 2 }, faults: { status: 2 } });
 });
+
+test('a stream takes its time between two events', async () => {
+  const simulator = await startForTest({ chunkDelayMs: 20 });
+  const { body } = await simulator.ask('Some text that takes more than one delta', { stream: true });
+  const arrivedAt: number[] = [];
+  let text = '';
+  for await (const piece of body!.pipeThrough(new TextDecoderStream())) {
+    arrivedAt.push(performance.now());
+    text += piece;
+  }
+  expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+  const events = text.split('\n\n').length - 1;
+  expect(arrivedAt.at(-1)! - arrivedAt[0]!).toBeGreaterThan(((events - 1) * 20) / 2);
+  await simulator.readLog(1);
+});

@@ -17,6 +17,7 @@ const laneConfig = {
   fallback: z.array(z.string().min(1)).optional(),
 };
 
+const limitsConfig = z.strictObject(limits);
 const modelConfig = z.strictObject(laneConfig);
 
 /** What a lane may do, all workers together. What is not set is not limited. */
@@ -34,7 +35,10 @@ export interface LaneConfig {
   readonly fallback?: readonly string[];
 }
 
-const buildLimits = (config: z.infer<typeof modelConfig>): LaneLimits => {
+/** A lane's limits as the configuration writes them. */
+export type LimitsConfig = z.infer<typeof limitsConfig>;
+
+export const buildLimits = (config: LimitsConfig): LaneLimits => {
   const { concurrency, requestsPerMinute, requestsPerSecond, tokensPerMinute } = config;
   const requests =
     requestsPerSecond === undefined

@@ -42,6 +42,8 @@ const drop = (text: Text, length: number): void => {
   text.waiting = text.waiting.slice(length);
 };
 
+const endOf = (text: Text | undefined): number => (text ? text.offset + text.waiting.length : 0);
+
 /** The worker's side: nothing waits for it, and while nobody listens it costs next to nothing. */
 export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number = () => performance.now()) => {
   /** Batches with calls in flight. */
@@ -67,7 +69,8 @@ export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number
           offset: text.offset,
           delta: text.waiting,
         }));
-        if (isComplete) deltas.push({ custom_id: customId, index: 0, offset: 0, delta: '', done: true });
+        if (isComplete)
+          deltas.push({ custom_id: customId, index: 0, offset: endOf(texts.get(0)), delta: '', done: true });
         sentAtMs = now();
         // While Redis is away, commands would pile up.
         const listeners =

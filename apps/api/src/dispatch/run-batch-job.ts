@@ -28,12 +28,22 @@ interface BatchProgress {
   readonly total: number;
   readonly completed: number;
   readonly failed: number;
+  /** The lanes it waits for, and why. */
+  readonly waitingFor?: readonly string[];
 }
 
 const progressOf = (batch: Batch): BatchProgress => {
   const { status, total, completed, failed } = batch;
   const percent = total === 0 ? 0 : Math.floor((100 * (completed + failed)) / total);
-  return { progress: isTerminal(status) ? 100 : Math.min(99, percent), status, total, completed, failed };
+  const waitingFor = isTerminal(status) ? [] : (batch.waitingFor ?? []).map(({ lane, reason }) => `${lane}: ${reason}`);
+  return {
+    progress: isTerminal(status) ? 100 : Math.min(99, percent),
+    status,
+    total,
+    completed,
+    failed,
+    ...(waitingFor.length > 0 ? { waitingFor } : {}),
+  };
 };
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { BatchObject } from '@promptmill/core';
+import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
 import { type ApiClient, createApiClient } from '../api-client.ts';
 import { exitCodeOf } from '../batch-errors.ts';
@@ -17,10 +17,9 @@ import { runBatch } from '../run-batch.ts';
 import { createRunRecordStore, type RunRecordStore } from '../run-record.ts';
 import { startRun } from '../start-run.ts';
 
-export interface RunOptions extends PromptOptions {
+/** Its limits stand in for those of every lane it uses. */
+export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly output?: string;
-  /** Calls in flight. */
-  readonly concurrency?: number;
   /** Seconds one call may take. */
   readonly timeout?: number;
   readonly dataDir?: string;
@@ -87,7 +86,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
       env,
       folder,
       withSimulator: providers.has('simulator') && !env['SIMULATOR_BASE_URL'],
-      timeoutMs: timeout === undefined ? undefined : timeout * 1000,
+      overrides: { limits: buildLimits(options), ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }) },
       beforeWork: fresh ? (url) => forgetEarlier(connect(url), records) : undefined,
     });
     stack.defer(() => started.close());

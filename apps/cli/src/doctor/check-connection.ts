@@ -8,9 +8,9 @@ const stepTimeoutMs = 5000;
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
-const hintFor = (url: URL, { code = '' }: NodeJS.ErrnoException): string => {
+const hintFor = (name: string, url: URL, { code = '' }: NodeJS.ErrnoException): string => {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return `No such host, or no DNS: check providers.….baseUrl and this machine's network.`;
+    return `No such host, or no DNS: check providers.${name}.baseUrl and this machine's network.`;
   if (code === 'ECONNREFUSED')
     return isLoopback(url.hostname)
       ? `Nothing listens on port ${url.port || 80}: is it running?`
@@ -52,7 +52,7 @@ export const checkConnection = async (name: string, baseUrl: string): Promise<Ch
   } catch (error) {
     const problem = error as NodeJS.ErrnoException;
     const what = signal.aborted ? `no connection within ${stepTimeoutMs / 1000} s` : problem.message;
-    return failed(`${baseUrl} cannot be reached: ${what}`, hintFor(url, problem));
+    return failed(`${baseUrl} cannot be reached: ${what}`, hintFor(name, url, problem));
   } finally {
     socket?.on('error', () => {}).destroy();
   }

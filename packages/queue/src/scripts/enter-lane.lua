@@ -13,7 +13,8 @@ local wanted = #ARGV - 1
 
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
-if heldUntil > now then return { 0, heldUntil - now, 'hold', now, 0, closed } end
+-- Not in the millisecond in which a hold began either: a probe is told from a call before the hold by its time.
+if heldUntil >= now then return { 0, heldUntil - now + 1, 'hold', now, 0, closed } end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; the fleet waits for its answer.
   local probeUntil = tonumber(state[3] or 0)
