@@ -38,6 +38,7 @@ describe('OpenAPI', () => {
       'get /v1/files',
       'get /v1/files/{file_id}',
       'get /v1/files/{file_id}/content',
+      'get /v1/lanes',
       'get /v1/models',
       'post /v1/batches',
       'post /v1/batches/{batch_id}/cancel',

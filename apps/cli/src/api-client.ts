@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BatchObject, FileObject } from '@promptmill/core';
+import type { BatchObject, Delta, FileObject } from '@promptmill/core';
 import type { fetch, Response } from 'undici';
 import { CliError } from './cli-error.ts';
 import { readEvents } from './read-events.ts';
@@ -147,13 +147,24 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
     /** Results collected so far, in the order they were collected. */
     listResults: (id: string, page: Page) =>
       json<ResultPage>(`/batches/${encodeURIComponent(id)}/results?${query(page)}`),
-    /** The events of one connection, the batch with each; it ends when the server ends it. */
-    async *batchEvents(id: string, signal?: AbortSignal): AsyncGenerator<BatchObject> {
+    /**
+     * The events of one connection, the batch with each; it ends when the server ends it.
+     *
+     * @param onDelta is given the text of streamed answers as it comes.
+     */
+    async *batchEvents(
+      id: string,
+      signal?: AbortSignal,
+      onDelta?: (delta: Delta) => void,
+    ): AsyncGenerator<BatchObject> {
       const headers = { accept: 'text/event-stream' };
-      const { body } = await call(`/batches/${encodeURIComponent(id)}/events`, { headers, signal });
+      const path = `/batches/${encodeURIComponent(id)}/events${onDelta ? '?deltas=true' : ''}`;
+      const { body } = await call(path, { headers, signal });
       if (!body) return;
-      for await (const event of readEvents(readLines(body)))
+      for await (const event of readEvents(readLines(body))) {
         if (event.name === 'progress' || event.name === 'done') yield JSON.parse(event.data) as BatchObject;
+        else if (event.name === 'delta') onDelta?.(JSON.parse(event.data) as Delta);
+      }
     },
   };
 };

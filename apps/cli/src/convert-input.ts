@@ -1,12 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import type { PromptDefaults } from '@promptmill/core';
 import { splitLines, type SplitLine } from '@promptmill/files';
-import { convertLine, type ConvertedLine, type InputFormat } from './convert-line.ts';
+import { convertLine, type ConvertedLine, type InputFormat, type LineDefaults } from './convert-line.ts';
 
 export interface ConvertOptions {
   /** Default: what the first line that is not blank looks like. */
   readonly format?: InputFormat;
-  readonly defaults: PromptDefaults;
+  readonly defaults: LineDefaults;
   /** A longer line is a problem, found without holding it. */
   readonly maxLineBytes: number;
 }

@@ -59,6 +59,14 @@ describe('a JSON line', () => {
     });
   });
 
+  it.each([
+    '{"prompt":"Say hi."}',
+    '{"url":"/v1/chat/completions","body":{"messages":[]}}',
+    '{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[],"stream":false}}',
+  ])('is streamed when all are to be: %s', (line) => {
+    expect(requestOf(line, 1, 'jsonl', { model, stream: true })).toMatchObject({ body: { stream: true } });
+  });
+
   it("is left as it was written when it is in OpenAI's format", () => {
     const line =
       '{"custom_id":"a", "method":"POST", "url":"/v1/embeddings", "body":{"model":"m","input":"x","seed":1e2}}';

@@ -13,6 +13,14 @@ const problem = (message: string): ConvertedLine => ({ kind: 'problem', message 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+export interface LineDefaults extends PromptDefaults {
+  /** Whether every request's answer is to be streamed, whatever its line says. */
+  readonly stream?: boolean | undefined;
+}
+
+const promptLine = (prompt: string | Record<string, unknown>, number: number, { stream, ...defaults }: LineDefaults) =>
+  promptToLine(prompt, number, stream ? { ...defaults, params: { ...defaults.params, stream } } : defaults);
+
 const promptKeys = new Set(['custom_id', 'model', 'prompt', 'messages']);
 
 const promptProblem = (value: Record<string, unknown>): string | undefined => {
@@ -28,15 +36,23 @@ const promptProblem = (value: Record<string, unknown>): string | undefined => {
 };
 
 /** Fills in what a line of OpenAI's format may leave out here; one that is complete stays as it was written. */
-const completeLine = (text: string, value: Record<string, unknown>, number: number, model?: string): string => {
+const completeLine = (
+  text: string,
+  value: Record<string, unknown>,
+  number: number,
+  { model, stream }: LineDefaults,
+): string => {
   const { body } = value;
   const wantsModel = isObject(body) && body['model'] === undefined && model !== undefined;
-  if (!wantsModel && value['custom_id'] !== undefined && value['method'] !== undefined) return text;
+  const wantsStream = isObject(body) && body['stream'] !== true && stream === true;
+  if (!wantsModel && !wantsStream && value['custom_id'] !== undefined && value['method'] !== undefined) return text;
   return JSON.stringify({
     custom_id: `request-${number}`,
     method: 'POST',
     ...value,
-    ...(wantsModel ? { body: { model, ...body } } : {}),
+    ...(isObject(body)
+      ? { body: { ...(wantsModel ? { model } : {}), ...body, ...(wantsStream ? { stream } : {}) } }
+      : {}),
   });
 };
 
@@ -59,11 +75,11 @@ export const convertLine = (
   text: string,
   number: number,
   format: InputFormat,
-  defaults: PromptDefaults,
+  defaults: LineDefaults,
 ): ConvertedLine => {
   const trimmed = text.trim();
   if (trimmed === '') return { kind: 'blank' };
-  if (format === 'text') return checked(promptToLine(trimmed, number, defaults));
+  if (format === 'text') return checked(promptLine(trimmed, number, defaults));
   let value: unknown;
   try {
     value = JSON.parse(trimmed);
@@ -73,11 +89,11 @@ export const convertLine = (
   if (!isObject(value)) return problem('each line must be a JSON object');
   if (!('body' in value) && !('url' in value)) {
     const message = promptProblem(value);
-    return message === undefined ? checked(promptToLine(value, number, defaults)) : problem(message);
+    return message === undefined ? checked(promptLine(value, number, defaults)) : problem(message);
   }
   if (defaults.system !== undefined || defaults.params !== undefined)
     return problem(
       '--system, --max-tokens and --temperature are for prompts; this line has a body of its own, put them there',
     );
-  return checked(completeLine(trimmed, value, number, defaults.model));
+  return checked(completeLine(trimmed, value, number, defaults));
 };

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import type { PromptDefaults } from '@promptmill/core';
 import { CliError } from './cli-error.ts';
 import type { CliContext } from './context.ts';
+import type { LineDefaults } from './convert-line.ts';
 import { type Conversion, convertInput, formatOfName } from './convert-input.ts';
 import { plural } from './format.ts';
 import { writeWhole } from './write-whole.ts';
@@ -14,7 +14,7 @@ export interface PreparedInput extends Conversion {
 }
 
 export interface PrepareOptions {
-  readonly defaults: PromptDefaults;
+  readonly defaults: LineDefaults;
   readonly maxLineBytes: number;
 }
 

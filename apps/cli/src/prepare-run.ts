@@ -27,7 +27,7 @@ export interface PreparedRun {
  */
 export const prepareRun = async (
   input: string,
-  options: PromptOptions & { readonly output?: string },
+  options: PromptOptions & { readonly output?: string; readonly stream?: boolean },
   { dataDirectory, lanes, limits: { maxLineBytes } }: Config,
   context: CliContext,
 ): Promise<PreparedRun> => {
@@ -40,7 +40,8 @@ export const prepareRun = async (
   await mkdir(runs, { recursive: true, mode: 0o700 });
   const converted = join(runs, `new-${process.pid}.jsonl`);
   try {
-    const prepared = await prepareInput(input, converted, { defaults: promptDefaults(options), maxLineBytes }, context);
+    const defaults = { ...promptDefaults(options), stream: options.stream };
+    const prepared = await prepareInput(input, converted, { defaults, maxLineBytes }, context);
     const providers = checkModels(prepared.models.keys(), lanes);
     const folder = runFolder(dataDirectory, prepared.digest, options, output);
     const inputPath = join(folder, 'input.jsonl');

@@ -43,6 +43,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .option('--data-dir <folder>', 'where work in progress is kept (default: ./data)')
     .option('--port <n>', 'of the api and Bull Board on 127.0.0.1 (default: any free one)', wholeNumber(0, 65_535))
     .option('--fresh', 'forget an earlier run of the same input, and pay for it again')
+    .option('--stream', 'show the answers while they are being written')
     .option('-q, --quiet', 'say nothing but errors')
     .addHelpText('after', runHelp)
     .action(async (input: string, options: Parameters<typeof run>[1]) => {

@@ -3,6 +3,7 @@ import type { ApiClient } from './api-client.ts';
 import { assertNotRefused } from './batch-errors.ts';
 import { countsText } from './batch-summary.ts';
 import type { CliContext } from './context.ts';
+import { createDeltaPrinter } from './delta-printer.ts';
 import { openBatch, type RunInput } from './open-batch.ts';
 import { createProgress } from './progress.ts';
 import { type FailureReasons, publishResults } from './publish-results.ts';
@@ -18,6 +19,8 @@ export interface RunBatchOptions {
   readonly output: string;
   readonly say: (text: string) => void;
   readonly quiet: boolean;
+  /** Show the answers as they come, in place of the progress. */
+  readonly stream: boolean;
 }
 
 /**
@@ -26,14 +29,24 @@ export interface RunBatchOptions {
  * @throws CliError `batch_failed` when the input was refused; the record is gone then, and the run may start anew.
  */
 export const runBatch = async (
-  { client, records, input, output, say, quiet }: RunBatchOptions,
+  { client, records, input, output, say, quiet, stream }: RunBatchOptions,
   { screen, now, stdout, signal }: CliContext,
 ): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
   const opened = await openBatch(client, records, input, signal);
   if (isTerminal(opened.status)) say('every request of this run has its result already');
   else if (opened.request_counts.total > 0) say(`carrying on: ${countsText(opened)}`);
-  const progress = quiet ? undefined : createProgress({ screen, now });
-  const batch = await watchBatch(client, opened.id, (state) => progress?.update(state), signal).finally(progress?.end);
+  const progress = quiet || stream ? undefined : createProgress({ screen, now });
+  const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
+  const batch = await watchBatch(
+    client,
+    opened.id,
+    (state) => progress?.update(state),
+    signal,
+    printer && ((delta) => printer.add(delta)),
+  ).finally(() => {
+    progress?.end();
+    printer?.end();
+  });
   if (batch.status === 'failed') await records.remove();
   assertNotRefused(batch, input.filename);
 

@@ -3,9 +3,11 @@ import type { CliContext } from './context.ts';
 
 const optionsOf = (env: CliContext['env']): SimulatorOptions => {
   const latencyMs = env['SIMULATOR_LATENCY_MS'];
+  const chunkDelayMs = env['SIMULATOR_CHUNK_DELAY_MS'];
   const callLogPath = env['SIMULATOR_CALL_LOG'];
   return {
     ...(latencyMs ? { latency: { kind: 'fixed', ms: Number(latencyMs) } } : {}),
+    ...(chunkDelayMs ? { chunkDelayMs: Number(chunkDelayMs) } : {}),
     ...(callLogPath ? { callLogPath } : {}),
   };
 };

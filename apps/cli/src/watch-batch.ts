@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { type BatchObject, type Delta, isTerminal } from '@promptmill/core';
 import type { ApiClient } from './api-client.ts';
 import { CliError } from './cli-error.ts';
 
@@ -13,6 +13,7 @@ const mayReconnect = (error: unknown): boolean =>
  * Follows a batch until it is terminal, through broken connections.
  *
  * @param onProgress is given the batch each time the server tells of it, and at the end.
+ * @param onDelta is given the text of streamed answers as it comes.
  * @returns the terminal batch.
  * @throws CliError when the server cannot be reached for some tries in a row; the reason of an aborted signal.
  */
@@ -21,10 +22,11 @@ export const watchBatch = async (
   batchId: string,
   onProgress: (batch: BatchObject) => void,
   signal?: AbortSignal,
+  onDelta?: (delta: Delta) => void,
 ): Promise<BatchObject> => {
   for (let broken = 0; ; broken++) {
     try {
-      for await (const batch of client.batchEvents(batchId, signal)) {
+      for await (const batch of client.batchEvents(batchId, signal, onDelta)) {
         broken = 0;
         onProgress(batch);
         if (isTerminal(batch.status)) return batch;

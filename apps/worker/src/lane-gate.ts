@@ -41,6 +41,8 @@ export interface LaneGateOptions {
 const askAtOnce = 64;
 /** A limit that was changed, or a hold that was lifted, is noticed after this long. */
 const longestWaitMs = 1000;
+/** A probe of another process may be answered at any moment. */
+const probeWaitMs = 250;
 /** Answers that only say that the provider works are told together. */
 const tellTogetherMs = 50;
 
@@ -101,7 +103,7 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
         if (answer.isClosed) closedAt = performance.now();
         for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
         if (answer.granted < asked.length && waiting.length > 0)
-          await sleep(Math.min(longestWaitMs, Math.max(1, answer.waitMs)));
+          await sleep(Math.min(answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs, Math.max(1, answer.waitMs)));
       }
     } catch (error) {
       onError(error);
@@ -118,6 +120,7 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
       const { estimatedTokens } = waiter;
       if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
       await control.leave({ ...end, grantedAtMs, estimatedTokens });
+      if (isProbe) wake?.();
     },
   });
 

@@ -3,6 +3,7 @@ export * from './backoff.ts';
 export * from './batch-status.ts';
 export * from './batch.ts';
 export * from './completion-window.ts';
+export * from './delta.ts';
 export * from './endpoints.ts';
 export * from './file.ts';
 export * from './ids.ts';

@@ -17,7 +17,7 @@ export const timeLimitsOf = ({ timeoutMs, firstByteTimeoutMs, idleTimeoutMs }: P
 });
 
 /** Ends a call that took too long. */
-export class CallTimeoutError extends Error {
+class CallTimeoutError extends Error {
   override readonly name = 'CallTimeoutError';
   readonly code = 'request_timeout';
 }

@@ -24,7 +24,7 @@ interface Row {
 }
 
 /** Every way a call can fail. Here, and nowhere else, it is decided what is tried again. Codes are stable. */
-const failures = {
+export const failures = {
   /** One of the provider's time limits was passed. */
   request_timeout: { class: 'retry', lane: 'overloaded' },
   /** Refused, reset, no such host, TLS, not connected in time, or cut off before the answer was complete. */

@@ -1,27 +1,12 @@
-import type { RequestJob } from '@promptmill/core';
+import type { Delta, RequestJob } from '@promptmill/core';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
 
-/**
- * A piece of an answer's text while it is being written, for screens. Pieces may get lost, and no result depends on them:
- * `offset` shows a gap, and an attempt that begins anew.
- */
-export interface Delta {
-  readonly custom_id: string;
-  /** Of the choice; of the output item, in `/v1/responses`. */
-  readonly index: number;
-  /** Where in its text it begins, in UTF-16 code units. */
-  readonly offset: number;
-  readonly delta: string;
-  /** The request's answer is complete. */
-  readonly done?: true;
-}
-
 /** The deltas of one call. */
 export interface CallDeltas {
-  add(piece: { readonly index: number; readonly text: string }): void;
+  readonly add: (piece: { readonly index: number; readonly text: string }) => void;
   /** The call is over, its answer complete or not. */
-  end(isComplete: boolean): void;
+  readonly end: (isComplete: boolean) => void;
 }
 
 /** A call's deltas go out together, at most this often. */

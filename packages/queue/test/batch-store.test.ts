@@ -50,6 +50,7 @@ test('a created batch is validating, and all it was created with', async () => {
     completed: 0,
     failed: 0,
     usage: noUsage,
+    waitingFor: [],
   });
   expect(await store.get(newBatch().id)).toBeUndefined();
 });

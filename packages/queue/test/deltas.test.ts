@@ -1,11 +1,6 @@
+import type { Delta } from '@promptmill/core';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import {
-  connectRedis,
-  createDeltaPublisher,
-  createDeltaSubscriber,
-  type Delta,
-  type DeltaSubscriber,
-} from '../src/index.ts';
+import { connectRedis, createDeltaPublisher, createDeltaSubscriber, type DeltaSubscriber } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const request = { batchId: 'batch_00000001', customId: 'a' };

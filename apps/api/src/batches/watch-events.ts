@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError, type Batch, isTerminal, toBatchObject } from '@promptmill/core';
-import type { Delta } from '@promptmill/queue';
+import { ApiError, type Batch, type Delta, isTerminal, toBatchObject } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { isRedisAway } from '../redis-guard.ts';

@@ -26,6 +26,7 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly port?: number;
   readonly fresh?: boolean;
   readonly quiet?: boolean;
+  readonly stream?: boolean;
 }
 
 /** The environment of the embedded roles: the user's, but on loopback only and without keys. */
@@ -59,7 +60,7 @@ const summary = (batch: BatchObject, reasons: FailureReasons, output: string, se
 export const run = async (input: string, options: RunOptions, context: CliContext): Promise<number> => {
   const { screen, fetch, now, signal } = context;
   const startedAtMs = now();
-  const { fresh = false, quiet = false, timeout } = options;
+  const { fresh = false, quiet = false, stream = false, timeout } = options;
   const say = (text: string): void => {
     if (!quiet) screen.write(`${text}\n`);
   };
@@ -107,6 +108,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
         output,
         say,
         quiet,
+        stream,
       },
       context,
     );
