@@ -45,8 +45,8 @@ const stack = await startMeasuredStack({
   files: {
     'promptmill.yaml': JSON.stringify({
       providers: { simulator: values.adaptive ? {} : { concurrency } },
-      // A request whose one attempt the storm used would fail.
-      retry: { attempts: 1 },
+      // A request whose one attempt the storm used would fail. Finding the limit costs attempts of its own.
+      retry: { attempts: values.adaptive ? 6 : 1 },
     }),
   },
 });
@@ -92,7 +92,7 @@ try {
       limit: values.adaptive ? 'none, 503 above 40 in flight' : `${concurrency} in flight`,
       refusals: refusals.length,
       answersInStorm: calls.filter(({ status, at }) => status === 200 && at >= startedAt && at < endedAt).length,
-      attemptsUsed: batch.request_counts?.failed,
+      failed: batch.request_counts?.failed,
       batch: `${batch.status}, ${batch.request_counts?.completed} of ${batch.request_counts?.total}`,
       callsWhileAskedNot: tooEarly.length,
       ratePerSecondBefore: Math.round(before),

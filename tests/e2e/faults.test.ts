@@ -1,7 +1,7 @@
 import { createKeys, openLaneQueue } from '@promptmill/queue';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { checkBatch, createBatch, untilBatch } from '../support/batches.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -9,48 +9,73 @@ const attempts = 3;
 const timeoutMs = 1500;
 const probeIntervalMs = 200;
 
-/** Every way the simulator can fail, what it is taken for, and what is left of a request that always meets it. */
-const rows = [
-  // Never tried again: the answer goes to the error file as it is.
-  { fault: 'status=400', class: 'final', line: { status: 400 } },
-  { fault: 'status=404', class: 'final', line: { status: 404 } },
-  { fault: 'status=413', class: 'final', line: { status: 413 } },
-  { fault: 'status=422', class: 'final', line: { status: 422 } },
-  // Tried again, until the attempts are used up.
-  { fault: 'status=408', class: 'retry', line: { status: 408 } },
-  { fault: 'status=409', class: 'retry', line: { status: 409 } },
-  { fault: 'status=500', class: 'retry', line: { status: 500 } },
-  { fault: 'status=502', class: 'retry', line: { status: 502 } },
-  { fault: 'status=503', class: 'retry', line: { status: 503 } },
-  { fault: 'status=504', class: 'retry', line: { status: 504 } },
-  { fault: 'status=529', class: 'retry', line: { status: 529 } },
-  { fault: 'fault=hang', class: 'retry', line: { code: 'request_timeout' } },
-  { fault: 'fault=hang-after-headers', class: 'retry', line: { code: 'request_timeout' } },
-  { fault: 'fault=hang-mid-body', class: 'retry', line: { code: 'request_timeout' } },
-  { fault: 'fault=trickle', class: 'retry', line: { code: 'request_timeout' } },
-  { fault: 'fault=truncate', class: 'retry', line: { code: 'connection_error' } },
-  { fault: 'fault=reset', class: 'retry', line: { code: 'connection_error' } },
-  { fault: 'fault=stream-cut', class: 'retry', line: { code: 'connection_error' } },
-  { fault: 'fault=html', class: 'retry', line: { code: 'invalid_answer' } },
-  { fault: 'fault=empty', class: 'retry', line: { code: 'invalid_answer' } },
-  { fault: 'fault=invalid-json', class: 'retry', line: { code: 'invalid_answer' } },
-  { fault: 'fault=wrong-shape', class: 'retry', line: { code: 'invalid_answer' } },
-  // The provider wants fewer calls, or none until someone acts: the lane waits, and no attempt is used.
-  { fault: 'status=429', class: 'retry', line: 'waits' },
-  { fault: 'status=429;retry-after-ms=100', class: 'retry', line: 'waits' },
-  { fault: 'status=401', class: 'provider', line: 'waits' },
-  { fault: 'status=402', class: 'provider', line: 'waits' },
-  { fault: 'status=403', class: 'provider', line: 'waits' },
-  { fault: 'fault=insufficient_quota', class: 'provider', line: 'waits' },
-] as const;
+interface Row {
+  readonly fault: string;
+  /** The call asks for a stream. */
+  readonly stream?: true;
+  readonly class: 'retry' | 'final' | 'provider';
+  /** The status or code in the line of a request that always meets it; `nothing`: it waits, however long that takes. */
+  readonly left: number | string;
+}
 
-const leftOf = (line: (typeof rows)[number]['line']): number | string => {
-  if (line === 'waits') return 200;
-  return 'status' in line ? line.status : line.code;
-};
+/** Every way the simulator can fail, what it is taken for, and what is left of a request that always meets it. */
+const rows: readonly Row[] = [
+  // Never tried again: the answer goes to the error file as it is.
+  { fault: 'status=400', class: 'final', left: 400 },
+  { fault: 'status=404', class: 'final', left: 404 },
+  { fault: 'status=413', class: 'final', left: 413 },
+  { fault: 'status=422', class: 'final', left: 422 },
+  // Tried again, until the attempts are used up.
+  { fault: 'status=408', class: 'retry', left: 408 },
+  { fault: 'status=409', class: 'retry', left: 409 },
+  { fault: 'status=500', class: 'retry', left: 500 },
+  { fault: 'status=502', class: 'retry', left: 502 },
+  { fault: 'status=503', class: 'retry', left: 503 },
+  { fault: 'status=504', class: 'retry', left: 504 },
+  { fault: 'status=529', class: 'retry', left: 529 },
+  { fault: 'fault=hang', class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=hang-after-headers', class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=hang-mid-body', class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=trickle', class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=truncate', class: 'retry', left: 'connection_error' },
+  { fault: 'fault=reset', class: 'retry', left: 'connection_error' },
+  { fault: 'fault=stream-cut', class: 'retry', left: 'connection_error' },
+  { fault: 'fault=html', class: 'retry', left: 'invalid_answer' },
+  { fault: 'fault=empty', class: 'retry', left: 'invalid_answer' },
+  { fault: 'fault=invalid-json', class: 'retry', left: 'invalid_answer' },
+  { fault: 'fault=wrong-shape', class: 'retry', left: 'invalid_answer' },
+  // The provider wants fewer calls, or none until someone acts: the lane waits, and no attempt is used.
+  { fault: 'status=429', class: 'retry', left: 'nothing' },
+  { fault: 'status=429;retry-after-ms=100', class: 'retry', left: 'nothing' },
+  { fault: 'status=401', class: 'provider', left: 'nothing' },
+  { fault: 'status=402', class: 'provider', left: 'nothing' },
+  { fault: 'status=403', class: 'provider', left: 'nothing' },
+  { fault: 'fault=insufficient_quota', class: 'provider', left: 'nothing' },
+  // The same within a stream.
+  { fault: 'status=503', stream: true, class: 'retry', left: 503 },
+  { fault: 'fault=hang', stream: true, class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=hang-after-headers', stream: true, class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=hang-mid-body', stream: true, class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=trickle', stream: true, class: 'retry', left: 'request_timeout' },
+  { fault: 'fault=truncate', stream: true, class: 'retry', left: 'connection_error' },
+  { fault: 'fault=reset', stream: true, class: 'retry', left: 'connection_error' },
+  { fault: 'fault=stream-cut', stream: true, class: 'retry', left: 'connection_error' },
+  { fault: 'fault=html', stream: true, class: 'retry', left: 'invalid_answer' },
+  { fault: 'fault=empty', stream: true, class: 'retry', left: 'invalid_answer' },
+  { fault: 'fault=invalid-json', stream: true, class: 'retry', left: 'invalid_answer' },
+  { fault: 'fault=wrong-shape', stream: true, class: 'retry', left: 'invalid_answer' },
+  { fault: 'status=429', stream: true, class: 'retry', left: 'nothing' },
+  { fault: 'fault=insufficient_quota', stream: true, class: 'provider', left: 'nothing' },
+];
 
 /** Its row's own lane: what one fault does to a lane must not touch the next. */
-const modelOf = ({ fault }: { readonly fault: string }): string => fault.replace(/[=;]/g, '-');
+const modelOf = ({ fault, stream }: Row): string => `${fault.replace(/[=;]/g, '-')}${stream ? '-streamed' : ''}`;
+
+/** The lane of a model: its provider's, unless the configuration gives the model one. */
+const laneOf = (model: string): string => {
+  const [provider = '', name = ''] = model.split('/');
+  return rows.some((row) => modelOf(row) === name) ? `${provider}.${name}` : provider;
+};
 
 const config = (closedPort: number): string =>
   JSON.stringify({
@@ -68,12 +93,21 @@ const config = (closedPort: number): string =>
 interface Request {
   readonly model: string;
   readonly prompt: string;
+  readonly stream?: boolean;
 }
+
+const inputOf = (requests: readonly Request[]): string =>
+  requests
+    .map(({ model, prompt, stream = false }, i) => {
+      const body = { model, stream, messages: [{ role: 'user', content: prompt }] };
+      return `${JSON.stringify({ custom_id: `request-${i}`, method: 'POST', url: '/v1/chat/completions', body })}\n`;
+    })
+    .join('');
 
 /** What became of a request, seen from all sides. */
 interface Fate {
   readonly line: {
-    readonly response: { readonly status_code: number } | null;
+    readonly response: { readonly status_code: number; readonly body: { readonly object?: string } } | null;
     readonly error: { code: string } | null;
   };
   readonly file: 'output' | 'errors';
@@ -99,11 +133,7 @@ describe('what becomes of a request when its provider fails', () => {
   });
 
   const attemptsOf = async (model: string, jobId: string): Promise<number | undefined> => {
-    const queue = openLaneQueue(
-      redis,
-      createKeys(stack.prefix),
-      model.replace('/', '.').replace(/^closed\..*/, 'closed'),
-    );
+    const queue = openLaneQueue(redis, createKeys(stack.prefix), laneOf(model));
     const job = await queue.getJob(jobId);
     await queue.close();
     return job?.attemptsMade;
@@ -111,9 +141,7 @@ describe('what becomes of a request when its provider fails', () => {
 
   /** Runs the requests as one batch, and holds it against the promises. */
   const run = async (requests: readonly Request[]): Promise<readonly Fate[]> => {
-    const input = requests
-      .map(({ model, prompt }, i) => inputOf(1, () => prompt, model).replace('request-0', `request-${i}`))
-      .join('');
+    const input = inputOf(requests);
     const { id } = await createBatch(stack.client, input);
     const batch = await untilBatch(stack.client, id);
     const files = await checkBatch(stack, batch, input, { allowedRetries: attempts - 1 });
@@ -147,11 +175,17 @@ describe('what becomes of a request when its provider fails', () => {
   };
 
   it('every fault has its class, its attempts, its calls and its line', async () => {
-    const once = rows.map((row) => ({ model: `simulator/${modelOf(row)}`, prompt: `[[sim:${row.fault};times=1]]` }));
-    const lasting = rows.filter(({ line }) => line !== 'waits');
-    const always = lasting.map((row) => ({ model: `simulator/${modelOf(row)}`, prompt: `[[sim:${row.fault}]]` }));
-    const closed = { model: 'closed/echo', prompt: 'Is anyone there?' };
-    const fates = await run([...once, ...always, closed]);
+    const request = (row: Row, times: string): Request => ({
+      model: `simulator/${modelOf(row)}`,
+      prompt: `[[sim:${row.fault}${times}]]`,
+      stream: row.stream === true,
+    });
+    const lasting = rows.filter(({ left }) => left !== 'nothing');
+    const fates = await run([
+      ...rows.map((row) => request(row, ';times=1')),
+      ...lasting.map((row) => request(row, '')),
+      { model: 'closed/echo', prompt: 'Is anyone there?' },
+    ]);
 
     const seen = fates.map(({ line, file, attempts: used, calls }) => ({
       file,
@@ -159,26 +193,22 @@ describe('what becomes of a request when its provider fails', () => {
       attempts: used,
       calls: calls.length,
     }));
-    const answered = { file: 'output', left: 200 };
-    const expectedOnce = rows.map(({ class: failure, line }) => {
-      if (line === 'waits') return { ...answered, attempts: 1, calls: 2 };
-      if (failure === 'retry') return { ...answered, attempts: 2, calls: 2 };
-      return { file: 'errors', left: line.status, attempts: 1, calls: 1 };
+    const expectedOnce = rows.map(({ class: failure, left }) => {
+      if (failure === 'final') return { file: 'errors', left, attempts: 1, calls: 1 };
+      return { file: 'output', left: 200, attempts: left === 'nothing' ? 1 : 2, calls: 2 };
     });
-    const expectedAlways = lasting.map(({ class: failure, line }) => {
-      const calls = failure === 'retry' ? attempts : 1;
-      return {
-        file: 'errors',
-        left: leftOf(line),
-        attempts: calls,
-        calls,
-      };
+    const expectedAlways = lasting.map(({ class: failure, left }) => {
+      const calls = failure === 'final' ? 1 : attempts;
+      return { file: 'errors', left, attempts: calls, calls };
     });
-    const table = (kind: string, outcomes: readonly unknown[], of: readonly { readonly fault: string }[]) =>
-      Object.fromEntries(of.map(({ fault }, i) => [`${fault} ${kind}`, outcomes[i]]));
-    expect(table('once', seen, rows)).toEqual(table('once', expectedOnce, rows));
-    expect(table('always', seen.slice(rows.length), lasting)).toEqual(table('always', expectedAlways, lasting));
+    const table = (outcomes: readonly unknown[], of: readonly Row[]) =>
+      Object.fromEntries(of.map((row, i) => [modelOf(row), outcomes[i]]));
+    expect(table(seen, rows)).toEqual(table(expectedOnce, rows));
+    expect(table(seen.slice(rows.length), lasting)).toEqual(table(expectedAlways, lasting));
     expect(seen.at(-1)).toEqual({ file: 'errors', left: 'connection_error', attempts, calls: 0 });
+
+    const answers = fates.filter(({ file }) => file === 'output').map(({ line }) => line.response?.body.object);
+    expect(new Set(answers)).toEqual(new Set(['chat.completion']));
 
     const classes = await failuresByLane();
     const expectedClasses = rows.map((row) => [`simulator.${modelOf(row)}`, row.class]);
@@ -214,7 +244,7 @@ describe('what becomes of a request when its provider fails', () => {
         body: JSON.stringify(change),
       });
     await control({ errorRate: 1, errorStatus: 401 });
-    const input = inputOf(100);
+    const input = inputOf(Array.from({ length: 100 }, () => ({ model: 'simulator/echo', prompt: 'Hi' })));
     const { id } = await createBatch(stack.client, input);
     const refused = async () => (await stack.calls()).filter(({ key }) => key?.startsWith(id)).length;
     await expect.poll(refused).toBeGreaterThan(0);
@@ -227,7 +257,7 @@ describe('what becomes of a request when its provider fails', () => {
     const batch = await untilBatch(stack.client, id);
     expect(batch.request_counts).toEqual({ total: 100, completed: 100, failed: 0 });
     await checkBatch(stack, batch, input, { allowedRetries: 1000 });
-    const used = await Promise.all(Array.from({ length: 100 }, (_, i) => attemptsOf('simulator', `${id}-${i}`)));
+    const used = await Promise.all(Array.from({ length: 100 }, (_, i) => attemptsOf('simulator/echo', `${id}-${i}`)));
     expect(new Set(used)).toEqual(new Set([1]));
   });
 });

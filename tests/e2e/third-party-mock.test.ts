@@ -23,7 +23,7 @@ describe('@copilotkit/aimock as a provider', () => {
 
   beforeAll(async () => {
     mock.onMessage(/^Question \d+$/, ({ messages }) => ({
-      content: `The answer to: ${String(messages.at(-1)?.content)}`,
+      content: `The answer to: ${messages.map(({ content }) => (typeof content === 'string' ? content : '')).join('')}`,
     }));
     mock.onEmbedding(/.*/, { embedding: [0.25, 0.5] });
     await mock.start();

@@ -158,7 +158,7 @@ describe('events', () => {
 
     await api.redis.hincrby(api.keys.batch(id), 'completed', 1);
     expect(await next(none, 1)).toMatchObject([{ event: 'progress' }]);
-    await Promise.all([all, one, none].map((events) => events?.return(undefined)));
+    for (const events of [all, one, none]) await events?.return(undefined);
     await expect.poll(listeners).toBe(0);
   });
 

@@ -8,6 +8,9 @@ The same against a provider:
 With a server, for many batches and many workers (PROMPTMILL_URL and PROMPTMILL_API_KEY say which):
   promptmill serve
   id=$(promptmill submit batch.jsonl) && promptmill watch "$id" && promptmill results "$id" -o results.jsonl
+
+When something is wrong, this says what, and what to do:
+  promptmill doctor --provider xai
 `;
 
 export const runHelp = `

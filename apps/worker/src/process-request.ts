@@ -32,6 +32,7 @@ export interface ProcessRequestOptions {
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly retry: RetryPolicy;
+  readonly onFallback: () => void;
   readonly onCall: (result: CallResult, durationMs: number) => void;
 }
 
@@ -71,7 +72,7 @@ const totalTokens = (result: CallResult): number | undefined => {
  * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, recorder, deltas, gate, estimator, findWayOut, takeRetry, retry, onCall } = options;
+  const { lane, client, recorder, deltas, gate, estimator, findWayOut, takeRetry, retry, onFallback, onCall } = options;
 
   const record = (job: RequestJob, outcome: Outcome, usage = noUsage) => {
     const { batchId, index, customId, fallbackFrom } = job;
@@ -150,6 +151,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     if (result === 'settled' || result === 'dropped') return { status: result };
     if (result === 'left') {
       await wayOut?.take();
+      onFallback();
       return { status: 'moved' };
     }
     // The process is stopping: another worker takes the request at once.

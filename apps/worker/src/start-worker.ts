@@ -92,6 +92,7 @@ export const startWorker = async ({
       estimator: () => (limitsTokens ? estimator : undefined),
       findWayOut,
       retry,
+      onFallback: () => metrics.fallbacks.inc({ lane: lane.name }),
       onCall: (result, durationMs) => {
         metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
         metrics.callDuration.observe({ lane: lane.name }, durationMs / 1000);

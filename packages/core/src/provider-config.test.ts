@@ -84,6 +84,15 @@ test("the configuration overrides a preset's fields", () => {
   });
 });
 
+test('a provider may have time limits; Mistral is not asked for the usage of a stream', () => {
+  const limits = { timeoutMs: 600_000, connectTimeoutMs: 2000, firstByteTimeoutMs: 300_000, idleTimeoutMs: 90_000 };
+  const { providers } = build({ providers: { xai: limits, lab: { baseUrl: 'http://lab/v1', streamUsage: false } } });
+  expect(providers['xai']).toMatchObject(limits);
+  expect(providers['mistral']).toMatchObject({ streamUsage: false });
+  expect(providers['lab']).toMatchObject({ streamUsage: false });
+  expect(fileConfig.safeParse({ providers: { xai: { timeoutMs: 2 ** 31 } } }).success).toBe(false);
+});
+
 test('a provider of one’s own needs a base URL', () => {
   expect(build({ providers: { mine: { baseUrl: 'https://llm.example/v1' } } }).providers['mine']).toMatchObject({
     name: 'mine',

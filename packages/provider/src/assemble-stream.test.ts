@@ -1,5 +1,5 @@
 import type { Endpoint } from '@promptmill/core';
-import { array, assert, constantFrom, infiniteStream, nat, property, record, string } from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { type AnswerDelta, createStreamAssembler } from './assemble-stream.ts';
 
@@ -129,17 +129,17 @@ describe('chat chunks', () => {
 });
 
 test('any cut of the texts into chunks comes to the same answer', () => {
-  const text = string({ unit: 'binary', maxLength: 40 });
+  const text = fc.string({ unit: 'binary', maxLength: 40 });
   /** A text in pieces, none of them empty. */
-  const pieces = array(string({ unit: 'binary', minLength: 1, maxLength: 8 }), { maxLength: 8 });
-  const choice = record({
+  const pieces = fc.array(fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }), { maxLength: 8 });
+  const choice = fc.record({
     content: pieces,
     toolArguments: pieces,
-    finish: constantFrom('stop', 'length'),
+    finish: fc.constantFrom('stop', 'length'),
     id: text,
   });
-  assert(
-    property(array(choice, { minLength: 1, maxLength: 3 }), infiniteStream(nat()), (choices, picks) => {
+  fc.assert(
+    fc.property(fc.array(choice, { minLength: 1, maxLength: 3 }), fc.infiniteStream(fc.nat()), (choices, picks) => {
       const call = (id: string, args: string) => ({ id, type: 'function', function: { name: 'f', arguments: args } });
       const queues = choices.map(({ content, toolArguments, finish, id }, index) => [
         chunk({ role: 'assistant', content: '' }, null, index),

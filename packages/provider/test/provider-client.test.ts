@@ -266,3 +266,25 @@ it('refuses a key that no header can carry, without showing it', () => {
     expect.objectContaining({ code: 'invalid_config', message: expect.not.stringContaining('lines') as string }),
   );
 });
+
+describe('the list of models', () => {
+  const list = (): ReturnType<ProviderClient['listModels']> => connect().listModels(new AbortController().signal);
+
+  it('gives their names', async () => {
+    upstream.answerJson(200, { object: 'list', data: [{ id: 'grok-4' }, { id: 'grok-3' }, {}] });
+    expect(await list()).toEqual({ kind: 'models', names: ['grok-4', 'grok-3'] });
+    expect(upstream.calls[0]).toMatchObject({ url: '/v1/models', headers: { authorization: `Bearer ${apiKey}` } });
+  });
+
+  it('fails as a call does', async () => {
+    upstream.answerJson(401, { error: { message: `Incorrect API key: ${apiKey}` } });
+    const refused = await list();
+    expect(refused).toMatchObject({ kind: 'failure', code: 'authentication_failed' });
+    expect(JSON.stringify(refused)).not.toContain(apiKey);
+  });
+
+  it('is none when a page comes instead', async () => {
+    upstream.answerText(200, 'text/html', '<html>');
+    expect(await list()).toMatchObject({ kind: 'failure', code: 'invalid_answer' });
+  });
+});

@@ -107,7 +107,7 @@ describe('what is sent', () => {
   ])('%s', async (_what, more, provider, expected) => {
     answerEvents(done);
     await connect(provider).call(request(more));
-    const { model: _model, messages: _messages, ...rest } = upstream.calls[0]?.body as Record<string, unknown>;
+    const { model: _model, messages: _messages, ...rest } = (upstream.calls[0]?.body ?? {}) as Record<string, unknown>;
     expect(rest).toEqual(expected);
   });
 });

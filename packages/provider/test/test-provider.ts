@@ -18,7 +18,8 @@ export const startTestProvider = async () => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+      const text = Buffer.concat(chunks).toString();
+      const body: unknown = text === '' ? undefined : JSON.parse(text);
       calls.push({ url: request.url ?? '', headers: request.headers, body });
       answer(request, response);
     });

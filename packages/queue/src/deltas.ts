@@ -47,13 +47,9 @@ export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number
 
       const publish = async (isComplete: boolean): Promise<void> => {
         if (now() < batch.unheardUntilMs) return;
-        const waiting = [...texts].filter(([, text]) => text.waiting !== '');
-        const deltas: Delta[] = waiting.map(([index, text]) => ({
-          custom_id: customId,
-          index,
-          offset: text.offset,
-          delta: text.waiting,
-        }));
+        const deltas: Delta[] = [...texts]
+          .filter(([, { waiting }]) => waiting !== '')
+          .map(([index, { offset, waiting }]) => ({ custom_id: customId, index, offset, delta: waiting }));
         if (isComplete)
           deltas.push({ custom_id: customId, index: 0, offset: endOf(texts.get(0)), delta: '', done: true });
         sentAtMs = now();
@@ -63,7 +59,12 @@ export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number
             ? await redis.publish(keys.deltas(batchId), JSON.stringify(deltas)).catch(() => 0)
             : 0;
         if (listeners === 0) batch.unheardUntilMs = now() + unheardMs;
-        else for (const [at, [, text]] of waiting.entries()) drop(text, deltas[at]?.delta.length ?? 0);
+        else
+          for (const { index, offset, delta } of deltas) {
+            const text = texts.get(index);
+            // What is over the limit may have been dropped meanwhile.
+            if (text) drop(text, Math.max(0, offset + delta.length - text.offset));
+          }
       };
 
       const schedule = (): void => {

@@ -250,6 +250,22 @@ describe.concurrent('a hold', () => {
     expect(waitMs).toBeLessThanOrEqual(301);
   });
 
+  it('closes the lane: at once when the provider has stopped, else a minute after the first without a success', async () => {
+    const { name, control } = await openLane({});
+    const end = (signal: CallEnd['signal'], { atMs }: { readonly atMs: number }) =>
+      control.leave({ signal, grantedAtMs: atMs, estimatedTokens: 0 });
+    await callOnce(control, throttled(20));
+    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: false });
+    await space.redis.hincrby(space.keys.laneState(name), 'closedFrom', -60_000);
+    const probe = await enterAfter(control, 'hold');
+    expect(probe).toMatchObject({ isProbe: true, isClosed: true });
+    await end('ok', probe);
+    const next = await enterAfter(control, 'requests');
+    expect(next.isClosed).toBe(false);
+    await end('stopped', next);
+    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: true });
+  });
+
   it('follows a row of failures, and not one that a success breaks', async () => {
     const { control } = await openLane({});
     const fail = async (times: number): Promise<number> => {
@@ -301,6 +317,19 @@ describe.concurrent('the width that the answers decide', () => {
     const refusal = { signal: 'overloaded', grantedAtMs: volley.atMs, estimatedTokens: 0 } as const;
     for (let i = 0; i < 10; i++) await lane.control.leave(refusal);
     expect(await lane.concurrency()).toBe(30);
+  });
+
+  it('does not fall with a probe', async () => {
+    const lane = await openLane({}, { startWidth: 100 });
+    await lane.setActive(100);
+    const throttle = () => callOnce(lane.control, { signal: 'throttled', retryAfterMs: 5 });
+    await throttle();
+    expect(await lane.concurrency()).toBe(60);
+    for (let i = 0; i < 3; i++) {
+      await delay(10);
+      await throttle();
+    }
+    expect(await lane.concurrency()).toBe(60);
   });
 
   it('gives way to a configured concurrency, and starts anew without one', async () => {

@@ -35,6 +35,12 @@ export const createMetrics = (role: string) => {
       help: 'Requests put into the lanes as jobs',
       registers,
     }),
+    fallbacks: new Counter({
+      name: 'promptmill_fallbacks_total',
+      help: 'Requests that went from a lane to that of a fallback',
+      labelNames: ['lane'] as const,
+      registers,
+    }),
     laneRequests: new Gauge({
       name: 'promptmill_lane_requests',
       help: 'Requests of a lane, all workers together; state is in_flight, waiting or allowed (how many may be in flight)',

@@ -172,6 +172,10 @@ export const resultsPage = z
           custom_id: z.string(),
           response: z.object({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
           error: z.object({ code: z.string(), message: z.string() }).nullable(),
+          promptmill: z
+            .object({ model: z.string(), fallback_from: z.string() })
+            .optional()
+            .meta({ description: 'When a fallback has answered: the model that did, and the one the request names.' }),
         }),
       )
       .meta({

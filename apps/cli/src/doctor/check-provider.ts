@@ -7,7 +7,7 @@ import { checkConnection } from './check-connection.ts';
 export interface CheckProviderOptions {
   /** Whether to make a call of one token, which costs a little. */
   readonly call: boolean;
-  /** The model to call. Default: the first that the configuration names for the provider. */
+  /** The model to call, with or without its provider's name before it. Default: the first that the configuration names for the provider. */
   readonly model: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -42,6 +42,9 @@ const hintFor = ({ code, class: failureClass }: CallFailure, provider: Provider)
 /** The provider answered, and took the key: what it did not take is the test. */
 const isRefusedTest = ({ code }: CallFailure): boolean =>
   code === 'bad_request' || code === 'unprocessable_request' || code === 'request_refused' || code === 'rate_limited';
+
+const ownName = ({ name }: Provider, model: string): string =>
+  model.startsWith(`${name}/`) ? model.slice(name.length + 1) : model;
 
 const checkKey = ({ name, apiKeyEnv, apiKey }: Provider): Check | undefined => {
   const { ok, failed } = checksOf(name);
@@ -108,7 +111,9 @@ export const checkProvider = async (
     if (!call || check.status === 'failed') return checks;
     // A server without a key serves what it was started with; of a large provider's list, any could be an odd one.
     const chosen =
-      model ?? Object.keys(provider.models)[0] ?? (provider.apiKeyEnv === undefined ? names[0] : undefined);
+      (model && ownName(provider, model)) ??
+      Object.keys(provider.models)[0] ??
+      (provider.apiKeyEnv === undefined ? names[0] : undefined);
     if (chosen !== undefined) return [...checks, await checkCall(client, provider, chosen, signal)];
     const { warning } = checksOf(provider.name);
     return [...checks, warning('no call was made', 'Name a model: --model …')];

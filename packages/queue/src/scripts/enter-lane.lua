@@ -26,7 +26,7 @@ end
 -- reaches the provider later than it was granted.
 local function window(name, limit, length)
   if not limit then return nil end
-  local guard = math.max(40, math.min(500, length * 0.008))
+  local guard = math.max(150, math.min(500, length * 0.008))
   local slotMs = math.max(1, math.floor(length / 240))
   local self = { limit = tonumber(limit), spanMs = length + guard, slot = math.floor(now / slotMs) }
   local known = redis.call('HMGET', KEYS[3], name .. ':first', name .. ':last', name .. ':sum', name .. ':slotMs')

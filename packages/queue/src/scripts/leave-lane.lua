@@ -59,6 +59,8 @@ local function setWidth(value)
 end
 local function narrow()
   if not adaptive or width == 0 or grantedAt <= tonumber(state[7] or 0) then return end
+  -- A probe is alone: its refusal does not say that there were too many.
+  if state[2] then return end
   -- The first refusal ends a growth that doubles and may be far above the limit; later ones are just above it.
   setWidth(math.max(1, math.min(width, redis.call('LLEN', KEYS[5])) * (state[8] and 0.9 or 0.6)))
   redis.call('HSET', KEYS[2], 'narrowedAt', now, 'finding', 1)
