@@ -1,4 +1,4 @@
-import type { CallEnd, LaneAnswer } from '@promptmill/queue';
+import type { CallEnd, LaneAnswer, LaneHold } from '@promptmill/queue';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLaneGate } from './lane-gate.ts';
 
@@ -24,12 +24,18 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       if (answer instanceof Error) throw answer;
       return { ...nothing, ...answer };
     },
-    async leave(end: CallEnd): Promise<number> {
+    async leave(end: CallEnd): Promise<LaneHold> {
       ends.push(end);
-      return 0;
+      return { heldUntilMs: 0, began: end.signal === 'throttled' };
     },
   };
-  const gate = createLaneGate({ control, timeoutMs: 1000, onError: (error) => errors.push(error) });
+  const holds: string[] = [];
+  const gate = createLaneGate({
+    control,
+    timeoutMs: 1000,
+    onHold: (reason) => holds.push(reason),
+    onError: (error) => errors.push(error),
+  });
   const admitted: number[] = [];
   /** Stands in line; its number is in `admitted` once it has been let in. */
   const enter = async (number: number, signal = never) => {
@@ -38,7 +44,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     if (admission) admitted.push(number);
     return admission;
   };
-  return { gate, enter, admitted, asked, ends, errors };
+  return { gate, enter, admitted, asked, ends, errors, holds };
 };
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
@@ -181,4 +187,13 @@ test('a gate that is shut lets nobody in, and sends away those who wait', async 
   gate.shut();
   expect([await waits, await gate.enter(2, never)]).toEqual([undefined, undefined]);
   expect(asked).toEqual([[1]]);
+});
+
+test('says when a call began a hold, and why', async () => {
+  const { enter, holds } = openGate();
+  const [first, second] = [enter(0), enter(1)];
+  await vi.runAllTimersAsync();
+  await (await first)?.leave({ signal: 'throttled', reason: 'rate_limited: slow down' });
+  await (await second)?.leave({ signal: 'down', reason: 'connection_error' });
+  expect(holds).toEqual(['rate_limited: slow down']);
 });

@@ -34,6 +34,8 @@ export interface LaneGateOptions {
   readonly control: Pick<LaneControl, 'enter' | 'leave'>;
   /** The longest one call may take, in milliseconds. */
   readonly timeoutMs: number;
+  /** Called when a call's end begins a hold of the lane, once for the fleet. */
+  readonly onHold: (reason: string, heldUntilMs: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -50,7 +52,7 @@ const tellTogetherMs = 50;
  * One process's door to a lane. Those who wait cost nothing: the process asks Redis for the first of them, once, at the
  * time Redis has named.
  */
-export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions): LaneGate => {
+export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
   const waiting: Waiter[] = [];
   let asking = false;
   let isShut = false;
@@ -119,7 +121,8 @@ export const createLaneGate = ({ control, timeoutMs, onError }: LaneGateOptions)
     async leave(end: Omit<CallEnd, 'grantedAtMs' | 'estimatedTokens' | 'count'>): Promise<void> {
       const { estimatedTokens } = waiter;
       if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
-      await control.leave({ ...end, grantedAtMs, estimatedTokens });
+      const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, estimatedTokens });
+      if (began) onHold(end.reason ?? end.signal, heldUntilMs);
       if (isProbe) wake?.();
     },
   });

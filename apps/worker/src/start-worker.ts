@@ -79,7 +79,15 @@ export const startWorker = async ({
     };
     await setLimits(lane);
     const { timeoutMs } = lane.provider;
-    const gate = createLaneGate({ control, timeoutMs, onError: (error) => logger.warn({ err: error }, 'lane') });
+    const gate = createLaneGate({
+      control,
+      timeoutMs,
+      onHold: (reason, heldUntilMs) => {
+        metrics.laneHolds.inc({ lane: lane.name });
+        logger.warn({ lane: lane.name, reason, until: new Date(heldUntilMs).toISOString() }, 'lane held');
+      },
+      onError: (error) => logger.warn({ err: error }, 'lane'),
+    });
     const estimator = createTokenEstimator();
     const { processRequest, recordLost } = createProcessRequest({
       lane,

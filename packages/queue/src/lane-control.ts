@@ -43,6 +43,14 @@ export interface LaneTerms {
   readonly probeIntervalMs: number;
 }
 
+/** What a lane says to a call that has ended. */
+export interface LaneHold {
+  /** By Redis's clock; 0 when the lane is not held. */
+  readonly heldUntilMs: number;
+  /** Whether this call began the hold, rather than one before it. */
+  readonly began: boolean;
+}
+
 /** Retries a lane may make before it has had an answer. */
 const firstRetries = 100;
 
@@ -80,10 +88,9 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
       return Number(await run('takeRetry', stateKey, firstRetries));
     },
 
-    /** The time until which the lane is held, in milliseconds; 0 when it is not. */
-    async leave(end: CallEnd): Promise<number> {
+    async leave(end: CallEnd): Promise<LaneHold> {
       const { signal, grantedAtMs, estimatedTokens, usedTokens = -1, retryAfterMs = -1, reason = '', count = 1 } = end;
-      const held = await run(
+      const answer = await run(
         'leaveLane',
         limitsKey,
         stateKey,
@@ -98,7 +105,8 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
         reason,
         count,
       );
-      return Number(held);
+      const [heldUntilMs, began] = answer as [number, number];
+      return { heldUntilMs, began: began === 1 };
     },
   };
 };

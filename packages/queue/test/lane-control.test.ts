@@ -47,7 +47,7 @@ const enterOne = async (control: LaneControl) => {
 /** One call that is let in and ends so. */
 const callOnce = async (control: LaneControl, end: Pick<CallEnd, 'signal' | 'retryAfterMs'>): Promise<number> => {
   const { atMs: grantedAtMs } = await enterOne(control);
-  return control.leave({ ...end, grantedAtMs, estimatedTokens: 0 });
+  return (await control.leave({ ...end, grantedAtMs, estimatedTokens: 0 })).heldUntilMs;
 };
 
 /** Asks again when it is told to, until it has been let in or something else keeps it waiting. */
@@ -168,11 +168,15 @@ describe.concurrent('a hold', () => {
   it('lasts as long as the provider asks, and is never shortened', async () => {
     const { control } = await openLane({});
     const [first, second] = [await enterOne(control), await enterOne(control)];
-    const heldUntil = await control.leave({ ...throttled(400), grantedAtMs: first.atMs, estimatedTokens: 0 });
-    expect(await control.leave({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toBe(heldUntil);
+    const hold = await control.leave({ ...throttled(400), grantedAtMs: first.atMs, estimatedTokens: 0 });
+    expect(hold.began).toBe(true);
+    expect(await control.leave({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toEqual({
+      heldUntilMs: hold.heldUntilMs,
+      began: false,
+    });
     expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'hold' });
     const next = await enterAfter(control, 'hold');
-    expect(next.atMs).toBeGreaterThanOrEqual(heldUntil);
+    expect(next.atMs).toBeGreaterThanOrEqual(hold.heldUntilMs);
   });
 
   it('ends with one probe, whoever asks; its success opens the lane by and by', async () => {

@@ -47,6 +47,12 @@ export const createMetrics = (role: string) => {
       labelNames: ['lane', 'state'] as const,
       registers,
     }),
+    laneHolds: new Counter({
+      name: 'promptmill_lane_holds_total',
+      help: 'Times a lane was held because of an answer; the log says which',
+      labelNames: ['lane'] as const,
+      registers,
+    }),
     laneHeldSeconds: new Gauge({
       name: 'promptmill_lane_held_seconds',
       help: 'For how much longer a lane lets no call in; 0 while it is open',

@@ -5,7 +5,7 @@
 --       2 when it was let in, in ms of Redis's clock, 3 tokens estimated, 4 tokens used (-1: unknown),
 --       5 how long the provider asks to be left alone in ms (-1: it does not say), 6 reason, for people,
 --       7 how many calls ended so
--- Returns the time until which the lane is held, in ms; 0 when it is not
+-- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local outcome, grantedAt = ARGV[1], tonumber(ARGV[2])
@@ -30,10 +30,12 @@ local state = redis.call('HMGET', KEYS[2], 'heldUntil', 'halfOpen', 'heldAt', 'h
   'finding', 'retries')
 local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
 
+local began = 0
 local function hold(ms)
   -- A volley's answers come one after another; only the first of them is a new refusal.
   local isNew = grantedAt > tonumber(state[3] or 0)
   if isNew then
+    began = 1
     redis.call('HSET', KEYS[2], 'heldAt', now, 'holds', holds + 1)
     redis.call('HDEL', KEYS[2], 'probeUntil')
   end
@@ -96,4 +98,4 @@ elseif outcome == 'overloaded' or outcome == 'down' then
   -- One failure in many is the request's own matter; a row of them without a success between is the endpoint's.
   if asked >= 0 then hold(asked) elseif state[2] or failures >= 20 then hold(backoff(1000, 30000)) end
 end
-return heldUntil > now and heldUntil or 0
+return { heldUntil > now and heldUntil or 0, began }
