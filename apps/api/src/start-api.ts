@@ -16,6 +16,7 @@ import type { ApiConfig } from './dependencies.ts';
 import { startDispatch } from './dispatch/start-dispatch.ts';
 import { createReceiveInput } from './files/receive-input.ts';
 import { startHttpServer } from './http-server.ts';
+import { sweepAbandoned } from './sweep-abandoned.ts';
 
 export interface StartApiOptions {
   readonly config: ApiConfig;
@@ -72,11 +73,19 @@ export const startApi = async ({
   const board = createBoard(dependencies);
   // Whoever finds the port open should as a rule find Redis there too.
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
-  const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs });
+  const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
+    async (error: unknown) => {
+      await Promise.all([board.close(), batchesQueue.close()]);
+      redis.disconnect();
+      throw error;
+    },
+  );
+  const sweep = sweepAbandoned(files, logger);
   const dispatch = await startDispatch({ config, files, logger, metrics });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
 
   const life = createLifecycle(logger);
+  life.add('sweep', () => sweep.close());
   life.add('event streams', () => stopping.abort());
   life.add('server', () => server.close());
   life.add('deltas', () => deltas.close());
