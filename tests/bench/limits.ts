@@ -77,7 +77,9 @@ try {
       .filter(({ at, status }) => status === 200 && at >= from && at < to)
       .reduce((sum, { tokens }) => sum + (isTokens ? tokens : 1), 0);
   const share = (from: number, to: number, limit: number): string =>
-    `${((100 * used(from, to)) / ((limit * (to - from)) / windowMs)).toFixed(1)} %`;
+    to > from
+      ? `${((100 * used(from, to)) / ((limit * (to - from)) / windowMs)).toFixed(1)} %`
+      : 'the run was too short';
   const perSecond = Array.from({ length: seconds }, (_, s) => used(startedAt + s * 1000, startedAt + s * 1000 + 1000));
   console.log(
     JSON.stringify({

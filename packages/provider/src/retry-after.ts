@@ -36,13 +36,16 @@ const limits = ['requests', 'tokens', 'input-tokens', 'output-tokens'].flatMap((
   [`anthropic-ratelimit-${kind}-remaining`, `anthropic-ratelimit-${kind}-reset`] as const,
 ]);
 
+/** A limit is whole again long after it has room for a call; a minute's limit has some within a minute. */
+const longestResetMs = 60_000;
+
 /** Until the last of the limits that are used up is whole again; undefined when none is said to be. */
 const exhaustedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
   const waits = limits
     .filter(([remaining]) => headers.get(remaining)?.trim() === '0')
     .map(([, reset]) => resetMsOf(headers.get(reset)?.trim() ?? '', nowMs))
     .filter((ms) => ms !== undefined);
-  return waits.length === 0 ? undefined : Math.ceil(Math.max(...waits));
+  return waits.length === 0 ? undefined : Math.min(longestResetMs, Math.ceil(Math.max(...waits)));
 };
 
 /**

@@ -83,16 +83,16 @@ const busiestWindow = (atMs: readonly number[], windowMs: number): number => {
 
 describe.concurrent('limits', () => {
   it('never lets more calls in than a sliding window allows, and nearly as many', async () => {
-    const limits = { requests: { count: 10, windowMs: 1000 } };
+    const limits = { requests: { count: 20, windowMs: 2000 } };
     const { control, again } = await openLane(limits);
-    const granted = await takeAll([control, again(), again()], 3000);
+    const granted = await takeAll([control, again(), again()], 4000);
     expect(
       busiestWindow(
         granted.map(({ atMs }) => atMs),
-        1000,
+        2000,
       ),
-    ).toBeLessThanOrEqual(10);
-    expect(granted.length).toBeGreaterThanOrEqual(27);
+    ).toBeLessThanOrEqual(20);
+    expect(granted.length).toBeGreaterThanOrEqual(36);
   });
 
   it('spreads tokens evenly, and uses nearly all', async () => {
