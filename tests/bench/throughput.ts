@@ -3,6 +3,9 @@
  * the history check.
  *
  *   node tests/bench/throughput.ts [--requests 20000] [--latency-ms 50] [--concurrency 50] [--workers 2] [--collectors 2]
+ *                                  [--warm-up 0]
+ *
+ * `--warm-up` requests run before, as they have on a server that is not new: Node compiles what it has seen run.
  */
 import { parseArgs } from 'node:util';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
@@ -15,6 +18,7 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '50' },
     workers: { type: 'string', default: '2' },
     collectors: { type: 'string', default: '2' },
+    'warm-up': { type: 'string', default: '0' },
   },
 });
 const requests = Number(values.requests);
@@ -28,6 +32,8 @@ const stack = await startMeasuredStack({
   env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs), LOG_LEVEL: 'warn' },
 });
 try {
+  const warmUp = Number(values['warm-up']);
+  if (warmUp > 0) await untilBatch(stack.client, (await createBatch(stack.client, inputOf(warmUp))).id);
   const input = inputOf(requests);
   const before = await stack.costs();
   const startedAt = performance.now();
@@ -48,7 +54,7 @@ try {
       idealSeconds,
       overIdeal: Number((seconds / idealSeconds).toFixed(3)),
       perSecond: Math.round(requests / seconds),
-      calls: calls.length,
+      calls: calls.length - warmUp,
       counts: batch.request_counts,
     }),
   );

@@ -41,7 +41,7 @@ test('the last result of a batch makes all of it due at once', () => {
 
 test('near the end of a batch results are held shortly', () => {
   const buffer = createSegmentBuffer();
-  buffer.add(result(0, { left: 999 }), 0);
+  buffer.add(result(0, { left: 99 }), 0);
   expect(buffer.dueInMs(0)).toBe(100);
   buffer.add(result(1), 50);
   expect(buffer.dueInMs(50)).toBe(50);

@@ -21,7 +21,7 @@ export interface Segment {
 }
 
 /** With fewer requests than this left, results are not held for long: the batch is about to end. */
-const nearTheEnd = 1000;
+const nearTheEnd = 100;
 const holdNearTheEndMs = 100;
 
 /**

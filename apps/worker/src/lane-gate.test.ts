@@ -5,7 +5,15 @@ import { createLaneGate } from './lane-gate.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-const nothing: LaneAnswer = { granted: 0, waitMs: 100, waitFor: 'requests', atMs: 1, isProbe: false, isClosed: false };
+const nothing: LaneAnswer = {
+  granted: 0,
+  waitMs: 100,
+  waitFor: 'requests',
+  atMs: 1,
+  isProbe: false,
+  isClosed: false,
+  isFree: false,
+};
 const never = new AbortController().signal;
 
 /** A gate before a lane that lets in what `answers` says, one after another, and all when they are used up. */
@@ -196,4 +204,19 @@ test('says when a call began a hold, and why', async () => {
   await (await first)?.leave({ signal: 'throttled', reason: 'rate_limited: slow down' });
   await (await second)?.leave({ signal: 'down', reason: 'connection_error' });
   expect(holds).toEqual(['rate_limited: slow down']);
+});
+
+test('asks once for a volley while nothing limits the lane, and anew after a refusal', async () => {
+  const { enter, asked, ends } = openGate([{ granted: 1, isFree: true, atMs: 5000 }, { granted: 1 }]);
+  const first = enter(0);
+  await vi.runAllTimersAsync();
+  await first;
+  const second = await enter(0);
+  expect(asked).toHaveLength(1);
+  await second?.leave({ signal: 'throttled' });
+  expect(ends.at(-1)?.grantedAtMs).toBeGreaterThanOrEqual(4999);
+  const third = enter(0);
+  await vi.runAllTimersAsync();
+  await third;
+  expect(asked).toHaveLength(2);
 });

@@ -45,6 +45,8 @@ const askAtOnce = 64;
 const longestWaitMs = 1000;
 /** A probe of another process may be answered at any moment. */
 const probeWaitMs = 250;
+/** For so long after Redis said that nothing limits a lane, calls go in without a question: a volley asks once. */
+const freeMs = 20;
 /** Answers that only say that the provider works are told together. */
 const tellTogetherMs = 50;
 
@@ -59,6 +61,8 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
   let wake: (() => void) | undefined;
   /** When the lane was last found closed: for a while nobody asks again, then one who comes finds out how it is. */
   let closedAt = -Infinity;
+
+  let free = { until: -Infinity, clockOffsetMs: 0 };
 
   let works = { count: 0, grantedAtMs: 0 };
   let tellTimer: NodeJS.Timeout | undefined;
@@ -101,6 +105,8 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
           asked.map(({ estimatedTokens }) => estimatedTokens),
           timeoutMs,
         );
+        const askedAt = performance.now();
+        if (answer.isFree) free = { until: askedAt + freeMs, clockOffsetMs: answer.atMs - askedAt };
         for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
         if (answer.isClosed) closedAt = performance.now();
         for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
@@ -121,6 +127,7 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
     async leave(end: Omit<CallEnd, 'grantedAtMs' | 'estimatedTokens' | 'count'>): Promise<void> {
       const { estimatedTokens } = waiter;
       if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
+      if (end.signal !== 'none') free = { ...free, until: -Infinity };
       const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, estimatedTokens });
       if (began) onHold(end.reason ?? end.signal, heldUntilMs);
       if (isProbe) wake?.();
@@ -143,6 +150,9 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
         };
         if (signal.aborted || isShut) return resolve(undefined);
         if (wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
+        const { since } = waiter;
+        if (since < free.until && waiting.length === 0)
+          return resolve(admission(waiter, Math.floor(since + free.clockOffsetMs), false));
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.push(waiter);
         void letIn();

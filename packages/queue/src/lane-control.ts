@@ -16,6 +16,8 @@ export interface LaneAnswer {
   readonly isProbe: boolean;
   /** Nothing works until someone acts, or nothing has for a minute: who has another way takes it. */
   readonly isClosed: boolean;
+  /** Nothing limits or holds the lane at this moment, but for the calls it may have in flight. */
+  readonly isFree: boolean;
 }
 
 /** How a call ended, as far as its lane is concerned; `none` says nothing of the provider. */
@@ -72,15 +74,16 @@ export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
     /** @param probeMs the longest a call may take: a probe without an answer by then is taken for lost */
     async enter(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
       const answer = await run('enterLane', limitsKey, stateKey, ledgerKey, probeMs, ...estimatedTokens);
-      const [granted, waitMs, waitFor, atMs, probe, closed] = answer as [
+      const [granted, waitMs, waitFor, atMs, probe, closed, free] = answer as [
         granted: number,
         waitMs: number,
         waitFor: LaneAnswer['waitFor'],
         atMs: number,
         probe: number,
         closed: number,
+        free: number,
       ];
-      return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1 };
+      return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1, isFree: free === 1 };
     },
 
     /** 0 when the lane can afford a retry, which is then spent; else the milliseconds after which to ask again. */

@@ -18,6 +18,8 @@ export interface DispatchRequestsOptions {
 
 /** More would hold up the event loop and Redis for longer than a ping may take; fewer cost more round trips. */
 const chunkRequests = 500;
+/** The first chunk of a batch is small: workers begin while the rest is added. */
+const firstChunkRequests = 50;
 
 type LaneJobs = Map<string, RequestJob[]>;
 
@@ -99,7 +101,8 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       outstanding++;
       outstandingBytes += input.bytes;
       // Another dispatcher has the batch now; it goes on from its own cursor.
-      if (chunk.length >= chunkRequests && !(await addChunk())) return { done: false };
+      const full = cursor.dispatched === 0 ? firstChunkRequests : chunkRequests;
+      if (chunk.length >= full && !(await addChunk())) return { done: false };
     }
     await addChunk();
     return { done: cursor.dispatched >= batch.total };

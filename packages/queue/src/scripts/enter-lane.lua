@@ -3,7 +3,7 @@
 -- KEYS: 1 limits, 2 state, 3 ledger: what was granted in each slot of the sliding windows
 -- ARGV: 1 longest a probe may take in ms, then the estimated tokens of each call wanted, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms, 1 if what was granted is a
---           probe, 1 if the lane is closed: stopped, or without a success for long }
+--           probe, 1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limits = redis.call('HMGET', KEYS[1], 'requests', 'windowMs', 'tokens')
@@ -14,11 +14,11 @@ local wanted = #ARGV - 1
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
 -- Not in the millisecond in which a hold began either: a probe is told from a call before the hold by its time.
-if heldUntil >= now then return { 0, heldUntil - now + 1, 'hold', now, 0, closed } end
+if heldUntil >= now then return { 0, heldUntil - now + 1, 'hold', now, 0, closed, 0 } end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; the fleet waits for its answer.
   local probeUntil = tonumber(state[3] or 0)
-  if probeUntil > now then return { 0, probeUntil - now, 'probe', now, 0, closed } end
+  if probeUntil > now then return { 0, probeUntil - now, 'probe', now, 0, closed, 0 } end
   wanted = 1
 end
 
@@ -114,4 +114,5 @@ end
 if requests then requests.save() end
 if tokens then tokens.save() end
 if waitMs == 0 and granted < #ARGV - 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
-return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed }
+local free = not (requests or tokens or rampMs or state[2]) and 1 or 0
+return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free }
