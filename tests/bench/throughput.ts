@@ -3,9 +3,10 @@
  * the history check.
  *
  *   node tests/bench/throughput.ts [--requests 20000] [--latency-ms 50] [--concurrency 50] [--workers 2] [--collectors 2]
- *                                  [--warm-up 0]
+ *                                  [--warm-up 0] [--heap-mib N]
  *
  * `--warm-up` requests run before, as they have on a server that is not new: Node compiles what it has seen run.
+ * `--heap-mib` is the most that each process's heap may grow to; without it Node lets garbage pile up while there is room.
  */
 import { parseArgs } from 'node:util';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
@@ -19,17 +20,24 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '2' },
     collectors: { type: 'string', default: '2' },
     'warm-up': { type: 'string', default: '0' },
+    'heap-mib': { type: 'string' },
   },
 });
 const requests = Number(values.requests);
 const latencyMs = Number(values['latency-ms']);
 const concurrency = Number(values.concurrency);
 const workers = Number(values.workers);
+const heapMib = values['heap-mib'];
 
 const stack = await startMeasuredStack({
   workers,
   collectors: Number(values.collectors),
-  env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs), LOG_LEVEL: 'warn' },
+  env: {
+    WORKER_CONCURRENCY: String(concurrency),
+    SIMULATOR_LATENCY_MS: String(latencyMs),
+    LOG_LEVEL: 'warn',
+    ...(heapMib === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${heapMib} --max-semi-space-size=4` }),
+  },
 });
 try {
   const warmUp = Number(values['warm-up']);
