@@ -62,7 +62,8 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
   /** When the lane was last found closed: for a while nobody asks again, then one who comes finds out how it is. */
   let closedAt = -Infinity;
 
-  let free = { until: -Infinity, clockOffsetMs: 0 };
+  // A call let in so counts as granted when Redis said it: a hold that another process began since is not ended by it.
+  let free = { until: -Infinity, atMs: 0 };
 
   let works = { count: 0, grantedAtMs: 0 };
   let tellTimer: NodeJS.Timeout | undefined;
@@ -105,8 +106,7 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
           asked.map(({ estimatedTokens }) => estimatedTokens),
           timeoutMs,
         );
-        const askedAt = performance.now();
-        if (answer.isFree) free = { until: askedAt + freeMs, clockOffsetMs: answer.atMs - askedAt };
+        if (answer.isFree) free = { until: performance.now() + freeMs, atMs: answer.atMs };
         for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
         if (answer.isClosed) closedAt = performance.now();
         for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
@@ -150,9 +150,7 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
         };
         if (signal.aborted || isShut) return resolve(undefined);
         if (wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
-        const { since } = waiter;
-        if (since < free.until && waiting.length === 0)
-          return resolve(admission(waiter, Math.floor(since + free.clockOffsetMs), false));
+        if (waiter.since < free.until && waiting.length === 0) return resolve(admission(waiter, free.atMs, false));
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.push(waiter);
         void letIn();
