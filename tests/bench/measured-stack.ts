@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
-import { startLocalRedis } from '../support/local-redis.ts';
+import { startDurableRedis } from '../support/local-redis.ts';
 import type { LoggedCall } from '../support/check-history.ts';
 import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
 
@@ -12,9 +12,6 @@ export interface ProviderCall extends LoggedCall {
   readonly inFlight: number;
   readonly tokens: number;
 }
-
-/** As in production: what is acknowledged survives a restart. */
-const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
 
 const fromProc = async (pid: number | undefined, file: string): Promise<string> =>
   readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
@@ -33,12 +30,12 @@ const cpuSeconds = async ({ child }: RoleProcess): Promise<number> => {
 
 /** A stack of real processes over a durable Redis of its own, that says what each process cost. */
 export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>) => {
-  const redis = await startLocalRedis(durable);
+  const redis = await startDurableRedis();
   const stack = await startStack({ ...options, redisUrl: redis.url });
   const admin = new Redis(redis.url);
   return {
     ...stack,
-    redisUrl: redis.url,
+    redis,
     calls: async () => (await stack.calls()) as ProviderCall[],
     /** Changes what the simulator does from its next call on. */
     async control(change: object): Promise<void> {

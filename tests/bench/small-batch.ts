@@ -25,7 +25,7 @@ const stack = await startMeasuredStack({
   collectors: 2,
   env: { SIMULATOR_LATENCY_MS: String(latencyMs), LOG_LEVEL: 'warn' },
 });
-const redis = new Redis(stack.redisUrl, { maxRetriesPerRequest: null });
+const redis = new Redis(stack.redis.url, { maxRetriesPerRequest: null });
 const lane = openLaneQueue(redis, createKeys(stack.prefix), 'simulator');
 
 const measure = async (name: string): Promise<void> => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -8,6 +9,16 @@ import { freePort } from './free-port.ts';
 export interface LocalRedis {
   readonly url: string;
   stop(): Promise<void>;
+}
+
+/** A Redis that can die and come back, on the same port and with what was on its disk. */
+export interface DurableRedis extends LocalRedis {
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** After `kill`; resolves once it serves. */
+  restart(): Promise<void>;
+  /** After `kill`: what a power cut may take too. Cuts the append-only file's last bytes, and tells how many it had. */
+  cutTail(bytes: number): Promise<number>;
 }
 
 const untilItAnswers = async (url: string, server: ChildProcess): Promise<void> => {
@@ -24,24 +35,62 @@ const untilItAnswers = async (url: string, server: ChildProcess): Promise<void> 
   }
 };
 
-/** Starts a redis-server of its own on 127.0.0.1, with its files in a temporary folder. */
-export const startLocalRedis = async (redisArguments: readonly string[]): Promise<LocalRedis> => {
+/** A redis-server of its own on 127.0.0.1, with its files in a temporary folder. */
+const createServer = async (redisArguments: readonly string[]) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-redis-'));
   const port = await freePort();
   const binary = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
   if (!binary) throw new Error('tests need a Redis: set TEST_REDIS_URL, start Docker, or install redis-server');
-  const server = spawn(binary, ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...redisArguments], {
-    stdio: 'ignore',
-  });
+  const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...redisArguments];
   const url = `redis://127.0.0.1:${port}`;
-  await untilItAnswers(url, server);
+  let server: ChildProcess | undefined;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill(signal);
+    await ended;
+  };
   return {
     url,
+    directory,
+    async start() {
+      server = spawn(binary, options, { stdio: 'ignore' });
+      await untilItAnswers(url, server);
+    },
+    end,
     async stop() {
-      const ended = new Promise((resolve) => server.once('exit', resolve));
-      server.kill('SIGTERM');
-      await ended;
+      await end('SIGTERM');
       await rm(directory, { recursive: true, force: true });
     },
+  };
+};
+
+export const startLocalRedis = async (redisArguments: readonly string[]): Promise<LocalRedis> => {
+  const { url, start, stop } = await createServer(redisArguments);
+  await start();
+  return { url, stop };
+};
+
+/** As in production: what is acknowledged survives a restart. */
+const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
+
+export const startDurableRedis = async (): Promise<DurableRedis> => {
+  const { url, directory, start, end, stop } = await createServer(durable);
+  const files = join(directory, 'appendonlydir');
+  await start();
+  return {
+    url,
+    kill: () => end('SIGKILL'),
+    restart: start,
+    async cutTail(bytes) {
+      const names = (await readdir(files)).filter((name) => name.endsWith('.incr.aof'));
+      const newest = names.toSorted((a, b) => Number(a.split('.')[2]) - Number(b.split('.')[2])).at(-1);
+      if (newest === undefined) throw new Error('Redis has no append-only file');
+      const path = join(files, newest);
+      const { size } = await stat(path);
+      await truncate(path, Math.max(0, size - bytes));
+      return size;
+    },
+    stop,
   };
 };

@@ -20,7 +20,9 @@ export interface RoleProcess {
   readonly role: Role;
   readonly url: string;
   readonly child: ChildProcess;
-  /** Sends a signal and resolves with the exit code, or the signal that ended it. */
+  /** The exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  /** Sends a signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
@@ -101,6 +103,7 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
       role,
       url,
       child,
+      ended,
       async stop(signal = 'SIGTERM') {
         child.kill(signal);
         return ended;

@@ -1,6 +1,6 @@
 import type { FileStore } from '@promptmill/files';
 import type { BatchJob, BatchStore, connectRedis, DeltaSubscriber, FileRecords, Keys } from '@promptmill/queue';
-import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { StartDispatchOptions } from './dispatch/start-dispatch.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
@@ -24,6 +24,7 @@ export interface ApiDependencies {
   readonly metrics: Metrics;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  readonly reach: Reach;
   /** Aborts when the process stops: what would stream for ever ends. */
   readonly stopping: AbortSignal;
 }

@@ -1,5 +1,12 @@
 import { createDiskStore } from '@promptmill/files';
-import { createLifecycle, createLogger, createMetrics, loadConfig, runUntilSignal } from '@promptmill/runtime';
+import {
+  createFailPoints,
+  createLifecycle,
+  createLogger,
+  createMetrics,
+  loadConfig,
+  runUntilSignal,
+} from '@promptmill/runtime';
 import { startApi } from './start-api.ts';
 
 const config = loadConfig(process.env);
@@ -9,5 +16,5 @@ const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: 30_000 });
 
 const files = createDiskStore({ directory: config.storeDirectory });
-const api = await startApi({ config, files, logger, metrics });
+const api = await startApi({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });
 life.add('api', () => api.close());

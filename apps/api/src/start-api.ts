@@ -9,7 +9,14 @@ import {
   openBatchesQueue,
   untilReady,
 } from '@promptmill/queue';
-import { assertSafeToExpose, createLifecycle, type Logger, type Metrics } from '@promptmill/runtime';
+import {
+  assertSafeToExpose,
+  createLifecycle,
+  type Logger,
+  type Metrics,
+  type Reach,
+  reachNothing,
+} from '@promptmill/runtime';
 import { createApp } from './app.ts';
 import { createBoard } from './bull-board.ts';
 import type { ApiConfig } from './dependencies.ts';
@@ -25,6 +32,8 @@ export interface StartApiOptions {
   readonly metrics: Metrics;
   /** How long requests in flight may go on after `close`, in milliseconds. Default 10000. */
   readonly graceMs?: number;
+  /** Default: there are no fail points. */
+  readonly reach?: Reach;
 }
 
 export interface RunningApi {
@@ -45,6 +54,7 @@ export const startApi = async ({
   logger,
   metrics,
   graceMs = 10_000,
+  reach = reachNothing,
 }: StartApiOptions): Promise<RunningApi> => {
   assertSafeToExpose(config);
   const { redisUrl, redisPrefix, limits, host, apiPort } = config;
@@ -68,6 +78,7 @@ export const startApi = async ({
     logger,
     metrics,
     now: Date.now,
+    reach,
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
@@ -81,7 +92,7 @@ export const startApi = async ({
     },
   );
   const sweep = sweepAbandoned(files, logger);
-  const dispatch = await startDispatch({ config, files, logger, metrics });
+  const dispatch = await startDispatch({ config, files, logger, metrics, reach });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
 
   const life = createLifecycle(logger);

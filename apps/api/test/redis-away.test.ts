@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { startTcpProxy, type TcpProxy } from '../../../tests/support/tcp-proxy.ts';
 import { inputFile, lines } from './support/input.ts';
-import { startTcpProxy } from './support/tcp-proxy.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
-let proxy: Awaited<ReturnType<typeof startTcpProxy>>;
+let proxy: TcpProxy;
 let api: TestApi;
 
 beforeAll(async () => {
@@ -31,21 +31,21 @@ const createBatch = () =>
 const status = async (route: string) => (await api.request(route)).status;
 
 it('starts without Redis, says so, and works once it is there', async () => {
-  proxy.cut();
+  proxy.set('refuse');
   api = await startTestApi({ redisUrl: proxy.url });
   expect(await status('/livez')).toBe(200);
   expect(await status('/readyz')).toBe(503);
   expect(await createBatch()).toMatchObject(unavailable);
   expect(await api.stored()).toEqual([]);
 
-  proxy.restore();
+  proxy.set('pass');
   await expect.poll(() => status('/readyz'), { timeout: 5000 }).toBe(200);
   expect(await createBatch()).toMatchObject({ status: 200 });
 });
 
 it('answers 503 in time when Redis goes away, and recovers', async () => {
   const file = await api.alice.files.create({ file: await inputFile(lines(2)), purpose: 'batch' });
-  proxy.cut();
+  proxy.set('refuse');
   for (const answer of [await timed('/v1/batches'), await createBatch(), await timed(`/v1/files/${file.id}/content`)]) {
     expect(answer).toMatchObject(unavailable);
     expect(answer.ms).toBeLessThan(2000);
@@ -53,19 +53,19 @@ it('answers 503 in time when Redis goes away, and recovers', async () => {
   await expect(api.alice.files.create({ file: await inputFile(lines(2)), purpose: 'batch' })).rejects.toMatchObject({
     status: 503,
   });
-  proxy.restore();
+  proxy.set('pass');
   await expect.poll(() => status('/readyz'), { timeout: 5000 }).toBe(200);
   expect(await createBatch()).toMatchObject({ status: 200 });
 });
 
 it('answers 503 in time when Redis takes commands and gives no answers', async () => {
-  proxy.stopUp();
+  proxy.set('drop');
   const answers = await Promise.all([timed('/v1/batches'), createBatch(), timed('/readyz')]);
   for (const answer of answers) {
     expect(answer.status).toBe(503);
     expect(answer.ms).toBeLessThan(2500);
   }
-  proxy.restore();
+  proxy.set('pass');
   await expect.poll(() => status('/readyz'), { timeout: 5000 }).toBe(200);
   expect(await createBatch()).toMatchObject({ status: 200 });
 });

@@ -32,7 +32,7 @@ describe('results while a batch runs', () => {
   /** As a collector does it. */
   const collect = async (id: string, name: string, indexes: readonly number[]): Promise<void> => {
     const entries = indexes.map((index) =>
-      encodeSegmentEntry({ index, status: 'completed', line: resultLine(id, index, `c${index}`, outcome) }),
+      encodeSegmentEntry({ index, status: 'completed', bytes: 100, line: resultLine(id, index, `c${index}`, outcome) }),
     );
     await api.files.put(`${segmentFolder(id)}${name}`, entries.join(''));
     await api.redis.rpush(api.keys.segments(id), name);

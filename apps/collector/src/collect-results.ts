@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FileStore } from '@promptmill/files';
 import type { ResultsStream } from '@promptmill/queue';
+import { type Reach, reachNothing } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
 import { writeSegment } from './write-segment.ts';
 
@@ -12,6 +13,8 @@ export interface CollectResultsOptions {
   readonly onSegment: (segment: Segment) => void;
   readonly onError: (error: unknown) => void;
   readonly now?: () => number;
+  /** Default: there are no fail points. */
+  readonly reach?: Reach;
 }
 
 const readCount = 500;
@@ -26,20 +29,23 @@ const pauseAfterErrorMs = 500;
  * is still on the stream and is claimed by another collector.
  */
 export const collectResults = (options: CollectResultsOptions) => {
-  const { stream, files, onReady, onSegment, onError, now = Date.now } = options;
+  const { stream, files, onReady, onSegment, onError, now = Date.now, reach = reachNothing } = options;
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
   let nextClaimAtMs = 0;
 
   const flush = async (segment: Segment): Promise<void> => {
     const name = await writeSegment(files, segment);
+    reach('segment-written');
     const state = await stream.commit(
       segment.batchId,
       name,
       segment.results.map(({ streamId }) => streamId),
     );
     onSegment(segment);
-    if (state === 'ready') await onReady(segment.batchId);
+    if (state !== 'ready') return;
+    reach('segment-committed');
+    await onReady(segment.batchId);
   };
 
   /** What fails stays on the stream, unacknowledged, and comes back through a claim. */

@@ -9,6 +9,7 @@ import {
 } from '@promptmill/core';
 import { type FileStore, splitLines } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
+import { type Reach, reachNothing } from '@promptmill/runtime';
 import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
 
@@ -17,6 +18,8 @@ export interface FinalizeBatchOptions {
   readonly records: FileRecords;
   readonly files: FileStore;
   readonly now: () => number;
+  /** Default: there are no fail points. */
+  readonly reach?: Reach;
 }
 
 /** How a batch ends, and what it says of the requests that never ran. */
@@ -39,6 +42,9 @@ const endings = {
   },
 } as const satisfies Record<string, Ending>;
 
+/** What a result file needs of a result. */
+type WrittenResult = Pick<SegmentEntry, 'status' | 'line'>;
+
 async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<string> {
   const source = await files.get(fileKey(batch.inputFileId));
   for await (const lines of splitLines(source, { maxLineBytes: Number.MAX_SAFE_INTEGER }))
@@ -56,7 +62,7 @@ async function* fillMissing(
   batch: Batch,
   collected: AsyncGenerator<SegmentEntry>,
   missing: NonNullable<Ending['missing']>,
-): AsyncGenerator<SegmentEntry> {
+): AsyncGenerator<WrittenResult> {
   // Cancelled before it was found to be runnable: its input may hold lines that are no requests.
   if (batch.total === 0) return;
   try {
@@ -68,7 +74,7 @@ async function* fillMissing(
         entry = await collected.next();
       } else {
         const line = resultLine(batch.id, index, customId, { kind: 'error', ...missing });
-        yield { index, status: 'failed', line };
+        yield { status: 'failed', line };
       }
       index++;
     }
@@ -81,8 +87,8 @@ async function* fillMissing(
  * Writes a batch's output and error file and closes it. Every step may be repeated: the same segments give the same
  * bytes under the same ids, and only the first to set the status ends the batch.
  */
-export const createFinalizeBatch = ({ batches, records, files, now }: FinalizeBatchOptions) => {
-  const writeFiles = async (batch: Batch, entries: AsyncIterable<SegmentEntry>) => {
+export const createFinalizeBatch = ({ batches, records, files, now, reach = reachNothing }: FinalizeBatchOptions) => {
+  const writeFiles = async (batch: Batch, entries: AsyncIterable<WrittenResult>) => {
     const output = openResultFile(files, fileKey(batch.outputFileId));
     const errors = openResultFile(files, fileKey(batch.errorFileId));
     try {
@@ -129,11 +135,13 @@ export const createFinalizeBatch = ({ batches, records, files, now }: FinalizeBa
 
     if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
+    reach('files-published');
     await batches.transition(batchId, ending.status, now(), {
       failed: errors.lines,
       outputPublished: output.lines > 0,
       errorPublished: errors.lines > 0,
     });
+    reach('finished');
     return 'finalized';
   };
 };

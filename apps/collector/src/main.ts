@@ -1,5 +1,6 @@
 import { createDiskStore } from '@promptmill/files';
 import {
+  createFailPoints,
   createLifecycle,
   createLogger,
   createMetrics,
@@ -16,7 +17,7 @@ const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: 30_000 });
 
 const files = createDiskStore({ directory: config.storeDirectory });
-const collector = await startCollector({ config, files, logger, metrics });
+const collector = await startCollector({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });
 life.add('collector', () => collector.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port } = config;

@@ -1,22 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import {
-  decodeSegmentEntry,
   encodeSegmentEntry,
   parseSegmentName,
   type SegmentEntry,
   segmentFolder,
-  segmentName,
+  type SegmentLabel,
   type SegmentSpan,
 } from '@promptmill/core';
-import { type FileStore, splitLines } from '@promptmill/files';
+import type { FileStore } from '@promptmill/files';
+import { readSegment } from './read-segment.ts';
 
 /** Segments read at once; more than this are first merged into fewer. Bounds memory and open files. */
 const defaultFanIn = 128;
-
-async function* readSegment(files: FileStore, key: string): AsyncGenerator<SegmentEntry> {
-  for await (const lines of splitLines(await files.get(key), { maxLineBytes: Number.MAX_SAFE_INTEGER }))
-    for (const line of lines) if (!line.oversize) yield decodeSegmentEntry(line.bytes.toString());
-}
 
 interface Source {
   readonly entries: AsyncGenerator<SegmentEntry>;
@@ -24,12 +20,12 @@ interface Source {
 }
 
 /** Merges segments that each are sorted by index; of entries with the same index the first met is kept. */
-async function* mergeSpans(
+async function* mergeFew(
   files: FileStore,
   folder: string,
-  spans: readonly SegmentSpan[],
+  segments: readonly SegmentLabel[],
 ): AsyncGenerator<SegmentEntry> {
-  const waiting = [...spans].sort((a, b) => b.first - a.first);
+  const waiting = [...segments].sort((a, b) => b.first - a.first);
   // Sorted by descending index, so that the next entry is at the end. Few are open at once, as few spans overlap.
   const open: Source[] = [];
   const place = (source: Source): void => {
@@ -48,7 +44,7 @@ async function* mergeSpans(
       const unopened = waiting.at(-1);
       if (unopened && unopened.first <= nextIndex) {
         waiting.pop();
-        await advance(readSegment(files, folder + unopened.name));
+        await advance(readSegment(files, folder, unopened));
         continue;
       }
       // It stays in `open` while its head is out, so that whoever leaves then has it closed too.
@@ -77,22 +73,40 @@ export const widestOverlap = (spans: readonly SegmentSpan[]): number => {
   return most;
 };
 
-const listSpans = async (files: FileStore, folder: string): Promise<SegmentSpan[]> => {
-  const spans: SegmentSpan[] = [];
+const listSegments = async (files: FileStore, folder: string): Promise<SegmentLabel[]> => {
+  const segments: SegmentLabel[] = [];
   for await (const { key } of files.list(folder)) {
-    const span = parseSegmentName(key.slice(folder.length));
-    if (span) spans.push(span);
+    const segment = parseSegmentName(key.slice(folder.length));
+    if (segment) segments.push(segment);
   }
-  return spans.sort((a, b) => a.first - b.first);
+  return segments.sort((a, b) => a.first - b.first);
 };
 
-async function* encode(entries: AsyncIterable<SegmentEntry>): AsyncGenerator<Buffer> {
-  for await (const entry of entries) yield Buffer.from(encodeSegmentEntry(entry));
-}
+/** Writes several segments as one. */
+const widen = async (
+  files: FileStore,
+  from: string,
+  run: readonly SegmentLabel[],
+  to: string,
+): Promise<SegmentLabel> => {
+  const name = randomBytes(8).toString('hex');
+  let sum = 0;
+  async function* encode(): AsyncGenerator<Buffer> {
+    for await (const entry of mergeFew(files, from, run)) {
+      const bytes = Buffer.from(encodeSegmentEntry(entry));
+      sum = crc32(bytes, sum);
+      yield bytes;
+    }
+  }
+  await files.put(to + name, encode());
+  return { name, first: run[0]?.first ?? 0, last: Math.max(...run.map(({ last }) => last)), crc32: sum };
+};
 
 /**
  * All results of a batch by index, each once. It lists the store, not Redis: what is there counts. Where too many
  * segments overlap, as when each has a straggler, runs of them are merged into wider ones first.
+ *
+ * @throws ResultsError `torn_segment`, perhaps only at the end; FileStoreError
  */
 export async function* mergeSegments(
   files: FileStore,
@@ -101,20 +115,14 @@ export async function* mergeSegments(
   fanIn = defaultFanIn,
 ): AsyncGenerator<SegmentEntry> {
   let folder = segmentFolder(batchId);
-  let spans = await listSpans(files, folder);
-  for (let pass = 0; widestOverlap(spans) > fanIn; pass++) {
+  let segments = await listSegments(files, folder);
+  for (let pass = 0; widestOverlap(segments) > fanIn; pass++) {
     const target = `${scratchFolder}${pass}/`;
-    const wider: SegmentSpan[] = [];
-    for (let from = 0; from < spans.length; from += fanIn) {
-      const run = spans.slice(from, from + fanIn);
-      const first = run[0]?.first ?? 0;
-      const last = Math.max(...run.map((span) => span.last));
-      const name = segmentName(first, last, randomBytes(6).toString('hex'));
-      await files.put(target + name, encode(mergeSpans(files, folder, run)));
-      wider.push({ name, first, last });
-    }
+    const wider: SegmentLabel[] = [];
+    for (let from = 0; from < segments.length; from += fanIn)
+      wider.push(await widen(files, folder, segments.slice(from, from + fanIn), target));
     folder = target;
-    spans = wider;
+    segments = wider;
   }
-  yield* mergeSpans(files, folder, spans);
+  yield* mergeFew(files, folder, segments);
 }

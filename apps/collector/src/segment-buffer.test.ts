@@ -9,6 +9,7 @@ const result = (index: number, more: Partial<CollectedResult> = {}): CollectedRe
   batchId: 'batch_a',
   index,
   status: 'completed',
+  bytes: 100,
   line: '{}',
   left: plenty,
   ...more,

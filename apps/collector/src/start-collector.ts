@@ -14,7 +14,7 @@ import {
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
-import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import { type Config, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
 
@@ -23,6 +23,8 @@ export interface StartCollectorOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Default: there are no fail points. */
+  readonly reach?: Reach;
 }
 
 export interface RunningCollector {
@@ -41,6 +43,7 @@ export const startCollector = async ({
   files,
   logger,
   metrics,
+  reach = reachNothing,
 }: StartCollectorOptions): Promise<RunningCollector> => {
   const onError = (error: unknown): void => logger.warn({ err: error }, 'collector');
   const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError });
@@ -62,6 +65,7 @@ export const startCollector = async ({
         metrics.results.inc({ outcome: 'collected' }, results.length);
       },
       onError,
+      reach,
     });
     return { blocking, stream, loop };
   });
@@ -71,6 +75,7 @@ export const startCollector = async ({
     records: createFileRecords(redis, keys),
     files,
     now: Date.now,
+    reach,
   });
   const finalizer = openWorker<BatchJob>(
     async (job) => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { encodeSegmentEntry, segmentFolder, segmentName } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { Segment } from './segment-buffer.ts';
@@ -6,9 +7,9 @@ import type { Segment } from './segment-buffer.ts';
 /** Publishes results as one immutable segment, sorted by index, and returns its name. */
 export const writeSegment = async (files: FileStore, { batchId, results }: Segment): Promise<string> => {
   const sorted = [...results].sort((a, b) => a.index - b.index);
-  const first = sorted[0]?.index ?? 0;
-  const last = sorted.at(-1)?.index ?? 0;
-  const name = segmentName(first, last, randomBytes(6).toString('hex'));
-  await files.put(`${segmentFolder(batchId)}${name}`, sorted.map(encodeSegmentEntry).join(''));
+  const span = { first: sorted[0]?.index ?? 0, last: sorted.at(-1)?.index ?? 0 };
+  const content = Buffer.from(sorted.map(encodeSegmentEntry).join(''));
+  const name = segmentName(span, crc32(content), randomBytes(6).toString('hex'));
+  await files.put(`${segmentFolder(batchId)}${name}`, content);
   return name;
 };

@@ -151,7 +151,7 @@ test('finalizing again after a crash before the status was set gives the same by
   const batch = await startBatch(6);
   await answer(batch, [5, 1, 3, 0, 2, 4], (index) => index !== 2);
   // Two collectors wrote this one, and one of them died before it took its results off the stream.
-  const orphan = { batchId: batch.id, index: 3, status: 'completed' as const, streamId: '', left: 0 };
+  const orphan = { batchId: batch.id, index: 3, status: 'completed' as const, bytes: 100, streamId: '', left: 0 };
   await writeSegment(files, { batchId: batch.id, results: [{ ...orphan, line: answerLine(batch.id, 3, true) }] });
   const crash: BatchStore = {
     ...batches,

@@ -23,6 +23,7 @@ afterAll(() => rm(directory, { recursive: true }));
 const entry = (index: number): SegmentEntry => ({
   index,
   status: index % 3 ? 'completed' : 'failed',
+  bytes: 100,
   line: JSON.stringify({ index, text: 'tab \t 🦔' }),
 });
 

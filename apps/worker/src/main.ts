@@ -1,4 +1,5 @@
 import {
+  createFailPoints,
   createLifecycle,
   createLogger,
   createMetrics,
@@ -17,7 +18,7 @@ const metrics = createMetrics('worker');
 const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: graceMs + 10_000 });
 
-const worker = await startWorker({ config, logger, metrics, graceMs });
+const worker = await startWorker({ config, logger, metrics, graceMs, reach: createFailPoints(config.failPoint) });
 const load = () => loadConfig(process.env);
 const watch = watchConfig(config.configFile, { load, logger, onChange: ({ lanes }) => worker.setLimits(lanes) });
 life.add('configuration', () => watch.close());

@@ -15,10 +15,12 @@ import {
   type ProviderClient,
   type TokenEstimator,
 } from '@promptmill/provider';
-import type { DeltaPublisher, ResultRecorder } from '@promptmill/queue';
+import { type DeltaPublisher, maxCrashesPerRequest, type ResultRecorder } from '@promptmill/queue';
+import type { Reach } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
 import type { Admission, LaneGate } from './lane-gate.ts';
+import type { Quarantine } from './quarantine.ts';
 
 export interface ProcessRequestOptions {
   readonly lane: Lane;
@@ -29,9 +31,11 @@ export interface ProcessRequestOptions {
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
   readonly findWayOut: FindWayOut;
+  readonly quarantine: Quarantine;
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly retry: RetryPolicy;
+  readonly reach: Reach;
   readonly onFallback: () => void;
   readonly onCall: (result: CallResult, durationMs: number) => void;
 }
@@ -58,6 +62,9 @@ const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy
 /** A request that waited longer than this for its lane may not be wanted any more. */
 const askAgainAfterMs = 1000;
 
+/** When a request asks for the quarantine again, at the earliest. */
+const quarantineWaitMs = 1000;
+
 /** Retries that the lane cannot afford yet come back at different times. */
 const retrySpreadMs = 4000;
 
@@ -72,13 +79,29 @@ const totalTokens = (result: CallResult): number | undefined => {
  * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, recorder, deltas, gate, estimator, findWayOut, takeRetry, retry, onFallback, onCall } = options;
+  const {
+    lane,
+    client,
+    recorder,
+    deltas,
+    gate,
+    estimator,
+    findWayOut,
+    quarantine,
+    takeRetry,
+    retry,
+    reach,
+    onFallback,
+    onCall,
+  } = options;
 
-  const record = (job: RequestJob, outcome: Outcome, usage = noUsage) => {
+  const record = async (job: RequestJob, outcome: Outcome, usage = noUsage) => {
     const { batchId, index, customId, fallbackFrom } = job;
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, job), fallbackFrom };
     const line = resultLine(batchId, index, customId, outcome, note);
-    return recorder.record(job, isSuccess(outcome) ? 'completed' : 'failed', line, usage);
+    const status = await recorder.record(job, isSuccess(outcome) ? 'completed' : 'failed', line, usage);
+    reach('recorded');
+    return status;
   };
 
   const leave = async (admission: Admission, result: CallResult): Promise<void> => {
@@ -117,6 +140,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         signal,
         onDelta: streamed?.add,
       });
+      if (result.kind !== 'aborted') reach('answered');
       streamed?.end(result.kind === 'success');
       onCall(result, performance.now() - startedAt);
       if (result.kind === 'success') tokens?.learn(request.body, result.usage);
@@ -133,8 +157,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     throw new DelayedError();
   };
 
-  // BullMQ passes the signal only to a function that declares three parameters.
-  const processRequest = async (
+  const answer = async (
     job: Job<RequestJob>,
     token: string | undefined,
     signal: AbortSignal | undefined,
@@ -151,6 +174,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     if (result === 'settled' || result === 'dropped') return { status: result };
     if (result === 'left') {
       await wayOut?.take();
+      reach('fallback-added');
       onFallback();
       return { status: 'moved' };
     }
@@ -163,6 +187,17 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     if (mayRetry(result, job, retry)) throw new Error(reasonOf(result));
     await record(request, outcomeOf(result));
     throw new UnrecoverableError(reasonOf(result));
+  };
+
+  // BullMQ passes the signal only to a function that declares three parameters.
+  const processRequest = async (
+    job: Job<RequestJob>,
+    token: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<JobReference> => {
+    if (job.stalledCounter < maxCrashesPerRequest) return answer(job, token, signal);
+    const outcome = await quarantine.run(() => answer(job, token, signal));
+    return outcome === 'taken' ? putBack(job, token, quarantineWaitMs * (1 + Math.random())) : outcome;
   };
 
   /** A job that BullMQ itself gave up, its workers having died with it, still leaves a result. */

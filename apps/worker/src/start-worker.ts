@@ -12,11 +12,12 @@ import {
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
-import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import { type Config, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { createFindWayOut } from './fall-back.ts';
 import { createLaneGate } from './lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
+import { createQuarantine } from './quarantine.ts';
 
 export interface StartWorkerOptions {
   readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry'>;
@@ -24,6 +25,8 @@ export interface StartWorkerOptions {
   readonly metrics: Metrics;
   /** How long calls in flight may go on after `close`, in milliseconds; then they are put back. Default 25000. */
   readonly graceMs?: number;
+  /** Default: there are no fail points. */
+  readonly reach?: Reach;
 }
 
 export interface RunningWorker {
@@ -41,6 +44,7 @@ export const startWorker = async ({
   logger,
   metrics,
   graceMs = 25_000,
+  reach = reachNothing,
 }: StartWorkerOptions): Promise<RunningWorker> => {
   const { redisUrl, redisPrefix, lanes, workerConcurrency, retry } = config;
   const onError = (error: Error): void => logger.warn({ err: error }, 'redis');
@@ -67,6 +71,7 @@ export const startWorker = async ({
     return queue;
   };
   const turns = createLaneTurns(connection, keys);
+  const quarantine = createQuarantine();
   const findWayOut = createFindWayOut({ lanes, queueOf, turns, retry, now: Date.now });
 
   const openLane = async (lane: Lane) => {
@@ -99,7 +104,9 @@ export const startWorker = async ({
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findWayOut,
+      quarantine,
       retry,
+      reach,
       onFallback: () => metrics.fallbacks.inc({ lane: lane.name }),
       onCall: (result, durationMs) => {
         metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });

@@ -28,6 +28,9 @@ export const canTransition = (from: BatchStatus, to: BatchStatus): boolean => ne
 /** A terminal batch never changes again (P2). */
 export const isTerminal = (status: BatchStatus): boolean => next[status].length === 0;
 
+/** Whether a batch may still have requests to begin, which a pause holds back. */
+export const canPause = (status: BatchStatus): boolean => status === 'validating' || status === 'in_progress';
+
 /** The states from which `to` may be reached: what a compare-and-set on the status expects. */
 export const statusesBefore = (to: BatchStatus): BatchStatus[] =>
   batchStatuses.filter((status) => canTransition(status, to));

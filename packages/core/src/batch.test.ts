@@ -54,7 +54,7 @@ const createdObject = {
     total_tokens: 0,
   },
   metadata: null,
-  promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [] },
+  promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [], paused_at: null, retry_of: null, retried_by: [] },
 };
 
 test('a new batch shows all fields OpenAI has, and ours apart; what has not happened is null', () => {
@@ -124,7 +124,21 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
   expect(toBatchObject(running).promptmill).toEqual({
     requests_per_second: 4,
     eta_seconds: 20,
+    paused_at: null,
     waiting_for: [{ lane: 'xai', reason: 'rate_limited: slow down', held_until: 6 }],
+    retry_of: null,
+    retried_by: [],
   });
   expect(toBatchObject({ ...running, status: 'completed' }).promptmill).toEqual(createdObject.promptmill);
+});
+
+test('a pause is shown while there may be something to begin, without a time at which the batch would end', () => {
+  const paused: Batch = { ...created, status: 'in_progress', total: 9, requestsPerSecond: 1, pausedAt: 1010 };
+  expect(toBatchObject(paused).promptmill).toMatchObject({ paused_at: 1010, eta_seconds: null });
+  expect(toBatchObject({ ...paused, status: 'cancelling' }).promptmill.paused_at).toBeNull();
+});
+
+test('a batch and its retries name each other, when they are over too', () => {
+  const ended: Batch = { ...created, status: 'completed', retryOf: 'batch_0', retriedBy: ['batch_2', 'batch_3'] };
+  expect(toBatchObject(ended).promptmill).toMatchObject({ retry_of: 'batch_0', retried_by: ['batch_2', 'batch_3'] });
 });

@@ -1,4 +1,4 @@
-import { type BatchStatus, isTerminal } from './batch-status.ts';
+import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 
 /** One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object */
@@ -46,6 +46,7 @@ export interface Batch {
   readonly expiredAt?: number;
   readonly cancellingAt?: number;
   readonly cancelledAt?: number;
+  readonly pausedAt?: number;
   readonly total: number;
   readonly completed: number;
   readonly failed: number;
@@ -54,6 +55,19 @@ export interface Batch {
   readonly requestsPerSecond?: number;
   /** The held lanes its requests wait for. */
   readonly waitingFor?: readonly HeldLane[];
+  readonly blocked?: Blocked;
+  /** The batch whose requests this one runs again. */
+  readonly retryOf?: string;
+  /** The batches that run requests of this one again, oldest first. */
+  readonly retriedBy?: readonly string[];
+}
+
+/** Why a batch's results do not get into files. */
+export interface Blocked {
+  /** Such as `no_space`. */
+  readonly code: string;
+  /** For the batch's owner. */
+  readonly message: string;
 }
 
 /** A lane that lets no call in for a while. */
@@ -64,13 +78,15 @@ export interface HeldLane {
   readonly heldUntilMs: number;
 }
 
-/** What OpenAI's batch object has no place for. Null or empty once the batch is terminal. */
+/** What OpenAI's batch object has no place for. What tells of its course is null or empty once the batch is terminal. */
 const extensionOf = (batch: Batch) => {
-  const { requestsPerSecond: rate, total, completed, failed, waitingFor = [] } = batch;
+  const { requestsPerSecond: rate, total, completed, failed, waitingFor = [], retryOf, retriedBy = [] } = batch;
   const isOver = isTerminal(batch.status);
+  const pausedAt = canPause(batch.status) ? batch.pausedAt : undefined;
   return {
     requests_per_second: isOver || rate === undefined ? null : Number(rate.toFixed(2)),
-    eta_seconds: isOver || !rate ? null : Math.ceil((total - completed - failed) / rate),
+    eta_seconds: isOver || pausedAt !== undefined || !rate ? null : Math.ceil((total - completed - failed) / rate),
+    paused_at: pausedAt ?? null,
     waiting_for: isOver
       ? []
       : waitingFor.map(({ lane, reason, heldUntilMs }) => ({
@@ -78,6 +94,8 @@ const extensionOf = (batch: Batch) => {
           reason,
           held_until: Math.ceil(heldUntilMs / 1000),
         })),
+    retry_of: retryOf ?? null,
+    retried_by: retriedBy,
   };
 };
 

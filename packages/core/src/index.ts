@@ -11,6 +11,7 @@ export * from './input-summary.ts';
 export * from './lanes.ts';
 export * from './prompt-line.ts';
 export * from './provider-config.ts';
+export * from './redis-url.ts';
 export * from './request-job.ts';
 export * from './request-line.ts';
 export * from './result-line.ts';

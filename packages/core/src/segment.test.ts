@@ -6,10 +6,10 @@ test('any result line comes back as it was, on one line', () => {
   // JSON.stringify leaves no raw tab or newline; a tab between its tokens would be JSON too.
   const jsonLine = fc.jsonValue().map((value) => `{"a":\t${JSON.stringify(value)}\t}`);
   fc.assert(
-    fc.property(fc.nat(), fc.constantFrom('completed', 'failed'), jsonLine, (index, status, line) => {
-      const text = encodeSegmentEntry({ index, status, line });
+    fc.property(fc.nat(), fc.constantFrom('completed', 'failed'), fc.nat(), jsonLine, (index, status, bytes, line) => {
+      const text = encodeSegmentEntry({ index, status, bytes, line });
       expect(text.indexOf('\n')).toBe(text.length - 1);
-      expect(decodeSegmentEntry(text.slice(0, -1))).toEqual({ index, status, line });
+      expect(decodeSegmentEntry(text.slice(0, -1))).toEqual({ index, status, bytes, line });
     }),
   );
 });
@@ -20,20 +20,33 @@ test.each([
   '12\t',
   '12\tcompleted',
   '12\tcompletedX',
-  '12\tdone\t{}',
-  '\tcompleted\t{}',
-  'x\tcompleted\t{}',
+  '12\tdone\t7\t{}',
+  '12\tcompleted\t{}',
+  '12\tcompleted\t7',
+  '\tcompleted\t7\t{}',
+  'x\tcompleted\t7\t{}',
   '{"a":1}',
 ])('%j is no entry', (text) => {
   expect(() => decodeSegmentEntry(text)).toThrow('torn segment entry');
 });
 
-test("a segment's name gives its span", () => {
-  const name = segmentName(0, 1999, '0f9a');
-  expect(name).toBe('0-1999-0f9a');
-  expect(parseSegmentName(name)).toEqual({ name, first: 0, last: 1999 });
+test("a segment's name gives its span and its checksum", () => {
+  const name = segmentName({ first: 0, last: 1999 }, 0xbeef, '0f9a');
+  expect(name).toBe('0-1999-0000beef-0f9a');
+  expect(parseSegmentName(name)).toEqual({ name, first: 0, last: 1999, crc32: 0xbeef });
 });
 
-test.each(['', '0-1', '0-1-', 'a-1-x', '0-1-x/y', '0-1-X', '0-1-x.tmp', '-1-2-x'])('%j is no name', (name) => {
+test.each([
+  '',
+  '0-1',
+  '0-1-0000beef',
+  '0-1-0000beef-',
+  '0-1-beef-x',
+  'a-1-0000beef-x',
+  '0-1-0000beef-x/y',
+  '0-1-0000beef-X',
+  '0-1-0000beef-x.tmp',
+  '-1-2-0000beef-x',
+])('%j is no name', (name) => {
   expect(parseSegmentName(name)).toBeUndefined();
 });

@@ -2,15 +2,16 @@ import {
   type Batch,
   type BatchError,
   type BatchStatus,
+  type Blocked,
   canTransition,
   type HeldLane,
   noUsage,
   statusesBefore,
   timestampOf,
 } from '@promptmill/core';
-import type { Redis } from 'ioredis';
 import { createCreatedIndex, type Page } from './created-index.ts';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
 
 /** What a batch is created with. Times are Unix seconds. */
@@ -27,6 +28,7 @@ export type NewBatch = Pick<
   | 'outputExpiresAfterSeconds'
   | 'createdAt'
   | 'expiresAt'
+  | 'retryOf'
 >;
 
 /** How far a batch's input has been dispatched. */
@@ -48,8 +50,12 @@ export interface DispatchState extends Cursor {
   readonly outstandingBytes: number;
   /** Results that are in segments. */
   readonly collected: number;
+  /** Results that are not yet: they are in Redis. */
+  readonly uncollected: number;
   /** Why no further request is wanted, if that is so. */
   readonly stopping?: StopReason;
+  /** Whether jobs ended without a result since a worker took them while the batch was paused. */
+  readonly parked: boolean;
   /** Whether no further result is recorded. */
   readonly closed: boolean;
   /** Whether every result the batch will have is in a segment. */
@@ -63,6 +69,7 @@ export type StopReason = 'cancelled' | 'expired';
 export interface StatusFields {
   readonly total?: number;
   readonly model?: string;
+  readonly completed?: number;
   readonly failed?: number;
   readonly errors?: readonly BatchError[];
   readonly outputPublished?: boolean;
@@ -75,8 +82,16 @@ export type TransitionOutcome =
   | { readonly kind: 'refused'; readonly status: BatchStatus }
   | { readonly kind: 'missing' };
 
+export type PauseOutcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'refused'; readonly status: BatchStatus }
+  | { readonly kind: 'missing' };
+
 /** A batch that was written but whose creation never finished goes away after this long. */
 const unfinishedCreateSeconds = 3600;
+
+/** What it costs to read the input again from a mark, against a list that grows with the batch. */
+const requestsBetweenMarks = 10_000;
 
 const encodeFields = (fields: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(fields)
@@ -96,6 +111,7 @@ const decodeBatch = (id: string, record: Readonly<Record<string, string>>): Batc
     ...(JSON.parse(fixed) as Omit<NewBatch, 'id'>),
     ...times,
     ...(record['model'] === undefined ? {} : { model: record['model'] }),
+    ...(record['paused'] === undefined ? {} : { pausedAt: number('paused') }),
     id,
     status: record['status'] as BatchStatus,
     errors: JSON.parse(record['errors'] ?? '[]') as BatchError[],
@@ -113,15 +129,22 @@ const decodeBatch = (id: string, record: Readonly<Record<string, string>>): Batc
     },
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
     waitingFor: JSON.parse(record['waitingFor'] ?? '[]') as HeldLane[],
+    retriedBy: JSON.parse(record['retriedBy'] ?? '[]') as string[],
+    ...(record['blocked'] === undefined ? {} : { blocked: JSON.parse(record['blocked']) as Blocked }),
   };
 };
 
 /** The record of each batch: its status, counts and cursor. The truth, of which BullMQ's jobs are only a means. */
-export const createBatchStore = (redis: Redis, keys: Keys) => {
+export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
   const run = createScripts(redis);
   const index = createCreatedIndex(redis, run, keys);
 
   const read = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
+
+  const setPaused = async (id: string, since: number | ''): Promise<PauseOutcome> => {
+    const answer = (await run('pauseBatch', keys.batch(id), since)) as BatchStatus | 'done' | 'missing';
+    return answer === 'done' || answer === 'missing' ? { kind: answer } : { kind: 'refused', status: answer };
+  };
 
   return {
     /** Writes the record; it lasts only once {@link confirmCreated} has run. Does nothing when the batch exists. */
@@ -131,9 +154,14 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
       await run('createBatch', keys.batch(id), JSON.stringify(fixed), status, unfinishedCreateSeconds);
     },
 
-    /** Makes a created batch last and lists it with its tenant's. */
-    async confirmCreated({ id, tenant }: Pick<Batch, 'id' | 'tenant'>, nowMs: number): Promise<void> {
-      await Promise.all([redis.persist(keys.batch(id)), index.add(keys.batchIndex(tenant), id, nowMs)]);
+    /** Makes a created batch last, lists it with its tenant's and notes it with the batch it is a retry of. */
+    async confirmCreated(batch: Pick<Batch, 'id' | 'tenant' | 'retryOf'>, nowMs: number): Promise<void> {
+      const { id, tenant, retryOf } = batch;
+      await Promise.all([
+        redis.persist(keys.batch(id)),
+        index.add(keys.batchIndex(tenant), id, nowMs),
+        ...(retryOf === undefined ? [] : [run('linkRetry', keys.batch(retryOf), id)]),
+      ]);
     },
 
     get: read,
@@ -171,6 +199,12 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
       return canTransition(before, to) ? { kind: 'moved' } : { kind: 'refused', status: before };
     },
 
+    /** From now on no request of this batch is begun; its deadline stands. Refused when it has no more to begin. */
+    pause: (id: string, nowMs: number): Promise<PauseOutcome> => setPaused(id, Math.floor(nowMs / 1000)),
+
+    /** Lets a paused batch go on. */
+    resume: (id: string): Promise<PauseOutcome> => setPaused(id, ''),
+
     async dispatchState(id: string): Promise<DispatchState> {
       const record = await redis.hgetall(keys.batch(id));
       const number = (name: string): number => Number(record[name] ?? 0);
@@ -180,8 +214,10 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
       const expected = closed ? number('completed') + number('failed') : number('total');
       return {
         ...(stopping ? { stopping } : {}),
+        parked: record['parked'] !== undefined,
         closed,
         collected,
+        uncollected: number('completed') + number('failed') - collected,
         ready: collected === expected && (closed || expected > 0),
         dispatched: number('dispatched'),
         cursorOffset: number('cursorOffset'),
@@ -196,7 +232,18 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
     async advanceCursor(id: string, from: number, to: Cursor): Promise<boolean> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
       const places = JSON.stringify(positions);
-      return (await run('advanceCursor', keys.batch(id), from, dispatched, cursorOffset, cursorLine, places)) === 1;
+      const moved = await run(
+        'advanceCursor',
+        keys.batch(id),
+        keys.marks(id),
+        from,
+        dispatched,
+        cursorOffset,
+        cursorLine,
+        places,
+        requestsBetweenMarks,
+      );
+      return moved === 1;
     },
 
     /** Shows how fast a batch gets on and what it waits for. For screens; nothing is decided by it. */
@@ -204,9 +251,19 @@ export const createBatchStore = (redis: Redis, keys: Keys) => {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
+    /** Shows why a batch's results do not get into files, until they do. Whether this was not known before. */
+    async block(id: string, { code, message }: Blocked): Promise<boolean> {
+      return (await run('blockBatch', keys.batch(id), JSON.stringify({ code, message }))) === 1;
+    },
+
     /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */
     async stop(id: string, reason: StopReason): Promise<void> {
       await redis.hsetnx(keys.batch(id), 'stopping', reason);
+    },
+
+    /** What was parked gets a job again. */
+    async unpark(id: string): Promise<void> {
+      await redis.hdel(keys.batch(id), 'parked');
     },
 
     /** No result of this batch is recorded any more. */

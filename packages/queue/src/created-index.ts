@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 import type { RunScript } from './scripts.ts';
 
 const rememberGoneSeconds = 86_400;
@@ -7,7 +7,7 @@ const rememberGoneSeconds = 86_400;
 export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean };
 
 /** A tenant's ids, newest first (or oldest), in pages that start after any id, even one deleted meanwhile. */
-export const createCreatedIndex = (redis: Redis, run: RunScript, keys: Keys) => {
+export const createCreatedIndex = (redis: RedisConnection, run: RunScript, keys: Keys) => {
   const scoreOf = async (index: string, tenant: string, id: string): Promise<string | undefined> => {
     const [score, gone] = await Promise.all([redis.zscore(index, id), redis.get(keys.gone(tenant, id))]);
     return score ?? gone ?? undefined;

@@ -1,6 +1,6 @@
 import type { Delta, RequestJob } from '@promptmill/core';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 
 /** The deltas of one call. */
 export interface CallDeltas {
@@ -30,7 +30,11 @@ const drop = (text: Text, length: number): void => {
 const endOf = (text: Text | undefined): number => (text ? text.offset + text.waiting.length : 0);
 
 /** The worker's side: nothing waits for it, and while nobody listens it costs next to nothing. */
-export const createDeltaPublisher = (redis: Redis, keys: Keys, now: () => number = () => performance.now()) => {
+export const createDeltaPublisher = (
+  redis: RedisConnection,
+  keys: Keys,
+  now: () => number = () => performance.now(),
+) => {
   /** Batches with calls in flight. */
   const batches = new Map<string, { calls: number; unheardUntilMs: number }>();
 
@@ -108,11 +112,11 @@ export type DeltaPublisher = ReturnType<typeof createDeltaPublisher>;
  *
  * @param connect gives a connection of its own, whose commands wait while Redis is away
  */
-export const createDeltaSubscriber = (connect: () => Redis, keys: Keys) => {
+export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys) => {
   const listeners = new Map<string, Set<(delta: Delta) => void>>();
-  let connection: Redis | undefined;
+  let connection: RedisConnection | undefined;
 
-  const open = (): Redis => {
+  const open = (): RedisConnection => {
     const redis = connect();
     redis.on('message', (channel: string, message: string) => {
       const deltas = JSON.parse(message) as Delta[];

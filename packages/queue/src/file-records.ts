@@ -1,7 +1,7 @@
 import type { FilePurpose, FileRecord } from '@promptmill/core';
-import type { Redis } from 'ioredis';
 import { createCreatedIndex, type Page } from './created-index.ts';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
 
 export interface FileListOptions {
@@ -12,7 +12,7 @@ export interface FileListOptions {
 }
 
 /** What is known of each tenant's files; their bytes rest in the file store. */
-export const createFileRecords = (redis: Redis, keys: Keys) => {
+export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
   const index = createCreatedIndex(redis, createScripts(redis), keys);
 
   const get = async (tenant: string, id: string): Promise<FileRecord | undefined> => {

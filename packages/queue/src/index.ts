@@ -1,6 +1,7 @@
 export * from './batch-store.ts';
 export type { Page } from './created-index.ts';
 export * from './deltas.ts';
+export * from './dispatched-requests.ts';
 export * from './file-records.ts';
 export * from './keys.ts';
 export * from './lane-control.ts';

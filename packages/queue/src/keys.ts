@@ -12,6 +12,8 @@ export const createKeys = (prefix: string) => {
     batch: batchKey,
     settledBits: (id: string) => `${batchKey(id)}:settled`,
     segments: (id: string) => `${batchKey(id)}:segments`,
+    /** Where requests start in the input, one in every so many. */
+    marks: (id: string) => `${batchKey(id)}:marks`,
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     results: (shard: number) => `${shardTag(shard)}:results`,

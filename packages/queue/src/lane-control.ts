@@ -1,6 +1,6 @@
 import type { LaneLimits } from '@promptmill/core';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
 
 /** What asking to let calls into a lane came to. */
@@ -57,7 +57,7 @@ export interface LaneHold {
 const firstRetries = 100;
 
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
-export const createLaneControl = (redis: Redis, keys: Keys, lane: string) => {
+export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: string) => {
   const run = createScripts(redis);
   const limitsKey = keys.laneLimits(lane);
   const stateKey = keys.laneState(lane);

@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 
 /** What can be seen of a lane. */
 export interface LaneState {
@@ -17,7 +17,12 @@ export interface LaneState {
   readonly tokensThisMinute?: number;
 }
 
-export const readLaneState = async (redis: Redis, keys: Keys, lane: string, nowMs: number): Promise<LaneState> => {
+export const readLaneState = async (
+  redis: RedisConnection,
+  keys: Keys,
+  lane: string,
+  nowMs: number,
+): Promise<LaneState> => {
   const [inFlight, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
     redis.llen(keys.laneJobs(lane, 'active')),
     redis.hget(keys.laneJobs(lane, 'meta'), 'concurrency'),

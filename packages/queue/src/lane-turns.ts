@@ -1,7 +1,7 @@
 import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
 import type { BulkJobOptions, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 
 /**
  * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A batch's requests follow
@@ -22,7 +22,7 @@ export const requestJobOptions = (job: RequestJob, position: number, retry: Retr
   backoff: { type: 'full-jitter' },
 });
 
-export const createLaneTurns = (redis: Redis, keys: Keys) => ({
+export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
   /** The position for a batch's next request, given the one after its last. An idle lane starts again at 0. */
   async next(queue: Queue<RequestJob>, afterOwnLast: number): Promise<number> {
     const [first] = await queue.getPrioritized(0, 0);

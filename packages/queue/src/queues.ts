@@ -6,8 +6,8 @@ import {
   type RetryPolicy,
 } from '@promptmill/core';
 import { Queue, Worker, type Processor, type QueueOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 
 export { batchesQueueName, finalizeQueueName };
 
@@ -22,15 +22,15 @@ export interface BatchJob {
  */
 const lockDurationMs = 10_000;
 const stalledIntervalMs = 5000;
-/** Crashes a request's job survives; a request that kills each worker that takes it ends as an error line. */
-export const maxCrashesPerRequest = 3;
+/** Crashes a request's job survives; a request that kills one worker more ends as an error line. */
+export const maxCrashesPerRequest = 2;
 /** Attempts of a job that repeats until it succeeds. */
 const unlimited = 1_000_000_000;
 
 /** Events feed screens only; a long stream would be Redis memory spent on nothing. */
 const keptEvents = 1000;
 
-const queueOptions = (connection: Redis, keys: Keys, name: string): QueueOptions => ({
+const queueOptions = (connection: RedisConnection, keys: Keys, name: string): QueueOptions => ({
   connection: connection,
   prefix: keys.queuePrefix(name),
   // Checked once by `promptmill doctor`; a check that meets a Redis that is just away would fail the queue for good.
@@ -38,11 +38,16 @@ const queueOptions = (connection: Redis, keys: Keys, name: string): QueueOptions
   streams: { events: { maxLen: keptEvents } },
 });
 
-const openQueue = <T>(connection: Redis, keys: Keys, name: string, jobs: QueueOptions['defaultJobOptions']): Queue<T> =>
+const openQueue = <T>(
+  connection: RedisConnection,
+  keys: Keys,
+  name: string,
+  jobs: QueueOptions['defaultJobOptions'],
+): Queue<T> =>
   new Queue<T>(name, { ...queueOptions(connection, keys, name), defaultJobOptions: { stackTraceLimit: 1, ...jobs } });
 
 /** Finished jobs are kept for Bull Board's screens only; a batch's truth is its record. */
-export const openBatchesQueue = (connection: Redis, keys: Keys): Queue<BatchJob> =>
+export const openBatchesQueue = (connection: RedisConnection, keys: Keys): Queue<BatchJob> =>
   openQueue(connection, keys, batchesQueueName, {
     attempts: unlimited,
     backoff: { type: 'fixed', delay: 1000 },
@@ -51,7 +56,7 @@ export const openBatchesQueue = (connection: Redis, keys: Keys): Queue<BatchJob>
   });
 
 /** A batch's finalizing repeats until it succeeds: a full disk is waited out. */
-export const openFinalizeQueue = (connection: Redis, keys: Keys): Queue<BatchJob> =>
+export const openFinalizeQueue = (connection: RedisConnection, keys: Keys): Queue<BatchJob> =>
   openQueue(connection, keys, finalizeQueueName, {
     attempts: unlimited,
     backoff: { type: 'fixed', delay: 2000 },
@@ -59,7 +64,7 @@ export const openFinalizeQueue = (connection: Redis, keys: Keys): Queue<BatchJob
     removeOnFail: true,
   });
 
-export const openLaneQueue = (connection: Redis, keys: Keys, lane: string): Queue<RequestJob> =>
+export const openLaneQueue = (connection: RedisConnection, keys: Keys, lane: string): Queue<RequestJob> =>
   openQueue(connection, keys, lane, { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } });
 
 /** The job of a batch or of its finalizing is named after it: adding it twice is adding it once. */
@@ -68,7 +73,7 @@ export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string): Prom
 };
 
 export interface OpenWorkerOptions {
-  readonly connection: Redis;
+  readonly connection: RedisConnection;
   readonly keys: Keys;
   readonly name: string;
   /** Jobs at once in this process. */

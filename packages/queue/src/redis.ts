@@ -1,7 +1,11 @@
-import { Redis } from 'ioredis';
+import { parseRedisUrl, type RedisAddress } from '@promptmill/core';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions as ServerOptions } from 'ioredis';
+
+/** A connection to one server, or to the servers of a cluster; both take the same commands. */
+export type RedisConnection = Redis | Cluster;
 
 export interface RedisOptions {
-  /** As ioredis takes it: `redis://…`, `rediss://…`, or the path of a Unix socket. */
+  /** As {@link parseRedisUrl} reads it. */
   readonly url: string;
   /**
    * What a command does while Redis is away. `fail` rejects it within 2 s: for what a caller waits on. `wait` holds it
@@ -21,24 +25,93 @@ const commandTimeoutMs = 1500;
 const socketTimeoutMs = 15_000;
 
 const longestReconnectDelayMs = 1000;
+const connectTimeoutMs = 3000;
 
-/** Opens a connection that reconnects by itself for as long as it lives. */
-export const connectRedis = ({ url, whileAway, onError }: RedisOptions): Redis => {
-  const options = {
+/** A server that has become a replica refuses writes and ends blocking reads; the master is elsewhere by then. */
+const isDemoted = (error: Error): boolean => /^(?:READONLY|UNBLOCKED) /.test(error.message);
+const reconnectAndSendAgain = 2;
+
+const openServer = (address: Exclude<RedisAddress, { kind: 'cluster' }>, options: ServerOptions): Redis => {
+  const common = { ...options, db: address.database };
+  if (address.kind === 'socket') return new Redis({ ...common, path: address.path });
+  const { tls, username, password } = address;
+  const access = { ...(username ? { username } : {}), ...(password ? { password } : {}), ...(tls ? { tls: {} } : {}) };
+  if (address.kind === 'server') return new Redis({ ...common, ...access, ...address.node });
+  const { sentinels, master, sentinelUsername, sentinelPassword } = address;
+  return new Redis({
+    ...common,
+    ...access,
+    sentinels: [...sentinels],
+    name: master,
+    sentinelCommandTimeout: commandTimeoutMs,
+    ...(sentinelUsername ? { sentinelUsername } : {}),
+    ...(sentinelPassword ? { sentinelPassword } : {}),
+    ...(tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+  });
+};
+
+/** How often a cluster is asked which node has which keys, so that commands held for a dead node go to its heir. */
+const topologyIntervalMs = 3000;
+
+const openCluster = (
+  { nodes, tls, username, password }: Extract<RedisAddress, { kind: 'cluster' }>,
+  { retryStrategy, enableOfflineQueue, ...options }: ServerOptions,
+  whileAway: RedisOptions['whileAway'],
+): Cluster =>
+  new Cluster([...nodes], {
+    redisOptions: {
+      ...options,
+      ...(username ? { username } : {}),
+      ...(password ? { password } : {}),
+      ...(tls ? { tls: {} } : {}),
+    },
+    ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
+    clusterRetryStrategy: retryStrategy as NonNullable<ClusterOptions['clusterRetryStrategy']>,
+    clusterNodeRetryStrategy: retryStrategy,
+    slotsRefreshInterval: topologyIntervalMs,
+    slotsRefreshTimeout: commandTimeoutMs,
+    // While slots move, two nodes may point at each other for a moment.
+    retryDelayOnMoved: 20,
+    ...(whileAway === 'wait' ? { maxRedirections: Infinity } : {}),
+    // A certificate is for a name: it must not be resolved before.
+    dnsLookup: (host, done) => done(null, host),
+    // Deltas go through the node that has their batch.
+    shardedSubscribers: true,
+  });
+
+/**
+ * Opens a connection that reconnects by itself for as long as it lives, and follows the master or the slots wherever they
+ * go. Throws an error with the code `invalid_redis_url`.
+ */
+export const connectRedis = ({ url, whileAway, onError }: RedisOptions): RedisConnection => {
+  const address = parseRedisUrl(url);
+  if (address.kind === 'invalid')
+    throw Object.assign(new Error(`the Redis URL ${address.problem}`), { code: 'invalid_redis_url' });
+  const options: ServerOptions = {
     socketTimeout: socketTimeoutMs,
+    connectTimeout: connectTimeoutMs,
     keepAlive: 10_000,
     retryStrategy: (attempt: number) => Math.min(attempt * 50, longestReconnectDelayMs),
+    reconnectOnError: (error) => (isDemoted(error) ? reconnectAndSendAgain : false),
     ...(whileAway === 'fail'
       ? { commandTimeout: commandTimeoutMs, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
       : { maxRetriesPerRequest: null }),
   };
-  const redis = new Redis(url, options);
+  const redis = address.kind === 'cluster' ? openCluster(address, options, whileAway) : openServer(address, options);
   redis.on('error', onError);
+  redis.on('node error', onError);
   return redis;
 };
 
+/** Whether commands are answered, as far as is known without asking. */
+export const isReady = (redis: RedisConnection): boolean =>
+  redis.status === 'ready' &&
+  // A node that no command went to yet is not connected to.
+  (!(redis instanceof Cluster) ||
+    redis.nodes('master').every(({ status }) => status !== 'reconnecting' && status !== 'close'));
+
 /** Resolves once the connection can take commands. */
-export const untilReady = async (redis: Redis): Promise<void> => {
+export const untilReady = async (redis: RedisConnection): Promise<void> => {
   if (redis.status === 'ready') return;
   await new Promise<void>((resolve) => {
     redis.once('ready', resolve);
@@ -46,7 +119,12 @@ export const untilReady = async (redis: Redis): Promise<void> => {
 };
 
 /** Ends a connection: after the commands under way, or at once while Redis is away. */
-export const closeRedis = async (redis: Redis): Promise<void> => {
-  if (redis.status === 'ready') await redis.quit();
+export const closeRedis = async (redis: RedisConnection): Promise<void> => {
+  if (redis instanceof Cluster) {
+    // Each node answers in order, so what was sent before is answered too.
+    const connected = redis.nodes().filter(({ status }) => status === 'ready');
+    await Promise.all(connected.map((node) => node.ping().catch(() => undefined)));
+    redis.disconnect();
+  } else if (redis.status === 'ready') await redis.quit();
   else redis.disconnect();
 };

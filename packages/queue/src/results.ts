@@ -1,9 +1,12 @@
 import type { BatchUsage } from '@promptmill/core';
-import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
 
 export type RequestStatus = 'completed' | 'failed';
+
+/** What is to become of a request that a worker has in hand. */
+export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';
 
 export interface RecordedRequest {
   readonly batchId: string;
@@ -17,23 +20,31 @@ export interface CollectedResult {
   readonly batchId: string;
   readonly index: number;
   readonly status: RequestStatus;
+  /** Bytes of the request's input line. */
+  readonly bytes: number;
   readonly line: string;
   /** Requests of the batch still without a result when this one was recorded. */
   readonly left: number;
 }
 
 /** The worker's side: what happens to a request, as far as its batch is concerned. */
-export const createResultRecorder = (redis: Redis, keys: Keys) => {
+export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
   const run = createScripts(redis);
   return {
-    begin: (request: RecordedRequest): Promise<'run' | 'settled' | 'dropped'> =>
+    begin: (request: RecordedRequest): Promise<RequestState> =>
       run(
         'beginRequest',
         keys.batch(request.batchId),
         keys.settledBits(request.batchId),
         request.index,
         request.bytes,
-      ) as Promise<'run' | 'settled' | 'dropped'>,
+      ) as Promise<RequestState>,
+
+    /** Whether a batch wants its requests to be begun. Only looks, where {@link begin} counts. */
+    async isRunning(batchId: string): Promise<boolean> {
+      const [status, stopping, paused] = await redis.hmget(keys.batch(batchId), 'status', 'stopping', 'paused');
+      return status === 'in_progress' && stopping === null && paused === null;
+    },
 
     /** Only the first terminal result of a request is kept. */
     record: (
@@ -70,8 +81,16 @@ const decodeEntry = ([streamId, fields]: StreamEntry): CollectedResult | undefin
   if (!fields) return undefined;
   const entry: Record<string, string> = {};
   for (let i = 0; i + 1 < fields.length; i += 2) entry[fields[i] ?? ''] = fields[i + 1] ?? '';
-  const { batch = '', index, status, line = '', left } = entry;
-  return { streamId, batchId: batch, index: Number(index), status: status as RequestStatus, line, left: Number(left) };
+  const { batch = '', index, status, bytes, line = '', left } = entry;
+  return {
+    streamId,
+    batchId: batch,
+    index: Number(index),
+    status: status as RequestStatus,
+    bytes: Number(bytes),
+    line,
+    left: Number(left),
+  };
 };
 
 const decodeEntries = (entries: StreamEntry[]): CollectedResult[] =>
@@ -84,8 +103,8 @@ const decodeEntries = (entries: StreamEntry[]): CollectedResult[] =>
  * @param blocking a connection of its own, since it waits in XREADGROUP
  */
 export const createResultsStream = (
-  redis: Redis,
-  blocking: Redis,
+  redis: RedisConnection,
+  blocking: RedisConnection,
   keys: Keys,
   { shard, consumer }: { shard: number; consumer: string },
 ) => {

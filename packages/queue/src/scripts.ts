@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { RedisConnection } from './redis.ts';
 
 const source = (name: string): string => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
 
@@ -11,9 +11,12 @@ const scripts = {
   enterLane: { lua: source('enter-lane'), numberOfKeys: 3 },
   leaveLane: { lua: source('leave-lane'), numberOfKeys: 5 },
   setLaneLimits: { lua: source('set-lane-limits'), numberOfKeys: 3 },
+  blockBatch: { lua: source('block-batch'), numberOfKeys: 1 },
   takeRetry: { lua: source('take-retry'), numberOfKeys: 1 },
+  pauseBatch: { lua: source('pause-batch'), numberOfKeys: 1 },
+  linkRetry: { lua: source('link-retry'), numberOfKeys: 1 },
   transitionBatch: { lua: source('transition-batch'), numberOfKeys: 1 },
-  advanceCursor: { lua: source('advance-cursor'), numberOfKeys: 1 },
+  advanceCursor: { lua: source('advance-cursor'), numberOfKeys: 2 },
   addToIndex: { lua: source('add-to-index'), numberOfKeys: 1 },
 };
 
@@ -22,7 +25,7 @@ type ScriptName = keyof typeof scripts;
 /** Runs our scripts on one connection. ioredis sends a script's text once and its digest from then on. */
 export type RunScript = (name: ScriptName, ...keysAndArguments: (string | number)[]) => Promise<unknown>;
 
-export const createScripts = (redis: Redis): RunScript => {
+export const createScripts = (redis: RedisConnection): RunScript => {
   for (const [name, definition] of Object.entries(scripts)) redis.defineCommand(name, definition);
   const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<unknown>>;
   return (name, ...args) => commands[name](...args);

@@ -59,6 +59,12 @@ describe('the environment', () => {
     });
   });
 
+  it('names a fail point, and the pass that is meant', () => {
+    expect(load({ PROMPTMILL_FAIL_POINT: 'answered' }).failPoint).toEqual({ point: 'answered', pass: 1 });
+    expect(load({ PROMPTMILL_FAIL_POINT: 'jobs-added:3' }).failPoint).toEqual({ point: 'jobs-added', pass: 3 });
+    expect(load()).not.toHaveProperty('failPoint');
+  });
+
   it('takes several keys of a tenant, and colons in a key', () => {
     expect(load({ PROMPTMILL_API_KEYS: 'a:key-00001, a:key:00002,b:key-00003' }).apiKeys).toEqual([
       { tenant: 'a', key: 'key-00001' },
@@ -92,6 +98,8 @@ describe('the environment', () => {
     ['PROMPTMILL_API_KEYS', 'a:pa55word,b:pa55word', 'entry 2 (b) has a key that an entry before it has'],
     ['PROMPTMILL_API_KEYS', 'a:pa55word pa55', 'entry 1 (a) has a key with characters no header can carry'],
     ['BOARD_PASSWORD', 'pa55word', 'set both or neither'],
+    ['PROMPTMILL_FAIL_POINT', 'pa55word', 'must be a point, or point:n; the points are input-stored,'],
+    ['PROMPTMILL_FAIL_POINT', 'answered:0', 'must be a point'],
   ])('refuses %s=%s by name, without its value', (name, value, problem) => {
     const message = messageOf(() => load({ [name]: value }));
     expect(message).toMatch(new RegExp(`^- .*${name}: `, 'm'));

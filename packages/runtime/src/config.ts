@@ -12,6 +12,7 @@ import {
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { type ApiKey, environment } from './environment.ts';
+import type { FailPointSpec } from './fail-points.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -52,6 +53,8 @@ export interface Config {
   };
   readonly lanes: LaneTable;
   readonly retry: RetryPolicy;
+  /** For tests only: where a role kills itself. */
+  readonly failPoint?: FailPointSpec;
 }
 
 export interface LoadConfigOptions {
@@ -144,6 +147,7 @@ export const loadConfig = (
     },
     lanes,
     retry: file.config.retry,
+    ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),
   };
 };
 

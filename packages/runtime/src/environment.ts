@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type FailPoint, failPoints, type FailPointSpec } from './fail-points.ts';
 
 export interface ApiKey {
   readonly tenant: string;
@@ -42,6 +43,14 @@ const redisUrl = z
     'must be redis://host:port, rediss://host:port or unix:///path/to/socket',
   );
 
+/** `point` or `point:n`. */
+const failPoint = z.string().transform((text, context): FailPointSpec => {
+  const [, point = '', pass = '1'] = /^([a-z-]+)(?::([1-9]\d{0,8}))?$/.exec(text) ?? [];
+  if (!(failPoints as readonly string[]).includes(point))
+    context.addIssue(`must be a point, or point:n; the points are ${failPoints.join(', ')}`);
+  return { point: point as FailPoint, pass: Number(pass) };
+});
+
 const path = z.string().transform((text) => resolve(text));
 
 /** Every environment variable of the roles, with its default. What belongs to a provider is in core's presets. */
@@ -78,4 +87,6 @@ export const environment = z.object({
   PROMPTMILL_MAX_REQUESTS_PER_BATCH: wholeNumber(1, 100_000_000).default(5_000_000),
   /** 20 GiB. */
   PROMPTMILL_MAX_FILE_BYTES: wholeNumber(1024, 2 ** 50 - 1).default(20 * 2 ** 30),
+  /** For tests only: the role kills itself at the point's n-th pass. */
+  PROMPTMILL_FAIL_POINT: failPoint.optional(),
 });

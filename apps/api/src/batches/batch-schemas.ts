@@ -57,6 +57,9 @@ export const batchObject = z
         waiting_for: z
           .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
           .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
+        paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
+        retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
+        retried_by: z.array(z.string()).readonly().meta({ description: 'Batches that run requests of this one again.' }),
       })
       .meta({ description: "Beyond OpenAI's batch object." }),
   })

@@ -1,19 +1,19 @@
-import { type Batch, deadlineNearMs, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import { type BatchStore, type Cursor, type LaneTurns, requestJobOptions } from '@promptmill/queue';
-import type { Queue } from 'bullmq';
-import { type InputRequest, readRequests } from './read-requests.ts';
+import type { BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type { Reach } from '@promptmill/runtime';
+import type { AddRequests, IndexedRequest } from './add-requests.ts';
+import { readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
   readonly batches: BatchStore;
   readonly files: FileStore;
-  readonly lanes: LaneTable;
-  readonly queueOf: (lane: string) => Queue<RequestJob>;
-  readonly turns: LaneTurns;
-  readonly retry: RetryPolicy;
+  readonly requests: DispatchedRequests;
+  readonly add: AddRequests;
   /** What of one batch may be in Redis at once: requests, and bytes of their input lines. */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
+  readonly reach: Reach;
 }
 
 /** More would hold up the event loop and Redis for longer than a ping may take; fewer cost more round trips. */
@@ -21,52 +21,20 @@ const chunkRequests = 500;
 /** The first chunk of a batch is small: workers begin while the rest is added. */
 const firstChunkRequests = 50;
 
-type LaneJobs = Map<string, RequestJob[]>;
-
 /**
  * Adds a batch's next requests to their lanes until its window is full or its input is read. The cursor moves after each
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
-  const { batches, files, lanes, queueOf, turns, retry, window, onDispatched } = options;
+  const { batches, files, requests, add, window, onDispatched, reach } = options;
 
-  const addJobs = async (byLane: LaneJobs, before: Cursor['positions']): Promise<Cursor['positions']> => {
-    const ends = await Promise.all(
-      [...byLane].map(async ([lane, jobs]) => {
-        const queue = queueOf(lane);
-        const start = await turns.next(queue, before[lane] ?? 0);
-        await queue.addBulk(
-          jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, start + i, retry) })),
-        );
-        const end = start + jobs.length;
-        await turns.noteEnd(lane, end);
-        return [lane, end] as const;
-      }),
+  /** Those of a chunk that have no result yet: behind a cursor that Redis lost, some have. */
+  const withoutResult = async (batch: Batch, chunk: readonly IndexedRequest[]): Promise<readonly IndexedRequest[]> => {
+    const settled = await requests.areSettled(
+      batch.id,
+      chunk.map(({ index }) => index),
     );
-    return { ...before, ...Object.fromEntries(ends) };
-  };
-
-  const toJobs = (batch: Batch, chunk: readonly InputRequest[], firstIndex: number): LaneJobs => {
-    const byLane: LaneJobs = new Map();
-    for (const [i, { request, bytes }] of chunk.entries()) {
-      const { customId, url, body } = request;
-      const route = lanes.route(body.model);
-      if (!route) throw new Error(`no lane takes the model ${body.model} any more`);
-      const jobs = byLane.get(route.lane.name) ?? [];
-      byLane.set(route.lane.name, jobs);
-      jobs.push({
-        batchId: batch.id,
-        index: firstIndex + i,
-        customId,
-        url,
-        body: { ...body, model: route.model },
-        bytes,
-        ...(route.lane.fallback.length > 0
-          ? { fallback: { models: route.lane.fallback, deadlineNearMs: deadlineNearMs(batch) } }
-          : {}),
-      });
-    }
-    return byLane;
+    return chunk.filter((_, i) => !settled[i]);
   };
 
   /** Says whether all of the input is dispatched. */
@@ -75,12 +43,16 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     let cursor: Cursor = state;
     let { outstanding, outstandingBytes } = state;
     if (cursor.dispatched >= batch.total) return { done: true };
+    const settledBeyond = await requests.settledBeyond(batch.id, cursor.dispatched);
+    outstanding += settledBeyond;
 
-    let chunk: InputRequest[] = [];
+    let chunk: IndexedRequest[] = [];
     const addChunk = async (): Promise<boolean> => {
       const last = chunk.at(-1);
       if (!last) return true;
-      const positions = await addJobs(toJobs(batch, chunk, cursor.dispatched), cursor.positions);
+      const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
+      const positions = await add(batch, wanted, cursor.positions);
+      reach('jobs-added');
       const next: Cursor = {
         dispatched: cursor.dispatched + chunk.length,
         cursorOffset: last.nextOffset,
@@ -88,6 +60,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
         positions,
       };
       if (!(await batches.advanceCursor(batch.id, cursor.dispatched, next))) return false;
+      reach('cursor-moved');
       onDispatched(chunk.length);
       cursor = next;
       chunk = [];
@@ -97,7 +70,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     const from = { offset: cursor.cursorOffset, line: cursor.cursorLine };
     for await (const input of readRequests(files, batch.inputFileId, from)) {
       if (outstanding >= window.requests || outstandingBytes >= window.bytes) break;
-      chunk.push(input);
+      chunk.push({ ...input, index: cursor.dispatched + chunk.length });
       outstanding++;
       outstandingBytes += input.bytes;
       // Another dispatcher has the batch now; it goes on from its own cursor.

@@ -7,6 +7,8 @@ export interface RunBatchJobOptions {
   readonly records: FileRecords;
   readonly validate: (batch: Batch) => Promise<void>;
   readonly dispatch: (batch: Batch) => Promise<{ done: boolean }>;
+  /** Finds what was lost and puts it right, when there is reason to look. */
+  readonly reconcile: (batch: Batch) => Promise<void>;
   /** Notes how fast the batch gets on. */
   readonly observe: (batch: Batch) => Promise<void>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
@@ -51,7 +53,7 @@ const progressOf = (batch: Batch): BatchProgress => {
  * until it is terminal. It holds nothing between steps; any api process takes the next one, after any crash.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
-  const { batches, records, validate, dispatch, observe, finalize, now } = options;
+  const { batches, records, validate, dispatch, reconcile, observe, finalize, now } = options;
 
   const closeWhenDrained = async (batch: Batch): Promise<void> => {
     const { outstanding, closed } = await batches.dispatchState(batch.id);
@@ -82,6 +84,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await batches.stop(batch.id, 'expired');
       return dispatchTickMs;
     }
+    await reconcile(batch);
     const { done } = await dispatch(batch);
     await observe(batch);
     return done ? watchTickMs : dispatchTickMs;

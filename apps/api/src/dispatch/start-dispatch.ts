@@ -6,18 +6,24 @@ import {
   closeRedis,
   connectRedis,
   createBatchStore,
+  createDispatchedRequests,
   createFileRecords,
   createKeys,
   createLaneTurns,
+  createResultRecorder,
   openFinalizeQueue,
   openLaneQueue,
   openWorker,
   readLaneState,
 } from '@promptmill/queue';
-import type { Config, Logger, Metrics } from '@promptmill/runtime';
+import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
+import { createFindLostRequests } from './find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
+import { createReconcileBatch } from './reconcile-batch.ts';
+import { createRestoreResults } from './restore-results.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
 
@@ -26,13 +32,14 @@ export interface StartDispatchOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly reach: Reach;
 }
 
 /** Batches stepped at once; a step is short. */
 const concurrency = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
-export const startDispatch = async ({ config, files, logger, metrics }: StartDispatchOptions) => {
+export const startDispatch = async ({ config, files, logger, metrics, reach }: StartDispatchOptions) => {
   const { redisUrl, redisPrefix, lanes, retry, window, limits } = config;
   const onError = (error: Error): void => logger.warn({ err: error }, 'dispatch');
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
@@ -49,6 +56,12 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
     return queue;
   };
 
+  let connections = 1;
+  redis.on('ready', () => connections++);
+  const requests = createDispatchedRequests(redis, keys);
+  const recorder = createResultRecorder(redis, keys);
+  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
+
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -56,12 +69,23 @@ export const startDispatch = async ({ config, files, logger, metrics }: StartDis
     dispatch: createDispatchRequests({
       batches,
       files,
-      lanes,
-      queueOf,
-      turns: createLaneTurns(redis, keys),
-      retry,
+      requests,
+      add,
       window,
       onDispatched: (requests) => metrics.dispatched.inc(requests),
+      reach,
+    }),
+    reconcile: createReconcileBatch({
+      batches,
+      requests,
+      recorder,
+      files,
+      restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+      findLost: createFindLostRequests({ lanes, queueOf }),
+      add,
+      connections: () => connections,
+      logger,
+      now: Date.now,
     }),
     observe: createObserveBatch({
       batches,

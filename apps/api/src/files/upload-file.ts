@@ -10,7 +10,13 @@ export const inputExpiresAfterSeconds = 30 * 86_400;
 
 /** `POST /v1/files`: receives an input file. Bad lines in it are noted with the file; they do not fail the upload. */
 export const uploadFile =
-  ({ files, records, receiveInput, now }: Pick<ApiDependencies, 'files' | 'records' | 'receiveInput' | 'now'>) =>
+  ({
+    files,
+    records,
+    receiveInput,
+    now,
+    reach,
+  }: Pick<ApiDependencies, 'files' | 'records' | 'receiveInput' | 'now' | 'reach'>) =>
   async ({ tenant, request }: Call): Promise<FileObject> => {
     const fileId = newFileId();
     const upload = await readUpload(request, (source, signal) => receiveInput({ fileId, source, signal }));
@@ -27,6 +33,7 @@ export const uploadFile =
         expiresAt: createdAt + (expiresAfterSeconds ?? inputExpiresAfterSeconds),
         summary: upload.received.summary,
       };
+      reach('input-stored');
       await records.put(record);
       return toFileObject(record);
     } catch (error) {

@@ -13,6 +13,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 'partial' end
 if taken > 0 then
   redis.call('HINCRBY', KEYS[1], 'collected', taken)
   redis.call('RPUSH', KEYS[2], ARGV[2])
+  redis.call('HDEL', KEYS[1], 'blocked')
 end
 local record = redis.call('HMGET', KEYS[1], 'collected', 'completed', 'failed', 'total', 'closed')
 local settled = (record[2] or 0) + (record[3] or 0)

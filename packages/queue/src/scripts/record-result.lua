@@ -13,6 +13,6 @@ for i, name in ipairs(usage) do
   if ARGV[5 + i] ~= '0' then redis.call('HINCRBY', KEYS[1], name, ARGV[5 + i]) end
 end
 local settled = (record[4] or 0) + (record[5] or 0) + (record[6] or 0) + 1
-redis.call('XADD', KEYS[3], '*', 'batch', ARGV[1], 'index', ARGV[2], 'status', ARGV[3], 'line', ARGV[4],
+redis.call('XADD', KEYS[3], '*', 'batch', ARGV[1], 'index', ARGV[2], 'status', ARGV[3], 'bytes', ARGV[5], 'line', ARGV[4],
   'left', (record[3] or 0) - settled)
 return 'recorded'

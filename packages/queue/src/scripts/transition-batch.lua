@@ -8,6 +8,7 @@ local count = tonumber(ARGV[2])
 for i = 3, 2 + count do
   if ARGV[i] == status then
     redis.call('HSET', KEYS[1], 'status', ARGV[1], unpack(ARGV, 3 + count))
+    redis.call('HDEL', KEYS[1], 'blocked')
     break
   end
 end

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { PromptBatch } from './batch-schemas.ts';
-import { promptLines } from './store-prompts.ts';
+import { promptLines } from './prompt-lines.ts';
 
 const batch = (prompts: unknown[], more: Partial<PromptBatch> = {}): PromptBatch => ({
   endpoint: '/v1/chat/completions',

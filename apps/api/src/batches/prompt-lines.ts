@@ -1,6 +1,4 @@
-import { type FileRecord, promptToLine } from '@promptmill/core';
-import type { ApiDependencies } from '../dependencies.ts';
-import { inputExpiresAfterSeconds } from '../files/upload-file.ts';
+import { promptToLine } from '@promptmill/core';
 import { badRequest } from '../request-problem.ts';
 import { prompt as promptSchema, type PromptBatch } from './batch-schemas.ts';
 
@@ -26,28 +24,3 @@ export async function* promptLines({ prompts, model, system, params }: PromptBat
   }
   if (chunk !== '') yield Buffer.from(chunk);
 }
-
-export interface PromptFile {
-  readonly fileId: string;
-  readonly tenant: string;
-  /** Unix seconds. */
-  readonly createdAt: number;
-}
-
-/** Makes a batch's prompts an input file like any other. Doing so again writes the same. */
-export const createStorePrompts =
-  ({ records, receiveInput }: Pick<ApiDependencies, 'records' | 'receiveInput'>) =>
-  async (body: PromptBatch, { fileId, tenant, createdAt }: PromptFile): Promise<void> => {
-    const { bytes, summary } = await receiveInput({ fileId, source: promptLines(body) });
-    const record: FileRecord = {
-      id: fileId,
-      tenant,
-      filename: 'prompts.jsonl',
-      purpose: 'batch',
-      bytes,
-      createdAt,
-      expiresAt: createdAt + inputExpiresAfterSeconds,
-      summary,
-    };
-    await records.put(record);
-  };

@@ -1,0 +1,28 @@
+import type { FileRecord } from '@promptmill/core';
+import type { ApiDependencies } from '../dependencies.ts';
+import { inputExpiresAfterSeconds } from '../files/upload-file.ts';
+import type { Creation } from './creation.ts';
+
+export interface MadeInput extends Pick<Creation, 'inputFileId' | 'createdAt'> {
+  readonly tenant: string;
+  readonly filename: string;
+}
+
+/** Makes lines an input file like any other. Doing so again with the same writes the same. */
+export const createStoreInput =
+  ({ records, receiveInput, reach }: Pick<ApiDependencies, 'records' | 'receiveInput' | 'reach'>) =>
+  async (source: AsyncIterable<Uint8Array>, { inputFileId, createdAt, tenant, filename }: MadeInput): Promise<void> => {
+    const { bytes, summary } = await receiveInput({ fileId: inputFileId, source });
+    const record: FileRecord = {
+      id: inputFileId,
+      tenant,
+      filename,
+      purpose: 'batch',
+      bytes,
+      createdAt,
+      expiresAt: createdAt + inputExpiresAfterSeconds,
+      summary,
+    };
+    reach('input-stored');
+    await records.put(record);
+  };

@@ -1,0 +1,106 @@
+import { type Batch, noUsage, type RequestJob, resultLine } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
+import type { BatchStore, DispatchedRequests, DispatchState, ResultRecorder } from '@promptmill/queue';
+import type { Logger } from '@promptmill/runtime';
+import type { AddRequests, IndexedRequest } from './add-requests.ts';
+import type { FindLostRequests } from './find-lost-requests.ts';
+import { readRequests } from './read-requests.ts';
+import type { RestoreResults } from './restore-results.ts';
+
+export interface ReconcileBatchOptions {
+  readonly batches: BatchStore;
+  readonly requests: DispatchedRequests;
+  readonly recorder: ResultRecorder;
+  readonly files: FileStore;
+  readonly restore: RestoreResults;
+  readonly findLost: FindLostRequests;
+  readonly add: AddRequests;
+  /** How often the connection to Redis has been made: after each time, Redis may have lost its latest writes. */
+  readonly connections: () => number;
+  readonly logger: Logger;
+  readonly now: () => number;
+}
+
+/** A batch that has requests out and gets no result for so long is looked into; each time in vain, half as often. */
+const firstLookMs = 5000;
+const longestLookMs = 60_000;
+/** Looked at in one step. */
+const maxRequests = 20_000;
+const addAtOnce = 500;
+/** Batches watched at once; one forgotten is looked into anew. */
+const maxSeen = 1000;
+
+interface Seen {
+  readonly connection: number;
+  readonly settled: number;
+  readonly lookAtMs: number;
+  readonly waitMs: number;
+}
+
+/**
+ * Finds what a batch has lost and puts it right: results that are in the store and no longer in Redis are recorded again;
+ * requests without result and job get a new job; those whose job BullMQ gave up become error lines. It looks only when
+ * there is reason to: after a connection to Redis, when a paused batch goes on, and when no result has come for long.
+ */
+export const createReconcileBatch = (options: ReconcileBatchOptions) => {
+  const { batches, requests, recorder, files, restore, findLost, add, connections, logger, now } = options;
+  const seen = new Map<string, Seen>();
+
+  const recordCrashed = async ({ batchId, index, bytes, customId }: RequestJob): Promise<void> => {
+    const outcome = { kind: 'error', code: 'worker_lost', message: 'Each worker that ran this request died.' } as const;
+    await recorder.record({ batchId, index, bytes }, 'failed', resultLine(batchId, index, customId, outcome), noUsage);
+  };
+
+  const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
+    const last = Math.max(...lost);
+    const place = await requests.placeBefore(batch.id, Math.min(...lost));
+    let index = place.index;
+    let chunk: IndexedRequest[] = [];
+    for await (const request of readRequests(files, batch.inputFileId, place)) {
+      if (lost.has(index)) chunk.push({ ...request, index });
+      if (chunk.length === addAtOnce || index === last) {
+        await add(batch, chunk);
+        chunk = [];
+      }
+      if (index === last) break;
+      index++;
+    }
+  };
+
+  const look = async (batch: Batch, state: DispatchState, alsoRestore: boolean): Promise<number> => {
+    const { id } = batch;
+    const restored = alsoRestore ? await restore(batch) : 0;
+    const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
+    const { indexes, crashed } = await findLost(id, unsettled, Object.keys(state.positions));
+    for (const request of crashed) await recordCrashed(request);
+    if (indexes.length > 0) await putBack(batch, new Set(indexes));
+    const found = restored + crashed.length + indexes.length;
+    if (found > 0) logger.warn({ batch: id, restored, crashed: crashed.length, putBack: indexes.length }, 'reconciled');
+    return found;
+  };
+
+  const remember = (id: string, what: Seen): void => {
+    seen.delete(id);
+    seen.set(id, what);
+    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
+  };
+
+  return async (batch: Batch): Promise<void> => {
+    const { id } = batch;
+    const connection = connections();
+    const state = await batches.dispatchState(id);
+    const settled = batch.completed + batch.failed;
+    const before = seen.get(id);
+    const isNew = before?.connection !== connection;
+    const isIdle = state.outstanding === 0 || settled !== before?.settled;
+    if (!isNew && !state.parked && (isIdle || now() < before.lookAtMs)) {
+      if (isIdle) remember(id, { connection, settled, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
+      return;
+    }
+    // Before the look: a request that is parked while it goes on is found by the next.
+    if (state.parked) await batches.unpark(id);
+    const found = await look(batch, state, isNew || !state.parked);
+    const waitMs = isNew || found > 0 ? firstLookMs : Math.min(longestLookMs, before.waitMs * 2);
+    remember(id, { connection, settled, lookAtMs: now() + waitMs, waitMs });
+  };
+};

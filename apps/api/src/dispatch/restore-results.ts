@@ -1,0 +1,67 @@
+import { type Batch, decodeSegmentEntry, segmentFolder, type SegmentEntry, usageOf } from '@promptmill/core';
+import { type FileStore, splitLines } from '@promptmill/files';
+import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
+import type { Logger } from '@promptmill/runtime';
+
+export interface RestoreResultsOptions {
+  readonly batches: BatchStore;
+  readonly requests: DispatchedRequests;
+  readonly recorder: ResultRecorder;
+  readonly files: FileStore;
+  readonly logger: Logger;
+}
+
+const usageOfLine = ({ status, line }: SegmentEntry) =>
+  usageOf(status === 'completed' ? (JSON.parse(line) as { response?: { body?: unknown } }).response?.body : undefined);
+
+/**
+ * Records again what segments in the store hold and Redis has lost, so that it is not paid for twice: a Redis that lost
+ * power may have forgotten its last second or more. Gives the count.
+ */
+export const createRestoreResults = ({ batches, requests, recorder, files, logger }: RestoreResultsOptions) => {
+  const restoreEntries = async (batchId: string, entries: readonly SegmentEntry[]): Promise<number> => {
+    const settled = await requests.areSettled(
+      batchId,
+      entries.map(({ index }) => index),
+    );
+    const lost = entries.filter((_, i) => !settled[i]);
+    const outcomes = await Promise.all(
+      lost.map((entry) =>
+        recorder.record(
+          { batchId, index: entry.index, bytes: entry.bytes },
+          entry.status,
+          entry.line,
+          usageOfLine(entry),
+        ),
+      ),
+    );
+    return outcomes.filter((outcome) => outcome === 'recorded').length;
+  };
+
+  const restoreSegment = async (batchId: string, key: string): Promise<number> => {
+    let restored = 0;
+    for await (const lines of splitLines(await files.get(key), { maxLineBytes: Number.MAX_SAFE_INTEGER })) {
+      const entries = lines.flatMap((line) => (line.oversize ? [] : [decodeSegmentEntry(line.bytes.toString())]));
+      restored += await restoreEntries(batchId, entries);
+    }
+    return restored;
+  };
+
+  return async ({ id }: Batch): Promise<number> => {
+    const folder = segmentFolder(id);
+    const found: string[] = [];
+    for await (const { key } of files.list(folder)) found.push(key.slice(folder.length));
+    // Most of those that Redis does not know are about to be committed; their requests are settled.
+    const known = new Set(await batches.segments(id));
+    let restored = 0;
+    for (const name of found.filter((segment) => !known.has(segment)))
+      try {
+        restored += await restoreSegment(id, folder + name);
+      } catch (error) {
+        logger.warn({ err: error, batch: id, segment: name }, 'a segment cannot be read');
+      }
+    return restored;
+  };
+};
+
+export type RestoreResults = ReturnType<typeof createRestoreResults>;

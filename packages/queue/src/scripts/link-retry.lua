@@ -1,0 +1,11 @@
+-- Notes with a batch that another was made of its requests, once.
+-- KEYS: 1 record of the batch that was retried
+-- ARGV: 1 id of the batch made of it
+if redis.call('EXISTS', KEYS[1]) == 0 then return end
+local known = redis.call('HGET', KEYS[1], 'retriedBy')
+local ids = known and cjson.decode(known) or {}
+for _, id in ipairs(ids) do
+  if id == ARGV[1] then return end
+end
+table.insert(ids, ARGV[1])
+redis.call('HSET', KEYS[1], 'retriedBy', cjson.encode(ids))

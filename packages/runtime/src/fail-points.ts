@@ -1,0 +1,61 @@
+import { writeSync } from 'node:fs';
+
+/**
+ * Places between two steps where a process may be told to die, so that tests can show what its death leaves behind. In
+ * the order of a request's way.
+ */
+export const failPoints = [
+  /** api: an input's bytes are in the store, its record is not written. */
+  'input-stored',
+  /** api: a batch's record is written, its job is not added. */
+  'batch-recorded',
+  /** api: a batch's job is added, the caller has no answer. */
+  'batch-queued',
+  /** api: a chunk of requests is in its lanes, the cursor has not moved. */
+  'jobs-added',
+  /** api: the cursor has moved past a chunk. */
+  'cursor-moved',
+  /** worker: the provider has answered, nothing is recorded. */
+  'answered',
+  /** worker: a result is recorded, its job has not ended. */
+  'recorded',
+  /** worker: a request has a job in its fallback's lane and still one in the lane it came from. */
+  'fallback-added',
+  /** collector: a segment is in the store, its results are still on the stream. */
+  'segment-written',
+  /** collector: a batch's last segment is committed, its finalizing is not asked for. */
+  'segment-committed',
+  /** collector: the output and error file are published, the batch's status is not set. */
+  'files-published',
+  /** collector: the batch's last status is set, the job of its finalizing has not ended. */
+  'finished',
+] as const;
+
+export type FailPoint = (typeof failPoints)[number];
+
+export interface FailPointSpec {
+  readonly point: FailPoint;
+  /** The process dies when it passes the point for this time; 1 is the first. */
+  readonly pass: number;
+}
+
+/** Tells that a point is passed. */
+export type Reach = (point: FailPoint) => void;
+
+/** Where nobody wants to die. */
+export const reachNothing: Reach = () => {};
+
+const killOwnProcess = (): void => {
+  process.kill(process.pid, 'SIGKILL');
+};
+
+/** Dies as under `kill -9`, with a line on standard error, at the named pass of the named point. For tests only. */
+export const createFailPoints = (spec: FailPointSpec | undefined, die: () => void = killOwnProcess): Reach => {
+  if (!spec) return reachNothing;
+  let passes = 0;
+  return (point) => {
+    if (point !== spec.point || ++passes !== spec.pass) return;
+    writeSync(process.stderr.fd, `fail point ${point}, pass ${passes}: dying\n`);
+    die();
+  };
+};

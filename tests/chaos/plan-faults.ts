@@ -1,0 +1,123 @@
+import type { Random } from './random.ts';
+
+/** A process of the stack: one of the roles, by number from 0. */
+export interface Target {
+  readonly role: 'worker' | 'collector' | 'api';
+  readonly index: number;
+}
+
+export type Fleet = Readonly<Record<Target['role'], number>>;
+
+/** What one process suffers, and for how long. */
+const processFaults = {
+  /** kill -9; started again afterwards. */
+  'kill -9': { roles: ['worker', 'collector', 'api'], durationMs: [500, 1500], cards: 4 },
+  /** SIGSTOP, then SIGCONT: longer than a job's lock lasts. */
+  'SIGSTOP': { roles: ['worker', 'collector', 'api'], durationMs: [8000, 10_000], cards: 2 },
+  /** SIGTERM, as a deploy does, and a new process at once. */
+  'SIGTERM': { roles: ['worker', 'collector', 'api'], durationMs: [0, 0], cards: 2 },
+  /** Every byte between it and Redis is lost, sockets stay open. */
+  'partition': { roles: ['worker', 'collector', 'api'], durationMs: [2000, 12_000], cards: 2 },
+  /** Killed with a segment in the store whose results are still on the stream. */
+  'segment-written': { roles: ['collector'], durationMs: [10_000, 10_000], cards: 1 },
+  /** Killed with a batch recorded that has no job. */
+  'batch-recorded': { roles: ['api'], durationMs: [10_000, 10_000], cards: 1 },
+} as const satisfies Record<
+  string,
+  { readonly roles: readonly Target['role'][]; readonly durationMs: readonly [number, number]; readonly cards: number }
+>;
+
+/** What all processes suffer together. */
+const worldFaults = {
+  /** kill -9 of Redis, which comes back with what is on its disk. */
+  'Redis kill -9': { durationMs: [1000, 3000], cards: 2 },
+  /** Each byte to and from Redis comes late. */
+  'Redis slow': { durationMs: [2000, 5000], cards: 1 },
+  /** CLIENT PAUSE: Redis takes commands and answers none. */
+  'Redis paused': { durationMs: [1000, 4000], cards: 1 },
+  /** Every call is answered with 503. */
+  'provider 503': { durationMs: [2000, 6000], cards: 1 },
+  /** Every call's connection is reset. */
+  'provider reset': { durationMs: [2000, 6000], cards: 1 },
+} as const satisfies Record<string, { readonly durationMs: readonly [number, number]; readonly cards: number }>;
+
+export type ProcessFaultKind = keyof typeof processFaults;
+export type WorldFaultKind = keyof typeof worldFaults;
+export type FaultKind = ProcessFaultKind | WorldFaultKind;
+
+interface Timing {
+  /** Since the start. */
+  readonly atMs: number;
+  /** For a fail point: how long it may take to be reached. */
+  readonly durationMs: number;
+}
+export type ProcessFault = Timing & { readonly kind: ProcessFaultKind; readonly target: Target };
+export type WorldFault = Timing & { readonly kind: WorldFaultKind };
+export type PlannedFault = ProcessFault | WorldFault;
+
+export const faultKinds = [...Object.keys(processFaults), ...Object.keys(worldFaults)] as readonly FaultKind[];
+
+export const isProcessFault = (fault: PlannedFault): fault is ProcessFault => 'target' in fault;
+
+const isProcessKind = (kind: FaultKind): kind is ProcessFaultKind => Object.hasOwn(processFaults, kind);
+const traitsOf = (kind: FaultKind) => (isProcessKind(kind) ? processFaults[kind] : worldFaults[kind]);
+
+const gapMs = [1000, 5000] as const;
+/** A process that was started again takes up its work; a world that is whole again shows what it left behind. */
+const settleMs = 4000;
+
+/** Each kind as often as it has cards, then all of them again: a short run meets many kinds, a long one all. */
+const deckOf = (random: Random): FaultKind[] =>
+  random.shuffle(faultKinds.flatMap((kind) => Array.from({ length: traitsOf(kind).cards }, () => kind)));
+
+/**
+ * Which faults happen when, and to whom: one every 1 to 5 s, all over by `durationMs`. A process has one fault at a time,
+ * and so has what all share; those of different processes overlap.
+ */
+export const planFaults = (random: Random, { fleet, durationMs }: { fleet: Fleet; durationMs: number }) => {
+  const faults: PlannedFault[] = [];
+  const busyUntilMs = new Map<string, number>();
+  let deck: FaultKind[] = [];
+
+  const targetsOf = (kind: ProcessFaultKind, atMs: number): Target[] =>
+    processFaults[kind].roles
+      .flatMap((role) => Array.from({ length: fleet[role] }, (_, index) => ({ role, index })))
+      .filter(({ role, index }) => (busyUntilMs.get(`${role} ${index}`) ?? 0) <= atMs);
+
+  const draw = (kind: FaultKind, atMs: number): PlannedFault | undefined => {
+    const [shortest, longest] = traitsOf(kind).durationMs;
+    const timing = { atMs, durationMs: random.between(shortest, longest) };
+    const untilMs = atMs + timing.durationMs + settleMs;
+    if (untilMs > durationMs) return undefined;
+    if (!isProcessKind(kind)) {
+      if ((busyUntilMs.get('world') ?? 0) > atMs) return undefined;
+      busyUntilMs.set('world', untilMs);
+      return { kind, ...timing };
+    }
+    const targets = targetsOf(kind, atMs);
+    if (targets.length === 0) return undefined;
+    const target = random.pick(targets);
+    busyUntilMs.set(`${target.role} ${target.index}`, untilMs);
+    return { kind, target, ...timing };
+  };
+
+  for (let atMs = random.between(...gapMs); atMs < durationMs; atMs += random.between(...gapMs)) {
+    if (deck.length === 0) deck = deckOf(random);
+    // The first card that can be played now; the others keep their places.
+    for (const [place, kind] of deck.entries()) {
+      const fault = draw(kind, atMs);
+      if (!fault) continue;
+      faults.push(fault);
+      deck.splice(place, 1);
+      break;
+    }
+  }
+  return faults;
+};
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+export const describeFault = (fault: PlannedFault): string => {
+  const whom = isProcessFault(fault) ? ` ${fault.target.role} ${fault.target.index}` : '';
+  return `${seconds(fault.atMs).padStart(8)}  ${fault.kind}${whom}${fault.durationMs > 0 ? `, ${seconds(fault.durationMs)}` : ''}`;
+};

@@ -1,0 +1,76 @@
+import { createRandom, type Random } from './random.ts';
+
+/** What someone does to a batch after it was acknowledged. Times are counted from there, in milliseconds. */
+export type Interference =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'cancel'; readonly afterMs: number }
+  | { readonly kind: 'pause'; readonly afterMs: number; readonly forMs: number };
+
+export interface PlannedSubmission {
+  /** Its Idempotency-Key, and the start of its custom ids. */
+  readonly key: string;
+  /** Since the start. */
+  readonly atMs: number;
+  readonly requests: number;
+  /** The api that is asked first. */
+  readonly api: number;
+  /** Decides the prompts. */
+  readonly seed: number;
+  readonly then: Interference;
+}
+
+const largestBatch = 5000;
+
+/** From 1 to `largest`, each order of magnitude as likely as another. */
+const drawSize = (random: Random, largest: number): number => Math.round(largest ** random.next());
+
+const drawInterference = (random: Random): Interference => {
+  const drawn = random.next();
+  if (drawn < 0.2) return { kind: 'cancel', afterMs: random.between(300, 15_000) };
+  if (drawn < 0.45) return { kind: 'pause', afterMs: random.between(300, 8000), forMs: random.between(1000, 20_000) };
+  return { kind: 'none' };
+};
+
+/** Batches of 1 to 5000 requests, `requests` in all, handed in at any time until shortly before `durationMs`. */
+export const planWorkload = (
+  random: Random,
+  { requests, durationMs, apis }: { requests: number; durationMs: number; apis: number },
+): PlannedSubmission[] => {
+  const sizes: number[] = [];
+  const largest = Math.min(largestBatch, Math.ceil(requests / 4));
+  for (let left = requests; left > 0; left -= sizes.at(-1)!) sizes.push(Math.min(left, drawSize(random, largest)));
+  const times = sizes.map(() => random.between(0, Math.floor(durationMs * 0.85))).sort((a, b) => a - b);
+  return sizes.map((size, i) => ({
+    key: `chaos-${i}`,
+    // Something is under way from the beginning.
+    atMs: i === 0 ? 0 : times[i]!,
+    requests: size,
+    api: random.between(0, apis - 1),
+    seed: random.between(0, 2 ** 31),
+    then: drawInterference(random),
+  }));
+};
+
+/** How a call goes wrong, in the simulator's words, and how often in a thousand. */
+const troubles = [
+  ['[[sim:status=400]]', 10],
+  ['[[sim:status=500;times=1]]', 6],
+  ['[[sim:status=503;times=2]]', 3],
+  ['[[sim:status=429;retry-after-ms=20;times=1]]', 3],
+  ['[[sim:fault=truncate;times=1]]', 3],
+] as const;
+
+const drawTrouble = (random: Random): string => {
+  let drawn = random.next() * 1000;
+  return troubles.find(([, share]) => (drawn -= share) < 0)?.[0] ?? '';
+};
+
+/** The input file of a submission. The echo of a prompt tells whose it is. */
+export const inputOfSubmission = ({ key, requests, seed }: PlannedSubmission): string => {
+  const random = createRandom(seed);
+  return Array.from({ length: requests }, (_, index) => {
+    const content = `${key}, request ${index}: ${'.'.repeat(random.between(0, 200))} ${drawTrouble(random)}`;
+    const body = { model: 'simulator/echo', messages: [{ role: 'user', content }] };
+    return `${JSON.stringify({ custom_id: `${key}-${index}`, method: 'POST', url: '/v1/chat/completions', body })}\n`;
+  }).join('');
+};

@@ -1,0 +1,36 @@
+/** A sequence that its seed decides. */
+export interface Random {
+  /** In [0, 1). */
+  next(): number;
+  /** A whole number from `min` to `max`, both included. */
+  between(min: number, max: number): number;
+  pick<T>(items: readonly T[]): T;
+  shuffle<T>(items: readonly T[]): T[];
+  /** A sequence of its own, so that what draws from it does not move what this one gives next. */
+  fork(): Random;
+}
+
+/** Mulberry32. Source: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
+export const createRandom = (seed: number): Random => {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const between = (min: number, max: number): number => min + Math.floor(next() * (max - min + 1));
+  return {
+    next,
+    between,
+    pick(items) {
+      if (items.length === 0) throw new RangeError('nothing to pick from');
+      return items[between(0, items.length - 1)]!;
+    },
+    shuffle(items) {
+      const left = [...items];
+      return items.map(() => left.splice(between(0, left.length - 1), 1)[0]!);
+    },
+    fork: () => createRandom(Math.floor(next() * 2 ** 32)),
+  };
+};
