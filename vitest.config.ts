@@ -12,7 +12,12 @@ export default defineConfig({
     // Two cores: more files at once only make each other slow.
     maxWorkers: 2,
     projects: [
-      { test: { name: 'unit', include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/support/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{support,chaos}/*.test.ts'],
+        },
+      },
       { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
       { test: { ...integration, name: 'e2e', include: ['tests/e2e/**/*.test.ts'], testTimeout: 120_000 } },
       {

@@ -37,15 +37,6 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
     ...stack,
     redis,
     calls: async () => (await stack.calls()) as ProviderCall[],
-    /** Changes what the simulator does from its next call on. */
-    async control(change: object): Promise<void> {
-      const answer = await fetch(`${stack.simulator.url}/control`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(change),
-      });
-      if (!answer.ok) throw new Error(`the simulator refuses ${JSON.stringify(change)}: ${await answer.text()}`);
-    },
     async costs(): Promise<Record<string, { peakMiB: number; cpuSeconds: number }>> {
       const costs: Record<string, { peakMiB: number; cpuSeconds: number }> = {};
       for (const [name, list] of Object.entries({

@@ -13,11 +13,11 @@ const processFaults = {
   /** kill -9; started again afterwards. */
   'kill -9': { roles: ['worker', 'collector', 'api'], durationMs: [500, 1500], cards: 4 },
   /** SIGSTOP, then SIGCONT: longer than a job's lock lasts. */
-  'SIGSTOP': { roles: ['worker', 'collector', 'api'], durationMs: [8000, 10_000], cards: 2 },
+  SIGSTOP: { roles: ['worker', 'collector', 'api'], durationMs: [8000, 10_000], cards: 2 },
   /** SIGTERM, as a deploy does, and a new process at once. */
-  'SIGTERM': { roles: ['worker', 'collector', 'api'], durationMs: [0, 0], cards: 2 },
+  SIGTERM: { roles: ['worker', 'collector', 'api'], durationMs: [0, 0], cards: 2 },
   /** Every byte between it and Redis is lost, sockets stay open. */
-  'partition': { roles: ['worker', 'collector', 'api'], durationMs: [2000, 12_000], cards: 2 },
+  partition: { roles: ['worker', 'collector', 'api'], durationMs: [2000, 12_000], cards: 2 },
   /** Killed with a segment in the store whose results are still on the stream. */
   'segment-written': { roles: ['collector'], durationMs: [10_000, 10_000], cards: 1 },
   /** Killed with a batch recorded that has no job. */

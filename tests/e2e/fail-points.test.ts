@@ -20,7 +20,6 @@ const rows: readonly Row[] = [
   { point: 'input-stored', role: 'api', listed: { files: 0, batches: 0 } },
   { point: 'batch-recorded', role: 'api', listed: { files: 1, batches: 0 } },
   { point: 'batch-queued', role: 'api', listed: { files: 1, batches: 1 } },
-  { point: 'jobs-added', role: 'api' },
   { point: 'jobs-added:2', role: 'api' },
   { point: 'cursor-moved:2', role: 'api' },
   { point: 'answered:5', role: 'worker', repeats: 1 },
@@ -85,7 +84,8 @@ describe('a process that dies at a fail point, and the next that takes over', ()
       const input = inputOf(requests, undefined, row.model);
       const file = await upload(stack.client, input);
       const batch = file && (await create(stack.client, file));
-      expect(await victimOf(stack, role).ended).toBe('SIGKILL');
+      const { child } = victimOf(stack, role);
+      await expect.poll(() => child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
       const next = await stack.start(role, { PROMPTMILL_FAIL_POINT: '' });
       const client = role === 'api' ? stack.client.withOptions({ baseURL: `${next.url}/v1` }) : stack.client;

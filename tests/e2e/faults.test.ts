@@ -1,5 +1,4 @@
-import { createKeys, openLaneQueue } from '@promptmill/queue';
-import { Redis } from 'ioredis';
+import { closeRedis, connectRedis, createKeys, openLaneQueue, type RedisConnection } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, untilBatch } from '../support/batches.ts';
 import { freePort } from '../support/free-port.ts';
@@ -118,17 +117,17 @@ interface Fate {
 
 describe('what becomes of a request when its provider fails', () => {
   let stack: Stack;
-  let redis: Redis;
+  let redis: RedisConnection;
 
   beforeAll(async () => {
-    redis = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
+    redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
     stack = await startStack({
       redisUrl: inject('redisUrl'),
       files: { 'promptmill.yaml': config(await freePort()) },
     });
   });
   afterAll(async () => {
-    await redis.quit();
+    await closeRedis(redis);
     await stack.stop();
   });
 

@@ -3,6 +3,10 @@ import { checkHistory, type History } from './check-history.ts';
 
 const line = (customId: string): string => `${JSON.stringify({ custom_id: customId })}\n`;
 const lines = (...customIds: string[]): string => customIds.map(line).join('');
+const asked = (customId: string, content: string): string =>
+  `${JSON.stringify({ custom_id: customId, body: { model: 'simulator/echo', messages: [{ role: 'user', content }] } })}\n`;
+const answered = (customId: string, content: string): string =>
+  `${JSON.stringify({ custom_id: customId, response: { body: { choices: [{ message: { content } }] } } })}\n`;
 const call = (index: number, status = 200) => ({ key: `batch_1-${index}`, status });
 const counts = (completed: number, failed: number, total = 4) => ({ total, completed, failed });
 
@@ -38,6 +42,13 @@ test.each<[string, Partial<History>]>([
     },
   ],
   ['with retries that were allowed', { calls: [...good.calls, call(2, 500), call(2, 429)], allowedRetries: 2 }],
+  [
+    'with its own answers',
+    {
+      input: asked('a', 'one') + lines('b', 'c') + asked('d', 'two'),
+      output: answered('a', 'one') + line('c') + answered('d', 'two'),
+    },
+  ],
   ['with a repeat that a crash explains', { calls: [...good.calls, call(2)], allowedRepeats: 1 }],
 ])('a history %s passes', (_, more) => {
   expect(() => checkHistory({ ...good, ...more })).not.toThrow();
@@ -54,6 +65,14 @@ test.each<[string, string | RegExp, Partial<History>]>([
     'a result of no request',
     'P1: the output file has x, which is not in the input',
     { output: lines('a', 'c', 'd', 'x') },
+  ],
+  [
+    'an answer to another prompt',
+    'P1: d has the answer to another prompt: one',
+    {
+      input: asked('a', 'one') + lines('b', 'c') + asked('d', 'two'),
+      output: answered('a', 'one') + line('c') + answered('d', 'one'),
+    },
   ],
   ['an error of no request', 'P1: the error file has x, which is not in the input', { errors: lines('b', 'x') }],
   [

@@ -37,6 +37,28 @@ const isAnswer = ({ status, fault }: LoggedCall): boolean =>
 
 const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;
 
+/** What a line of the input asks, when its answer repeats that. */
+const echoOf = (line: string): string | undefined => {
+  const { body } = JSON.parse(line) as { body?: { model?: string; messages?: { content: unknown }[] } };
+  const content = body?.model?.endsWith('/echo') ? body.messages?.at(-1)?.content : undefined;
+  return typeof content === 'string' ? content : undefined;
+};
+
+const answerIn = (line: string): string | undefined =>
+  (JSON.parse(line) as { response?: { body?: { choices?: { message?: { content?: string } }[] } } }).response?.body
+    ?.choices?.[0]?.message?.content;
+
+/** The simulator's `echo` answers with the prompt: each answer tells whose it is. */
+const assertAnswersBelong = (inputLines: readonly string[], outputLines: readonly string[]): void => {
+  const answers = new Map(outputLines.map((line) => [customIdOf(line), answerIn(line)]));
+  for (const line of inputLines) {
+    const id = customIdOf(line);
+    const [asked, answered] = [echoOf(line), answers.get(id)];
+    if (asked !== undefined && answered !== undefined && asked !== answered)
+      throw new Error(`P1: ${id} has the answer to another prompt: ${answered}`);
+  }
+};
+
 const assertInOrder = (ids: readonly string[], position: ReadonlyMap<string, number>, file: string): void => {
   let last = -1;
   for (const id of ids) {
@@ -48,14 +70,16 @@ const assertInOrder = (ids: readonly string[], position: ReadonlyMap<string, num
 };
 
 /**
- * Holds what happened to a terminal batch against the promises P1 (each line once, in order), P2 (the counts add up) and
+ * Holds what happened to a terminal batch against the promises P1 (each line once, in order, with the answer to its own prompt), P2 (the counts add up) and
  * P3 (no call beyond what retries and crashes explain; no answer that was paid for thrown away).
  */
 export const checkHistory = (history: History): void => {
   const { batch, calls, allowedRepeats = 0, allowedRetries = 0 } = history;
-  const inputIds = linesOf(history.input).map(customIdOf);
+  const inputLines = linesOf(history.input);
+  const inputIds = inputLines.map(customIdOf);
   const position = new Map(inputIds.map((id, at) => [id, at]));
-  const completed = linesOf(history.output).map(customIdOf);
+  const outputLines = linesOf(history.output);
+  const completed = outputLines.map(customIdOf);
   const failed = linesOf(history.errors).map(customIdOf);
   assertInOrder(completed, position, 'the output file');
   assertInOrder(failed, position, 'the error file');
@@ -63,6 +87,7 @@ export const checkHistory = (history: History): void => {
   if (written.size !== completed.length + failed.length) throw new Error('P1: a line is in both files');
   const missing = inputIds.filter((id) => !written.has(id));
   if (missing.length > 0) throw new Error(`P1: ${missing.length} lines have no result, ${missing[0]} first`);
+  assertAnswersBelong(inputLines, outputLines);
 
   const counts = batch.request_counts;
   if (!['completed', 'cancelled', 'expired'].includes(batch.status))

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -13,6 +13,8 @@ export interface LocalRedis {
 
 /** A Redis that can die and come back, on the same port and with what was on its disk. */
 export interface DurableRedis extends LocalRedis {
+  /** Where its append-only file is. */
+  readonly directory: string;
   /** kill -9. */
   kill(): Promise<void>;
   /** After `kill`; resolves once it serves. */
@@ -35,13 +37,16 @@ const untilItAnswers = async (url: string, server: ChildProcess): Promise<void> 
   }
 };
 
-/** A redis-server of its own on 127.0.0.1, with its files in a temporary folder. */
-const createServer = async (redisArguments: readonly string[]) => {
+/** A redis-server of its own on 127.0.0.1, with its files, and its configuration if it needs one, in a temporary folder. */
+export const createRedisServer = async (redisArguments: readonly string[], config?: string) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-redis-'));
   const port = await freePort();
   const binary = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
   if (!binary) throw new Error('tests need a Redis: set TEST_REDIS_URL, start Docker, or install redis-server');
+  const configFile = join(directory, 'redis.conf');
+  if (config !== undefined) await writeFile(configFile, config);
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...redisArguments];
+  if (config !== undefined) options.unshift(configFile);
   const url = `redis://127.0.0.1:${port}`;
   let server: ChildProcess | undefined;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -52,6 +57,7 @@ const createServer = async (redisArguments: readonly string[]) => {
   };
   return {
     url,
+    port,
     directory,
     async start() {
       server = spawn(binary, options, { stdio: 'ignore' });
@@ -66,7 +72,7 @@ const createServer = async (redisArguments: readonly string[]) => {
 };
 
 export const startLocalRedis = async (redisArguments: readonly string[]): Promise<LocalRedis> => {
-  const { url, start, stop } = await createServer(redisArguments);
+  const { url, start, stop } = await createRedisServer(redisArguments);
   await start();
   return { url, stop };
 };
@@ -75,11 +81,12 @@ export const startLocalRedis = async (redisArguments: readonly string[]): Promis
 const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
 
 export const startDurableRedis = async (): Promise<DurableRedis> => {
-  const { url, directory, start, end, stop } = await createServer(durable);
+  const { url, directory, start, end, stop } = await createRedisServer(durable);
   const files = join(directory, 'appendonlydir');
   await start();
   return {
     url,
+    directory,
     kill: () => end('SIGKILL'),
     restart: start,
     async cutTail(bytes) {

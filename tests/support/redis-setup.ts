@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { GenericContainer, Wait } from 'testcontainers';
 import type { TestProject } from 'vitest/node';
+import { startLocalCluster } from './local-cluster.ts';
 import { type LocalRedis, startLocalRedis } from './local-redis.ts';
 
 declare module 'vitest' {
@@ -32,6 +33,7 @@ const startContainer = async (): Promise<LocalRedis> => {
 const startRedis = async (): Promise<LocalRedis> => {
   const given = process.env['TEST_REDIS_URL'];
   if (given) return { url: given, stop: async () => {} };
+  if (process.env['TEST_REDIS_CLUSTER']) return startLocalCluster({ redisArguments });
   if (dockerAnswers()) {
     try {
       return await startContainer();

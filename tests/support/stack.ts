@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Redis } from 'ioredis';
+import { closeRedis, connectRedis } from '@promptmill/queue';
 import OpenAI from 'openai';
 import { type LoggedCall } from './check-history.ts';
+import { deleteKeys } from './delete-keys.ts';
 import { freePort } from './free-port.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -20,6 +21,8 @@ export interface RoleProcess {
   readonly role: Role;
   readonly url: string;
   readonly child: ChildProcess;
+  /** What it was started with beyond the stack's environment, its port too: `start(role, environment)` is it again. */
+  readonly environment: Readonly<Record<string, string>>;
   /** The exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
   /** Sends a signal and waits for the end. */
@@ -28,6 +31,9 @@ export interface RoleProcess {
 
 export interface StackOptions {
   readonly redisUrl: string;
+  /** Where each process finds Redis, by its role and its number from 0. Default: `redisUrl`. */
+  readonly redisUrlOf?: (role: Role, index: number) => string;
+  readonly apis?: number;
   readonly workers?: number;
   readonly collectors?: number;
   /** Environment of every role, such as `WORKER_CONCURRENCY`. */
@@ -41,8 +47,10 @@ const readyTimeoutMs = 20_000;
 const untilReady = async (url: string, child: ChildProcess, name: string, logPath: string): Promise<void> => {
   const deadline = performance.now() + readyTimeoutMs;
   while (performance.now() < deadline) {
-    if (child.exitCode !== null)
-      throw new Error(`${name} ended with ${child.exitCode}:\n${await readFile(logPath, 'utf8').catch(() => '')}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(
+        `${name} ended with ${child.exitCode ?? child.signalCode}:\n${await readFile(logPath, 'utf8').catch(() => '')}`,
+      );
     const answer = await fetch(url).catch(() => undefined);
     await answer?.arrayBuffer();
     if (answer?.ok) return;
@@ -62,7 +70,15 @@ const endedCalls = async ({ child, url }: RoleProcess): Promise<number> => {
  * The whole of Promptmill as separate processes beside a simulator, with a data folder and a key prefix of its own.
  * Each process's log is a file in `directory`.
  */
-export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = {}, files = {} }: StackOptions) => {
+export const startStack = async ({
+  redisUrl,
+  redisUrlOf,
+  apis = 1,
+  workers = 1,
+  collectors = 1,
+  env = {},
+  files = {},
+}: StackOptions) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-'));
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(directory, name), content)));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
@@ -72,7 +88,7 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
   const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
 
   const start = async (role: Role, more: Readonly<Record<string, string>> = {}): Promise<RoleProcess> => {
-    const port = role === 'simulator' ? simulatorPort : await freePort();
+    const environment = { PORT: String(role === 'simulator' ? simulatorPort : await freePort()), ...more };
     const logPath = join(directory, `${role}-${processes.length}.log`);
     const log = createWriteStream(logPath);
     const child = spawn(process.execPath, [join(root, `apps/${role}/src/main.ts`)], {
@@ -80,14 +96,15 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env['PATH'],
-        PORT: String(port),
+        // Halves what a start costs: tests start many.
+        NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache'),
         REDIS_URL: redisUrl,
         PROMPTMILL_PREFIX: prefix,
         PROMPTMILL_DATA_DIR: join(directory, 'data'),
         SIMULATOR_BASE_URL: `${simulatorUrl}/v1`,
         SIMULATOR_CALL_LOG: callLog,
         ...env,
-        ...more,
+        ...environment,
       },
     });
     child.stdout.pipe(log, { end: false });
@@ -98,11 +115,12 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
         resolve(code ?? signal ?? 'SIGKILL');
       });
     });
-    const url = `http://127.0.0.1:${port}`;
+    const url = `http://127.0.0.1:${environment.PORT}`;
     const started: RoleProcess = {
       role,
       url,
       child,
+      environment,
       ended,
       async stop(signal = 'SIGTERM') {
         child.kill(signal);
@@ -114,30 +132,50 @@ export const startStack = async ({ redisUrl, workers = 1, collectors = 1, env = 
     return started;
   };
 
-  const stop = async (): Promise<void> => {
+  const startAll = (role: Role, count: number): Promise<RoleProcess[]> =>
+    Promise.all(
+      Array.from({ length: count }, (_, index) => start(role, redisUrlOf && { REDIS_URL: redisUrlOf(role, index) })),
+    );
+
+  /** `keep` leaves the folder, and what is in Redis, to whoever wants to know what went wrong. */
+  const stop = async ({ keep = false } = {}): Promise<void> => {
+    // What was stopped hears of nothing until it goes on.
+    for (const { child } of processes) child.kill('SIGCONT');
     await Promise.all(processes.map((started) => started.stop()));
-    const redis = new Redis(redisUrl);
-    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1000 }))
-      if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]));
-    await redis.quit();
+    if (keep) return;
+    const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
+    await deleteKeys(redis, prefix);
+    await closeRedis(redis);
     await rm(directory, { recursive: true, force: true });
   };
 
   try {
     const simulator = await start('simulator');
-    const api = await start('api');
-    const workerProcesses = await Promise.all(Array.from({ length: workers }, () => start('worker')));
-    const collectorProcesses = await Promise.all(Array.from({ length: collectors }, () => start('collector')));
+    const apiProcesses = await startAll('api', apis);
+    const [api] = apiProcesses;
+    if (!api) throw new Error('a stack needs an api');
+    const workerProcesses = await startAll('worker', workers);
+    const collectorProcesses = await startAll('collector', collectors);
     return {
       directory,
       prefix,
       api,
+      apis: apiProcesses,
       simulator,
       workers: workerProcesses,
       collectors: collectorProcesses,
       client: new OpenAI({ baseURL: `${api.url}/v1`, apiKey: 'none', maxRetries: 0 }),
       start,
       stop,
+      /** Changes what the simulator does from its next call on. */
+      async control(change: object): Promise<void> {
+        const answer = await fetch(`${simulator.url}/control`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(change),
+        });
+        if (!answer.ok) throw new Error(`the simulator refuses ${JSON.stringify(change)}: ${await answer.text()}`);
+      },
       /** What the provider says it was asked: every call that has ended by now. */
       async calls(): Promise<LoggedCall[]> {
         const ended = await endedCalls(simulator);

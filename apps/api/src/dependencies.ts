@@ -1,9 +1,11 @@
 import type { FileStore } from '@promptmill/files';
-import type { BatchJob, BatchStore, connectRedis, DeltaSubscriber, FileRecords, Keys } from '@promptmill/queue';
+import type { BatchJob, BatchStore, DeltaSubscriber, DueIndex, FileRecords, Keys, RedisConnection } from '@promptmill/queue';
 import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { StartDispatchOptions } from './dispatch/start-dispatch.ts';
+import type { Journal } from './journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
+import type { RemoveFile } from './files/remove-file.ts';
 
 /** What the api needs of the configuration. */
 export type ApiConfig = StartDispatchOptions['config'] & Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board'>;
@@ -12,14 +14,17 @@ export type ApiConfig = StartDispatchOptions['config'] & Pick<Config, 'apiPort' 
 export interface ApiDependencies {
   readonly config: ApiConfig;
   /** Fails while Redis is away, as does all that uses it here. */
-  readonly redis: ReturnType<typeof connectRedis>;
+  readonly redis: RedisConnection;
   readonly keys: Keys;
   readonly files: FileStore;
   readonly records: FileRecords;
   readonly batches: BatchStore;
+  readonly due: DueIndex;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
+  readonly journal: Journal;
   readonly receiveInput: ReceiveInput;
+  readonly removeFile: RemoveFile;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Milliseconds since the epoch. */

@@ -6,7 +6,8 @@ import { toApiError } from './errors.ts';
 it.each([
   ['what is meant for the caller', new ApiError(409, 'No.', { code: 'no' }), 409, 'no'],
   ['Redis being away', new Error('Connection is closed.'), 503, 'service_unavailable'],
-  ['a full disk', new FileStoreError('no_space', '/data/files is full'), 503, 'service_unavailable'],
+  ['a full disk', new FileStoreError('no_space', '/data/files is full'), 507, 'insufficient_storage'],
+  ['a read-only disk', new FileStoreError('read_only', 'open /data/files/x'), 503, 'service_unavailable'],
   ['bytes that are gone', new FileStoreError('not_found', 'no such file: files/x'), 404, 'file_content_gone'],
   ['bad JSON', Object.assign(new SyntaxError('x'), { type: 'entity.parse.failed', status: 400 }), 400, 'invalid_json'],
   ['a bad path', Object.assign(new URIError("Failed to decode param '%'"), { status: 400 }), 400, 'invalid_request'],

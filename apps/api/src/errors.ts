@@ -15,10 +15,18 @@ const bodyErrors: Readonly<Record<string, (error: Error) => ApiError>> = {
   'charset.unsupported': () => new ApiError(415, 'The charset is not supported.', { code: 'invalid_encoding' }),
 };
 
-const ofFileStore = (error: FileStoreError): ApiError =>
-  error.code === 'not_found'
-    ? new ApiError(404, 'The file has no content any more.', { code: 'file_content_gone', cause: error })
-    : new ApiError(503, 'The file store is unavailable. Try again.', { code: 'service_unavailable', cause: error });
+const ofFileStore = (cause: FileStoreError): ApiError => {
+  switch (cause.code) {
+    case 'not_found':
+      return new ApiError(404, 'The file has no content any more.', { code: 'file_content_gone', cause });
+    case 'no_space':
+      return new ApiError(507, 'The file store is full.', { code: 'insufficient_storage', cause });
+    case 'read_only':
+      return new ApiError(503, 'The file store cannot be written. Try again.', { code: 'service_unavailable', cause });
+    default:
+      return new ApiError(503, 'The file store is unavailable. Try again.', { code: 'service_unavailable', cause });
+  }
+};
 
 /** What a caller is told of an error. */
 export const toApiError = (error: unknown): ApiError => {

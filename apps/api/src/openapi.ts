@@ -7,6 +7,8 @@ import type { AnyRoute } from './route.ts';
 const description =
   "A durable batch queue for LLM requests. Files and Batches are OpenAI's; `prompts`, `/results` and `/events` are more.";
 
+const isRequired = (body: z.ZodType): boolean => !body.safeParse(undefined).success;
+
 const operationOf = (route: AnyRoute): ZodOpenApiOperationObject => {
   const { summary, tag, answer, params, query, headers, body, form, open } = route;
   const content = answer.schema
@@ -21,7 +23,7 @@ const operationOf = (route: AnyRoute): ZodOpenApiOperationObject => {
       ...(query ? { query: query as z.ZodObject } : {}),
       ...(headers ? { header: headers } : {}),
     },
-    ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
+    ...(body ? { requestBody: { required: isRequired(body), content: { 'application/json': { schema: body } } } } : {}),
     ...(form ? { requestBody: { required: true, content: { 'multipart/form-data': { schema: form } } } } : {}),
     responses: {
       '200': { description: answer.description, content },

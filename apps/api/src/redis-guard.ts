@@ -1,11 +1,12 @@
 import { ApiError } from '@promptmill/core';
+import { isReady, type RedisConnection } from '@promptmill/queue';
 import type { RequestHandler } from 'express';
 
 const errorNames = new Set(['MaxRetriesPerRequestError', 'ConnectionClosedError']);
 const errorCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE']);
 /** Of ioredis, then of Redis itself while it cannot serve. */
 const errorMessages =
-  /^(?:Connection is closed|Command timed out|Stream isn't writeable|(?:LOADING|BUSY|OOM|MISCONF|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS) )/;
+  /^(?:Connection is closed|Command timed out|Stream isn't writeable|Cluster isn't ready|Too many Cluster redirections|Failed to refresh slots cache|None of startup nodes is available|(?:LOADING|BUSY|OOM|MISCONF|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS) )/;
 
 /** Whether a command failed because Redis is away or cannot serve now, so that it may succeed when tried again. */
 export const isRedisAway = (error: unknown): boolean =>
@@ -22,9 +23,9 @@ export const serviceUnavailable = (cause?: unknown): ApiError =>
 
 /** Answers at once while Redis is known to be away: BullMQ would wait for it, whatever its connection does. */
 export const createRedisGuard =
-  (redis: { readonly status: string }): RequestHandler =>
+  (redis: RedisConnection): RequestHandler =>
   (_request, _response, next) =>
-    next(redis.status === 'ready' ? undefined : serviceUnavailable());
+    next(isReady(redis) ? undefined : serviceUnavailable());
 
 /** BullMQ waits without limit for a connection that has never been up; a caller is told within this time. */
 const queueTimeoutMs = 1900;

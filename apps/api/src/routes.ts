@@ -6,17 +6,20 @@ import {
   batchParams,
   batchQuery,
   createBatchBody,
-  createBatchHeaders,
   createBatchKind,
   eventsQuery,
   resultsPage,
   resultsQuery,
+  retryBatchBody,
 } from './batches/batch-schemas.ts';
 import { cancelBatch } from './batches/cancel-batch.ts';
 import { createBatch } from './batches/create-batch.ts';
 import { getBatch } from './batches/get-batch.ts';
 import { listBatches } from './batches/list-batches.ts';
+import { pauseBatch } from './batches/pause-batch.ts';
 import { readResults } from './batches/read-results.ts';
+import { resumeBatch } from './batches/resume-batch.ts';
+import { retryBatch } from './batches/retry-batch.ts';
 import { watchEvents } from './batches/watch-events.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { deleteFile } from './files/delete-file.ts';
@@ -34,6 +37,7 @@ import { listFiles } from './files/list-files.ts';
 import { readFileContent } from './files/read-file-content.ts';
 import { uploadFile } from './files/upload-file.ts';
 import { reportLive, reportMetrics, reportReady } from './health.ts';
+import { idempotencyHeaders } from './idempotency.ts';
 import { laneList, listLanes } from './list-lanes.ts';
 import { listModels } from './list-models.ts';
 import { type AnyRoute, route } from './route.ts';
@@ -48,6 +52,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     path: '/v1/files',
     summary: 'Upload an input file',
     tag: 'Files',
+    headers: idempotencyHeaders,
     form: uploadForm,
     answer: { description: 'The file. What is wrong in it fails a batch made from it.', schema: fileObject },
     handle: uploadFile(dependencies),
@@ -73,7 +78,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   route({
     method: 'delete',
     path: '/v1/files/{file_id}',
-    summary: 'Delete a file',
+    summary: 'Delete a file that no running batch needs',
     tag: 'Files',
     params: fileParams,
     answer: { description: 'The file is gone.', schema: deletedFile },
@@ -94,7 +99,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     path: '/v1/batches',
     summary: 'Create a batch, from an input file or from prompts',
     tag: 'Batches',
-    headers: createBatchHeaders,
+    headers: idempotencyHeaders,
     body: createBatchBody,
     bodyKind: createBatchKind,
     answer: { description: 'The batch, about to be validated.', schema: batchObject },
@@ -126,6 +131,35 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     params: batchParams,
     answer: { description: 'The batch, being cancelled.', schema: batchObject },
     handle: cancelBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches/{batch_id}/pause',
+    summary: 'Pause a batch: no further call is made for it; its deadline stands',
+    tag: 'Batches',
+    params: batchParams,
+    answer: { description: 'The batch, paused.', schema: batchObject },
+    handle: pauseBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches/{batch_id}/resume',
+    summary: 'Let a paused batch go on',
+    tag: 'Batches',
+    params: batchParams,
+    answer: { description: 'The batch, running.', schema: batchObject },
+    handle: resumeBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches/{batch_id}/retry',
+    summary: 'Run requests of a batch that has ended again, as a new batch: all that failed, or those named',
+    tag: 'Batches',
+    params: batchParams,
+    headers: idempotencyHeaders,
+    body: retryBatchBody,
+    answer: { description: 'The new batch, about to be validated.', schema: batchObject },
+    handle: retryBatch(dependencies),
   }),
   route({
     method: 'get',

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FileRecord } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
   createBatchStore,
   createDeltaSubscriber,
+  createDueIndex,
   createFileRecords,
   createKeys,
   openBatchesQueue,
@@ -22,8 +24,10 @@ import { createBoard } from './bull-board.ts';
 import type { ApiConfig } from './dependencies.ts';
 import { startDispatch } from './dispatch/start-dispatch.ts';
 import { createReceiveInput } from './files/receive-input.ts';
+import { createRemoveFile } from './files/remove-file.ts';
 import { startHttpServer } from './http-server.ts';
-import { sweepAbandoned } from './sweep-abandoned.ts';
+import { createJournal, createReplayJournal, keepReplaying } from './journal.ts';
+import { startSweep } from './sweep/start-sweep.ts';
 
 export interface StartApiOptions {
   readonly config: ApiConfig;
@@ -65,16 +69,30 @@ export const startApi = async ({
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
   const stopping = new AbortController();
+  const journal = createJournal(files, logger);
+  const records = createFileRecords(redis, keys);
+  const batches = createBatchStore(redis, keys);
+  const due = createDueIndex(redis, keys);
   const dependencies = {
     config,
     redis,
     keys,
     files,
-    records: createFileRecords(redis, keys),
-    batches: createBatchStore(redis, keys),
+    records: {
+      ...records,
+      async put(record: FileRecord): Promise<boolean> {
+        const isPut = await records.put(record);
+        if (isPut) await journal.noteFile(record);
+        return isPut;
+      },
+    },
+    batches,
+    due,
+    journal,
     deltas,
     batchesQueue,
-    receiveInput: createReceiveInput(files, limits),
+    receiveInput: createReceiveInput({ files, due, limits, now: Date.now }),
+    removeFile: createRemoveFile({ batches, records, due, files, now: Date.now }),
     logger,
     metrics,
     now: Date.now,
@@ -91,12 +109,15 @@ export const startApi = async ({
       throw error;
     },
   );
-  const sweep = sweepAbandoned(files, logger);
+  const sweep = startSweep(dependencies);
+  const replay = createReplayJournal({ files, records, batches, batchesQueue, logger, now: Date.now });
+  const replaying = keepReplaying(redis, replay, logger);
   const dispatch = await startDispatch({ config, files, logger, metrics, reach });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
 
   const life = createLifecycle(logger);
   life.add('sweep', () => sweep.close());
+  life.add('journal', () => replaying.close());
   life.add('event streams', () => stopping.abort());
   life.add('server', () => server.close());
   life.add('deltas', () => deltas.close());

@@ -42,6 +42,9 @@ describe('OpenAPI', () => {
       'get /v1/models',
       'post /v1/batches',
       'post /v1/batches/{batch_id}/cancel',
+      'post /v1/batches/{batch_id}/pause',
+      'post /v1/batches/{batch_id}/resume',
+      'post /v1/batches/{batch_id}/retry',
       'post /v1/files',
     ]);
   });

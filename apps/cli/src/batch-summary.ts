@@ -26,6 +26,7 @@ export const batchSummary = (batch: BatchObject): string => {
     isTerminal(batch.status)
       ? ['took', formatDuration((endedAt(batch) ?? batch.created_at) - batch.created_at)]
       : ['expires', utc(batch.expires_at)],
+    ['waits', batch.promptmill.blocked?.message ?? null],
     ['input', batch.input_file_id],
     ['output', batch.output_file_id],
     ['errors', batch.error_file_id],

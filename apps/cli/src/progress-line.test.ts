@@ -53,6 +53,14 @@ it('says which lane it waits for, and why', () => {
   );
 });
 
+it('says why the results are not in the files yet', () => {
+  const batch = batchOf('finalizing', 2000);
+  const blocked = { code: 'no_space', message: 'The file store is full.' };
+  expect(progressText({ batch: { ...batch, promptmill: { ...batch.promptmill, blocked } }, perSecond: 0 })).toBe(
+    '99 % · 2,000/2,000 done · finalizing: The file store is full.',
+  );
+});
+
 describe('progressBar', () => {
   it.each([20, 60, 70, 80, 120, 300])('fits into %d columns', (columns) => {
     expect(progressBar({ batch: batchOf('in_progress', 840, 3), perSecond: 49 }, columns).length).toBeLessThan(columns);

@@ -18,6 +18,8 @@ export const percentOf = (batch: BatchObject): number => {
 
 const stageOf = ({ batch, perSecond }: ProgressState): string => {
   const left = batch.request_counts.total - doneOf(batch);
+  const { blocked } = batch.promptmill;
+  if (blocked) return `${batch.status}: ${blocked.message}`;
   if (batch.status !== 'in_progress') return batch.status;
   const [held] = batch.promptmill.waiting_for;
   if (held) return `waiting for ${held.lane}: ${held.reason}`;

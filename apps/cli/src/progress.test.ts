@@ -6,7 +6,7 @@ const batchOf = (completed: number): BatchObject =>
   ({
     status: 'in_progress',
     request_counts: { total: 100, completed, failed: 0 },
-    promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [] },
+    promptmill: { waiting_for: [], blocked: null } as Partial<BatchObject['promptmill']>,
   }) as Partial<BatchObject> as BatchObject;
 
 const watchScreen = (isTTY: boolean) => {

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FileStore } from '@promptmill/files';
+import { type FileStore, FileStoreError } from '@promptmill/files';
 import type { ResultsStream } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
@@ -11,6 +11,8 @@ export interface CollectResultsOptions {
   /** Called when every result a batch will have is in a segment. May be called more than once. */
   readonly onReady: (batchId: string) => Promise<void>;
   readonly onSegment: (segment: Segment) => void;
+  /** Called each time a segment of a batch could not be written. */
+  readonly onBlocked: (batchId: string, error: FileStoreError) => Promise<void>;
   readonly onError: (error: unknown) => void;
   readonly now?: () => number;
   /** Default: there are no fail points. */
@@ -19,7 +21,7 @@ export interface CollectResultsOptions {
 
 const readCount = 500;
 const longestBlockMs = 1000;
-const claimEveryMs = 2000;
+const claimEveryMs = 1000;
 /** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
 const claimIdleMs = 5000;
 const pauseAfterErrorMs = 500;
@@ -29,7 +31,7 @@ const pauseAfterErrorMs = 500;
  * is still on the stream and is claimed by another collector.
  */
 export const collectResults = (options: CollectResultsOptions) => {
-  const { stream, files, onReady, onSegment, onError, now = Date.now, reach = reachNothing } = options;
+  const { stream, files, onReady, onSegment, onBlocked, onError, now = Date.now, reach = reachNothing } = options;
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
   let nextClaimAtMs = 0;
@@ -50,16 +52,26 @@ export const collectResults = (options: CollectResultsOptions) => {
 
   /** What fails stays on the stream, unacknowledged, and comes back through a claim. */
   const flushAll = async (segments: readonly Segment[]): Promise<boolean> => {
-    const outcomes = await Promise.allSettled(segments.map(flush));
-    const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
-    for (const { reason } of failures) onError(reason);
-    return failures.length === 0;
+    const flushed = await Promise.all(
+      segments.map(async (segment) => {
+        try {
+          await flush(segment);
+          return true;
+        } catch (error) {
+          if (error instanceof FileStoreError) await onBlocked(segment.batchId, error).catch(onError);
+          else onError(error);
+          return false;
+        }
+      }),
+    );
+    return !flushed.includes(false);
   };
 
   const cycle = async (): Promise<void> => {
     if (now() >= nextClaimAtMs) {
-      nextClaimAtMs = now() + claimEveryMs;
-      for (const result of await stream.claim(readCount, claimIdleMs)) buffer.add(result, now());
+      const { results, more } = await stream.claim(readCount, claimIdleMs);
+      if (!more) nextClaimAtMs = now() + claimEveryMs;
+      for (const result of results) buffer.add(result, now());
     }
     // BLOCK 0 would wait for ever.
     const blockMs = Math.max(1, Math.min(longestBlockMs, Math.ceil(buffer.dueInMs(now()))));

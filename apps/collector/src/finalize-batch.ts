@@ -5,11 +5,13 @@ import {
   isTerminal,
   parseRequestLine,
   resultLine,
+  scratchFolder,
   type SegmentEntry,
 } from '@promptmill/core';
 import { type FileStore, splitLines } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
+import { ResultsMissingError } from './blocked-by.ts';
 import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
 
@@ -56,11 +58,15 @@ async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<stri
     }
 }
 
-/** The collected results with a line for each request that has none, in input order. */
+/**
+ * The collected results with a line for each request that has none, in input order. Throws at the end when fewer than
+ * `expected` were collected: what was paid for must not be told to have never run.
+ */
 async function* fillMissing(
   files: FileStore,
   batch: Batch,
   collected: AsyncGenerator<SegmentEntry>,
+  expected: number,
   missing: NonNullable<Ending['missing']>,
 ): AsyncGenerator<WrittenResult> {
   // Cancelled before it was found to be runnable: its input may hold lines that are no requests.
@@ -68,8 +74,10 @@ async function* fillMissing(
   try {
     let entry = await collected.next();
     let index = 0;
+    let found = 0;
     for await (const customId of customIdsOf(files, batch)) {
       if (!entry.done && entry.value.index === index) {
+        found++;
         yield entry.value;
         entry = await collected.next();
       } else {
@@ -78,6 +86,7 @@ async function* fillMissing(
       }
       index++;
     }
+    if (found < expected) throw new ResultsMissingError(found, expected);
   } finally {
     await collected.return(undefined);
   }
@@ -89,10 +98,15 @@ async function* fillMissing(
  */
 export const createFinalizeBatch = ({ batches, records, files, now, reach = reachNothing }: FinalizeBatchOptions) => {
   const writeFiles = async (batch: Batch, entries: AsyncIterable<WrittenResult>) => {
+    let lines = 0;
     const output = openResultFile(files, fileKey(batch.outputFileId));
     const errors = openResultFile(files, fileKey(batch.errorFileId));
     try {
-      for await (const { status, line } of entries) await (status === 'completed' ? output : errors).write(line);
+      for await (const { status, line } of entries) {
+        await (status === 'completed' ? output : errors).write(line);
+        lines++;
+      }
+      if (lines !== batch.total) throw new ResultsMissingError(lines, batch.total);
       const written = await Promise.all([output.finish(), errors.finish()]);
       return { output: written[0], errors: written[1] };
     } catch (error) {
@@ -116,27 +130,26 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
   };
 
   return async (batchId: string): Promise<'finalized' | 'nothing to do'> => {
-    const batch = await batches.get(batchId);
-    if (!batch || isTerminal(batch.status)) return 'nothing to do';
     const { stopping, collected, ready } = await batches.dispatchState(batchId);
-    if (!ready) return 'nothing to do';
+    const batch = await batches.get(batchId);
+    if (!ready || !batch || isTerminal(batch.status)) return 'nothing to do';
     // What came to be finalizing has all of its results; a stop after that changes nothing.
     const ending: Ending = stopping && batch.status !== 'finalizing' ? endings[stopping] : { status: 'completed' };
     if (!stopping && batch.status === 'in_progress') await batches.transition(batchId, 'finalizing', now());
 
-    const scratch = `scratch/${batchId}/`;
-    const merged = mergeSegments(files, batchId, scratch);
-    const entries = ending.missing ? fillMissing(files, batch, merged, ending.missing) : merged;
-    const { output, errors } = await writeFiles(batch, entries);
-    await files.deletePrefix(scratch);
-    const expected = ending.missing ? batch.total : collected;
-    if (output.lines + errors.lines !== expected)
-      throw new Error(`batch ${batchId}: ${output.lines + errors.lines} results in its segments, expected ${expected}`);
+    const scratch = scratchFolder(batchId);
+    const committed = await batches.segments(batchId);
+    const merged = mergeSegments(files, batchId, committed, scratch);
+    const entries = ending.missing ? fillMissing(files, batch, merged, collected, ending.missing) : merged;
+    // What it leaves of a failed attempt would fill the disk, one attempt after another.
+    const { output, errors } = await writeFiles(batch, entries).finally(() => files.deletePrefix(scratch));
 
     if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
     reach('files-published');
     await batches.transition(batchId, ending.status, now(), {
+      // The files are the truth: a Redis that lost its last second may have counted a request twice, or otherwise.
+      completed: output.lines,
       failed: errors.lines,
       outputPublished: output.lines > 0,
       errorPublished: errors.lines > 0,

@@ -8,8 +8,7 @@ import {
   type SegmentLabel,
   type SegmentSpan,
 } from '@promptmill/core';
-import type { FileStore } from '@promptmill/files';
-import { readSegment } from './read-segment.ts';
+import { type FileStore, readSegment, TornSegmentError } from '@promptmill/files';
 
 /** Segments read at once; more than this are first merged into fewer. Bounds memory and open files. */
 const defaultFanIn = 128;
@@ -73,11 +72,27 @@ export const widestOverlap = (spans: readonly SegmentSpan[]): number => {
   return most;
 };
 
-const listSegments = async (files: FileStore, folder: string): Promise<SegmentLabel[]> => {
+const isWhole = async (files: FileStore, folder: string, segment: SegmentLabel): Promise<boolean> => {
+  try {
+    const entries = readSegment(files, folder, segment);
+    while (!(await entries.next()).done);
+    return true;
+  } catch (error) {
+    if (error instanceof TornSegmentError) return false;
+    throw error;
+  }
+};
+
+const listSegments = async (
+  files: FileStore,
+  folder: string,
+  committed: ReadonlySet<string>,
+): Promise<SegmentLabel[]> => {
   const segments: SegmentLabel[] = [];
   for await (const { key } of files.list(folder)) {
     const segment = parseSegmentName(key.slice(folder.length));
-    if (segment) segments.push(segment);
+    // One that was not committed has its results in others too, or they are asked for again: it is used if it can be.
+    if (segment && (committed.has(segment.name) || (await isWhole(files, folder, segment)))) segments.push(segment);
   }
   return segments.sort((a, b) => a.first - b.first);
 };
@@ -103,19 +118,22 @@ const widen = async (
 };
 
 /**
- * All results of a batch by index, each once. It lists the store, not Redis: what is there counts. Where too many
- * segments overlap, as when each has a straggler, runs of them are merged into wider ones first.
+ * All results of a batch by index, each once. It lists the store, not Redis: what is there counts, unless it is torn and
+ * not among the committed. Where too many segments overlap, as when each has a straggler, runs of them are merged into
+ * wider ones first.
  *
- * @throws ResultsError `torn_segment`, perhaps only at the end; FileStoreError
+ * @param committed names of segments that must be whole
+ * @throws TornSegmentError, perhaps only at the end; FileStoreError
  */
 export async function* mergeSegments(
   files: FileStore,
   batchId: string,
+  committed: readonly string[],
   scratchFolder: string,
   fanIn = defaultFanIn,
 ): AsyncGenerator<SegmentEntry> {
   let folder = segmentFolder(batchId);
-  let segments = await listSegments(files, folder);
+  let segments = await listSegments(files, folder, new Set(committed));
   for (let pass = 0; widestOverlap(segments) > fanIn; pass++) {
     const target = `${scratchFolder}${pass}/`;
     const wider: SegmentLabel[] = [];

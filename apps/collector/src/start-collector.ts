@@ -11,10 +11,12 @@ import {
   createFileRecords,
   createKeys,
   createResultsStream,
+  isReady,
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
 import { type Config, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
 
@@ -53,6 +55,14 @@ export const startCollector = async ({
   finalizeQueue.on('error', onError);
   const consumer = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 
+  const batches = createBatchStore(redis, keys);
+  /** Shows why a batch waits. It is tried again every few seconds: only what changes is logged. */
+  const block = async (batchId: string, error: unknown): Promise<void> => {
+    const blocked = blockedBy(error);
+    if (await batches.block(batchId, blocked))
+      logger.warn({ err: error, batch: batchId, code: blocked.code }, 'batch waits for its files');
+  };
+
   const shards = keys.shards.map((shard) => {
     const blocking = connect();
     const stream = createResultsStream(redis, blocking, keys, { shard, consumer });
@@ -64,6 +74,7 @@ export const startCollector = async ({
         metrics.segments.inc();
         metrics.results.inc({ outcome: 'collected' }, results.length);
       },
+      onBlocked: block,
       onError,
       reach,
     });
@@ -71,7 +82,7 @@ export const startCollector = async ({
   });
 
   const finalizeBatch = createFinalizeBatch({
-    batches: createBatchStore(redis, keys),
+    batches,
     records: createFileRecords(redis, keys),
     files,
     now: Date.now,
@@ -81,18 +92,18 @@ export const startCollector = async ({
     async (job) => {
       const { batchId } = job.data;
       const startedAt = performance.now();
-      const outcome = await finalizeBatch(batchId);
+      const outcome = await finalizeBatch(batchId).catch(async (error: unknown) => {
+        await block(batchId, error).catch(onError);
+        throw error;
+      });
       logger.info({ batch: batchId, outcome, ms: Math.round(performance.now() - startedAt) }, 'finalize');
     },
     { connection: redis, keys, name: finalizeQueueName, concurrency: finalizeConcurrency, onError },
   );
-  finalizer.on('failed', (job, error) =>
-    logger.error({ err: error, batch: job?.data.batchId }, 'finalize failed; it is tried again'),
-  );
   logger.info({ consumer }, 'collector started');
 
   return {
-    ready: () => redis.status === 'ready',
+    ready: () => isReady(redis),
     async close() {
       await Promise.all(
         shards.map(async ({ blocking, stream, loop }) => {

@@ -1,5 +1,5 @@
 import { decodeSegmentEntry, segmentFolder } from '@promptmill/core';
-import type { FileStore } from '@promptmill/files';
+import { type FileStore, FileStoreError } from '@promptmill/files';
 import type { NewBatch } from '@promptmill/queue';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -10,12 +10,14 @@ let space: CollectorSpace;
 let running: { close(): Promise<void> }[];
 let ready: string[];
 let errors: unknown[];
+let blocked: [batchId: string, code: string][];
 
 beforeEach(async () => {
   space = await openCollectorSpace();
   running = [];
   ready = [];
   errors = [];
+  blocked = [];
 });
 
 afterEach(async () => {
@@ -29,6 +31,7 @@ const startCollector = (consumer: string, files: FileStore = space.files) => {
     files,
     onReady: async (batchId) => void ready.push(batchId),
     onSegment: () => {},
+    onBlocked: async (batchId, { code }) => void blocked.push([batchId, code]),
     onError: (error) => errors.push(error),
   });
   running.push(collector);
@@ -108,13 +111,14 @@ test('what a killed collector held, and what could not be written, is collected 
   startCollector('alive', {
     ...space.files,
     async put(...file) {
-      if (refusals-- > 0) throw new Error('the disk is full');
+      if (refusals-- > 0) throw new FileStoreError('no_space', 'the disk is full');
       return space.files.put(...file);
     },
   });
   await space.record(refused, [0, 1], () => true);
   await Promise.all([untilReady(held, 20_000), untilReady(refused, 20_000)]);
-  expect(errors).toMatchObject([{ message: 'the disk is full' }]);
+  expect(blocked).toEqual([[refused.id, 'no_space']]);
+  expect(errors).toEqual([]);
   for (const [batch, count] of [
     [held, 3],
     [refused, 2],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileKey, newBatchId, newFileId, noUsage, promptToLine, resultLine } from '@promptmill/core';
 import { createDiskStore } from '@promptmill/files';
 import {
+  closeRedis,
   connectRedis,
   createBatchStore,
   createFileRecords,
@@ -12,8 +13,10 @@ import {
   createResultRecorder,
   createResultsStream,
   type NewBatch,
+  type RedisConnection,
 } from '@promptmill/queue';
 import { inject } from 'vitest';
+import { deleteKeys } from '../../../tests/support/delete-keys.ts';
 
 export const createdAt = 1_795_000_000;
 
@@ -37,7 +40,7 @@ export const openCollectorSpace = async () => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-collector-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const keys = createKeys(prefix);
-  const connections: ReturnType<typeof connectRedis>[] = [];
+  const connections: RedisConnection[] = [];
   const connect = () => {
     const redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
     connections.push(redis);
@@ -87,8 +90,8 @@ export const openCollectorSpace = async () => {
     },
 
     async close(): Promise<void> {
-      await redis.unlink(await redis.keys(`${prefix}:*`));
-      await Promise.all(connections.map((connection) => connection.quit()));
+      await deleteKeys(redis, prefix);
+      await Promise.all(connections.map(closeRedis));
       await rm(directory, { recursive: true });
     },
   };

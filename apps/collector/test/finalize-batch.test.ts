@@ -188,7 +188,7 @@ test.each(['cancelled', 'expired'] as const)(
     const batch = await startBatch(7);
     await answer(batch, [4, 1, 5], (index) => index !== 5);
     if (reason === 'cancelled') await batches.transition(batch.id, 'cancelling', nowMs, { stopping: reason });
-    else await batches.stop(batch.id, reason);
+    else await batches.stop(batch.id, reason, nowMs);
     expect(await finalize(batch.id)).toBe('nothing to do');
     await batches.close(batch.id, 7);
     expect(await finalize(batch.id)).toBe('finalized');
@@ -236,28 +236,70 @@ test('a batch that expires while it is finalizing is completed: it has all of it
   const batch = await startBatch(2);
   await answer(batch, [0, 1]);
   await batches.transition(batch.id, 'finalizing', nowMs);
-  await batches.stop(batch.id, 'expired');
+  await batches.stop(batch.id, 'expired', nowMs);
   expect(await finalize(batch.id)).toBe('finalized');
   expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', completed: 2, failed: 0 });
 });
 
-test('a lost segment fails the finalizing, and ends nothing', async () => {
-  const batch = await startBatch(8);
-  await answer(batch, [0, 1, 2, 3, 4, 5, 6, 7]);
-  const [lost] = await Array.fromAsync(files.list(segmentFolder(batch.id)));
-  await files.delete(lost?.key ?? '');
-  await expect(finalize(batch.id)).rejects.toThrow('4 results in its segments, expected 8');
-  expect(await batches.get(batch.id)).toMatchObject({ status: 'finalizing', outputPublished: false });
-  expect(await records.get('acme', batch.outputFileId)).toBeUndefined();
-});
+/** Does what a faulty disk does to the batch's first segment, and gives back what undoes it. */
+const damageSegment = async ({ id }: NewBatch, damage: (content: string) => string | undefined) => {
+  const [segment] = await Array.fromAsync(files.list(segmentFolder(id)));
+  const key = segment?.key ?? '';
+  const content = await text(await files.get(key));
+  const damaged = damage(content);
+  await (damaged === undefined ? files.delete(key) : files.put(key, damaged));
+  return { name: key.slice(segmentFolder(id).length), restore: () => files.put(key, content) };
+};
 
-test('a torn segment fails the finalizing, and leaves no half-written file', async () => {
+test.each(['completed', 'cancelled'] as const)(
+  'a lost segment holds up a batch that is %s, and ends nothing, until it is restored',
+  async (status) => {
+    const batch = await startBatch(8);
+    await answer(batch, [0, 1, 2, 3, 4, 5, 6].concat(status === 'completed' ? [7] : []));
+    if (status === 'cancelled') {
+      await batches.transition(batch.id, 'cancelling', nowMs, { stopping: status });
+      await batches.close(batch.id, 8);
+    }
+    const { restore } = await damageSegment(batch, () => undefined);
+    await expect(finalize(batch.id)).rejects.toMatchObject({ code: 'results_missing' });
+    expect(await batches.get(batch.id)).toMatchObject({ outputPublished: false, errorPublished: false });
+    expect(await files.size(fileKey(batch.outputFileId))).toBeUndefined();
+    expect(await records.get('acme', batch.outputFileId)).toBeUndefined();
+
+    await restore();
+    expect(await finalize(batch.id)).toBe('finalized');
+    expect(await batches.get(batch.id)).toMatchObject({ status, completed: status === 'completed' ? 8 : 7 });
+  },
+);
+
+test.each([
+  ['cut within a line', (content: string) => content.slice(0, -10)],
+  ['cut between lines', (content: string) => content.slice(0, content.lastIndexOf('\n', content.length - 2) + 1)],
+  ['emptied', () => ''],
+  ['changed within a line', (content: string) => content.replace('xxx', 'xyx')],
+  ['filled with zeros', (content: string) => '\0'.repeat(content.length)],
+])('a segment that was %s holds up its batch, and leaves no half-written file', async (_, damage) => {
   const batch = await startBatch(9);
   await answer(batch, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
-  await files.put(`${segmentFolder(batch.id)}8-8-torn`, '8\tcompl');
-  await expect(finalize(batch.id)).rejects.toThrow('torn segment entry');
+  const { name, restore } = await damageSegment(batch, damage);
+  await expect(finalize(batch.id)).rejects.toMatchObject({
+    code: 'torn_segment',
+    message: expect.stringContaining(name),
+  });
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'finalizing', outputPublished: false });
   expect(await files.size(fileKey(batch.outputFileId))).toBeUndefined();
   expect(await files.removeAbandoned(0)).toBe(0);
+
+  await restore();
+  expect(await finalize(batch.id)).toBe('finalized');
+});
+
+test('a batch that was counted otherwise than its files say is put right by them', async () => {
+  const batch = await startBatch(3);
+  await answer(batch, [0, 1, 2]);
+  await space.redis.hset(space.keys.batch(batch.id), { completed: 2, failed: 1 });
+  await finalize(batch.id);
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', total: 3, completed: 3, failed: 0 });
 });
 
 test.each(['completed', 'cancelled'] as const)(

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { newBatchId, type SegmentEntry, segmentFolder } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import type { CollectedResult } from '@promptmill/queue';
@@ -48,11 +49,13 @@ const writeSegments = async (segments: readonly (readonly number[])[]): Promise<
   return batchId;
 };
 
-const merge = (batchId: string, fanIn?: number): Promise<SegmentEntry[]> =>
-  Array.fromAsync(mergeSegments(files, batchId, `scratch/${batchId}/`, fanIn));
-
 const keysIn = async (folder: string): Promise<string[]> =>
   (await Array.fromAsync(files.list(folder))).map(({ key }) => key.slice(folder.length));
+
+const merge = async (batchId: string, fanIn?: number): Promise<SegmentEntry[]> => {
+  const committed = await keysIn(segmentFolder(batchId));
+  return Array.fromAsync(mergeSegments(files, batchId, committed, `scratch/${batchId}/`, fanIn));
+};
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
@@ -114,6 +117,17 @@ test('what an interrupted merge left does not show in the next', async () => {
   expect(await merge(batchId, 3)).toEqual(whole);
 });
 
+test('of segments that were not committed, the whole ones count', async () => {
+  const batchId = await writeSegments([[0, 1], [2, 3], [4]]);
+  const [first = '', second = ''] = (await keysIn(segmentFolder(batchId))).sort();
+  const key = segmentFolder(batchId) + second;
+  await files.put(key, (await text(await files.get(key))).slice(0, -1));
+  const mergeCommitted = (...committed: string[]): Promise<SegmentEntry[]> =>
+    Array.fromAsync(mergeSegments(files, batchId, committed, `scratch/${batchId}/`));
+  expect(await mergeCommitted(first)).toEqual([0, 1, 4].map(entry));
+  await expect(mergeCommitted(first, second)).rejects.toMatchObject({ code: 'torn_segment' });
+});
+
 test('a batch without segments has no results', async () => {
   expect(await merge(newBatchId())).toEqual([]);
 });
@@ -138,7 +152,9 @@ test('a merge that is left early closes what it opened', async () => {
       return stream;
     },
   };
-  for await (const { index } of mergeSegments(watched, batchId, `scratch/${batchId}/`)) if (index === 1) break;
+  const committed = await keysIn(segmentFolder(batchId));
+  for await (const { index } of mergeSegments(watched, batchId, committed, `scratch/${batchId}/`))
+    if (index === 1) break;
   expect(opened.map(({ destroyed }) => destroyed)).toEqual([true, true]);
 });
 

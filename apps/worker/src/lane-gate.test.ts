@@ -1,6 +1,6 @@
 import type { CallEnd, LaneAnswer, LaneHold } from '@promptmill/queue';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createLaneGate } from './lane-gate.ts';
+import { createLaneGate, type WantedCall } from './lane-gate.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -15,6 +15,12 @@ const nothing: LaneAnswer = {
   isFree: false,
 };
 const never = new AbortController().signal;
+
+const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCall => ({
+  batchId: 'batch_1',
+  estimatedTokens,
+  ...more,
+});
 
 /** A gate before a lane that lets in what `answers` says, one after another, and all when they are used up. */
 const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
@@ -38,8 +44,14 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     },
   };
   const holds: string[] = [];
+  const stopped = new Set<string>();
+  const looked: string[] = [];
   const gate = createLaneGate({
     control,
+    async isRunning(batchId) {
+      looked.push(batchId);
+      return !stopped.has(batchId);
+    },
     timeoutMs: 1000,
     onHold: (reason) => holds.push(reason),
     onError: (error) => errors.push(error),
@@ -47,12 +59,12 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const admitted: number[] = [];
   /** Stands in line; its number is in `admitted` once it has been let in. */
   const enter = async (number: number, signal = never) => {
-    const admission = await gate.enter(number, signal);
-    if (admission === 'left') throw new Error('there is no other way');
+    const admission = await gate.enter(call(number), signal);
+    if (typeof admission === 'string') throw new Error(`${number} was sent away: ${admission}`);
     if (admission) admitted.push(number);
     return admission;
   };
-  return { gate, enter, admitted, asked, ends, errors, holds };
+  return { gate, enter, admitted, asked, ends, errors, holds, stopped, looked };
 };
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
@@ -153,18 +165,17 @@ test('goes on after an error of Redis', async () => {
 });
 
 const better = (when: { readonly closed: boolean }) => ({
-  isBetter: (laneIsClosed: boolean) => laneIsClosed === when.closed,
+  wayOut: { isBetter: (laneIsClosed: boolean) => laneIsClosed === when.closed },
 });
 
 test('who has a way out leaves a closed lane, at once while it is known to be closed; who has none waits', async () => {
   const closed = { granted: 0, isClosed: true, waitMs: 30_000 };
   const { gate, enter, admitted, asked } = openGate([closed, closed]);
   const stays = enter(1);
-  expect(await Promise.all([gate.enter(2, never, better({ closed: true })), vi.advanceTimersByTimeAsync(1)])).toEqual([
-    'left',
-    expect.anything(),
-  ]);
-  expect(await gate.enter(3, never, better({ closed: true }))).toBe('left');
+  expect(
+    await Promise.all([gate.enter(call(2, better({ closed: true })), never), vi.advanceTimersByTimeAsync(1)]),
+  ).toEqual(['left', expect.anything()]);
+  expect(await gate.enter(call(3, better({ closed: true })), never)).toBe('left');
   expect([asked, admitted]).toEqual([[[1]], []]);
   await vi.runAllTimersAsync();
   await stays;
@@ -177,23 +188,23 @@ test('after a while one who has a way out asks again, for the lane may be open',
   await vi.runAllTimersAsync();
   await first;
   await vi.advanceTimersByTimeAsync(1000);
-  const again = gate.enter(2, never, better({ closed: true }));
+  const again = gate.enter(call(2, better({ closed: true })), never);
   await vi.runAllTimersAsync();
-  expect(await again).toMatchObject({ waitedMs: expect.any(Number) });
+  expect(await again).toMatchObject({ leave: expect.any(Function) });
 });
 
 test('a way out that is better than an open lane is taken without a question', async () => {
   const { gate, asked } = openGate();
-  expect(await gate.enter(1, never, better({ closed: false }))).toBe('left');
+  expect(await gate.enter(call(1, better({ closed: false })), never)).toBe('left');
   expect(asked).toEqual([]);
 });
 
 test('a gate that is shut lets nobody in, and sends away those who wait', async () => {
   const { gate, asked } = openGate([{ granted: 0, waitMs: 60_000 }]);
-  const waits = gate.enter(1, never);
+  const waits = gate.enter(call(1), never);
   await vi.advanceTimersByTimeAsync(10);
   gate.shut();
-  expect([await waits, await gate.enter(2, never)]).toEqual([undefined, undefined]);
+  expect([await waits, await gate.enter(call(2), never)]).toEqual([undefined, undefined]);
   expect(asked).toEqual([[1]]);
 });
 
@@ -221,4 +232,30 @@ test('asks once for a volley while nothing limits the lane, and anew after a ref
   await vi.runAllTimersAsync();
   await third;
   expect(asked).toHaveLength(2);
+});
+
+test('who waits for a held lane is sent away within a second when its batch wants no call; the others stay', async () => {
+  const held = { granted: 0, waitFor: 'hold', waitMs: 60_000 } as const;
+  const { gate, enter, looked, stopped, admitted } = openGate([held, held, held]);
+  const [first, second, other] = [
+    gate.enter(call(0, { batchId: 'batch_2' }), never),
+    gate.enter(call(0, { batchId: 'batch_2' }), never),
+    enter(3),
+  ];
+  await vi.advanceTimersByTimeAsync(1500);
+  expect(looked).toEqual(['batch_2', 'batch_1']);
+  stopped.add('batch_2');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(await Promise.all([first, second])).toEqual(['unwanted', 'unwanted']);
+  await vi.runAllTimersAsync();
+  await other;
+  expect(admitted).toEqual([3]);
+});
+
+test('while calls are let in within a second no batch is looked at', async () => {
+  const { enter, looked } = openGate([{ granted: 1, waitMs: 900 }]);
+  const both = Promise.all([enter(1), enter(2)]);
+  await vi.runAllTimersAsync();
+  await both;
+  expect(looked).toEqual([]);
 });

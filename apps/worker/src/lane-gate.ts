@@ -3,35 +3,37 @@ import type { WayOut } from './fall-back.ts';
 
 /** Leave to make one call. Whoever has it says how the call ended. */
 export interface Admission {
-  readonly waitedMs: number;
   leave(end: Omit<CallEnd, 'grantedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
 }
 
+/** A call that wants to be let in. */
+export interface WantedCall {
+  readonly batchId: string;
+  readonly estimatedTokens: number;
+  readonly wayOut?: Pick<WayOut, 'isBetter'> | undefined;
+}
+
+/** `left`: the way out is better than to wait; `unwanted`: its batch wants no call now. */
+export type Entrance = Admission | 'left' | 'unwanted';
+
 export interface LaneGate {
-  /**
-   * Waits until the lane's limits allow a call; undefined when the signal fires first, `left` as soon as `wayOut` is
-   * better than to wait.
-   */
-  enter(
-    estimatedTokens: number,
-    signal: AbortSignal,
-    wayOut?: Pick<WayOut, 'isBetter'>,
-  ): Promise<Admission | 'left' | undefined>;
+  /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
+  enter(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
   /** Lets no call in any more: who waits, or comes, is told so as if its signal had fired. */
   shut(): void;
   /** Tells the lane what it has not been told yet. */
   close(): Promise<void>;
 }
 
-interface Waiter {
-  readonly estimatedTokens: number;
+interface Waiter extends WantedCall {
   readonly since: number;
-  readonly wayOut: Pick<WayOut, 'isBetter'> | undefined;
-  settle(outcome: Admission | 'left' | undefined): void;
+  settle(outcome: Entrance | undefined): void;
 }
 
 export interface LaneGateOptions {
   readonly control: Pick<LaneControl, 'enter' | 'leave'>;
+  /** Whether a batch still wants its requests to be begun. */
+  readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
   readonly timeoutMs: number;
   /** Called when a call's end begins a hold of the lane, once for the fleet. */
@@ -41,10 +43,12 @@ export interface LaneGateOptions {
 
 /** Asked for at once; more would make one script long. */
 const askAtOnce = 64;
-/** A limit that was changed, or a hold that was lifted, is noticed after this long. */
+/** A limit that was changed, a hold that was lifted, or a batch that was stopped, is noticed after this long. */
 const longestWaitMs = 1000;
 /** A probe of another process may be answered at any moment. */
 const probeWaitMs = 250;
+/** The process whose call was the probe may have died: a lane stands still for no longer than this. */
+const longestProbeMs = 8000;
 /** For so long after Redis said that nothing limits a lane, calls go in without a question: a volley asks once. */
 const freeMs = 20;
 /** Answers that only say that the provider works are told together. */
@@ -54,11 +58,12 @@ const tellTogetherMs = 50;
  * One process's door to a lane. Those who wait cost nothing: the process asks Redis for the first of them, once, at the
  * time Redis has named.
  */
-export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
+export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
   const waiting: Waiter[] = [];
   let asking = false;
   let isShut = false;
   let wake: (() => void) | undefined;
+  let batchesSeenAt = -Infinity;
   /** When the lane was last found closed: for a while nobody asks again, then one who comes finds out how it is. */
   let closedAt = -Infinity;
 
@@ -96,6 +101,18 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
     await control.leave({ signal: 'none', grantedAtMs: atMs, estimatedTokens, usedTokens: 0 });
   };
 
+  /** A batch that is stopped or paused must not wait for a lane that may be held for long. Asked once for each batch. */
+  const sendUnwantedAway = async (): Promise<void> => {
+    const now = performance.now();
+    const [first] = waiting;
+    if (!first || now - Math.max(first.since, batchesSeenAt) < longestWaitMs) return;
+    batchesSeenAt = now;
+    const ids = [...new Set(waiting.map(({ batchId }) => batchId))];
+    const running = await Promise.all(ids.map(isRunning));
+    const unwanted = new Set(ids.filter((_, i) => !running[i]));
+    for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
+  };
+
   const letIn = async (): Promise<void> => {
     if (asking) return;
     asking = true;
@@ -104,14 +121,16 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
         const asked = waiting.slice(0, askAtOnce);
         const answer = await control.enter(
           asked.map(({ estimatedTokens }) => estimatedTokens),
-          timeoutMs,
+          Math.min(timeoutMs, longestProbeMs),
         );
         if (answer.isFree) free = { until: performance.now() + freeMs, atMs: answer.atMs };
         for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
         if (answer.isClosed) closedAt = performance.now();
         for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
-        if (answer.granted < asked.length && waiting.length > 0)
+        if (answer.granted < asked.length && waiting.length > 0) {
           await sleep(Math.min(answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs, Math.max(1, answer.waitMs)));
+          await sendUnwantedAway();
+        }
       }
     } catch (error) {
       onError(error);
@@ -122,10 +141,8 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
     if (waiting.length > 0) void letIn();
   };
 
-  const admission = (waiter: Pick<Waiter, 'estimatedTokens' | 'since'>, grantedAtMs: number, isProbe: boolean) => ({
-    waitedMs: performance.now() - waiter.since,
-    async leave(end: Omit<CallEnd, 'grantedAtMs' | 'estimatedTokens' | 'count'>): Promise<void> {
-      const { estimatedTokens } = waiter;
+  const admission = ({ estimatedTokens }: WantedCall, grantedAtMs: number, isProbe: boolean): Admission => ({
+    async leave(end) {
       if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
       if (end.signal !== 'none') free = { ...free, until: -Infinity };
       const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, estimatedTokens });
@@ -135,13 +152,12 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
   });
 
   return {
-    enter: (estimatedTokens, signal, wayOut) =>
+    enter: (call, signal) =>
       new Promise((resolve) => {
         const giveUp = (): void => waiter.settle(undefined);
         const waiter: Waiter = {
-          estimatedTokens,
+          ...call,
           since: performance.now(),
-          wayOut,
           settle(outcome) {
             signal.removeEventListener('abort', giveUp);
             waiting.splice(waiting.indexOf(waiter), 1);
@@ -149,7 +165,7 @@ export const createLaneGate = ({ control, timeoutMs, onHold, onError }: LaneGate
           },
         };
         if (signal.aborted || isShut) return resolve(undefined);
-        if (wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
+        if (call.wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
         if (waiter.since < free.until && waiting.length === 0) return resolve(admission(waiter, free.atMs, false));
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.push(waiter);

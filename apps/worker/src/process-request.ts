@@ -15,10 +15,11 @@ import {
   type ProviderClient,
   type TokenEstimator,
 } from '@promptmill/provider';
-import { type DeltaPublisher, maxCrashesPerRequest, type ResultRecorder } from '@promptmill/queue';
+import { type DeltaPublisher, maxCrashesPerRequest, type RequestState, type ResultRecorder } from '@promptmill/queue';
 import type { Reach } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
+import type { Insist } from './insist.ts';
 import type { Admission, LaneGate } from './lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
 
@@ -35,6 +36,8 @@ export interface ProcessRequestOptions {
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly retry: RetryPolicy;
+  /** All that Redis must take goes through it. */
+  readonly insist: Insist;
   readonly reach: Reach;
   readonly onFallback: () => void;
   readonly onCall: (result: CallResult, durationMs: number) => void;
@@ -42,8 +45,8 @@ export interface ProcessRequestOptions {
 
 /** What a finished job returns: a reference. The result itself is on its batch's stream. */
 export interface JobReference {
-  /** `moved`: another lane has it now. */
-  readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved';
+  /** `moved`: another lane has it now. `parked`: its batch is paused; it gets a new job when the batch goes on. */
+  readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
 const outcomeOf = ({ response, code, message }: CallFailure): Outcome =>
@@ -59,8 +62,10 @@ const isRefusal = (failure: CallFailure): boolean =>
 const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy): boolean =>
   failure.class === 'retry' && job.attemptsMade + 1 < retry.attempts;
 
-/** A request that waited longer than this for its lane may not be wanted any more. */
+/** A request that was found to be wanted longer ago than this, because it waited for its lane, may not be any more. */
 const askAgainAfterMs = 1000;
+/** A paused batch's request that has used attempts keeps its job, which remembers them. */
+const pausedAgainMs = 5000;
 
 /** When a request asks for the quarantine again, at the earliest. */
 const quarantineWaitMs = 1000;
@@ -90,6 +95,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     quarantine,
     takeRetry,
     retry,
+    insist,
     reach,
     onFallback,
     onCall,
@@ -99,17 +105,21 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const { batchId, index, customId, fallbackFrom } = job;
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, job), fallbackFrom };
     const line = resultLine(batchId, index, customId, outcome, note);
-    const status = await recorder.record(job, isSuccess(outcome) ? 'completed' : 'failed', line, usage);
+    const status = isSuccess(outcome) ? 'completed' : 'failed';
+    const recorded = await insist(() => recorder.record(job, status, line, usage));
     reach('recorded');
-    return status;
+    return recorded;
   };
 
   const leave = async (admission: Admission, result: CallResult): Promise<void> => {
     const usedTokens = totalTokens(result);
     if (result.kind === 'failure') {
-      const { code, retryAfterMs } = result;
-      await admission.leave({ signal: laneSignalOf(code), usedTokens, retryAfterMs, reason: reasonOf(result) });
-    } else await admission.leave({ signal: result.kind === 'success' ? 'ok' : 'none', usedTokens });
+      const end = { signal: laneSignalOf(result.code), retryAfterMs: result.retryAfterMs, reason: reasonOf(result) };
+      await insist(() => admission.leave({ ...end, usedTokens }));
+    } else {
+      const signal = result.kind === 'success' ? 'ok' : 'none';
+      await insist(() => admission.leave({ signal, usedTokens }));
+    }
   };
 
   /** One call that the provider took notice of; a refused one waits in the lane and is made again, or leaves. */
@@ -117,19 +127,22 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     request: RequestJob,
     signal: AbortSignal,
     wayOut: WayOut | undefined,
-  ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'settled' | 'dropped' | 'left'> => {
+    begunAt: number,
+  ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'left' | Exclude<RequestState, 'run'>> => {
     const tokens = estimator();
-    const estimate = tokens?.estimate(request.body) ?? 0;
+    const { batchId } = request;
+    const wanted = { batchId, estimatedTokens: tokens?.estimate(request.body) ?? 0, wayOut };
     for (;;) {
-      const admission = await gate.enter(estimate, signal, wayOut);
+      const admission = await gate.enter(wanted, signal);
       if (!admission) return 'aborted';
       if (admission === 'left') return 'left';
-      if (admission.waitedMs > askAgainAfterMs) {
-        const state = await recorder.begin(request);
-        if (state !== 'run') {
-          await admission.leave({ signal: 'none', usedTokens: 0 });
-          return state;
-        }
+      if (admission === 'unwanted' || performance.now() - begunAt > askAgainAfterMs) {
+        begunAt = performance.now();
+        const state = await insist(() => recorder.begin(request));
+        if (state !== 'run' && admission !== 'unwanted')
+          await insist(() => admission.leave({ signal: 'none', usedTokens: 0 }));
+        if (state !== 'run') return state;
+        if (admission === 'unwanted') continue;
       }
       const startedAt = performance.now();
       const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
@@ -153,7 +166,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
 
   /** No attempt is used. */
   const putBack = async (job: Job<RequestJob>, token: string | undefined, delayMs: number): Promise<never> => {
-    await job.moveToDelayed(Date.now() + delayMs, token);
+    await insist(() => job.moveToDelayed(Date.now() + delayMs, token));
     throw new DelayedError();
   };
 
@@ -163,17 +176,22 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     signal: AbortSignal | undefined,
   ): Promise<JobReference> => {
     const request = job.data;
-    const state = await recorder.begin(request);
+    const park = async (): Promise<JobReference> =>
+      job.attemptsMade === 0 ? { status: 'parked' } : putBack(job, token, pausedAgainMs);
+    const begunAt = performance.now();
+    const state = await insist(() => recorder.begin(request));
+    if (state === 'paused') return park();
     if (state !== 'run') return { status: state };
     if (job.attemptsMade > 0) {
-      const waitMs = await takeRetry();
+      const waitMs = await insist(takeRetry);
       if (waitMs > 0) return putBack(job, token, waitMs + Math.random() * retrySpreadMs);
     }
     const wayOut = findWayOut(request, lane);
-    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut);
+    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut, begunAt);
+    if (result === 'paused') return park();
     if (result === 'settled' || result === 'dropped') return { status: result };
     if (result === 'left') {
-      await wayOut?.take();
+      if (wayOut) await insist(() => wayOut.take());
       reach('fallback-added');
       onFallback();
       return { status: 'moved' };

@@ -8,13 +8,15 @@ import {
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
+  isReady,
   maxCrashesPerRequest,
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
-import { type Config, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { createFindWayOut } from './fall-back.ts';
+import { createInsist } from './insist.ts';
 import { createLaneGate } from './lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -47,7 +49,13 @@ export const startWorker = async ({
   reach = reachNothing,
 }: StartWorkerOptions): Promise<RunningWorker> => {
   const { redisUrl, redisPrefix, lanes, workerConcurrency, retry } = config;
-  const onError = (error: Error): void => logger.warn({ err: error }, 'redis');
+  const logError = createErrorLog(logger);
+  const onError = (error: Error): void => logError(error, 'redis');
+  const graceIsOver = new AbortController();
+  const insist = createInsist({
+    signal: graceIsOver.signal,
+    onRefused: (error) => logError(error, 'Redis refuses; what it should take waits'),
+  });
   const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
   const keys = createKeys(redisPrefix);
   const recorder = createResultRecorder(connection, keys);
@@ -83,15 +91,19 @@ export const startWorker = async ({
       await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs });
     };
     await setLimits(lane);
+    connection.on('ready', () => {
+      control.restoreLimits().catch((error: unknown) => logError(error, 'limits'));
+    });
     const { timeoutMs } = lane.provider;
     const gate = createLaneGate({
       control,
+      isRunning: (batchId) => recorder.isRunning(batchId),
       timeoutMs,
       onHold: (reason, heldUntilMs) => {
         metrics.laneHolds.inc({ lane: lane.name });
         logger.warn({ lane: lane.name, reason, until: new Date(heldUntilMs).toISOString() }, 'lane held');
       },
-      onError: (error) => logger.warn({ err: error }, 'lane'),
+      onError: (error) => logError(error, 'lane', { lane: lane.name }),
     });
     const estimator = createTokenEstimator();
     const { processRequest, recordLost } = createProcessRequest({
@@ -106,6 +118,7 @@ export const startWorker = async ({
       findWayOut,
       quarantine,
       retry,
+      insist,
       reach,
       onFallback: () => metrics.fallbacks.inc({ lane: lane.name }),
       onCall: (result, durationMs) => {
@@ -134,13 +147,14 @@ export const startWorker = async ({
   logger.info({ lanes: lanes.lanes.length, concurrency: workerConcurrency }, 'worker started');
 
   return {
-    ready: () => connection.status === 'ready',
+    ready: () => isReady(connection),
     async setLimits({ lanes: changed }) {
       for (const lane of changed) await open.find(({ name }) => name === lane.name)?.setLimits(lane);
     },
     async close() {
       for (const { gate } of open) gate.shut();
       const putBack = setTimeout(() => {
+        graceIsOver.abort();
         for (const { worker } of open) worker.cancelAllJobs('the worker is stopping');
       }, graceMs);
       await Promise.all(open.map(({ worker }) => worker.close()));

@@ -54,7 +54,7 @@ const createdObject = {
     total_tokens: 0,
   },
   metadata: null,
-  promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [], paused_at: null, retry_of: null, retried_by: [] },
+  promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [], blocked: null, paused_at: null, retry_of: null, retried_by: [] },
 };
 
 test('a new batch shows all fields OpenAI has, and ours apart; what has not happened is null', () => {
@@ -120,12 +120,14 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     completed: 20,
     requestsPerSecond: 4,
     waitingFor,
+    blocked: { code: 'no_space', message: 'The file store is full.' },
   };
   expect(toBatchObject(running).promptmill).toEqual({
     requests_per_second: 4,
     eta_seconds: 20,
     paused_at: null,
     waiting_for: [{ lane: 'xai', reason: 'rate_limited: slow down', held_until: 6 }],
+    blocked: { code: 'no_space', message: 'The file store is full.' },
     retry_of: null,
     retried_by: [],
   });

@@ -70,6 +70,10 @@ export interface Blocked {
   readonly message: string;
 }
 
+/** Unix seconds; undefined while the batch is not terminal. */
+export const endedAt = ({ completedAt, failedAt, expiredAt, cancelledAt }: Batch): number | undefined =>
+  completedAt ?? failedAt ?? expiredAt ?? cancelledAt;
+
 /** A lane that lets no call in for a while. */
 export interface HeldLane {
   readonly lane: string;
@@ -94,6 +98,7 @@ const extensionOf = (batch: Batch) => {
           reason,
           held_until: Math.ceil(heldUntilMs / 1000),
         })),
+    blocked: isOver ? null : (batch.blocked ?? null),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,
   };

@@ -4,7 +4,7 @@ export interface RedisNode {
 }
 
 /** Who connects, and how. */
-interface RedisAccess {
+export interface RedisAccess {
   readonly tls: boolean;
   readonly username?: string;
   readonly password?: string;

@@ -21,6 +21,9 @@ export interface SegmentLabel extends SegmentSpan {
   readonly crc32: number;
 }
 
+/** The folder of what finalizing a batch needs on its way. */
+export const scratchFolder = (batchId: string): string => `scratch/${batchId}/`;
+
 /**
  * A segment's name says which indexes it spans, so that merging opens it no sooner than it must, and the CRC-32 of its
  * bytes, so that one the disk has cut short or changed is known.

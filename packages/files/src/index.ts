@@ -13,4 +13,5 @@ export {
   type FileStoreErrorCode,
   type StoredFile,
 } from './file-store.ts';
+export { readSegment, TornSegmentError } from './read-segment.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';

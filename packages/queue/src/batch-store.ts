@@ -52,8 +52,9 @@ export interface DispatchState extends Cursor {
   readonly collected: number;
   /** Results that are not yet: they are in Redis. */
   readonly uncollected: number;
-  /** Why no further request is wanted, if that is so. */
+  /** Why no further request is wanted, if that is so, and since when, in Unix seconds. */
   readonly stopping?: StopReason;
+  readonly stoppedAt?: number;
   /** Whether jobs ended without a result since a worker took them while the batch was paused. */
   readonly parked: boolean;
   /** Whether no further result is recorded. */
@@ -88,7 +89,7 @@ export type PauseOutcome =
   | { readonly kind: 'missing' };
 
 /** A batch that was written but whose creation never finished goes away after this long. */
-const unfinishedCreateSeconds = 3600;
+export const unfinishedCreateSeconds = 3600;
 
 /** What it costs to read the input again from a mark, against a list that grows with the batch. */
 const requestsBetweenMarks = 10_000;
@@ -159,7 +160,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       const { id, tenant, retryOf } = batch;
       await Promise.all([
         redis.persist(keys.batch(id)),
-        index.add(keys.batchIndex(tenant), id, nowMs),
+        index.add(keys.batchIndex(tenant), tenant, id, nowMs),
         ...(retryOf === undefined ? [] : [run('linkRetry', keys.batch(retryOf), id)]),
       ]);
     },
@@ -214,6 +215,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       const expected = closed ? number('completed') + number('failed') : number('total');
       return {
         ...(stopping ? { stopping } : {}),
+        ...(stopping ? { stoppedAt: number('cancelling_at') || number('stoppedAt') } : {}),
         parked: record['parked'] !== undefined,
         closed,
         collected,
@@ -227,6 +229,9 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
         outstandingBytes: number('cursorOffset') - number('settledBytes'),
       };
     },
+
+    /** Memory that the results of this and other batches take in Redis until they are in segments, in bytes. */
+    resultsBytes: (id: string): Promise<number> => run('resultsBytes', keys.resultsOf(id)) as Promise<number>,
 
     /** False when another dispatcher moved the cursor meanwhile. */
     async advanceCursor(id: string, from: number, to: Cursor): Promise<boolean> {
@@ -257,7 +262,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */
-    async stop(id: string, reason: StopReason): Promise<void> {
+    async stop(id: string, reason: StopReason, nowMs: number): Promise<void> {
+      await redis.hsetnx(keys.batch(id), 'stoppedAt', Math.floor(nowMs / 1000));
       await redis.hsetnx(keys.batch(id), 'stopping', reason);
     },
 
@@ -269,6 +275,12 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     /** No result of this batch is recorded any more. */
     async close(id: string, total: number): Promise<void> {
       await redis.hset(keys.batch(id), { closed: 1, total });
+    },
+
+    /** Forgets a batch. Its list entry goes first: what is listed is there. */
+    async remove({ id, tenant }: Pick<Batch, 'id' | 'tenant'>, nowMs: number): Promise<void> {
+      await index.remove(keys.batchIndex(tenant), tenant, id, nowMs);
+      await redis.unlink(...keys.ofBatch(id));
     },
 
     /** Names of the batch's segments in the order they were collected. */

@@ -2,24 +2,24 @@ import type { Keys } from './keys.ts';
 import type { RedisConnection } from './redis.ts';
 import type { RunScript } from './scripts.ts';
 
-const rememberGoneSeconds = 86_400;
+/** As long as an idempotency key may stand for what was removed. */
+const rememberRemovedSeconds = 86_400;
 
 export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean };
 
-/** A tenant's ids, newest first (or oldest), in pages that start after any id, even one deleted meanwhile. */
+/** A tenant's ids, newest first (or oldest), in pages that start after any id, even one removed meanwhile. */
 export const createCreatedIndex = (redis: RedisConnection, run: RunScript, keys: Keys) => {
   const scoreOf = async (index: string, tenant: string, id: string): Promise<string | undefined> => {
-    const [score, gone] = await Promise.all([redis.zscore(index, id), redis.get(keys.gone(tenant, id))]);
-    return score ?? gone ?? undefined;
+    const [score, removed] = await Promise.all([redis.zscore(index, id), redis.hget(keys.removed(tenant), id)]);
+    return score ?? removed ?? undefined;
   };
   return {
-    async add(index: string, id: string, nowMs: number): Promise<void> {
-      await run('addToIndex', index, id, Math.round(nowMs * 1000));
+    async add(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
+      await run('addToIndex', index, keys.removed(tenant), id, Math.round(nowMs * 1000));
     },
-    async remove(index: string, tenant: string, id: string): Promise<void> {
-      const score = await redis.zscore(index, id);
-      if (score !== null) await redis.set(keys.gone(tenant, id), score, 'EX', rememberGoneSeconds);
-      await redis.zrem(index, id);
+    async remove(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
+      const names = [index, keys.removed(tenant), keys.removedTimes(tenant)];
+      await run('removeFromIndex', ...names, id, Math.floor(nowMs / 1000), rememberRemovedSeconds);
     },
     /** undefined when `after` is no id this index ever had. */
     async ids(

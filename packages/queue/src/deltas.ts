@@ -1,6 +1,6 @@
 import type { Delta, RequestJob } from '@promptmill/core';
 import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import { isReady, type RedisConnection } from './redis.ts';
 
 /** The deltas of one call. */
 export interface CallDeltas {
@@ -29,7 +29,10 @@ const drop = (text: Text, length: number): void => {
 
 const endOf = (text: Text | undefined): number => (text ? text.offset + text.waiting.length : 0);
 
-/** The worker's side: nothing waits for it, and while nobody listens it costs next to nothing. */
+/**
+ * The worker's side: nothing waits for it, and while nobody listens it costs next to nothing. Channels are sharded, so
+ * that in a cluster too an answer tells whether anybody listens.
+ */
 export const createDeltaPublisher = (
   redis: RedisConnection,
   keys: Keys,
@@ -58,10 +61,9 @@ export const createDeltaPublisher = (
           deltas.push({ custom_id: customId, index: 0, offset: endOf(texts.get(0)), delta: '', done: true });
         sentAtMs = now();
         // While Redis is away, commands would pile up.
-        const listeners =
-          redis.status === 'ready'
-            ? await redis.publish(keys.deltas(batchId), JSON.stringify(deltas)).catch(() => 0)
-            : 0;
+        const listeners = isReady(redis)
+          ? await redis.spublish(keys.deltas(batchId), JSON.stringify(deltas)).catch(() => 0)
+          : 0;
         if (listeners === 0) batch.unheardUntilMs = now() + unheardMs;
         else
           for (const { index, offset, delta } of deltas) {
@@ -118,7 +120,7 @@ export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys
 
   const open = (): RedisConnection => {
     const redis = connect();
-    redis.on('message', (channel: string, message: string) => {
+    redis.on('smessage', (channel: string, message: string) => {
       const deltas = JSON.parse(message) as Delta[];
       for (const listener of listeners.get(channel) ?? []) for (const delta of deltas) listener(delta);
     });
@@ -134,13 +136,13 @@ export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys
       const redis = connection;
       const channel = keys.deltas(batchId);
       const known = listeners.get(channel) ?? new Set();
-      if (known.size === 0) redis.subscribe(channel).catch(ignore);
+      if (known.size === 0) redis.ssubscribe(channel).catch(ignore);
       listeners.set(channel, known.add(listener));
       return () => {
         known.delete(listener);
         if (known.size > 0 || listeners.get(channel) !== known) return;
         listeners.delete(channel);
-        redis.unsubscribe(channel).catch(ignore);
+        redis.sunsubscribe(channel).catch(ignore);
       };
     },
     close(): void {

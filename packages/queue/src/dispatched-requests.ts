@@ -1,5 +1,5 @@
 import type { Keys } from './keys.ts';
-import type { connectRedis } from './redis.ts';
+import type { RedisConnection } from './redis.ts';
 
 /** Where a request's line starts in the input. */
 export interface InputPlace {
@@ -18,7 +18,7 @@ const readMark = (mark: string): InputPlace => {
 };
 
 /** What has become of the requests of a batch that were dispatched. */
-export const createDispatchedRequests = (redis: ReturnType<typeof connectRedis>, keys: Keys) => ({
+export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => ({
   /** The first `limit` requests below `dispatched` that have no result. */
   async unsettled(id: string, dispatched: number, limit: number): Promise<number[]> {
     const key = keys.settledBits(id);

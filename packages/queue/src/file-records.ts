@@ -1,5 +1,6 @@
 import type { FilePurpose, FileRecord } from '@promptmill/core';
 import { createCreatedIndex, type Page } from './created-index.ts';
+import { createDueIndex } from './due-index.ts';
 import type { Keys } from './keys.ts';
 import type { RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
@@ -11,9 +12,23 @@ export interface FileListOptions {
   readonly purpose?: FilePurpose | undefined;
 }
 
+/** A batch that needs a file. */
+export interface FileUse {
+  readonly batchId: string;
+  /** Unix seconds. */
+  readonly since: number;
+}
+
+export type DeleteOutcome =
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'in_use'; readonly uses: readonly FileUse[] };
+
 /** What is known of each tenant's files; their bytes rest in the file store. */
 export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
-  const index = createCreatedIndex(redis, createScripts(redis), keys);
+  const run = createScripts(redis);
+  const index = createCreatedIndex(redis, run, keys);
+  const due = createDueIndex(redis, keys);
 
   const get = async (tenant: string, id: string): Promise<FileRecord | undefined> => {
     const text = await redis.get(keys.file(tenant, id));
@@ -23,15 +38,53 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
   return {
     get,
 
-    /** Writing a file's record again changes nothing but the record: it keeps its place in lists. */
-    async put(file: FileRecord): Promise<void> {
-      await redis.set(keys.file(file.tenant, file.id), JSON.stringify(file));
-      await index.add(keys.fileIndex(file.tenant), file.id, file.createdAt * 1000);
+    /**
+     * Writing a file's record again changes nothing but the record: it keeps its place in lists. False when the file was
+     * deleted in the last 24 hours: then it stays so.
+     */
+    async put(file: FileRecord): Promise<boolean> {
+      const { id, tenant, expiresAt } = file;
+      // First, so that no file is kept for ever.
+      if (expiresAt !== undefined) await due.set({ kind: 'file', tenant, id }, expiresAt * 1000);
+      const names = [keys.file(tenant, id), keys.removed(tenant)];
+      if ((await run('putFile', ...names, id, JSON.stringify(file))) === 0) return false;
+      await index.add(keys.fileIndex(tenant), tenant, id, file.createdAt * 1000);
+      return true;
     },
 
-    async delete(tenant: string, id: string): Promise<boolean> {
-      await index.remove(keys.fileIndex(tenant), tenant, id);
-      return (await redis.del(keys.file(tenant, id))) === 1;
+    /** Keeps a file from being deleted until {@link release}. False when there is no such file. */
+    async use(tenant: string, id: string, batchId: string, nowMs: number): Promise<boolean> {
+      const names = [keys.file(tenant, id), keys.fileUses(tenant, id)];
+      return (await run('useFile', ...names, batchId, Math.floor(nowMs / 1000))) === 1;
+    },
+
+    async release(tenant: string, id: string, batchId: string): Promise<void> {
+      await redis.zrem(keys.fileUses(tenant, id), batchId);
+    },
+
+    /**
+     * Deletes the record, which decides; the bytes are the caller's to delete.
+     *
+     * @param over uses, as an earlier outcome told of them, that count no more
+     */
+    async delete(tenant: string, id: string, nowMs: number, over: readonly FileUse[] = []): Promise<DeleteOutcome> {
+      const outcome = (await run(
+        'deleteFile',
+        keys.file(tenant, id),
+        keys.fileUses(tenant, id),
+        keys.fileIndex(tenant),
+        keys.removed(tenant),
+        id,
+        ...over.flatMap(({ batchId, since }) => [batchId, since]),
+      )) as 'deleted' | 'missing' | string[];
+      if (typeof outcome !== 'string') {
+        const uses: FileUse[] = [];
+        for (let i = 0; i + 1 < outcome.length; i += 2)
+          uses.push({ batchId: outcome[i] ?? '', since: Number(outcome[i + 1]) });
+        return { kind: 'in_use', uses };
+      }
+      await index.remove(keys.fileIndex(tenant), tenant, id, nowMs);
+      return { kind: outcome };
     },
 
     /** undefined when `after` is no file of this tenant. */

@@ -1,7 +1,9 @@
 export * from './batch-store.ts';
+export * from './claims.ts';
 export type { Page } from './created-index.ts';
 export * from './deltas.ts';
 export * from './dispatched-requests.ts';
+export * from './due-index.ts';
 export * from './file-records.ts';
 export * from './keys.ts';
 export * from './lane-control.ts';

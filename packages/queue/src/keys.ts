@@ -14,6 +14,8 @@ export const createKeys = (prefix: string) => {
     segments: (id: string) => `${batchKey(id)}:segments`,
     /** Where requests start in the input, one in every so many. */
     marks: (id: string) => `${batchKey(id)}:marks`,
+    /** Every key that is named after a batch. */
+    ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     results: (shard: number) => `${shardTag(shard)}:results`,
@@ -21,17 +23,24 @@ export const createKeys = (prefix: string) => {
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
-    /** Where a deleted entry stood in its index, so that a listing can go on after it. */
-    gone: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:gone:${id}`,
-    idempotency: (tenant: string, key: string) => `${prefix}:{t-${tenant}}:idempotency:${key}`,
+    /** The batches that need a file. */
+    fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
+    /** Where entries removed lately stood in their index, so that a listing can go on after them; and when they went. */
+    removed: (tenant: string) => `${prefix}:{t-${tenant}}:removed`,
+    removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
+    idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
+      `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
+    /** Until when files and batches are kept. */
+    due: `${prefix}:due`,
     /** The position after the last request added to a lane. */
     laneEnd: (lane: string) => `${prefix}:{q-${lane}}:end`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
-    laneJobs: (lane: string, part: 'meta' | 'active' | 'wait' | 'prioritized' | 'delayed') =>
+    laneJobs: (lane: string, part: 'meta' | 'active' | 'wait' | 'prioritized' | 'delayed' | 'completed' | 'failed') =>
       `${prefix}:{q-${lane}}:${lane}:${part}`,
+    laneJob: (lane: string, jobId: string) => `${prefix}:{q-${lane}}:${lane}:${jobId}`,
     /** BullMQ prefix of a queue; its own hash tag lets lanes spread over a cluster. */
     queuePrefix: (queue: string) => `${prefix}:{q-${queue}}`,
   };

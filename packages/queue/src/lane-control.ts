@@ -9,7 +9,7 @@ export interface LaneAnswer {
   readonly granted: number;
   /** Until asking for the others may help, in milliseconds. */
   readonly waitMs: number;
-  readonly waitFor: '' | 'hold' | 'probe' | 'requests' | 'tokens';
+  readonly waitFor: '' | 'hold' | 'probe' | 'requests' | 'tokens' | 'limits';
   /** When they were let in, by Redis's clock, in milliseconds. */
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
@@ -62,28 +62,47 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   const limitsKey = keys.laneLimits(lane);
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
+  let terms: LaneTerms | undefined;
+
+  const setLimits = async ({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> => {
+    const { concurrency, requests, tokensPerMinute: tokens } = limits;
+    const { count, windowMs } = requests ?? {};
+    const fields = { concurrency, requests: count, windowMs, tokens, probeIntervalMs };
+    const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+    await run('setLaneLimits', limitsKey, stateKey, keys.laneJobs(lane, 'meta'), startWidth, ...pairs);
+  };
+
+  const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
+    const answer = await run('enterLane', limitsKey, stateKey, ledgerKey, probeMs, ...estimatedTokens);
+    const [granted, waitMs, waitFor, atMs, probe, closed, free] = answer as [
+      granted: number,
+      waitMs: number,
+      waitFor: LaneAnswer['waitFor'],
+      atMs: number,
+      probe: number,
+      closed: number,
+      free: number,
+    ];
+    return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1, isFree: free === 1 };
+  };
+
   return {
-    async setLimits({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> {
-      const { concurrency, requests, tokensPerMinute: tokens } = limits;
-      const { count, windowMs } = requests ?? {};
-      const fields = { concurrency, requests: count, windowMs, tokens, probeIntervalMs };
-      const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-      await run('setLaneLimits', limitsKey, stateKey, keys.laneJobs(lane, 'meta'), startWidth, ...pairs);
+    async setLimits(next: LaneTerms): Promise<void> {
+      terms = next;
+      await setLimits(next);
     },
 
-    /** @param probeMs the longest a call may take: a probe without an answer by then is taken for lost */
+    /** After a connection was lost: the Redis at its other end may have lost the limits. */
+    async restoreLimits(): Promise<void> {
+      if (terms) await setLimits(terms);
+    },
+
+    /** @param probeMs a probe without an answer by then may be lost: another may go */
     async enter(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
-      const answer = await run('enterLane', limitsKey, stateKey, ledgerKey, probeMs, ...estimatedTokens);
-      const [granted, waitMs, waitFor, atMs, probe, closed, free] = answer as [
-        granted: number,
-        waitMs: number,
-        waitFor: LaneAnswer['waitFor'],
-        atMs: number,
-        probe: number,
-        closed: number,
-        free: number,
-      ];
-      return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1, isFree: free === 1 };
+      const answer = await ask(estimatedTokens, probeMs);
+      if (answer.waitFor !== 'limits' || !terms) return answer;
+      await setLimits(terms);
+      return ask(estimatedTokens, probeMs);
     },
 
     /** 0 when the lane can afford a retry, which is then spent; else the milliseconds after which to ask again. */

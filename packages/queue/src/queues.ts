@@ -17,11 +17,17 @@ export interface BatchJob {
 }
 
 /**
- * A worker that dies is noticed after the lock has run out and a stalled check has passed: 10 s + 5 s at most, where
- * BullMQ's defaults (30 s + 30 s) take a minute.
+ * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 10 s at most, where
+ * BullMQ's defaults (30 s + 30 s) take a minute. Locks are renewed twice in `lockRenewTimeMs`, so that one which lives has
+ * 5 s left at any moment: for so long an event loop may be blocked.
  */
-const lockDurationMs = 10_000;
-const stalledIntervalMs = 5000;
+const lockDurationMs = 7000;
+const lockRenewTimeMs = 1750;
+const stalledIntervalMs = 1500;
+/** A wait for a job ends well before the connection is taken for dead for want of an answer. */
+const longestBlockSeconds = 4;
+/** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
+const retryAfterConnectionErrorMs = 1000;
 /** Crashes a request's job survives; a request that kills one worker more ends as an error line. */
 export const maxCrashesPerRequest = 2;
 /** Attempts of a job that repeats until it succeeds. */
@@ -84,16 +90,26 @@ export interface OpenWorkerOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** BullMQ caps only the wait of a queue with delayed jobs, at 10 s, and by no option. */
+class ShortWaitWorker<T> extends Worker<T> {
+  override get maximumBlockTimeout(): number {
+    return longestBlockSeconds;
+  }
+}
+
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
   const { connection, keys, name, concurrency, retry, maxCrashes, onError } = options;
-  const worker = new Worker<T>(name, processor, {
+  const worker = new ShortWaitWorker<T>(name, processor, {
     connection: connection,
     prefix: keys.queuePrefix(name),
     skipVersionCheck: true,
     concurrency,
     lockDuration: lockDurationMs,
+    lockRenewTime: lockRenewTimeMs,
     stalledInterval: stalledIntervalMs,
+    drainDelay: longestBlockSeconds,
+    runRetryDelay: retryAfterConnectionErrorMs,
     maxStalledCount: maxCrashes ?? unlimited,
     ...(retry
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }

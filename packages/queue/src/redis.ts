@@ -1,5 +1,5 @@
-import { parseRedisUrl, type RedisAddress } from '@promptmill/core';
-import { Cluster, type ClusterOptions, Redis, type RedisOptions as ServerOptions } from 'ioredis';
+import { parseRedisUrl, type RedisAccess, type RedisAddress } from '@promptmill/core';
+import { Cluster, Redis } from 'ioredis';
 
 /** A connection to one server, or to the servers of a cluster; both take the same commands. */
 export type RedisConnection = Redis | Cluster;
@@ -19,10 +19,10 @@ export interface RedisOptions {
 const commandTimeoutMs = 1500;
 
 /**
- * A peer that drops bytes but keeps the socket open is noticed after this long. Longer than any blocking read; shorter
- * would cut those off.
+ * A peer that drops bytes but keeps the socket open is noticed when an answer is due for this long. Longer than any
+ * blocking read, which it would cut off otherwise.
  */
-const socketTimeoutMs = 15_000;
+const socketTimeoutMs = 6000;
 
 const longestReconnectDelayMs = 1000;
 const connectTimeoutMs = 3000;
@@ -31,16 +31,41 @@ const connectTimeoutMs = 3000;
 const isDemoted = (error: Error): boolean => /^(?:READONLY|UNBLOCKED) /.test(error.message);
 const reconnectAndSendAgain = 2;
 
-const openServer = (address: Exclude<RedisAddress, { kind: 'cluster' }>, options: ServerOptions): Redis => {
-  const common = { ...options, db: address.database };
-  if (address.kind === 'socket') return new Redis({ ...common, path: address.path });
-  const { tls, username, password } = address;
-  const access = { ...(username ? { username } : {}), ...(password ? { password } : {}), ...(tls ? { tls: {} } : {}) };
-  if (address.kind === 'server') return new Redis({ ...common, ...access, ...address.node });
-  const { sentinels, master, sentinelUsername, sentinelPassword } = address;
+/** Of each connection to a server. */
+const connectionOptions = (whileAway: RedisOptions['whileAway']) => ({
+  socketTimeout: socketTimeoutMs,
+  connectTimeout: connectTimeoutMs,
+  keepAlive: 10_000,
+  reconnectOnError: (error: Error) => (isDemoted(error) ? reconnectAndSendAgain : false),
+  ...(whileAway === 'fail'
+    ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 0 }
+    : { maxRetriesPerRequest: null }),
+});
+
+const retryStrategy = (attempt: number): number => Math.min(attempt * 50, longestReconnectDelayMs);
+
+const accessOptions = ({ tls, username, password }: RedisAccess) => ({
+  ...(username ? { username } : {}),
+  ...(password ? { password } : {}),
+  ...(tls ? { tls: {} } : {}),
+});
+
+const openServer = (
+  address: Exclude<RedisAddress, { kind: 'cluster' }>,
+  whileAway: RedisOptions['whileAway'],
+): Redis => {
+  const options = {
+    ...connectionOptions(whileAway),
+    retryStrategy,
+    enableOfflineQueue: whileAway === 'wait',
+    db: address.database,
+  };
+  if (address.kind === 'socket') return new Redis({ ...options, path: address.path });
+  const common = { ...options, ...accessOptions(address) };
+  if (address.kind === 'server') return new Redis({ ...common, ...address.node });
+  const { sentinels, master, sentinelUsername, sentinelPassword, tls } = address;
   return new Redis({
     ...common,
-    ...access,
     sentinels: [...sentinels],
     name: master,
     sentinelCommandTimeout: commandTimeoutMs,
@@ -54,26 +79,20 @@ const openServer = (address: Exclude<RedisAddress, { kind: 'cluster' }>, options
 const topologyIntervalMs = 3000;
 
 const openCluster = (
-  { nodes, tls, username, password }: Extract<RedisAddress, { kind: 'cluster' }>,
-  { retryStrategy, enableOfflineQueue, ...options }: ServerOptions,
+  address: Extract<RedisAddress, { kind: 'cluster' }>,
   whileAway: RedisOptions['whileAway'],
 ): Cluster =>
-  new Cluster([...nodes], {
-    redisOptions: {
-      ...options,
-      ...(username ? { username } : {}),
-      ...(password ? { password } : {}),
-      ...(tls ? { tls: {} } : {}),
-    },
-    ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
-    clusterRetryStrategy: retryStrategy as NonNullable<ClusterOptions['clusterRetryStrategy']>,
+  new Cluster([...address.nodes], {
+    redisOptions: { ...connectionOptions(whileAway), ...accessOptions(address) },
+    enableOfflineQueue: whileAway === 'wait',
+    clusterRetryStrategy: retryStrategy,
     clusterNodeRetryStrategy: retryStrategy,
     slotsRefreshInterval: topologyIntervalMs,
     slotsRefreshTimeout: commandTimeoutMs,
     // While slots move, two nodes may point at each other for a moment.
     retryDelayOnMoved: 20,
     ...(whileAway === 'wait' ? { maxRedirections: Infinity } : {}),
-    // A certificate is for a name: it must not be resolved before.
+    // A certificate is for a name, so names are not resolved before.
     dnsLookup: (host, done) => done(null, host),
     // Deltas go through the node that has their batch.
     shardedSubscribers: true,
@@ -87,28 +106,21 @@ export const connectRedis = ({ url, whileAway, onError }: RedisOptions): RedisCo
   const address = parseRedisUrl(url);
   if (address.kind === 'invalid')
     throw Object.assign(new Error(`the Redis URL ${address.problem}`), { code: 'invalid_redis_url' });
-  const options: ServerOptions = {
-    socketTimeout: socketTimeoutMs,
-    connectTimeout: connectTimeoutMs,
-    keepAlive: 10_000,
-    retryStrategy: (attempt: number) => Math.min(attempt * 50, longestReconnectDelayMs),
-    reconnectOnError: (error) => (isDemoted(error) ? reconnectAndSendAgain : false),
-    ...(whileAway === 'fail'
-      ? { commandTimeout: commandTimeoutMs, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
-      : { maxRetriesPerRequest: null }),
-  };
-  const redis = address.kind === 'cluster' ? openCluster(address, options, whileAway) : openServer(address, options);
+  const redis = address.kind === 'cluster' ? openCluster(address, whileAway) : openServer(address, whileAway);
   redis.on('error', onError);
   redis.on('node error', onError);
   return redis;
 };
 
+/** The connections to the servers that take writes; in a cluster there are several. */
+export const mastersOf = (redis: RedisConnection): readonly Redis[] =>
+  redis instanceof Cluster ? redis.nodes('master') : [redis];
+
 /** Whether commands are answered, as far as is known without asking. */
 export const isReady = (redis: RedisConnection): boolean =>
   redis.status === 'ready' &&
   // A node that no command went to yet is not connected to.
-  (!(redis instanceof Cluster) ||
-    redis.nodes('master').every(({ status }) => status !== 'reconnecting' && status !== 'close'));
+  mastersOf(redis).every(({ status }) => status !== 'reconnecting' && status !== 'close');
 
 /** Resolves once the connection can take commands. */
 export const untilReady = async (redis: RedisConnection): Promise<void> => {

@@ -74,6 +74,7 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
 export type ResultRecorder = ReturnType<typeof createResultRecorder>;
 
 const group = 'collectors';
+const streamStart = '0-0';
 
 type StreamEntry = [id: string, fields: string[] | null];
 
@@ -110,6 +111,7 @@ export const createResultsStream = (
 ) => {
   const run = createScripts(redis);
   const stream = keys.results(shard);
+  let claimFrom = streamStart;
   return {
     async ensureGroup(): Promise<void> {
       try {
@@ -127,10 +129,15 @@ export const createResultsStream = (
       return ((reply ?? []) as [string, StreamEntry[]][]).flatMap(([, entries]) => decodeEntries(entries));
     },
 
-    /** Takes over results that a collector has held for `minIdleMs`: it is dead or stuck. */
-    async claim(count: number, minIdleMs: number): Promise<CollectedResult[]> {
-      const reply = await redis.xautoclaim(stream, group, consumer, minIdleMs, '0', 'COUNT', count);
-      return decodeEntries((reply as [string, StreamEntry[]])[1]);
+    /**
+     * Takes over results that a collector has held for `minIdleMs`: it is dead or stuck, or could not write them.
+     * `more`: not all that are held have been looked at; the next call goes on from there.
+     */
+    async claim(count: number, minIdleMs: number): Promise<{ results: CollectedResult[]; more: boolean }> {
+      const reply = await redis.xautoclaim(stream, group, consumer, minIdleMs, claimFrom, 'COUNT', count);
+      const [next, entries] = reply as [string, StreamEntry[]];
+      claimFrom = next;
+      return { results: decodeEntries(entries), more: next !== streamStart };
     },
 
     /** Takes a published segment's results off the stream; `ready` when the batch has no more to come. */

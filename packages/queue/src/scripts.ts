@@ -12,12 +12,18 @@ const scripts = {
   leaveLane: { lua: source('leave-lane'), numberOfKeys: 5 },
   setLaneLimits: { lua: source('set-lane-limits'), numberOfKeys: 3 },
   blockBatch: { lua: source('block-batch'), numberOfKeys: 1 },
+  resultsBytes: { lua: source('results-bytes'), numberOfKeys: 1 },
   takeRetry: { lua: source('take-retry'), numberOfKeys: 1 },
   pauseBatch: { lua: source('pause-batch'), numberOfKeys: 1 },
   linkRetry: { lua: source('link-retry'), numberOfKeys: 1 },
   transitionBatch: { lua: source('transition-batch'), numberOfKeys: 1 },
   advanceCursor: { lua: source('advance-cursor'), numberOfKeys: 2 },
-  addToIndex: { lua: source('add-to-index'), numberOfKeys: 1 },
+  addToIndex: { lua: source('add-to-index'), numberOfKeys: 2 },
+  removeFromIndex: { lua: source('remove-from-index'), numberOfKeys: 3 },
+  putFile: { lua: source('put-file'), numberOfKeys: 2 },
+  useFile: { lua: source('use-file'), numberOfKeys: 2 },
+  deleteFile: { lua: source('delete-file'), numberOfKeys: 4 },
+  releaseClaim: { lua: source('release-claim'), numberOfKeys: 1 },
 };
 
 type ScriptName = keyof typeof scripts;

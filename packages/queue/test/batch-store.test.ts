@@ -51,6 +51,7 @@ test('a created batch is validating, and all it was created with', async () => {
     failed: 0,
     usage: noUsage,
     waitingFor: [],
+    retriedBy: [],
   });
   expect(await store.get(newBatch().id)).toBeUndefined();
 });
@@ -185,6 +186,7 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     outstanding: 0,
     outstandingBytes: 0,
     collected: 0,
+    parked: false,
     closed: false,
     ready: false,
   });
@@ -214,8 +216,8 @@ test('a dispatcher that is behind moves nothing', async () => {
 
 test('the first reason to stop stands', async () => {
   const id = await createBatch();
-  await store.stop(id, 'cancelled');
-  await store.stop(id, 'expired');
+  await store.stop(id, 'cancelled', nowMs);
+  await store.stop(id, 'expired', nowMs);
   expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled', closed: false, ready: false });
 });
 
@@ -223,6 +225,51 @@ test('a cancel that takes the status along is a stop', async () => {
   const id = await createBatch();
   await store.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
   expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled' });
+});
+
+test('the deadline of calls in flight counts from the stop, not from when it was due', async () => {
+  const [expired, cancelled] = [await createBatch(), await createBatch()];
+  await store.stop(expired, 'expired', nowMs + 90_000);
+  await store.transition(cancelled, 'cancelling', nowMs + 30_000, { stopping: 'cancelled' });
+  expect(await store.dispatchState(expired)).toMatchObject({ stoppedAt: Math.floor(nowMs / 1000) + 90 });
+  expect(await store.dispatchState(cancelled)).toMatchObject({ stoppedAt: Math.floor(nowMs / 1000) + 30 });
+});
+
+test('pausing and resuming again change nothing', async () => {
+  const id = await createBatch();
+  expect(await store.resume(id)).toEqual({ kind: 'done' });
+  expect(await store.pause(id, nowMs)).toEqual({ kind: 'done' });
+  expect(await store.pause(id, nowMs + 5000)).toEqual({ kind: 'done' });
+  expect(await store.get(id)).toMatchObject({ status: 'validating', pausedAt: Math.floor(nowMs / 1000) });
+  await store.transition(id, 'in_progress', nowMs);
+  expect(await store.get(id)).toMatchObject({ status: 'in_progress', pausedAt: Math.floor(nowMs / 1000) });
+  expect(await store.resume(id)).toEqual({ kind: 'done' });
+  expect((await store.get(id))?.pausedAt).toBeUndefined();
+});
+
+test('what has nothing to begin any more is neither paused nor resumed', async () => {
+  const id = await createBatch();
+  await store.transition(id, 'in_progress', nowMs);
+  await store.pause(id, nowMs);
+  await store.stop(id, 'expired', nowMs);
+  for (const outcome of [await store.pause(id, nowMs), await store.resume(id)])
+    expect(outcome).toEqual({ kind: 'refused', status: 'expired' });
+  const ending = await createBatch();
+  await store.transition(ending, 'in_progress', nowMs);
+  await store.transition(ending, 'finalizing', nowMs);
+  expect(await store.pause(ending, nowMs)).toEqual({ kind: 'refused', status: 'finalizing' });
+  expect(await store.pause(newBatch().id, nowMs)).toEqual({ kind: 'missing' });
+});
+
+test('a retry and its batch name each other, once, as soon as the retry is confirmed', async () => {
+  const id = await createBatch();
+  const retries = [newBatch({ retryOf: id }), newBatch({ retryOf: id }), newBatch({ retryOf: newBatch().id })];
+  for (const retry of retries) await store.create(retry);
+  expect(await store.get(id)).toMatchObject({ retriedBy: [] });
+  for (const retry of [...retries, ...retries]) await store.confirmCreated(retry, nowMs);
+  expect(await store.get(id)).toMatchObject({ retriedBy: [retries[0]?.id, retries[1]?.id] });
+  expect(await store.get(retries[0]?.id ?? '')).toMatchObject({ retryOf: id, retriedBy: [] });
+  expect(await store.get(retries[2]?.retryOf ?? '')).toBeUndefined();
 });
 
 test('a closed batch without results is ready, with the total it was closed with', async () => {

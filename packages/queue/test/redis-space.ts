@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import { inject } from 'vitest';
-import { connectRedis, createKeys } from '../src/index.ts';
+import { deleteKeys } from '../../../tests/support/delete-keys.ts';
+import { closeRedis, connectRedis, createKeys, type RedisConnection } from '../src/index.ts';
 
 const silent = (): void => {};
 
@@ -9,8 +9,8 @@ const silent = (): void => {};
 export const openRedisSpace = () => {
   const url = inject('redisUrl');
   const prefix = `test-${randomBytes(6).toString('hex')}`;
-  const connections: Redis[] = [];
-  const connect = (): Redis => {
+  const connections: RedisConnection[] = [];
+  const connect = (): RedisConnection => {
     const redis = connectRedis({ url, whileAway: 'wait', onError: silent });
     connections.push(redis);
     return redis;
@@ -23,9 +23,8 @@ export const openRedisSpace = () => {
     redis,
     connect,
     async close(): Promise<void> {
-      for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1000 }) as AsyncIterable<string[]>)
-        if (keys.length > 0) await redis.unlink(...keys);
-      await Promise.all(connections.map((connection) => connection.quit()));
+      await deleteKeys(redis, prefix);
+      await Promise.all(connections.map(closeRedis));
     },
   };
 };

@@ -3,22 +3,21 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectRedis, untilReady } from '../src/index.ts';
+import { connectRedis, type RedisConnection, untilReady } from '../src/index.ts';
 
 const binary = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
 
 let directory: string;
 let socket: string;
 let server: ChildProcess;
-let redis: Redis;
+let redis: RedisConnection;
 let errors: Error[];
 
 const startServer = (): ChildProcess =>
   spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', directory, '--save', ''], { stdio: 'ignore' });
 
-const connect = (whileAway: 'fail' | 'wait'): Redis =>
+const connect = (whileAway: 'fail' | 'wait'): RedisConnection =>
   connectRedis({ url: socket, whileAway, onError: (error) => errors.push(error) });
 
 const kill = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {

@@ -63,7 +63,14 @@ test('of many results for one request only the first counts', async () => {
   });
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
   expect(await recorded(id)).toEqual([
-    { batch: id, index: '1', status: winner % 2 ? 'completed' : 'failed', line: `{"turn":${winner}}`, left: '2' },
+    {
+      batch: id,
+      index: '1',
+      status: winner % 2 ? 'completed' : 'failed',
+      bytes: String(bytes),
+      line: `{"turn":${winner}}`,
+      left: '2',
+    },
   ]);
 });
 
@@ -111,7 +118,7 @@ test('a request is run until it has its result, then it is settled', async () =>
 test('a batch that is stopping drops what has not begun, each request counted once', async () => {
   const id = await startBatch(4);
   await recorder.record(request(id, 0), 'completed', '{}', noUsage);
-  await store.stop(id, 'cancelled');
+  await store.stop(id, 'cancelled', nowMs);
   const begun = await Promise.all(
     Array.from({ length: 10 }, (_, turn) => (recorders[turn % 2] ?? recorder).begin(request(id, 2))),
   );
@@ -122,10 +129,32 @@ test('a batch that is stopping drops what has not begun, each request counted on
   expect(await store.get(id)).toMatchObject({ completed: 1, failed: 0 });
 });
 
+test('a request of a paused batch is parked, which its record then says; its bit stays unset', async () => {
+  const id = await startBatch(2);
+  await recorder.record(request(id, 0), 'completed', '{}', noUsage);
+  await store.pause(id, nowMs);
+  expect(await recorder.isRunning(id)).toBe(false);
+  expect(await recorder.begin(request(id, 0))).toBe('settled');
+  expect(await store.dispatchState(id)).toMatchObject({ parked: false });
+  expect(await recorder.begin(request(id, 1))).toBe('paused');
+  expect(await store.dispatchState(id)).toMatchObject({ parked: true, outstanding: 1 });
+  await store.resume(id);
+  expect(await recorder.isRunning(id)).toBe(true);
+  expect(await recorder.begin(request(id, 1))).toBe('run');
+});
+
+test('a paused batch takes the results of calls in flight, and drops its requests when it is stopped', async () => {
+  const id = await startBatch(2);
+  await store.pause(id, nowMs);
+  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('recorded');
+  await store.stop(id, 'expired', nowMs);
+  expect(await recorder.begin(request(id, 1))).toBe('dropped');
+});
+
 test('a call in flight when its batch is stopped is still recorded; what was dropped is not', async () => {
   const id = await startBatch(3);
   expect(await recorder.begin(request(id, 0))).toBe('run');
-  await store.stop(id, 'expired');
+  await store.stop(id, 'expired', nowMs);
   await recorder.begin(request(id, 1));
   expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('recorded');
   expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('duplicate');
@@ -135,7 +164,7 @@ test('a call in flight when its batch is stopped is still recorded; what was dro
 
 test('a closed batch takes no result and counts nothing more', async () => {
   const id = await startBatch(2);
-  await store.stop(id, 'cancelled');
+  await store.stop(id, 'cancelled', nowMs);
   await store.close(id, 2);
   const before = [await store.get(id), await store.dispatchState(id)];
   expect(await recorder.begin(request(id, 0))).toBe('dropped');

@@ -67,6 +67,7 @@ test('a result is read as it was recorded, also from before there was a collecto
       batchId: id,
       index: 1,
       status: 'failed',
+      bytes: 100,
       line: '{"index":1}',
       left: 1,
     },
@@ -111,7 +112,7 @@ test('two collectors that commit the same results count them once', async () => 
   const id = await startBatch(4);
   await recordAll(id, 4);
   const ids = idsOf(await first.read(10, 1));
-  expect(idsOf(await second.claim(10, 0))).toEqual(ids);
+  expect(idsOf((await second.claim(10, 0)).results)).toEqual(ids);
   const states = await Promise.all([first.commit(id, '0-3-a', ids), second.commit(id, '0-3-b', ids)]);
   expect(states).toEqual(['ready', 'ready']);
   expect(await store.dispatchState(id)).toMatchObject({ collected: 4, ready: true });
@@ -144,7 +145,7 @@ test('a closed batch is ready once what was recorded is collected', async () => 
   const id = await startBatch(9);
   await recordAll(id, 3);
   const [a, ...others] = idsOf(await first.read(10, 1));
-  await store.stop(id, 'expired');
+  await store.stop(id, 'expired', Date.now());
   expect(await first.commit(id, '0-0-a', [a ?? ''])).toBe('partial');
   await store.close(id, 9);
   expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
@@ -166,11 +167,11 @@ test('what a dead collector held is claimed whole by another, and by nobody whil
   const id = await startBatch(5);
   await recordAll(id, 5);
   const held = await first.read(10, 1);
-  expect(await second.claim(10, longMs)).toEqual([]);
-  expect(await second.claim(10, 0)).toEqual(held);
-  expect(await second.claim(10, longMs)).toEqual([]);
+  expect((await second.claim(10, longMs)).results).toEqual([]);
+  expect((await second.claim(10, 0)).results).toEqual(held);
+  expect((await second.claim(10, longMs)).results).toEqual([]);
   expect(await second.commit(id, '0-4-a', idsOf(held))).toBe('ready');
-  expect(await first.claim(10, 0)).toEqual([]);
+  expect((await first.claim(10, 0)).results).toEqual([]);
 });
 
 test('a claim skips what was committed meanwhile', async () => {
@@ -178,7 +179,7 @@ test('a claim skips what was committed meanwhile', async () => {
   await recordAll(id, 2);
   const [a] = idsOf(await first.read(10, 1));
   await space.redis.xdel(space.keys.results(shard), a ?? '');
-  expect(indexesOf(await second.claim(10, 0))).toEqual([1]);
+  expect(indexesOf((await second.claim(10, 0)).results)).toEqual([1]);
 });
 
 test('a collector that leaves is forgotten, unless it still holds results', async () => {

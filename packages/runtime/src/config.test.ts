@@ -33,6 +33,7 @@ describe('the defaults', () => {
       redisPrefix: 'pm',
       window: { requests: 4000, bytes: 64 * 1024 ** 2 },
       limits: { maxLineBytes: 16 * 1024 ** 2, maxRequestsPerBatch: 5_000_000, maxFileBytes: 20 * 1024 ** 3 },
+      keepDays: 30,
       retry: { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 },
     });
     expect(load()).not.toHaveProperty('board');
@@ -74,14 +75,12 @@ describe('the environment', () => {
   });
 
   it.each([
-    ['redis://:pass@redis:6380/2', 'redis://:pass@redis:6380/2'],
-    ['rediss://redis', 'rediss://redis'],
-    ['unix:///run/redis.sock', '/run/redis.sock'],
-    ['unix:/run/redis.sock', '/run/redis.sock'],
-    ['redis+unix:///run/redis.sock?db=2', '/run/redis.sock?db=2'],
-    ['/run/redis.sock', '/run/redis.sock'],
-  ])('takes REDIS_URL %s', (url, redisUrl) => {
-    expect(load({ REDIS_URL: url })).toMatchObject({ redisUrl, redisIsNamed: true });
+    'rediss://:pass@redis:6380/2',
+    'unix:///run/redis.sock',
+    'redis+sentinel://:pass@one,two:26380/main',
+    'redis+cluster://one:7000,two:7000',
+  ])('takes REDIS_URL %s', (redisUrl) => {
+    expect(load({ REDIS_URL: redisUrl })).toMatchObject({ redisUrl, redisIsNamed: true });
   });
 
   it.each([
@@ -90,7 +89,7 @@ describe('the environment', () => {
     ['WORKER_CONCURRENCY', '0', 'must be a whole number from 1 to 10000'],
     ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace, silent'],
     ['REDIS_URL', 'http://redis:pa55word', 'must be redis://host:port'],
-    ['REDIS_URL', 'redis://re dis:pa55word', 'must be redis://host:port'],
+    ['REDIS_URL', 'redis+sentinel://:pa55word@one', 'must name the master'],
     ['PROMPTMILL_PREFIX', 'a:{b}', 'must be 1 to 32 of'],
     ['PROMPTMILL_API_KEYS', 'pa55word', 'entry 1 must be name:key'],
     ['PROMPTMILL_API_KEYS', 'a:key-00001,b c:pa55word', 'entry 2 must be name:key'],

@@ -25,7 +25,7 @@ export interface Config {
   /** Where worker and collector serve their health; undefined: nowhere. */
   readonly healthPort?: number;
   readonly host: string;
-  /** As ioredis takes it: a URL, or the path of a Unix socket. */
+  /** As core's `parseRedisUrl` reads it. */
   readonly redisUrl: string;
   /** Whether REDIS_URL named it; if not, `run` and `serve` start a Redis of their own. */
   readonly redisIsNamed: boolean;
@@ -51,6 +51,8 @@ export interface Config {
     readonly maxRequestsPerBatch: number;
     readonly maxFileBytes: number;
   };
+  /** How long a batch is kept after its end, with all that it made. */
+  readonly keepDays: number;
   readonly lanes: LaneTable;
   readonly retry: RetryPolicy;
   /** For tests only: where a role kills itself. */
@@ -145,6 +147,7 @@ export const loadConfig = (
       maxRequestsPerBatch: data.PROMPTMILL_MAX_REQUESTS_PER_BATCH,
       maxFileBytes: data.PROMPTMILL_MAX_FILE_BYTES,
     },
+    keepDays: data.PROMPTMILL_KEEP_DAYS,
     lanes,
     retry: file.config.retry,
     ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),

@@ -23,7 +23,7 @@ export interface EmbeddedRedisOptions {
 }
 
 export interface EmbeddedRedis {
-  /** As ioredis takes it: a socket's path, or a URL when it runs in Docker. */
+  /** A socket's path, or a URL when it runs in Docker. */
   readonly url: string;
   /** Absent when it runs in Docker. */
   readonly pid?: number;
@@ -32,7 +32,7 @@ export interface EmbeddedRedis {
 }
 
 const howToInstall =
-  'Promptmill keeps its queue in Redis, and found neither redis-server nor valkey-server (6.2 or newer), nor Docker. ' +
+  'Promptmill keeps its queue in Redis, and found neither redis-server nor valkey-server (7.0 or newer), nor Docker. ' +
   'Install one (apt-get install redis-server, brew install redis, dnf install valkey, apk add redis), ' +
   'or name a running one in REDIS_URL.';
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { parseRedisUrl } from '@promptmill/core';
 import { z } from 'zod';
 import { type FailPoint, failPoints, type FailPointSpec } from './fail-points.ts';
 
@@ -34,14 +35,11 @@ const apiKeys = z.string().transform((text, context): readonly ApiKey[] => {
   });
 });
 
-/** `redis://`, `rediss://`, or a Unix socket as `unix:///path`, `redis+unix:///path` or a plain path, which ioredis takes. */
-const redisUrl = z
-  .string()
-  .transform((text) => text.replace(/^(?:redis\+)?unix:(?:\/\/)?(?=\/)/, ''))
-  .refine(
-    (text) => (/^rediss?:\/\//.test(text) ? URL.canParse(text) : /^\/[^/]/.test(text)),
-    'must be redis://host:port, rediss://host:port or unix:///path/to/socket',
-  );
+/** As {@link parseRedisUrl} reads it. */
+const redisUrl = z.string().superRefine((text, context) => {
+  const address = parseRedisUrl(text);
+  if (address.kind === 'invalid') context.addIssue(address.problem);
+});
 
 /** `point` or `point:n`. */
 const failPoint = z.string().transform((text, context): FailPointSpec => {
@@ -85,6 +83,8 @@ export const environment = z.object({
   /** 16 MiB. */
   PROMPTMILL_MAX_LINE_BYTES: wholeNumber(1024, 2 ** 28).default(16 * 2 ** 20),
   PROMPTMILL_MAX_REQUESTS_PER_BATCH: wholeNumber(1, 100_000_000).default(5_000_000),
+  /** Days for which a batch is kept after its end, with all that it made. */
+  PROMPTMILL_KEEP_DAYS: wholeNumber(1, 3650).default(30),
   /** 20 GiB. */
   PROMPTMILL_MAX_FILE_BYTES: wholeNumber(1024, 2 ** 50 - 1).default(20 * 2 ** 30),
   /** For tests only: the role kills itself at the point's n-th pass. */

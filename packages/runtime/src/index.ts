@@ -9,6 +9,7 @@ export {
   startEmbeddedRedis,
 } from './embedded-redis.ts';
 export type { ApiKey } from './environment.ts';
+export { createErrorLog, type ErrorLog } from './error-log.ts';
 export { createFailPoints, type Reach, reachNothing } from './fail-points.ts';
 export { type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts';
 export { createLifecycle, type Lifecycle } from './lifecycle.ts';

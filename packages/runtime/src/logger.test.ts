@@ -27,3 +27,12 @@ it.each([
   expect(line).toContain('[redacted]');
   expect(line).not.toContain('secret');
 });
+
+it('shows no arguments of a command that failed', () => {
+  const error = Object.assign(new Error('OOM command not allowed'), {
+    command: { name: 'evalsha', args: ['a prompt'] },
+  });
+  const [line = ''] = logged('info', { err: error });
+  expect(JSON.parse(line)).toMatchObject({ err: { message: 'OOM command not allowed', command: 'evalsha' } });
+  expect(line).not.toContain('a prompt');
+});

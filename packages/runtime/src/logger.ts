@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -29,6 +29,14 @@ const redactedPaths = depths.flatMap((depth) =>
   secretFields.map((field) => (depth === '' || field.startsWith('[') ? depth + field : `${depth}.${field}`)),
 );
 
+/** A command that Redis refuses carries its arguments: whole prompts and answers. */
+const describeError = (error: unknown): unknown => {
+  if (!(error instanceof Error)) return error;
+  const described = stdSerializers.err(error);
+  const { command } = described as { readonly command?: { readonly name?: string } };
+  return command === undefined ? described : { ...described, command: command.name };
+};
+
 /** A logger of JSON lines that carry the role and the process id; fields that hold secrets are redacted. */
 export const createLogger = ({ level, role, stream }: LoggerOptions): Logger =>
   pino(
@@ -36,6 +44,7 @@ export const createLogger = ({ level, role, stream }: LoggerOptions): Logger =>
       level,
       base: { role, pid: process.pid },
       timestamp: stdTimeFunctions.isoTime,
+      serializers: { err: describeError },
       redact: { paths: redactedPaths, censor: '[redacted]' },
     },
     stream,

@@ -57,9 +57,16 @@ export const batchObject = z
         waiting_for: z
           .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
           .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
+        blocked: z
+          .object({ code: z.string(), message: z.string() })
+          .nullable()
+          .meta({ description: 'Why its results do not get into files, such as `no_space`. It goes on by itself.' }),
         paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
         retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
-        retried_by: z.array(z.string()).readonly().meta({ description: 'Batches that run requests of this one again.' }),
+        retried_by: z
+          .array(z.string())
+          .readonly()
+          .meta({ description: 'Batches that run requests of this one again.' }),
       })
       .meta({ description: "Beyond OpenAI's batch object." }),
   })
@@ -135,11 +142,25 @@ export type PromptBatch = z.output<typeof promptBatch>;
 export const createBatchBody = z.union([fileBatch, promptBatch]);
 export type CreateBatchBody = z.output<typeof createBatchBody>;
 
-export const createBatchHeaders = z.object({
-  'idempotency-key': z.string().max(255).optional().meta({
-    description: 'Repeating a creation under the same key within 24 hours gives the same batch.',
-  }),
-});
+export const retryBatchBody = z
+  .strictObject({
+    custom_ids: z.array(z.string()).min(1).optional().meta({ description: 'These requests, failed or not.' }),
+    error_codes: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .meta({
+        description:
+          'Requests that failed so: `error.code`, or the status code, `code` or `type` of the answer. Without ' +
+          '`custom_ids` and `error_codes` all that failed; with both, those that either names.',
+        example: ['request_timeout', '503', 'batch_expired'],
+      }),
+    completion_window: completionWindow.optional(),
+    metadata,
+  })
+  .meta({ id: 'RetryBatch', description: 'What is left out is as in the batch that is retried.' })
+  .optional();
+export type RetryBatchBody = z.output<typeof retryBatchBody>;
 
 /** Whether a body is meant to create a batch from a file or from prompts, whatever else is wrong with it. */
 export const createBatchKind = (body: unknown): z.ZodType<CreateBatchBody> =>

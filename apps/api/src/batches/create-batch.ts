@@ -1,8 +1,9 @@
 import { type BatchObject, isFileId, toBatchObject } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { idempotencyHeaders } from '../idempotency.ts';
 import { badRequest, checkRequest } from '../request-problem.ts';
-import { type CreateBatchBody, createBatchHeaders } from './batch-schemas.ts';
+import type { CreateBatchBody } from './batch-schemas.ts';
 import type { Creation } from './creation.ts';
 import { type BatchTerms, createMakeBatch } from './make-batch.ts';
 import { createStoreInput } from './store-input.ts';
@@ -40,7 +41,7 @@ export const createBatch = (dependencies: Dependencies) => {
   };
 
   return async ({ tenant, body, request }: Call<unknown, unknown, CreateBatchBody>): Promise<BatchObject> => {
-    const { 'idempotency-key': key } = checkRequest(createBatchHeaders, request.headers);
+    const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
     const order = { tenant, key, content: body, prepare: (creation: Creation) => prepare(tenant, body, creation) };
     return toBatchObject(await makeBatch(order));
   };

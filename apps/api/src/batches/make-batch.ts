@@ -1,8 +1,10 @@
 import { ApiError, type Batch, completionWindowSeconds } from '@promptmill/core';
-import { addBatchJob, type NewBatch } from '@promptmill/queue';
+import { addBatchJob, createClaims, type NewBatch } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
+import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
-import { createClaims, type Creation, newCreation } from './creation.ts';
+import { badRequest } from '../request-problem.ts';
+import { type Creation, newCreation } from './creation.ts';
 
 /** What a creation decides of a batch. */
 export type BatchTerms = Pick<
@@ -19,30 +21,42 @@ export interface BatchOrder {
   readonly prepare: (creation: Creation) => Promise<BatchTerms>;
 }
 
-type Dependencies = Pick<ApiDependencies, 'redis' | 'keys' | 'batches' | 'batchesQueue' | 'now' | 'reach'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'redis' | 'keys' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'now' | 'reach'
+>;
 
 /**
  * Makes a batch: input, record, job, list entry, in this order. A creation that breaks off leaves a record that goes away
  * by itself, or a job that finishes the creation.
  */
-export const createMakeBatch = ({ redis, keys, batches, batchesQueue, now, reach }: Dependencies) => {
-  const claims = createClaims(redis, keys);
+export const createMakeBatch = (dependencies: Dependencies) => {
+  const { redis, keys, batches, records, batchesQueue, journal, now, reach } = dependencies;
+  const claims = createClaims<Creation>(redis, keys, 'batch');
 
   const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<void> => {
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
     const terms = await prepare(creation);
+    const { inputFileId } = terms;
+    // From here on the file cannot be deleted; until here it can.
+    if (!(await records.use(tenant, inputFileId, batchId, now())))
+      throw badRequest({
+        message: `No such File object: ${inputFileId}`,
+        code: 'file_not_found',
+        param: 'input_file_id',
+      });
     const expiresAt = createdAt + (completionWindowSeconds(terms.completionWindow) ?? 0);
     await batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms });
   };
 
-  const claim = async ({ tenant, key, content }: BatchOrder) => {
-    const fresh = newCreation(now());
-    return key === undefined ? { creation: fresh, repeated: false } : claims.claim(tenant, key, content, fresh);
-  };
-
   return async (order: BatchOrder): Promise<Batch> => {
-    const { tenant, key } = order;
-    const { creation, repeated } = await claim(order);
+    const { tenant, key, content } = order;
+    const keyed: KeyedRequest | undefined =
+      key === undefined ? undefined : { tenant, key, contentHash: hashOf(JSON.stringify(content)) };
+    const fresh = newCreation(now());
+    const { made: creation, repeated } = keyed
+      ? await claimKey(claims, keyed, fresh)
+      : { made: fresh, repeated: false };
     const { batchId } = creation;
     if (!repeated || !(await batches.get(batchId)))
       try {
@@ -50,7 +64,8 @@ export const createMakeBatch = ({ redis, keys, batches, batchesQueue, now, reach
         reach('batch-recorded');
       } catch (error) {
         const refused = error instanceof ApiError && error.status < 500;
-        if (key !== undefined && refused && !repeated) await claims.release(tenant, key);
+        // A corrected request may use it.
+        if (keyed && refused) await claims.release(keyed, creation);
         throw error;
       }
 
@@ -61,6 +76,7 @@ export const createMakeBatch = ({ redis, keys, batches, batchesQueue, now, reach
       await withinQueueTimeout(addBatchJob(batchesQueue, batchId));
       reach('batch-queued');
       await batches.confirmCreated(batch, now());
+      await journal.noteBatch(batch);
     }
     return batch;
   };

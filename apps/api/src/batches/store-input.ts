@@ -12,7 +12,7 @@ export interface MadeInput extends Pick<Creation, 'inputFileId' | 'createdAt'> {
 export const createStoreInput =
   ({ records, receiveInput, reach }: Pick<ApiDependencies, 'records' | 'receiveInput' | 'reach'>) =>
   async (source: AsyncIterable<Uint8Array>, { inputFileId, createdAt, tenant, filename }: MadeInput): Promise<void> => {
-    const { bytes, summary } = await receiveInput({ fileId: inputFileId, source });
+    const { bytes, summary } = await receiveInput({ tenant, fileId: inputFileId, source });
     const record: FileRecord = {
       id: inputFileId,
       tenant,

@@ -10,7 +10,10 @@ export interface DispatchRequestsOptions {
   readonly files: FileStore;
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
-  /** What of one batch may be in Redis at once: requests, and bytes of their input lines. */
+  /**
+   * What of one batch may be in Redis at once: requests, and bytes of their input lines. As many results may wait for a
+   * collector.
+   */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
   readonly reach: Reach;
@@ -43,6 +46,9 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     let cursor: Cursor = state;
     let { outstanding, outstandingBytes } = state;
     if (cursor.dispatched >= batch.total) return { done: true };
+    // Without a collector, or while it cannot write, results would pile up in Redis.
+    if (state.uncollected >= window.requests) return { done: false };
+    if ((await batches.resultsBytes(batch.id)) >= window.bytes) return { done: false };
     const settledBeyond = await requests.settledBeyond(batch.id, cursor.dispatched);
     outstanding += settledBeyond;
 

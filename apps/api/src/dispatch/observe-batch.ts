@@ -1,4 +1,4 @@
-import type { Batch, HeldLane } from '@promptmill/core';
+import type { Batch, Blocked, HeldLane } from '@promptmill/core';
 import type { BatchStore, LaneState } from '@promptmill/queue';
 
 export interface ObserveBatchOptions {
@@ -12,10 +12,25 @@ const everyMs = 1000;
 const weight = 0.3;
 /** Batches watched at once; one forgotten is seen anew. */
 const maxSeen = 1000;
+/** A collector takes results within a second or so, and those of one that died within 10. */
+const noCollectorAfterMs = 15_000;
+const noCollector: Blocked = {
+  code: 'no_collector',
+  message: 'No collector takes the results. The batch goes on when one runs.',
+};
 
-/** Notes how fast a batch gets on and which held lanes it waits for, about once a second. */
+interface Seen {
+  readonly atMs: number;
+  readonly settled: number;
+  readonly rate: number | undefined;
+  readonly collected: number;
+  /** Since when results wait and none has been collected. */
+  readonly stuckSinceMs: number;
+}
+
+/** Notes how fast a batch gets on and what it waits for, held lanes or a collector, about once a second. */
 export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOptions) => {
-  const seen = new Map<string, { atMs: number; settled: number; rate: number | undefined }>();
+  const seen = new Map<string, Seen>();
 
   const heldLanes = async (lanes: readonly string[]): Promise<HeldLane[]> => {
     const states = await Promise.all(lanes.map(async (lane) => ({ lane, ...(await laneState(lane)) })));
@@ -31,10 +46,13 @@ export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOpti
     if (before && atMs < before.atMs + everyMs) return;
     const latest = before && ((settled - before.settled) * 1000) / (atMs - before.atMs);
     const rate = latest === undefined ? undefined : (before?.rate ?? latest) * (1 - weight) + latest * weight;
+    const { positions, collected, uncollected } = await batches.dispatchState(batch.id);
+    const stuck = uncollected > 0 && collected === before?.collected;
+    const stuckSinceMs = stuck ? before.stuckSinceMs : atMs;
     seen.delete(batch.id);
-    seen.set(batch.id, { atMs, settled, rate });
+    seen.set(batch.id, { atMs, settled, rate, collected, stuckSinceMs });
     if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
-    const { positions } = await batches.dispatchState(batch.id);
+    if (!batch.blocked && atMs >= stuckSinceMs + noCollectorAfterMs) await batches.block(batch.id, noCollector);
     const waitingFor = await heldLanes(Object.keys(positions));
     await batches.observe(batch.id, { ...(rate === undefined ? {} : { requestsPerSecond: rate }), waitingFor });
   };

@@ -1,5 +1,5 @@
-import { type Batch, decodeSegmentEntry, segmentFolder, type SegmentEntry, usageOf } from '@promptmill/core';
-import { type FileStore, splitLines } from '@promptmill/files';
+import { type Batch, parseSegmentName, segmentFolder, type SegmentEntry, type SegmentLabel, usageOf } from '@promptmill/core';
+import { type FileStore, readSegment } from '@promptmill/files';
 import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 
@@ -38,27 +38,22 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
     return outcomes.filter((outcome) => outcome === 'recorded').length;
   };
 
-  const restoreSegment = async (batchId: string, key: string): Promise<number> => {
-    let restored = 0;
-    for await (const lines of splitLines(await files.get(key), { maxLineBytes: Number.MAX_SAFE_INTEGER })) {
-      const entries = lines.flatMap((line) => (line.oversize ? [] : [decodeSegmentEntry(line.bytes.toString())]));
-      restored += await restoreEntries(batchId, entries);
-    }
-    return restored;
-  };
-
   return async ({ id }: Batch): Promise<number> => {
     const folder = segmentFolder(id);
-    const found: string[] = [];
-    for await (const { key } of files.list(folder)) found.push(key.slice(folder.length));
+    const found: SegmentLabel[] = [];
+    for await (const { key } of files.list(folder)) {
+      const segment = parseSegmentName(key.slice(folder.length));
+      if (segment) found.push(segment);
+    }
     // Most of those that Redis does not know are about to be committed; their requests are settled.
     const known = new Set(await batches.segments(id));
     let restored = 0;
-    for (const name of found.filter((segment) => !known.has(segment)))
+    for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
-        restored += await restoreSegment(id, folder + name);
+        // The whole of it: whether it is torn may show only at its end.
+        restored += await restoreEntries(id, await Array.fromAsync(readSegment(files, folder, segment)));
       } catch (error) {
-        logger.warn({ err: error, batch: id, segment: name }, 'a segment cannot be read');
+        logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }
     return restored;
   };

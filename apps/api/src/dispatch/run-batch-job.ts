@@ -1,4 +1,4 @@
-import { type Batch, isTerminal } from '@promptmill/core';
+import { type Batch, canPause, isTerminal } from '@promptmill/core';
 import type { BatchJob, BatchStore, FileRecords } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
 
@@ -11,8 +11,12 @@ export interface RunBatchJobOptions {
   readonly reconcile: (batch: Batch) => Promise<void>;
   /** Notes how fast the batch gets on. */
   readonly observe: (batch: Batch) => Promise<void>;
+  /** Whether a call for it may be in flight in one of these lanes or in another. */
+  readonly isInWork: (batch: Batch, lanes: readonly string[]) => Promise<boolean>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
   readonly finalize: (batchId: string) => Promise<void>;
+  /** What is to be done once it has ended. The job ends only after it. */
+  readonly retire: (batch: Batch) => Promise<void>;
   readonly now: () => number;
 }
 
@@ -27,11 +31,14 @@ interface BatchProgress {
   /** Percent. Below 100 until the batch is terminal: results that are not yet in a file are not done. */
   readonly progress: number;
   readonly status: string;
+  readonly paused?: true;
   readonly total: number;
   readonly completed: number;
   readonly failed: number;
   /** The lanes it waits for, and why. */
   readonly waitingFor?: readonly string[];
+  /** Why its results do not get into files. */
+  readonly blocked?: string;
 }
 
 const progressOf = (batch: Batch): BatchProgress => {
@@ -41,10 +48,12 @@ const progressOf = (batch: Batch): BatchProgress => {
   return {
     progress: isTerminal(status) ? 100 : Math.min(99, percent),
     status,
+    ...(canPause(status) && batch.pausedAt !== undefined ? { paused: true } : {}),
     total,
     completed,
     failed,
     ...(waitingFor.length > 0 ? { waitingFor } : {}),
+    ...(batch.blocked && !isTerminal(status) ? { blocked: `${batch.blocked.code}: ${batch.blocked.message}` } : {}),
   };
 };
 
@@ -53,12 +62,14 @@ const progressOf = (batch: Batch): BatchProgress => {
  * until it is terminal. It holds nothing between steps; any api process takes the next one, after any crash.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
-  const { batches, records, validate, dispatch, reconcile, observe, finalize, now } = options;
+  const { batches, records, validate, dispatch, reconcile, observe, isInWork, finalize, retire, now } = options;
 
   const closeWhenDrained = async (batch: Batch): Promise<void> => {
-    const { outstanding, closed } = await batches.dispatchState(batch.id);
-    const stoppedAtMs = (batch.cancellingAt ?? batch.expiresAt) * 1000;
-    if (closed || (outstanding > 0 && now() < stoppedAtMs + stopGraceMs)) return;
+    const { outstanding, positions, stoppedAt = 0, closed } = await batches.dispatchState(batch.id);
+    if (closed) return;
+    const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
+    // Whatever gets into work from now on is dropped, so that what is in work now is all that may still be paid for.
+    if (outstanding > 0 && isInGrace && (await isInWork(batch, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
     await batches.close(batch.id, batch.total || runnable);
@@ -68,6 +79,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const step = async (batch: Batch): Promise<number> => {
     if (batch.status === 'validating') {
       await batches.confirmCreated(batch, batch.createdAt * 1000);
+      await records.use(batch.tenant, batch.inputFileId, batch.id, now());
       await validate(batch);
       return 0;
     }
@@ -81,8 +93,12 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       return dispatchTickMs;
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
-      await batches.stop(batch.id, 'expired');
+      await batches.stop(batch.id, 'expired', now());
       return dispatchTickMs;
+    }
+    if (batch.pausedAt !== undefined) {
+      await observe(batch);
+      return watchTickMs;
     }
     await reconcile(batch);
     const { done } = await dispatch(batch);
@@ -99,7 +115,10 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       const progress = progressOf(batch);
       if (JSON.stringify(progress) !== shown) await job.updateProgress({ ...progress });
       shown = JSON.stringify(progress);
-      if (isTerminal(batch.status)) return progress;
+      if (isTerminal(batch.status)) {
+        await retire(batch);
+        return progress;
+      }
       const delayMs = await step(batch);
       if (delayMs === 0) continue;
       await job.moveToDelayed(Date.now() + delayMs, token);

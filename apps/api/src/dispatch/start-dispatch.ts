@@ -7,6 +7,7 @@ import {
   connectRedis,
   createBatchStore,
   createDispatchedRequests,
+  createDueIndex,
   createFileRecords,
   createKeys,
   createLaneTurns,
@@ -14,6 +15,7 @@ import {
   openFinalizeQueue,
   openLaneQueue,
   openWorker,
+  isInWork,
   readLaneState,
 } from '@promptmill/queue';
 import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
@@ -24,11 +26,12 @@ import { createFindLostRequests } from './find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
 import { createReconcileBatch } from './reconcile-batch.ts';
 import { createRestoreResults } from './restore-results.ts';
+import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
 
 export interface StartDispatchOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'retry' | 'window' | 'limits'>;
+  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'retry' | 'window' | 'limits' | 'keepDays'>;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -40,7 +43,7 @@ const concurrency = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async ({ config, files, logger, metrics, reach }: StartDispatchOptions) => {
-  const { redisUrl, redisPrefix, lanes, retry, window, limits } = config;
+  const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const onError = (error: Error): void => logger.warn({ err: error }, 'dispatch');
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
   const keys = createKeys(redisPrefix);
@@ -92,7 +95,10 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
       now: Date.now,
     }),
+    isInWork: ({ id }, dispatchedTo) =>
+      isInWork(redis, keys, id, [...new Set([...dispatchedTo, ...lanes.lanes.map(({ name }) => name)])]),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
+    retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     now: Date.now,
   });
   const worker = openWorker<BatchJob>(runBatchJob, {

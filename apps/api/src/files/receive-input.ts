@@ -1,5 +1,6 @@
 import { ApiError, fileKey, type InputSummary } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
+import type { DueIndex } from '@promptmill/queue';
 import { createInputCheck } from './check-input.ts';
 
 export interface InputLimits {
@@ -8,6 +9,7 @@ export interface InputLimits {
 }
 
 interface IncomingInput {
+  readonly tenant: string;
   readonly fileId: string;
   readonly source: AsyncIterable<Uint8Array>;
   /** Ends it early; nothing stays stored. */
@@ -21,6 +23,16 @@ interface ReceivedInput {
 
 export type ReceiveInput = (input: IncomingInput) => Promise<ReceivedInput>;
 
+export interface ReceiveInputOptions {
+  readonly files: FileStore;
+  readonly due: DueIndex;
+  readonly limits: InputLimits;
+  readonly now: () => number;
+}
+
+/** Bytes that get no record are kept for this long: a day to arrive, and a day in which a repeat may use them. */
+const unrecordedMs = 2 * 86_400_000;
+
 async function* upTo(maxBytes: number, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of source) {
@@ -32,13 +44,15 @@ async function* upTo(maxBytes: number, source: AsyncIterable<Uint8Array>): Async
 }
 
 /**
- * Stores an input file and checks it in the same pass, in memory that does not grow with the file.
+ * Stores an input file and checks it in the same pass, in memory that does not grow with the file. Its bytes go by
+ * themselves unless it gets a record.
  * The returned function rejects with ApiError 413 `file_too_large`, and with what the source or the store throws.
  */
 export const createReceiveInput =
-  (files: FileStore, { maxLineBytes, maxFileBytes }: InputLimits): ReceiveInput =>
-  async ({ fileId, source, signal }) => {
+  ({ files, due, limits: { maxLineBytes, maxFileBytes }, now }: ReceiveInputOptions): ReceiveInput =>
+  async ({ tenant, fileId, source, signal }) => {
     const key = fileKey(fileId);
+    await due.set({ kind: 'file', tenant, id: fileId }, now() + unrecordedMs);
     const check = createInputCheck(maxLineBytes);
     const stored = check.passThrough(upTo(maxFileBytes, source));
     const { bytes } = await files.put(key, stored, signal ? { signal } : {});

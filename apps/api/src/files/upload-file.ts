@@ -1,6 +1,9 @@
-import { fileKey, type FileObject, type FileRecord, newFileId, toFileObject } from '@promptmill/core';
+import { createHash } from 'node:crypto';
+import { ApiError, type FileObject, type FileRecord, newFileId, toFileObject } from '@promptmill/core';
+import { createClaims } from '@promptmill/queue';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { claimKey, hashOf, idempotencyHeaders, type KeyedRequest } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
 import { uploadFields } from './file-schemas.ts';
 import { readUpload } from './read-upload.ts';
@@ -8,36 +11,77 @@ import { readUpload } from './read-upload.ts';
 /** How long an input file is kept where the upload does not say. As OpenAI does. */
 export const inputExpiresAfterSeconds = 30 * 86_400;
 
+type Dependencies = Pick<
+  ApiDependencies,
+  'redis' | 'keys' | 'records' | 'receiveInput' | 'removeFile' | 'now' | 'reach'
+>;
+
 /** `POST /v1/files`: receives an input file. Bad lines in it are noted with the file; they do not fail the upload. */
-export const uploadFile =
-  ({
-    files,
-    records,
-    receiveInput,
-    now,
-    reach,
-  }: Pick<ApiDependencies, 'files' | 'records' | 'receiveInput' | 'now' | 'reach'>) =>
-  async ({ tenant, request }: Call): Promise<FileObject> => {
-    const fileId = newFileId();
-    const upload = await readUpload(request, (source, signal) => receiveInput({ fileId, source, signal }));
+export const uploadFile = (dependencies: Dependencies) => {
+  const { redis, keys, records, receiveInput, removeFile, now, reach } = dependencies;
+  const claims = createClaims<FileRecord>(redis, keys, 'file');
+
+  /** What cannot be removed now is swept. */
+  const discard = async ({ tenant, id }: Pick<FileRecord, 'tenant' | 'id'>): Promise<void> => {
+    await removeFile(tenant, id).catch(() => {});
+  };
+
+  /** Receives a file under a new id; its record is not written yet. */
+  const receive = async ({ tenant, request }: Call) => {
+    const id = newFileId();
+    const hash = createHash('sha256');
+    async function* hashed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+      for await (const chunk of source) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+    const upload = await readUpload(request, (source, signal) =>
+      receiveInput({ tenant, fileId: id, source: hashed(source), signal }),
+    );
     try {
-      const { purpose, expiresAfterSeconds } = checkRequest(uploadFields, upload.fields);
+      const { purpose, expiresAfterSeconds = inputExpiresAfterSeconds } = checkRequest(uploadFields, upload.fields);
+      const { filename, received } = upload;
       const createdAt = Math.floor(now() / 1000);
-      const record: FileRecord = {
-        id: fileId,
-        tenant,
-        filename: upload.filename,
-        purpose,
-        bytes: upload.received.bytes,
-        createdAt,
-        expiresAt: createdAt + (expiresAfterSeconds ?? inputExpiresAfterSeconds),
-        summary: upload.received.summary,
-      };
-      reach('input-stored');
-      await records.put(record);
-      return toFileObject(record);
+      const expiresAt = createdAt + expiresAfterSeconds;
+      const record: FileRecord = { id, tenant, filename, purpose, createdAt, expiresAt, ...received };
+      const contentHash = hashOf(JSON.stringify([hash.digest('hex'), filename, purpose, expiresAfterSeconds]));
+      return { record, contentHash };
     } catch (error) {
-      await files.delete(fileKey(fileId));
+      await discard({ tenant, id });
       throw error;
     }
   };
+
+  /**
+   * The file that was first uploaded under a key. Its record is written again, whoever it was that should have: the bytes
+   * were there before the key was claimed. A file that has been deleted since then frees its key.
+   */
+  const putOnce = async (fresh: FileRecord, keyed: KeyedRequest): Promise<FileRecord> => {
+    for (;;) {
+      const { made, repeated } = await claimKey(claims, keyed, fresh);
+      if (await records.put(made)) {
+        if (repeated) await discard(fresh);
+        return made;
+      }
+      await claims.release(keyed, made);
+    }
+  };
+
+  return async (call: Call): Promise<FileObject> => {
+    const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, call.request.headers);
+    const { record, contentHash } = await receive(call);
+    reach('input-stored');
+    const { tenant } = call;
+    if (key === undefined) {
+      await records.put(record);
+      return toFileObject(record);
+    }
+    try {
+      return toFileObject(await putOnce(record, { tenant, key, contentHash }));
+    } catch (error) {
+      if (error instanceof ApiError && error.status < 500) await discard(record);
+      throw error;
+    }
+  };
+};

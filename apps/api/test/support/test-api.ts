@@ -3,9 +3,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDiskStore } from '@promptmill/files';
-import { connectRedis, createKeys } from '@promptmill/queue';
+import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
 import OpenAI from 'openai';
+import { deleteKeys } from '../../../../tests/support/delete-keys.ts';
 import { startApi } from '../../src/index.ts';
 
 export const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
@@ -41,6 +42,7 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
   const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
   return {
     url: api.url,
+    prefix,
     files,
     redis,
     keys: createKeys(prefix),
@@ -62,9 +64,8 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     partialUploads: () => readdir(path.join(config.storeDirectory, 'tmp~')).catch(() => []),
     async close(): Promise<void> {
       await api.close();
-      for await (const names of redis.scanStream({ match: `${prefix}:*`, count: 1000 }))
-        if ((names as string[]).length > 0) await redis.unlink(...(names as string[]));
-      await redis.quit();
+      await deleteKeys(redis, prefix);
+      await closeRedis(redis);
       await rm(directory, { recursive: true, force: true });
     },
   };

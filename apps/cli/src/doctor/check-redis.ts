@@ -1,15 +1,13 @@
-import { closeRedis, connectRedis } from '@promptmill/queue';
+import { showRedisUrl } from '@promptmill/core';
+import { closeRedis, connectRedis, mastersOf } from '@promptmill/queue';
 import { type Config, findRedis } from '@promptmill/runtime';
 import { type Check, checksOf } from './check.ts';
 
 const { ok, warning, failed } = checksOf('redis');
 
 const connectTimeoutMs = 3000;
-/** XAUTOCLAIM came with it; BullMQ itself wants 5.0 and advises this. */
-const minVersion = { major: 6, minor: 2 };
-
-/** A password may be in the URL. */
-const shownUrl = (url: string): string => url.replace(/^(rediss?:\/\/)[^@/]*@/, '$1');
+/** Flags of scripts and sharded channels came with it; BullMQ itself wants 5.0. */
+const minVersion = { major: 7, minor: 0 };
 
 const readInfo = (text: string): ReadonlyMap<string, string> =>
   new Map(
@@ -53,15 +51,33 @@ const checkEviction = (info: ReadonlyMap<string, string>): Check => {
 };
 
 const unreachableHint = (problem: NodeJS.ErrnoException): string => {
-  if (problem.code === 'ECONNREFUSED' || problem.code === 'ENOENT')
+  if (/ECONNREFUSED|ENOENT/.test(problem.code ?? problem.message))
     return 'Is it running? Start it, or correct REDIS_URL; without REDIS_URL `promptmill serve` starts one of its own.';
   if (/NOAUTH|WRONGPASS|NOPERM/.test(problem.message)) return 'The user or password in REDIS_URL is wrong.';
+  if (problem.message.includes('cluster support disabled')) return 'It is no cluster: write redis:// in REDIS_URL.';
   return 'Is REDIS_URL right, and may this machine reach it?';
 };
 
+const checkServer = (info: ReadonlyMap<string, string>, url: string): readonly Check[] => [
+  ...(info.get('cluster_enabled') === '1' && !url.includes('+cluster:')
+    ? [failed('is a node of a cluster', 'Write redis+cluster:// (with TLS rediss+cluster://) in REDIS_URL.')]
+    : []),
+  checkVersion(info),
+  checkPersistence(info),
+  checkEviction(info),
+];
+
+/** The same of several servers is said once. */
+const oncePerMessage = (checks: readonly Check[]): readonly Check[] => [
+  ...new Map(checks.map((check) => [check.message, check])).values(),
+];
+
+/** Of a cluster the error says only that all nodes failed. */
+const causeOf = (error: Error & { readonly lastNodeError?: Error | null }): Error => error.lastNodeError ?? error;
+
 const checkNamed = async (url: string): Promise<readonly Check[]> => {
   let problem: Error = new Error(`no answer within ${connectTimeoutMs / 1000} s`);
-  const redis = connectRedis({ url, whileAway: 'fail', onError: (error) => (problem = error) });
+  const redis = connectRedis({ url, whileAway: 'fail', onError: (error) => (problem = causeOf(error)) });
   const patience = AbortSignal.timeout(connectTimeoutMs);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -70,14 +86,14 @@ const checkNamed = async (url: string): Promise<readonly Check[]> => {
       redis.once('close', () => reject(problem));
       patience.addEventListener('abort', () => reject(problem));
     });
-    const info = readInfo(await redis.info());
+    const servers = await Promise.all(mastersOf(redis).map(async (server) => readInfo(await server.info())));
     const sentAt = performance.now();
     await redis.ping();
-    const answer = ok(`answers at ${shownUrl(url)} within ${(performance.now() - sentAt).toFixed(1)} ms`);
-    return [answer, checkVersion(info), checkPersistence(info), checkEviction(info)];
+    const answer = ok(`answers at ${showRedisUrl(url)} within ${(performance.now() - sentAt).toFixed(1)} ms`);
+    return [answer, ...oncePerMessage(servers.flatMap((info) => checkServer(info, url)))];
   } catch (error) {
     const { message } = error as Error;
-    return [failed(`cannot use ${shownUrl(url)}: ${message}`, unreachableHint(error as NodeJS.ErrnoException))];
+    return [failed(`cannot use ${showRedisUrl(url)}: ${message}`, unreachableHint(error as NodeJS.ErrnoException))];
   } finally {
     await closeRedis(redis);
   }
@@ -91,7 +107,7 @@ export const checkRedis = async ({ redisIsNamed, redisUrl }: Config): Promise<re
     ? [ok(`REDIS_URL names none; run and serve start one of their own (${found})`)]
     : [
         failed(
-          'REDIS_URL names none, and neither redis-server nor valkey-server (6.2 or newer) nor Docker is found',
+          'REDIS_URL names none, and neither redis-server nor valkey-server (7.0 or newer) nor Docker is found',
           'apt-get install redis-server, brew install redis, dnf install valkey or apk add redis; or set REDIS_URL.',
         ),
       ];

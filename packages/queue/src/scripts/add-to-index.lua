@@ -1,7 +1,8 @@
--- Adds an id to a newest-first index. Scores rise strictly, so that a page can go on after any entry.
--- KEYS: 1 index
+-- Adds an id to a newest-first index. Scores rise strictly, so that a page can go on after any entry. An id that was
+-- removed lately stays out.
+-- KEYS: 1 index, 2 ids removed lately
 -- ARGV: 1 id, 2 now in microseconds
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return end
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) or redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return end
 local newest = redis.call('ZRANGE', KEYS[1], 0, 0, 'REV', 'WITHSCORES')
 local score = tonumber(ARGV[2])
 if newest[2] and tonumber(newest[2]) >= score then score = tonumber(newest[2]) + 1 end

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Moves a batch's dispatch cursor on, unless another dispatcher has.
 -- KEYS: 1 batch record, 2 marks: "index offset line" of a request in every so many, so that the input can be read again
 --       from near any of them

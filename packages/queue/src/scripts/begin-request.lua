@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Decides what a worker does with a request it has just taken: call the provider, or nothing.
 -- KEYS: 1 batch record, 2 bit per settled request
 -- ARGV: 1 index, 2 bytes of the request's input line

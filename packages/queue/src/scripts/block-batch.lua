@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes why a batch's results do not get into files. Its next segment or status takes the note away.
 -- KEYS: 1 batch record
 -- ARGV: 1 the reason as JSON

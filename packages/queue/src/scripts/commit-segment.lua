@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes the results that a published segment holds off the stream. Written first, taken off second: a collector that
 -- dies between the two leaves the results to another, and the segments to finalize, which keeps the first of each.
 -- KEYS: 1 batch record, 2 list of the batch's segments, 3 results stream

@@ -1,12 +1,15 @@
+#!lua flags=allow-oom
 -- Lets calls into a lane, as many as its limits allow at this moment, and says when to ask again. Nothing is reserved
 -- ahead, so that a changed limit or a new hold counts for the very next call.
 -- KEYS: 1 limits, 2 state, 3 ledger: what was granted in each slot of the sliding windows
--- ARGV: 1 longest a probe may take in ms, then the estimated tokens of each call wanted, in order
+-- ARGV: 1 ms after which another probe may go, then the estimated tokens of each call wanted, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms, 1 if what was granted is a
 --           probe, 1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limits = redis.call('HMGET', KEYS[1], 'requests', 'windowMs', 'tokens')
+local limits = redis.call('HMGET', KEYS[1], 'requests', 'windowMs', 'tokens', 'probeIntervalMs')
+-- A lane whose limits are lost is not one without limits.
+if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0 } end
 local state = redis.call('HMGET', KEYS[2], 'heldUntil', 'halfOpen', 'probeUntil', 'nextRequestAt', 'nextTokenAt',
   'rampUntil', 'rampMs', 'closedFrom')
 local wanted = #ARGV - 1

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Tells a lane how a call it let in has ended: settles its tokens, and opens, holds or narrows the lane.
 -- KEYS: 1 limits, 2 state, 3 ledger, 4 BullMQ's meta hash of the lane, 5 its list of active jobs
 -- ARGV: 1 outcome: 'ok' (the provider works), 'throttled' (429), 'overloaded' (503, 529, timeout), 'down' (5xx, no

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Pauses a batch or lets it go on, while requests of it may still be begun. Doing either again changes nothing.
 -- KEYS: 1 batch record
 -- ARGV: 1 Unix seconds since when it is paused, or '' to let it go on

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Records how a request ended; only its first terminal result counts. Runs before the request's job is finished.
 -- KEYS: 1 batch record, 2 bit per settled request, 3 results stream
 -- ARGV: 1 batch id, 2 index, 3 'completed' or 'failed', 4 result line, 5 bytes of the input line,

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Sets what a lane may do, from its next call on.
 -- KEYS: 1 limits, 2 state, 3 BullMQ's meta hash of the lane
 -- ARGV: 1 calls in flight to begin with where none is set, then field and value pairs: concurrency, requests, windowMs,

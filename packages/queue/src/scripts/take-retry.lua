@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Lets a retry be made if the lane can afford it: each answer earns one, so that retries never more than double the
 -- calls. A lane without answers still lets one through each second, or nothing would find out that its provider is back.
 -- KEYS: 1 state

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Moves a batch to another status if it is in one from which it may, and writes fields along with it.
 -- KEYS: 1 batch record
 -- ARGV: 1 new status, 2 number of statuses it may come from, then those, then field and value pairs

@@ -22,8 +22,8 @@ export interface RedisServerOptions {
 }
 
 const stopTimeoutMs = 30_000;
-/** XAUTOCLAIM came with 6.2. */
-const minVersion = [6, 2] as const;
+/** Flags of scripts and sharded channels came with 7.0. Valkey's versions begin above it. */
+const minVersion = [7, 0] as const;
 
 const serverRecordOf = (folder: RedisFolder): string => join(folder.directory, 'server.json');
 

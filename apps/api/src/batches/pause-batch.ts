@@ -1,0 +1,18 @@
+import { ApiError, type BatchObject, toBatchObject } from '@promptmill/core';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { BatchParams } from './batch-schemas.ts';
+import { findBatch } from './find-batch.ts';
+
+/**
+ * `POST /v1/batches/{batch_id}/pause`: within 2 s no call is made for it any more; those in flight still end and count.
+ * Pausing again changes nothing, and the deadline stands. 409 once it has no more to begin.
+ */
+export const pauseBatch =
+  ({ batches, now }: Pick<ApiDependencies, 'batches' | 'now'>) =>
+  async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
+    const { id } = await findBatch(batches, tenant, params.batch_id);
+    const outcome = await batches.pause(id, now());
+    if (outcome.kind === 'refused') throw new ApiError(409, `Cannot pause a batch with status '${outcome.status}'.`);
+    return toBatchObject(await findBatch(batches, tenant, id));
+  };

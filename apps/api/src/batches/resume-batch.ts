@@ -1,0 +1,18 @@
+import { ApiError, type BatchObject, toBatchObject } from '@promptmill/core';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { BatchParams } from './batch-schemas.ts';
+import { findBatch } from './find-batch.ts';
+
+/**
+ * `POST /v1/batches/{batch_id}/resume`: a paused batch goes on where it was, within a second or two. Of one that is not
+ * paused it changes nothing. 409 once it has no more to begin.
+ */
+export const resumeBatch =
+  ({ batches }: Pick<ApiDependencies, 'batches'>) =>
+  async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
+    const { id } = await findBatch(batches, tenant, params.batch_id);
+    const outcome = await batches.resume(id);
+    if (outcome.kind === 'refused') throw new ApiError(409, `Cannot resume a batch with status '${outcome.status}'.`);
+    return toBatchObject(await findBatch(batches, tenant, id));
+  };

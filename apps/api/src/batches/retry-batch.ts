@@ -1,0 +1,66 @@
+import { ApiError, type Batch, type BatchObject, isTerminal, toBatchObject } from '@promptmill/core';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { idempotencyHeaders } from '../idempotency.ts';
+import { badRequest, checkRequest } from '../request-problem.ts';
+import type { BatchParams, RetryBatchBody } from './batch-schemas.ts';
+import type { Creation } from './creation.ts';
+import { findBatch } from './find-batch.ts';
+import { type BatchTerms, createMakeBatch } from './make-batch.ts';
+import { retryLines } from './retry-lines.ts';
+import { createStoreInput } from './store-input.ts';
+
+type Dependencies = Parameters<typeof createMakeBatch>[0] & Pick<ApiDependencies, 'records' | 'files' | 'receiveInput'>;
+
+const hasContent = ({ headers }: Call['request']): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+const assertEnded = ({ status }: Batch): void => {
+  if (!isTerminal(status))
+    throw new ApiError(409, `Cannot retry a batch with status '${status}'. Wait for its end, or cancel it.`);
+  if (status === 'failed')
+    throw new ApiError(409, `Cannot retry a batch with status '${status}': none of its requests was run.`);
+};
+
+/**
+ * `POST /v1/batches/{batch_id}/retry`: a new batch of requests of one that has ended, by default of all that failed. Each
+ * names the other. 409 while it has not ended, 400 when nothing is chosen or the input is gone.
+ */
+export const retryBatch = (dependencies: Dependencies) => {
+  const { batches, files, records } = dependencies;
+  const makeBatch = createMakeBatch(dependencies);
+  const storeInput = createStoreInput(dependencies);
+
+  const prepare = async (origin: Batch, body: RetryBatchBody, creation: Creation): Promise<BatchTerms> => {
+    assertEnded(origin);
+    const { id, tenant, endpoint, outputExpiresAfterSeconds } = origin;
+    if (!(await records.get(tenant, origin.inputFileId)))
+      throw badRequest({
+        message: `The input file ${origin.inputFileId} of this batch is gone.`,
+        code: 'file_not_found',
+        param: null,
+      });
+    const lines = retryLines(files, origin, { customIds: body?.custom_ids, errorCodes: body?.error_codes });
+    await storeInput(lines, { ...creation, tenant, filename: `${id}_retry.jsonl` });
+    return {
+      endpoint,
+      inputFileId: creation.inputFileId,
+      completionWindow: body?.completion_window ?? origin.completionWindow,
+      metadata: body?.metadata === undefined ? origin.metadata : body.metadata,
+      ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
+      retryOf: id,
+    };
+  };
+
+  return async ({ tenant, params, body, request }: Call<BatchParams, unknown, RetryBatchBody>): Promise<BatchObject> => {
+    const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
+    // A choice that was sent as something else than JSON must not be taken for none.
+    if (body === undefined && hasContent(request))
+      throw badRequest({ message: 'The request has no JSON body.', code: 'invalid_json', param: null });
+    const origin = await findBatch(batches, tenant, params.batch_id);
+    const content = { retryOf: origin.id, ...body };
+    return toBatchObject(
+      await makeBatch({ tenant, key, content, prepare: (creation) => prepare(origin, body, creation) }),
+    );
+  };
+};

@@ -1,0 +1,108 @@
+import { type Batch, fileKey, parseRequestLine } from '@promptmill/core';
+import { type FileStore, FileStoreError, splitLines } from '@promptmill/files';
+import { badRequest } from '../request-problem.ts';
+
+/** Which requests of a batch run again: those that either of both names; without both, all that failed. */
+export interface RetryChoice {
+  readonly customIds?: readonly string[] | undefined;
+  readonly errorCodes?: readonly string[] | undefined;
+}
+
+interface FailedRequest {
+  readonly customId: string;
+  readonly codes: ReadonlySet<string>;
+}
+
+/** Named in a message; what is beyond is counted. */
+const maxNamed = 20;
+const newline = Buffer.from('\n');
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+
+/** What a line of an error file says went wrong: its code, or the status of the answer and what its body calls it. */
+const readFailure = (line: string): FailedRequest => {
+  const result: unknown = JSON.parse(line);
+  const response = field(result, 'response');
+  const answered = field(field(response, 'body'), 'error');
+  const codes = [
+    field(field(result, 'error'), 'code'),
+    field(response, 'status_code'),
+    field(answered, 'code'),
+    field(answered, 'type'),
+  ];
+  return {
+    customId: String(field(result, 'custom_id')),
+    codes: new Set(codes.filter((code) => typeof code === 'string' || typeof code === 'number').map(String)),
+  };
+};
+
+const open = async (files: FileStore, id: string, kind: 'input' | 'error') => {
+  try {
+    return await files.get(fileKey(id));
+  } catch (error) {
+    if (!(error instanceof FileStoreError && error.code === 'not_found')) throw error;
+    throw badRequest({ message: `The ${kind} file ${id} of this batch is gone.`, code: 'file_not_found', param: null });
+  }
+};
+
+async function* readFile(files: FileStore, id: string, kind: 'input' | 'error') {
+  yield* splitLines(await open(files, id, kind), { maxLineBytes: Number.MAX_SAFE_INTEGER });
+}
+
+async function* failedRequests(files: FileStore, batch: Batch): AsyncGenerator<FailedRequest, undefined> {
+  if (!batch.errorPublished) return;
+  for await (const lines of readFile(files, batch.errorFileId, 'error'))
+    for (const line of lines) if (!line.oversize) yield readFailure(line.bytes.toString());
+}
+
+const list = (names: readonly string[]): string => {
+  const shown = names.slice(0, maxNamed).map((name) => `'${name}'`);
+  return `${shown.join(', ')}${names.length > maxNamed ? ` and ${names.length - maxNamed} more` : ''}`;
+};
+
+const nothingChosen = ({ errorCodes }: RetryChoice): Error =>
+  errorCodes
+    ? badRequest({
+        message: `No request of this batch failed with ${list(errorCodes)}.`,
+        code: 'nothing_to_retry',
+        param: 'error_codes',
+      })
+    : badRequest({ message: 'No request of this batch failed.', code: 'nothing_to_retry', param: null });
+
+const unknownIds = (ids: readonly string[]): Error =>
+  badRequest({ message: `This batch has no request ${list(ids)}.`, code: 'unknown_custom_id', param: 'custom_ids' });
+
+/**
+ * The input lines of the chosen requests, in order and byte for byte. Input and error file are read side by side, which
+ * takes no more memory for a large batch. Throws the 400 of a choice that names what is not there, or nothing.
+ */
+export async function* retryLines(files: FileStore, batch: Batch, choice: RetryChoice): AsyncGenerator<Uint8Array> {
+  const { customIds, errorCodes } = choice;
+  const named = new Set(customIds);
+  const wantsFailed = errorCodes !== undefined || customIds === undefined;
+  const failures = wantsFailed ? failedRequests(files, batch) : undefined;
+  try {
+    let failed = (await failures?.next())?.value;
+    let chosen = 0;
+    const isWanted = ({ codes }: FailedRequest): boolean => errorCodes?.some((code) => codes.has(code)) ?? true;
+    for await (const lines of readFile(files, batch.inputFileId, 'input')) {
+      const parts: Buffer[] = [];
+      for (const line of lines) {
+        const parsed = line.oversize ? undefined : parseRequestLine(line.bytes.toString());
+        if (line.oversize || !parsed?.ok) continue;
+        const { customId } = parsed.request;
+        const failure = failed?.customId === customId ? failed : undefined;
+        if (failure) failed = (await failures?.next())?.value;
+        if (!named.delete(customId) && !(failure && isWanted(failure))) continue;
+        parts.push(line.bytes, newline);
+        chosen++;
+      }
+      if (parts.length > 0) yield Buffer.concat(parts);
+    }
+    if (named.size > 0) throw unknownIds([...named]);
+    if (chosen === 0) throw nothingChosen(choice);
+  } finally {
+    await failures?.return(undefined);
+  }
+}

@@ -1,0 +1,19 @@
+import { type Batch, endedAt } from '@promptmill/core';
+import type { DueIndex, FileRecords } from '@promptmill/queue';
+
+export interface RetireBatchOptions {
+  readonly records: Pick<FileRecords, 'release'>;
+  readonly due: DueIndex;
+  /** How long a batch is kept after its end. */
+  readonly keepDays: number;
+  readonly now: () => number;
+}
+
+/** What a terminal batch's last step does: it lets go of its input, and notes until when it is kept. */
+export const createRetireBatch =
+  ({ records, due, keepDays, now }: RetireBatchOptions) =>
+  async (batch: Batch): Promise<void> => {
+    await records.release(batch.tenant, batch.inputFileId, batch.id);
+    const endedAtMs = (endedAt(batch) ?? Math.floor(now() / 1000)) * 1000;
+    await due.set({ kind: 'batch', id: batch.id }, endedAtMs + keepDays * 86_400_000);
+  };

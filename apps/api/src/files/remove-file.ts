@@ -1,0 +1,55 @@
+import { fileKey, isTerminal } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
+import {
+  type BatchStore,
+  type DueIndex,
+  type FileRecords,
+  type FileUse,
+  unfinishedCreateSeconds,
+} from '@promptmill/queue';
+
+export interface RemoveFileOptions {
+  readonly batches: Pick<BatchStore, 'get'>;
+  readonly records: Pick<FileRecords, 'delete'>;
+  readonly due: DueIndex;
+  readonly files: FileStore;
+  readonly now: () => number;
+}
+
+export type RemoveOutcome =
+  | { readonly kind: 'removed' }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'in_use'; readonly batchId: string };
+
+export type RemoveFile = (tenant: string, id: string) => Promise<RemoveOutcome>;
+
+/**
+ * Removes a file's record, list entry and bytes, unless a batch that has not ended needs it. The record goes first, so
+ * that no listed file is without its bytes; those that a crash leaves behind go when the file would have expired.
+ */
+export const createRemoveFile = ({ batches, records, due, files, now }: RemoveFileOptions): RemoveFile => {
+  /** A batch lets go of its input when it ends. This one has died before it could, or has never come to be. */
+  const isOver = async ({ batchId, since }: FileUse): Promise<boolean> => {
+    const batch = await batches.get(batchId);
+    return batch ? isTerminal(batch.status) : since < now() / 1000 - unfinishedCreateSeconds;
+  };
+
+  const removeRecord = async (tenant: string, id: string): Promise<RemoveOutcome> => {
+    let over: readonly FileUse[] = [];
+    for (;;) {
+      const outcome = await records.delete(tenant, id, now(), over);
+      if (outcome.kind === 'missing') return outcome;
+      if (outcome.kind === 'deleted') return { kind: 'removed' };
+      for (const use of outcome.uses) if (!(await isOver(use))) return { kind: 'in_use', batchId: use.batchId };
+      over = outcome.uses;
+    }
+  };
+
+  return async (tenant, id) => {
+    const outcome = await removeRecord(tenant, id);
+    if (outcome.kind === 'in_use') return outcome;
+    await files.delete(fileKey(id));
+    await due.remove({ kind: 'file', tenant, id });
+    return outcome;
+  };
+};

@@ -1,0 +1,56 @@
+import type { DueIndex, FileRecords, Kept } from '@promptmill/queue';
+import type { Logger } from '@promptmill/runtime';
+import type { RemoveFile } from '../files/remove-file.ts';
+import type { createSweepBatch } from './sweep-batch.ts';
+
+export interface SweepDueOptions {
+  readonly due: DueIndex;
+  readonly records: Pick<FileRecords, 'get'>;
+  readonly removeFile: RemoveFile;
+  readonly sweepBatch: ReturnType<typeof createSweepBatch>;
+  readonly logger: Logger;
+  readonly now: () => number;
+}
+
+/** Looked up at once. */
+const stepSize = 100;
+/** What cannot be removed now is looked at again after this long, and does not hold up what can. */
+const tryAgainMs = 300_000;
+
+/** Removes the files that have expired and the batches that were kept for long enough, until none is left or `signal` aborts. */
+export const createSweepDue = (options: SweepDueOptions) => {
+  const { due, records, removeFile, sweepBatch, logger, now } = options;
+
+  const sweepFile = async (kept: Extract<Kept, { kind: 'file' }>): Promise<void> => {
+    const { tenant, id } = kept;
+    const record = await records.get(tenant, id);
+    // Of an upload that has broken off there are bytes and no record.
+    if (record && record.expiresAt === undefined) return due.remove(kept);
+    const expiresAtMs = (record?.expiresAt ?? 0) * 1000;
+    if (expiresAtMs > now()) return due.set(kept, expiresAtMs);
+    const outcome = await removeFile(tenant, id);
+    if (outcome.kind === 'in_use') return due.set(kept, now() + tryAgainMs);
+    if (outcome.kind === 'removed') logger.info({ tenant, file: id }, 'file expired');
+  };
+
+  const sweep = async (kept: Kept): Promise<void> => {
+    try {
+      if (kept.kind === 'file') await sweepFile(kept);
+      else logger.info({ batch: kept.id, outcome: await sweepBatch(kept.id) }, 'batch kept for long enough');
+    } catch (error) {
+      logger.warn({ err: error, ...kept }, 'not swept; it is tried again');
+      await due.set(kept, now() + tryAgainMs);
+    }
+  };
+
+  return async (signal?: AbortSignal): Promise<void> => {
+    for (;;) {
+      const step = await due.upTo(now(), stepSize);
+      for (const kept of step) {
+        if (signal?.aborted) return;
+        await sweep(kept);
+      }
+      if (step.length < stepSize) return;
+    }
+  };
+};

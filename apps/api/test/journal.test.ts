@@ -1,0 +1,71 @@
+import { createBatchStore, createFileRecords, openBatchesQueue } from '@promptmill/queue';
+import { createLogger } from '@promptmill/runtime';
+import { toFile } from 'openai';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createReplayJournal } from '../src/journal.ts';
+import { deleteKeys } from '../../../tests/support/delete-keys.ts';
+import { startTestApi, type TestApi } from './support/test-api.ts';
+
+let api: TestApi;
+let batchesQueue: ReturnType<typeof openBatchesQueue>;
+
+beforeAll(async () => {
+  api = await startTestApi({ redisUrl: inject('redisUrl') });
+  batchesQueue = openBatchesQueue(api.redis, api.keys);
+});
+afterAll(async () => {
+  await batchesQueue.close();
+  await api.close();
+});
+
+const input = `${JSON.stringify({
+  custom_id: 'a',
+  method: 'POST',
+  url: '/v1/chat/completions',
+  body: { model: 'simulator/echo', messages: [{ role: 'user', content: 'hi' }] },
+})}\n`;
+
+const upload = async () =>
+  api.alice.files.create({ file: await toFile(Buffer.from(input), 'a.jsonl'), purpose: 'batch' });
+
+const replay = (now: () => number = Date.now): Promise<void> =>
+  createReplayJournal({
+    files: api.files,
+    records: createFileRecords(api.redis, api.keys),
+    batches: createBatchStore(api.redis, api.keys),
+    batchesQueue,
+    logger: createLogger({ level: 'silent', role: 'api' }),
+    now,
+  })();
+
+const noted = async (): Promise<string[]> => (await api.stored()).filter((key) => key.startsWith('journal/'));
+
+test('what was acknowledged is there again after Redis has lost it, and what was deleted is not', async () => {
+  const file = await upload();
+  const deleted = await upload();
+  await api.alice.files.delete(deleted.id);
+  const created = await api.alice.batches.create({
+    input_file_id: file.id,
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+    metadata: { run: '7' },
+  });
+  await deleteKeys(api.redis, api.prefix);
+  await expect(api.alice.batches.retrieve(created.id)).rejects.toMatchObject({ status: 404 });
+  await replay();
+  expect(await api.alice.files.retrieve(file.id)).toEqual(file);
+  await expect(api.alice.files.retrieve(deleted.id)).rejects.toMatchObject({ status: 404 });
+  const restored = await api.alice.batches.retrieve(created.id);
+  expect(restored).toMatchObject({ metadata: { run: '7' }, input_file_id: file.id, created_at: created.created_at });
+  // It has a job: what serves it may not have begun yet.
+  await expect.poll(async () => (await api.alice.batches.retrieve(created.id)).status).toBe('in_progress');
+});
+
+test('replaying changes nothing that is there, and forgets what Redis has had for long', async () => {
+  const file = await upload();
+  await replay();
+  expect(await api.alice.files.retrieve(file.id)).toEqual(file);
+  expect((await noted()).some((key) => key.endsWith(file.id))).toBe(true);
+  await replay(() => Date.now() + 3 * 3_600_000);
+  expect(await noted()).toEqual([]);
+});

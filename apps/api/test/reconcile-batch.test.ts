@@ -1,0 +1,287 @@
+import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  type Batch,
+  encodeSegmentEntry,
+  fileKey,
+  jobIdOf,
+  newBatchId,
+  newFileId,
+  noUsage,
+  type RequestJob,
+  resultLine,
+  segmentFolder,
+  segmentName,
+} from '@promptmill/core';
+import { createDiskStore, type FileStore } from '@promptmill/files';
+import {
+  type BatchStore,
+  connectRedis,
+  createBatchStore,
+  createDispatchedRequests,
+  createKeys,
+  createLaneTurns,
+  createResultRecorder,
+  openLaneQueue,
+  openWorker,
+} from '@promptmill/queue';
+import { createLogger, loadConfig, reachNothing } from '@promptmill/runtime';
+import { type Queue, UnrecoverableError } from 'bullmq';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { createAddRequests } from '../src/dispatch/add-requests.ts';
+import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
+import { createFindLostRequests } from '../src/dispatch/find-lost-requests.ts';
+import { createReconcileBatch } from '../src/dispatch/reconcile-batch.ts';
+import { createRestoreResults } from '../src/dispatch/restore-results.ts';
+
+const { lanes, retry } = loadConfig({}, { readFile: () => '' });
+const logger = createLogger({ level: 'silent', role: 'api' });
+const keys = createKeys(`test-${randomBytes(6).toString('hex')}`);
+const lineOf = (index: number): string =>
+  `${JSON.stringify({
+    custom_id: `c${index}`,
+    method: 'POST',
+    url: '/v1/completions',
+    body: { model: 'simulator/echo', prompt: `Say ${index}` },
+  })}\n`;
+
+let redis: ReturnType<typeof connectRedis>;
+let directory: string;
+let files: FileStore;
+let batches: BatchStore;
+let lane: Queue<RequestJob>;
+let nowMs: number;
+let connections: number;
+let looks: number;
+
+beforeAll(async () => {
+  redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
+  directory = await mkdtemp(path.join(tmpdir(), 'promptmill-reconcile-'));
+  files = createDiskStore({ directory });
+  batches = createBatchStore(redis, keys);
+  lane = openLaneQueue(redis, keys, 'simulator');
+});
+
+beforeEach(async () => {
+  await lane.obliterate({ force: true });
+  nowMs = Date.now();
+  connections = 1;
+  looks = 0;
+});
+
+afterAll(async () => {
+  await lane.obliterate({ force: true });
+  await lane.close();
+  await redis.quit();
+  await rm(directory, { recursive: true });
+});
+
+const open = (window = 1000) => {
+  const requests = createDispatchedRequests(redis, keys);
+  const recorder = createResultRecorder(redis, keys);
+  const queueOf = () => lane;
+  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
+  const findLost = createFindLostRequests({ lanes, queueOf });
+  const dispatch = createDispatchRequests({
+    batches,
+    files,
+    requests,
+    add,
+    window: { requests: window, bytes: 1e9 },
+    onDispatched: () => {},
+    reach: reachNothing,
+  });
+  const reconcile = createReconcileBatch({
+    batches,
+    requests,
+    recorder,
+    files,
+    restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+    findLost: (...of) => {
+      looks++;
+      return findLost(...of);
+    },
+    add,
+    connections: () => connections,
+    logger,
+    now: () => nowMs,
+  });
+  const known = async (id: string): Promise<Batch> => {
+    const batch = await batches.get(id);
+    if (!batch) throw new Error(`no batch ${id}`);
+    return batch;
+  };
+  return {
+    recorder,
+    known,
+    dispatch: async (id: string) => dispatch(await known(id)),
+    reconcile: async (id: string) => reconcile(await known(id)),
+  };
+};
+
+const startBatch = async (count: number): Promise<string> => {
+  const id = newBatchId();
+  const inputFileId = newFileId();
+  await files.put(fileKey(inputFileId), Array.from({ length: count }, (_, index) => lineOf(index)).join(''));
+  await batches.create({
+    id,
+    tenant: 'acme',
+    endpoint: '/v1/completions',
+    inputFileId,
+    completionWindow: '24h',
+    metadata: null,
+    outputFileId: newFileId(),
+    errorFileId: newFileId(),
+    createdAt: Math.floor(nowMs / 1000),
+    expiresAt: Math.floor(nowMs / 1000) + 86_400,
+  });
+  await batches.transition(id, 'in_progress', nowMs, { total: count });
+  return id;
+};
+
+const answer = (id: string, index: number): string =>
+  resultLine(id, index, `c${index}`, {
+    kind: 'response',
+    statusCode: 200,
+    requestId: 'req_1',
+    body: { usage: { prompt_tokens: 2, completion_tokens: 3 } },
+  });
+
+/** As a collector leaves it that dies before it takes the results off the stream. */
+const writeSegment = async (id: string, indexes: readonly number[]): Promise<void> => {
+  const entries = indexes.map((index) => ({ index, status: 'completed' as const, bytes: 10, line: answer(id, index) }));
+  const content = entries.map(encodeSegmentEntry).join('');
+  const name = segmentName({ first: 0, last: 999 }, crc32(content), randomBytes(6).toString('hex'));
+  await files.put(segmentFolder(id) + name, content);
+};
+
+const states = (id: string, indexes: readonly number[]): Promise<string[]> =>
+  Promise.all(indexes.map((index) => lane.getJobState(jobIdOf(id, index))));
+
+const removeJob = async (id: string, index: number): Promise<void> => {
+  await (await lane.getJob(jobIdOf(id, index)))?.remove();
+};
+
+const takeJobs = (process: (jobId: string | undefined) => Promise<void>) =>
+  openWorker<RequestJob>(async (job) => process(job.id), {
+    connection: redis,
+    keys,
+    name: lane.name,
+    concurrency: 9,
+    onError: () => {},
+  });
+
+test('a request that has neither result nor job gets a job again, and only such a one', async () => {
+  const { dispatch, reconcile, recorder, known } = open();
+  const id = await startBatch(700);
+  await dispatch(id);
+  await recorder.record({ batchId: id, index: 1, bytes: 9 }, 'completed', answer(id, 1), noUsage);
+  for (const index of [0, 1, 350, 699]) await removeJob(id, index);
+  await reconcile(id);
+  expect(await states(id, [0, 1, 2, 350, 699])).toEqual([
+    'prioritized',
+    'unknown',
+    'prioritized',
+    'prioritized',
+    'prioritized',
+  ]);
+  expect((await lane.getJob(jobIdOf(id, 350)))?.data).toMatchObject({ customId: 'c350', body: { prompt: 'Say 350' } });
+  expect(await known(id)).toMatchObject({ total: 700, completed: 1, failed: 0 });
+});
+
+test('a job that has ended without a result is taken away first: it would keep the new one out', async () => {
+  const { dispatch, reconcile } = open();
+  const id = await startBatch(3);
+  await dispatch(id);
+  const worker = takeJobs(async () => {});
+  while (!(await states(id, [0, 1, 2])).every((state) => state === 'completed')) await nextTurn();
+  await worker.close();
+  await reconcile(id);
+  expect(await states(id, [0, 1, 2])).toEqual(['prioritized', 'prioritized', 'prioritized']);
+});
+
+test('a request whose job BullMQ gave up becomes an error line', async () => {
+  const { dispatch, reconcile, known } = open();
+  const id = await startBatch(2);
+  await dispatch(id);
+  const job = await lane.getJob(jobIdOf(id, 1));
+  // As moveStalledJobsToWait leaves it, and then the worker that finds it so.
+  const worker = takeJobs(async (jobId) => {
+    if (jobId === job?.id) throw new UnrecoverableError('job stalled more than allowable limit');
+    await new Promise(() => {});
+  });
+  while ((await states(id, [1]))[0] !== 'failed') await nextTurn();
+  await reconcile(id);
+  await worker.close(true);
+  expect(await known(id)).toMatchObject({ completed: 0, failed: 1 });
+  const [entry] = await redis.xrevrange(keys.resultsOf(id), '+', '-', 'COUNT', 1);
+  expect(entry?.[1].join(' ')).toContain('"custom_id":"c1","response":null,"error":{"code":"worker_lost"');
+});
+
+test('results that segments hold and Redis has lost are recorded again, once', async () => {
+  const { dispatch, reconcile, recorder, known } = open();
+  const id = await startBatch(10);
+  await dispatch(id);
+  await recorder.record({ batchId: id, index: 2, bytes: 9 }, 'completed', answer(id, 2), noUsage);
+  await writeSegment(id, [1, 2, 3]);
+  await writeSegment(id, [3, 4]);
+  await reconcile(id);
+  expect(await known(id)).toMatchObject({ completed: 4, failed: 0, usage: { inputTokens: 6, outputTokens: 9 } });
+  connections++;
+  await reconcile(id);
+  expect(await known(id)).toMatchObject({ completed: 4, failed: 0 });
+});
+
+test('a torn segment keeps nothing else from being restored', async () => {
+  const { dispatch, reconcile, known } = open();
+  const id = await startBatch(10);
+  await dispatch(id);
+  const entries = [0, 1].map((index) => ({ index, status: 'failed' as const, bytes: 10, line: answer(id, index) }));
+  const cut = entries.map(encodeSegmentEntry).join('').slice(0, -9);
+  await files.put(segmentFolder(id) + segmentName({ first: 0, last: 1 }, crc32('whole'), 'aaaa'), cut);
+  await writeSegment(id, [5]);
+  await reconcile(id);
+  expect(await known(id)).toMatchObject({ completed: 1, failed: 0 });
+});
+
+test('what was answered beyond a cursor that Redis lost is not dispatched again, and keeps the window', async () => {
+  const { dispatch, reconcile, known } = open(6);
+  const id = await startBatch(20);
+  await writeSegment(id, [1, 16, 17, 18, 19]);
+  await reconcile(id);
+  expect(await known(id)).toMatchObject({ completed: 5 });
+  await dispatch(id);
+  expect(await states(id, [0, 1, 2, 5, 6])).toEqual([
+    'prioritized',
+    'unknown',
+    'prioritized',
+    'prioritized',
+    'unknown',
+  ]);
+});
+
+test('it looks after each connection and when nothing comes, ever less often, and else never', async () => {
+  const { dispatch, reconcile, recorder } = open();
+  const id = await startBatch(10);
+  await dispatch(id);
+  const after = async (ms: number): Promise<number> => {
+    nowMs += ms;
+    await reconcile(id);
+    return looks;
+  };
+  expect(await after(0)).toBe(1);
+  for (let index = 0; index < 5; index++) {
+    await recorder.record({ batchId: id, index, bytes: 9 }, 'completed', answer(id, index), noUsage);
+    expect(await after(4000)).toBe(1);
+  }
+  expect(await after(4999)).toBe(1);
+  expect(await after(1)).toBe(2);
+  expect(await after(9999)).toBe(2);
+  expect(await after(1)).toBe(3);
+  connections++;
+  expect(await after(0)).toBe(4);
+});

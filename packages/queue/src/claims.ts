@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import type { Keys } from './keys.ts';
+import type { RedisConnection } from './redis.ts';
+import { createScripts } from './scripts.ts';
+
+/** `made` is what the key stands for: `fresh` when it is new, else what it was first claimed with. */
+export type ClaimOutcome<Made> =
+  | { readonly kind: 'new' | 'repeated'; readonly made: Made }
+  | { readonly kind: 'conflict' };
+
+export interface NewClaim<Made> {
+  readonly tenant: string;
+  /** The client's `Idempotency-Key`. */
+  readonly key: string;
+  /** Tells one request from another under the same key. */
+  readonly contentHash: string;
+  readonly fresh: Made;
+}
+
+const rememberSeconds = 24 * 3600;
+
+/** Ties an idempotency key to what was made under it, so that repeats, even at the same time, make it once. */
+export const createClaims = <Made>(redis: RedisConnection, keys: Keys, kind: 'batch' | 'file') => {
+  const run = createScripts(redis);
+  const nameOf = (tenant: string, key: string): string =>
+    keys.idempotency(tenant, kind, createHash('sha256').update(key).digest('hex'));
+  const textOf = (contentHash: string, made: Made): string => JSON.stringify({ contentHash, made });
+
+  return {
+    async claim({ tenant, key, contentHash, fresh }: NewClaim<Made>): Promise<ClaimOutcome<Made>> {
+      const name = nameOf(tenant, key);
+      const earlier = await redis.set(name, textOf(contentHash, fresh), 'EX', rememberSeconds, 'NX', 'GET');
+      if (earlier === null) return { kind: 'new', made: fresh };
+      const claim = JSON.parse(earlier) as { readonly contentHash: string; readonly made: Made };
+      return claim.contentHash === contentHash ? { kind: 'repeated', made: claim.made } : { kind: 'conflict' };
+    },
+
+    /** Frees a key, unless it has come to stand for something else than `made`. */
+    async release({ tenant, key, contentHash }: Omit<NewClaim<Made>, 'fresh'>, made: Made): Promise<void> {
+      await run('releaseClaim', nameOf(tenant, key), textOf(contentHash, made));
+    },
+  };
+};
+
+export type Claims<Made> = ReturnType<typeof createClaims<Made>>;

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Cluster } from './cluster.ts';
+import { isProcessFault, type PlannedFault, type ProcessFault, type Target, type WorldFault } from './plan-faults.ts';
+
+/** A fault that happened. Times are in epoch milliseconds. */
+export interface AppliedFault {
+  readonly planned: PlannedFault;
+  /** When it began to hurt. */
+  readonly fromMs: number;
+  /** When it was over: for a process that was killed, its death. */
+  readonly toMs: number;
+  /** When whatever it hit could work again. */
+  readonly healedMs: number;
+  /** What went otherwise than the fault means to. */
+  readonly problem?: string;
+}
+
+type Span = Omit<AppliedFault, 'planned' | 'healedMs'>;
+
+const span = async (hurt: () => Promise<unknown>): Promise<Span> => {
+  const fromMs = Date.now();
+  await hurt();
+  return { fromMs, toMs: Date.now() };
+};
+
+export const createApplyFault = (cluster: Cluster) => {
+  const kill = (target: Target): Promise<Span> => span(() => cluster.processOf(target).stop('SIGKILL'));
+
+  const terminate = async (target: Target): Promise<Span> => {
+    let code: number | NodeJS.Signals = 0;
+    const times = await span(async () => (code = await cluster.processOf(target).stop('SIGTERM')));
+    return code === 0 ? times : { ...times, problem: `ended with ${code} on SIGTERM` };
+  };
+
+  /** A new process in its place that dies at a fail point; one that does not get there in time is killed anyway. */
+  const dieAt = async (target: Target, point: string, withinMs: number): Promise<Span> => {
+    await terminate(target);
+    await cluster.startAgain(target, { PROMPTMILL_FAIL_POINT: point });
+    const gaveUp = new AbortController();
+    const { ended } = cluster.processOf(target);
+    await Promise.race([ended, delay(withinMs, undefined, { signal: gaveUp.signal }).catch(() => {})]);
+    gaveUp.abort();
+    return kill(target);
+  };
+
+  const hurtProcess = async ({ kind, target, durationMs }: ProcessFault): Promise<Span> => {
+    switch (kind) {
+      case 'kill -9': {
+        const times = await kill(target);
+        await delay(durationMs);
+        return times;
+      }
+      case 'SIGSTOP':
+        return span(async () => {
+          const { child } = cluster.processOf(target);
+          child.kill('SIGSTOP');
+          await delay(durationMs);
+          child.kill('SIGCONT');
+        });
+      case 'SIGTERM':
+        return terminate(target);
+      case 'partition':
+        return span(async () => {
+          cluster.setCut(target, true);
+          await delay(durationMs);
+          cluster.setCut(target, false);
+        });
+      case 'segment-written':
+      case 'batch-recorded':
+        return dieAt(target, kind, durationMs);
+    }
+  };
+
+  const hurtWorld = ({ kind, durationMs }: WorldFault): Promise<Span> => {
+    const outage = (faults: object): Promise<Span> =>
+      span(async () => {
+        await cluster.control({ faults });
+        await delay(durationMs);
+        await cluster.control({ faults: {} });
+      });
+    switch (kind) {
+      case 'Redis kill -9':
+        return span(async () => {
+          await cluster.redis.kill();
+          await delay(durationMs);
+          await cluster.redis.restart();
+        });
+      case 'Redis slow':
+        return span(async () => {
+          cluster.setDelay(50);
+          await delay(durationMs);
+          cluster.setDelay(undefined);
+        });
+      case 'Redis paused':
+        return span(async () => {
+          await cluster.admin.client('PAUSE', durationMs);
+          await delay(durationMs);
+        });
+      case 'provider 503':
+        return outage({ 503: 1 });
+      case 'provider reset':
+        return outage({ reset: 1 });
+    }
+  };
+
+  const isDead = (target: Target): boolean => {
+    const { child } = cluster.processOf(target);
+    return child.exitCode !== null || child.signalCode !== null;
+  };
+
+  return async (planned: PlannedFault): Promise<AppliedFault> => {
+    if (!isProcessFault(planned)) {
+      const times = await hurtWorld(planned);
+      return { planned, ...times, healedMs: times.toMs };
+    }
+    const { target } = planned;
+    const died = isDead(target) ? { problem: 'had died by itself before' } : {};
+    if (isDead(target)) await cluster.startAgain(target);
+    const times = await hurtProcess(planned);
+    if (isDead(target)) await cluster.startAgain(target);
+    return { planned, ...times, healedMs: Date.now(), ...died };
+  };
+};

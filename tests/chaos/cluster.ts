@@ -1,0 +1,96 @@
+import { Redis } from 'ioredis';
+import { startDurableRedis } from '../support/local-redis.ts';
+import { type RoleProcess, startStack } from '../support/stack.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import type { Fleet, Target } from './plan-faults.ts';
+
+export interface ClusterOptions {
+  readonly fleet: Fleet;
+  /** Calls in flight of each worker. */
+  readonly concurrency: number;
+  readonly latencyMs: number;
+}
+
+const nameOf = ({ role, index }: Target): string => `${role} ${index}`;
+
+/** Failed calls come again soon enough to be seen. */
+const config = 'retry: { attempts: 6, baseDelayMs: 500, maxDelayMs: 5000 }\n';
+
+/** Several processes of each role and a durable Redis, which each of them reaches through a proxy of its own. */
+export const startCluster = async ({ fleet, concurrency, latencyMs }: ClusterOptions) => {
+  const redis = await startDurableRedis();
+  const proxies = new Map<string, { readonly proxy: TcpProxy; cut: boolean }>();
+  for (const role of ['api', 'worker', 'collector'] as const)
+    for (let index = 0; index < fleet[role]; index++)
+      proxies.set(nameOf({ role, index }), { proxy: await startTcpProxy(redis.url), cut: false });
+  const proxyOf = (target: Target) => {
+    const found = proxies.get(nameOf(target));
+    if (!found) throw new Error(`there is no ${nameOf(target)}`);
+    return found;
+  };
+
+  const stack = await startStack({
+    redisUrl: redis.url,
+    redisUrlOf: (role, index) => (role === 'simulator' ? redis.url : proxyOf({ role, index }).proxy.url),
+    apis: fleet.api,
+    workers: fleet.worker,
+    collectors: fleet.collector,
+    env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs) },
+    files: { 'promptmill.yaml': config },
+  });
+  // Beside the proxies: it sees what is in Redis whatever befalls the way there.
+  const admin = new Redis(redis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: () => 50 });
+  admin.on('error', () => {});
+  await new Promise((resolve) => {
+    admin.once('ready', resolve);
+  });
+
+  const running = new Map<string, RoleProcess>();
+  for (const [role, list] of Object.entries({ api: stack.apis, worker: stack.workers, collector: stack.collectors }))
+    for (const [index, started] of list.entries())
+      running.set(nameOf({ role: role as Target['role'], index }), started);
+  const processOf = (target: Target): RoleProcess => {
+    const found = running.get(nameOf(target));
+    if (!found) throw new Error(`there is no ${nameOf(target)}`);
+    return found;
+  };
+
+  let delayMs: number | undefined;
+  const setProxies = (): void => {
+    for (const { proxy, cut } of proxies.values())
+      proxy.set(cut ? 'drop' : delayMs === undefined ? 'pass' : { delayMs });
+  };
+
+  return {
+    ...stack,
+    redis,
+    admin,
+    processOf,
+    apiUrls: stack.apis.map(({ url }) => url),
+    /** Once it has ended: starts it again, in its place and under its address. */
+    async startAgain(target: Target, more: Readonly<Record<string, string>> = {}): Promise<void> {
+      const { environment } = stack[`${target.role}s`][target.index] ?? processOf(target);
+      running.set(nameOf(target), await stack.start(target.role, { ...environment, ...more }));
+    },
+    /** Whether every byte between a process and Redis is lost. */
+    setCut(target: Target, cut: boolean): void {
+      proxyOf(target).cut = cut;
+      setProxies();
+    },
+    /** How late each byte between any process and Redis comes. */
+    setDelay(ms: number | undefined): void {
+      delayMs = ms;
+      setProxies();
+    },
+    /** Ends everything; `keep` leaves the data folder and the folder of Redis where they are. */
+    async stop({ keep }: { keep: boolean }): Promise<void> {
+      await stack.stop({ keep });
+      admin.disconnect();
+      for (const { proxy } of proxies.values()) await proxy.close();
+      if (keep) await redis.kill();
+      else await redis.stop();
+    },
+  };
+};
+
+export type Cluster = Awaited<ReturnType<typeof startCluster>>;

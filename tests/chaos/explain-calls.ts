@@ -1,0 +1,122 @@
+import type { AppliedFault } from './apply-fault.ts';
+import type { Fleet } from './plan-faults.ts';
+
+/** A line of the simulator's call log, as far as it is needed here. Times are in epoch milliseconds. */
+export interface ProviderCall {
+  readonly at: number;
+  readonly endedAt: number;
+  readonly key: string | null;
+  readonly status: number;
+  readonly fault?: string;
+  readonly aborted?: true;
+}
+
+/** A time in which a crash may have cost calls: made, and to be made again. */
+interface Costly {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly calls: number;
+}
+
+/** From the end of a call to its result being in Redis. */
+const recordMs = 1000;
+/** A Redis that is killed may lose what it was told in the last two seconds. */
+const lostTailMs = 2000;
+/** A worker notices a dead connection after this long, and hears of its lost jobs only then. */
+const deadFlowMs = 8000;
+
+/** What a fault may cost at most: the calls in flight of the workers it hit, and what a Redis that died forgot. */
+const costOf = (
+  { planned, fromMs, toMs }: AppliedFault,
+  { fleet, concurrency, forgotten }: { fleet: Fleet; concurrency: number; forgotten: number },
+): Costly | undefined => {
+  const isWorker = 'target' in planned && planned.target.role === 'worker';
+  switch (planned.kind) {
+    case 'kill -9':
+    case 'SIGSTOP':
+      return isWorker ? { fromMs, toMs, calls: concurrency } : undefined;
+    case 'partition':
+      return isWorker ? { fromMs, toMs: toMs + deadFlowMs, calls: concurrency } : undefined;
+    case 'Redis kill -9':
+      return { fromMs: fromMs - lostTailMs, toMs, calls: fleet.worker * concurrency + forgotten };
+    default:
+      return undefined;
+  }
+};
+
+/** A failure after which the same call may be made again. */
+const isRetryable = ({ status, fault }: ProviderCall): boolean =>
+  status === 429 || status >= 500 || (fault !== undefined && fault !== 'status' && fault !== 'content-filter');
+
+export const isAnswered = (call: ProviderCall): boolean =>
+  call.status >= 200 && call.status < 300 && call.aborted === undefined && !isRetryable(call);
+
+export interface CallAccount {
+  readonly calls: number;
+  /** Calls after one that failed and may be made again. */
+  readonly retries: number;
+  /** Calls after one that had its answer, or that its caller left. */
+  readonly repeats: number;
+  /** Repeats of a call that a fault hit. */
+  readonly explained: number;
+  /** Repeats that the faults may cost at most. */
+  readonly allowed: number;
+  /** The keys of requests with a repeat that no fault explains. */
+  readonly unexplained: readonly string[];
+}
+
+export interface ExplainCallsOptions {
+  readonly fleet: Fleet;
+  readonly concurrency: number;
+  /** Results that Redis was seen to forget, in all. */
+  readonly forgotten: number;
+}
+
+export const explainCalls = (
+  calls: readonly ProviderCall[],
+  faults: readonly AppliedFault[],
+  options: ExplainCallsOptions,
+) => {
+  const costly = faults.map((fault) => costOf(fault, options)).filter((cost) => cost !== undefined);
+  /** Whether a fault may have kept a call's answer from being recorded. */
+  const wasHit = ({ at, endedAt }: ProviderCall): boolean =>
+    costly.some(({ fromMs, toMs }) => at <= toMs && endedAt + recordMs >= fromMs);
+
+  const byRequest = Map.groupBy(
+    calls.filter(({ key }) => key !== null),
+    ({ key }) => key ?? '',
+  );
+  let retries = 0;
+  let repeats = 0;
+  const unexplained: string[] = [];
+  for (const [key, list] of byRequest)
+    for (const call of list.toSorted((a, b) => a.at - b.at).slice(0, -1)) {
+      if (isRetryable(call) && call.aborted === undefined) retries++;
+      else {
+        repeats++;
+        if (!wasHit(call)) unexplained.push(key);
+      }
+    }
+  const account: CallAccount = {
+    calls: calls.length,
+    retries,
+    repeats,
+    explained: repeats - unexplained.length,
+    allowed: costly.reduce((sum, { calls }) => sum + calls, 0),
+    unexplained,
+  };
+  return { account, wasHit, callsOf: (key: string): readonly ProviderCall[] => byRequest.get(key) ?? [] };
+};
+
+/**
+ * Milliseconds from the death of a worker until each call it had in flight was made again elsewhere. Calls that nobody
+ * wants any more are left out.
+ */
+export const timesUntilCalledAgain = (calls: readonly ProviderCall[], diedAtMs: number): number[] => {
+  const left = calls.filter(({ aborted, endedAt }) => aborted && Math.abs(endedAt - diedAtMs) < 500);
+  const keys = new Set(left.map(({ key }) => key));
+  const again = new Map<string | null, number>();
+  for (const { key, at } of calls)
+    if (keys.has(key) && at > diedAtMs) again.set(key, Math.min(again.get(key) ?? Infinity, at - diedAtMs));
+  return [...again.values()];
+};

@@ -1,0 +1,35 @@
+/**
+ * Promptmill under faults, for as long as one likes: real processes, real signals, and a check of all that happened.
+ *
+ *   pnpm test:chaos [--seed 1] [--seconds 120] [--requests 12000] [--concurrency 5] [--latency-ms 80] [--drain-seconds 120]
+ *
+ * The seed decides what happens when and to whom, and what is handed in. Exits with 1 when a promise was broken.
+ */
+import { parseArgs } from 'node:util';
+import { formatReport } from './report.ts';
+import { runChaos } from './run-chaos.ts';
+
+const { values } = parseArgs({
+  // `pnpm test:chaos -- --seed 2` passes the dashes on.
+  args: process.argv.slice(2).filter((argument) => argument !== '--'),
+  options: {
+    seed: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '120' },
+    requests: { type: 'string', default: '12000' },
+    concurrency: { type: 'string', default: '5' },
+    'latency-ms': { type: 'string', default: '80' },
+    'drain-seconds': { type: 'string', default: '120' },
+  },
+});
+
+const report = await runChaos({
+  seed: Number(values.seed),
+  seconds: Number(values.seconds),
+  requests: Number(values.requests),
+  concurrency: Number(values.concurrency),
+  latencyMs: Number(values['latency-ms']),
+  drainSeconds: Number(values['drain-seconds']),
+  onEvent: (line) => console.error(line),
+});
+console.log(formatReport(report));
+process.exitCode = report.problems.length === 0 ? 0 : 1;

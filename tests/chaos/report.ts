@@ -1,0 +1,74 @@
+import { quantile } from '../support/quantile.ts';
+import { type AppliedFault } from './apply-fault.ts';
+import { type CallAccount } from './explain-calls.ts';
+import { describeFault, faultKinds, type FaultKind } from './plan-faults.ts';
+
+/** A fault that happened, and how long its traces were seen. */
+export interface MeasuredFault extends AppliedFault {
+  /** From its end to the next recorded result, in milliseconds; undefined when none was due. */
+  readonly recoveryMs: number | undefined;
+  /** From a worker's death to each of its calls being made again. */
+  readonly calledAgainMs: readonly number[];
+}
+
+export interface ChaosReport {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly plan: readonly string[];
+  readonly faults: readonly MeasuredFault[];
+  readonly batches: number;
+  readonly requests: number;
+  readonly completed: number;
+  readonly failed: ReadonlyMap<string, number>;
+  readonly calls: CallAccount;
+  /** Times Redis was seen to have forgotten counts. */
+  readonly forgotten: readonly string[];
+  readonly longestStandstillMs: number;
+  /** From the last fault's end until every batch had ended. */
+  readonly drainMs: number;
+  /** What must not be. */
+  readonly problems: readonly string[];
+  /** Where the logs and files are, when something went wrong. */
+  readonly kept?: readonly string[];
+}
+
+const seconds = (ms: number): string => (Number.isFinite(ms) ? (ms / 1000).toFixed(1) : '–');
+
+const rowOf = (kind: FaultKind, faults: readonly MeasuredFault[]): string => {
+  const own = faults.filter(({ planned }) => planned.kind === kind);
+  const recoveries = own.map(({ recoveryMs }) => recoveryMs).filter((ms) => ms !== undefined);
+  const again = own.flatMap(({ calledAgainMs }) => calledAgainMs);
+  const cells = [
+    kind,
+    own.length,
+    seconds(quantile(recoveries, 0.5)),
+    seconds(Math.max(...recoveries)),
+    again.length || '–',
+    seconds(quantile(again, 0.5)),
+    seconds(Math.max(...again)),
+  ];
+  return `| ${cells.join(' | ')} |`;
+};
+
+export const formatReport = (report: ChaosReport): string => {
+  const { calls, faults } = report;
+  const failed = [...report.failed].map(([code, count]) => `${count} ${code}`).join(', ');
+  return [
+    `seed ${report.seed}, ${report.seconds} s: ${faults.length} faults`,
+    ...report.plan,
+    '',
+    '| fault | times | next result after p50, s | max, s | calls cut off | made again after p50, s | max, s |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...faultKinds
+      .filter((kind) => faults.some(({ planned }) => planned.kind === kind))
+      .map((kind) => rowOf(kind, faults)),
+    '',
+    `${report.batches} batches, ${report.requests} requests: ${report.completed} completed, failed: ${failed || 'none'}`,
+    `${calls.calls} calls: ${calls.retries} retries, ${calls.repeats} repeats, ${calls.explained} of them of calls that a fault hit (at most ${calls.allowed})`,
+    `Redis forgot counts ${report.forgotten.length} times${report.forgotten.map((line) => `\n  ${line}`).join('')}`,
+    `longest time without a result while some were due: ${seconds(report.longestStandstillMs)} s`,
+    `every batch had ended ${seconds(report.drainMs)} s after the last fault`,
+    ...(report.problems.length === 0 ? ['no problems'] : [`${report.problems.length} problems:`, ...report.problems]),
+    ...(report.kept ? [`kept: ${report.kept.join(', ')}`] : []),
+  ].join('\n');
+};

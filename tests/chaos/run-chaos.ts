@@ -1,0 +1,124 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type AppliedFault, createApplyFault } from './apply-fault.ts';
+import { checkBatches } from './check-batches.ts';
+import { startCluster } from './cluster.ts';
+import { explainCalls, type ProviderCall, timesUntilCalledAgain } from './explain-calls.ts';
+import { createMeasureRecovery, longestStandstill } from './measure-recovery.ts';
+import { describeFault, isProcessFault, planFaults } from './plan-faults.ts';
+import { planWorkload } from './plan-workload.ts';
+import { createRandom } from './random.ts';
+import type { ChaosReport, MeasuredFault } from './report.ts';
+import { createClients, submitBatches } from './submit-batches.ts';
+import { watchProgress } from './watch-progress.ts';
+
+export interface ChaosOptions {
+  /** Decides the faults and the workload. */
+  readonly seed: number;
+  /** How long faults happen and batches are handed in. */
+  readonly seconds: number;
+  readonly requests: number;
+  /** Calls in flight of each of the three workers. */
+  readonly concurrency: number;
+  readonly latencyMs: number;
+  /** How long the batches may take to end once all is well again. */
+  readonly drainSeconds: number;
+  readonly onEvent?: (line: string) => void;
+}
+
+const fleet = { worker: 3, collector: 2, api: 2 };
+/** P5. */
+const longestRecoveryMs = 10_000;
+/** A Redis that is killed may forget what it was told just before: counts may fall right after. */
+const fallAfterMs = 5000;
+
+/** Runs Promptmill under faults, then holds all that happened against its promises. */
+export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
+  const { seed, seconds, requests, concurrency, latencyMs, drainSeconds, onEvent = () => {} } = options;
+  const random = createRandom(seed);
+  const durationMs = seconds * 1000;
+  const plannedFaults = planFaults(random.fork(), { fleet, durationMs });
+  const workload = planWorkload(random.fork(), { requests, durationMs, apis: fleet.api });
+
+  const cluster = await startCluster({ fleet, concurrency, latencyMs });
+  let keep = true;
+  try {
+    const applyFault = createApplyFault(cluster);
+    const progress = watchProgress(cluster.admin, cluster.prefix);
+    const startedAtMs = Date.now();
+    const endsAtMs = startedAtMs + durationMs;
+    const giveUpAtMs = endsAtMs + drainSeconds * 1000;
+    const say = (line: string): void =>
+      onEvent(`${((Date.now() - startedAtMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+
+    const [{ submitted, problems }, applied] = await Promise.all([
+      submitBatches(workload, { apiUrls: cluster.apiUrls, startedAtMs, giveUpAtMs, onSubmitted: progress.add }),
+      Promise.all(
+        plannedFaults.map(async (fault): Promise<AppliedFault> => {
+          await delay(startedAtMs + fault.atMs - Date.now());
+          say(describeFault(fault));
+          return applyFault(fault);
+        }),
+      ),
+    ]);
+    const healedAtMs = Date.now();
+    say('healed');
+    while (progress.open().length > 0 && Date.now() < giveUpAtMs) await delay(100);
+    const drainMs = Date.now() - healedAtMs;
+    for (const left of progress.open()) problems.push(`P4: has not ended: ${left}`);
+    say('checking');
+
+    const seen = await progress.close();
+    const calls = (await cluster.calls()) as ProviderCall[];
+    const measureRecovery = createMeasureRecovery(applied, fleet, seen);
+    const faults = applied.map((fault): MeasuredFault => ({
+      ...fault,
+      recoveryMs: measureRecovery(fault),
+      calledAgainMs:
+        fault.planned.kind === 'kill -9' && isProcessFault(fault.planned) && fault.planned.target.role === 'worker'
+          ? timesUntilCalledAgain(calls, fault.toMs)
+          : [],
+    }));
+    for (const { planned, recoveryMs = 0, problem } of faults) {
+      if (problem !== undefined) problems.push(`${describeFault(planned).trim()}: ${problem}`);
+      if (recoveryMs > longestRecoveryMs)
+        problems.push(
+          `P5: ${(recoveryMs / 1000).toFixed(1)} s without a result after: ${describeFault(planned).trim()}`,
+        );
+    }
+
+    const redisDeaths = applied.filter(({ planned }) => planned.kind === 'Redis kill -9');
+    const forgotten = seen.falls.map(({ batchId, from, to }) => `${batchId}: ${from} → ${to}`);
+    for (const { batchId, atMs, from, to } of seen.falls)
+      if (!redisDeaths.some(({ fromMs, toMs }) => atMs >= fromMs && atMs < toMs + fallAfterMs))
+        problems.push(`P2: the counts of ${batchId} fell: ${from} → ${to}`);
+
+    const explained = explainCalls(calls, applied, { fleet, concurrency, forgotten: seen.falls.length });
+    const { account } = explained;
+    if (account.repeats > account.allowed)
+      problems.push(`P3: ${account.repeats} calls were repeated, the faults may cost ${account.allowed}`);
+    for (const key of account.unexplained.slice(0, 20)) problems.push(`P3: ${key} was called again without a fault`);
+
+    const [client] = createClients(cluster.apiUrls);
+    const findings = await checkBatches(client!, submitted, explained);
+    problems.push(...findings.problems);
+    keep = problems.length > 0;
+    return {
+      seed,
+      seconds,
+      plan: plannedFaults.map(describeFault),
+      faults,
+      batches: submitted.length,
+      requests,
+      completed: findings.completed,
+      failed: findings.failed,
+      calls: account,
+      forgotten,
+      longestStandstillMs: longestStandstill(seen),
+      drainMs,
+      problems,
+      ...(keep ? { kept: [cluster.directory, cluster.redis.directory] } : {}),
+    };
+  } finally {
+    await cluster.stop({ keep });
+  }
+};

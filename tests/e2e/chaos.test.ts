@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { formatReport } from '../chaos/report.ts';
+import { runChaos } from '../chaos/run-chaos.ts';
+
+/** A short part of `pnpm test:chaos`, whose seed has a bit of everything. */
+it('loses nothing, repeats nothing and counts right under faults', async () => {
+  const report = await runChaos({
+    seed: 4,
+    seconds: 20,
+    requests: 1200,
+    concurrency: 5,
+    latencyMs: 80,
+    drainSeconds: 60,
+  });
+  expect(report.problems, formatReport(report)).toEqual([]);
+  expect(report.faults.length).toBeGreaterThan(4);
+});

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+
+const concurrency = 20;
+const workers = 2;
+const lostBytes = 64 * 1024;
+/** What the append-only file takes at least for a request's way: added, begun, recorded, ended. */
+const bytesPerRequest = 600;
+
+let redis: DurableRedis;
+let stack: Stack;
+
+beforeAll(async () => {
+  redis = await startDurableRedis();
+  stack = await startStack({
+    redisUrl: redis.url,
+    workers,
+    env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: '20' },
+  });
+});
+afterAll(async () => {
+  await stack.stop();
+  await redis.stop();
+});
+
+it('a Redis that lost its latest writes loses no request', async () => {
+  const input = inputOf(3000);
+  const { id } = await createBatch(stack.client, input);
+  await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) > 700);
+  await redis.kill();
+  await redis.cutTail(lostBytes);
+  await redis.restart();
+  const client = stack.client.withOptions({ maxRetries: 10 });
+  const batch = await untilBatch(client, id);
+  expect(batch.status).toBe('completed');
+  const allowedRepeats = lostBytes / bytesPerRequest + workers * concurrency;
+  await checkBatch(stack, batch, input, { allowedRepeats });
+});
+
+it('an input and a batch that were acknowledged just before the power went are there', async () => {
+  const input = inputOf(20);
+  const { id } = await createBatch(stack.client, input);
+  await redis.kill();
+  await redis.cutTail(lostBytes);
+  await redis.restart();
+  // The records are written again when the api has reconnected.
+  const client = stack.client.withOptions({ maxRetries: 10 });
+  await expect.poll(async () => (await client.batches.retrieve(id).catch(() => undefined))?.id).toBe(id);
+  const batch = await untilBatch(client, id);
+  await checkBatch(stack, batch, input, { allowedRepeats: 20 });
+});

@@ -1,0 +1,87 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { freePort } from './free-port.ts';
+import { createRedisServer, type LocalRedis } from './local-redis.ts';
+
+type Server = Awaited<ReturnType<typeof createRedisServer>>;
+
+export interface LocalCluster extends LocalRedis {
+  /** The masters in the order of their slots, then their replicas. */
+  readonly nodes: readonly Server[];
+}
+
+export interface LocalClusterOptions {
+  readonly masters?: number;
+  /** Of the first master. */
+  readonly replicas?: number;
+  readonly redisArguments?: readonly string[];
+}
+
+const slots = 16_384;
+/** A node that is silent for this long is taken for dead. */
+const nodeTimeoutMs = 1500;
+
+const startNode = async (redisArguments: readonly string[]): Promise<Server> => {
+  const server = await createRedisServer([
+    ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(nodeTimeoutMs)],
+    ...['--cluster-port', String(await freePort()), '--cluster-replica-validity-factor', '0'],
+    ...['--repl-diskless-sync-delay', '0'],
+    ...redisArguments,
+  ]);
+  await server.start();
+  return server;
+};
+
+const busPortOf = async (redis: Redis): Promise<number> =>
+  Number(((await redis.config('GET', 'cluster-port')) as string[])[1]);
+
+/** Whether a node knows `count` nodes, all slots have an owner, and each replica follows its master. */
+const isWhole = async (redis: Redis, count: number): Promise<boolean> => {
+  const info = String(await redis.cluster('INFO'));
+  const isReplica = String(await redis.info('replication')).includes('role:slave');
+  return (
+    info.includes('cluster_state:ok') &&
+    info.includes(`cluster_known_nodes:${count}\r`) &&
+    (!isReplica || String(await redis.info('replication')).includes('master_link_status:up'))
+  );
+};
+
+/** A Redis Cluster of real servers on 127.0.0.1, each with its files in a temporary folder. */
+export const startLocalCluster = async ({
+  masters = 3,
+  replicas = 0,
+  redisArguments = [],
+}: LocalClusterOptions = {}): Promise<LocalCluster> => {
+  const count = masters + replicas;
+  const nodes = await Promise.all(Array.from({ length: count }, () => startNode(redisArguments)));
+  const clients = nodes.map(({ url }) => new Redis(url));
+  try {
+    const [first] = clients;
+    if (!first) throw new Error('a cluster needs a node');
+    await Promise.all(
+      clients.slice(0, masters).map(async (redis, index) => {
+        const from = Math.ceil((index * slots) / masters);
+        await redis.cluster('SET-CONFIG-EPOCH', index + 1);
+        await redis.call('CLUSTER', 'ADDSLOTSRANGE', from, Math.ceil(((index + 1) * slots) / masters) - 1);
+      }),
+    );
+    for (const [index, redis] of clients.entries())
+      if (index > 0) await first.call('CLUSTER', 'MEET', '127.0.0.1', nodes[index]?.port ?? 0, await busPortOf(redis));
+    const masterId = String(await first.cluster('MYID'));
+    const untilAll = async (condition: (redis: Redis) => Promise<boolean>): Promise<void> => {
+      for (const redis of clients) while (!(await condition(redis))) await delay(20);
+    };
+    await untilAll(async (redis) => String(await redis.cluster('NODES')).includes(masterId));
+    for (const redis of clients.slice(masters)) await redis.cluster('REPLICATE', masterId);
+    await untilAll((redis) => isWhole(redis, count));
+  } finally {
+    for (const redis of clients) redis.disconnect();
+  }
+  return {
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    nodes,
+    async stop() {
+      await Promise.all(nodes.map((node) => node.stop()));
+    },
+  };
+};
