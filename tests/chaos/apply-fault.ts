@@ -34,13 +34,14 @@ export const createApplyFault = (cluster: Cluster) => {
 
   /** A new process in its place that dies at a fail point; one that does not get there in time is killed anyway. */
   const dieAt = async (target: Target, point: string, withinMs: number): Promise<Span> => {
-    await terminate(target);
+    const { problem } = await terminate(target);
     await cluster.startAgain(target, { PROMPTMILL_FAIL_POINT: point });
     const gaveUp = new AbortController();
     const { ended } = cluster.processOf(target);
     await Promise.race([ended, delay(withinMs, undefined, { signal: gaveUp.signal }).catch(() => {})]);
     gaveUp.abort();
-    return kill(target);
+    const times = await kill(target);
+    return problem === undefined ? times : { ...times, problem };
   };
 
   const hurtProcess = async ({ kind, target, durationMs }: ProcessFault): Promise<Span> => {
@@ -108,7 +109,7 @@ export const createApplyFault = (cluster: Cluster) => {
     return child.exitCode !== null || child.signalCode !== null;
   };
 
-  return async (planned: PlannedFault): Promise<AppliedFault> => {
+  const apply = async (planned: PlannedFault): Promise<AppliedFault> => {
     if (!isProcessFault(planned)) {
       const times = await hurtWorld(planned);
       return { planned, ...times, healedMs: times.toMs };
@@ -119,5 +120,18 @@ export const createApplyFault = (cluster: Cluster) => {
     const times = await hurtProcess(planned);
     if (isDead(target)) await cluster.startAgain(target);
     return { planned, ...times, healedMs: Date.now(), ...died };
+  };
+
+  const busy = new Map<string, Promise<unknown>>();
+  /** A process that takes long to end or to start has its next fault later. */
+  return async (planned: PlannedFault): Promise<AppliedFault> => {
+    const whom = isProcessFault(planned) ? `${planned.target.role} ${planned.target.index}` : 'all';
+    const applied = (busy.get(whom) ?? Promise.resolve()).then(() => apply(planned));
+    const caught = applied.catch((error: unknown): AppliedFault => {
+      const atMs = Date.now();
+      return { planned, fromMs: atMs, toMs: atMs, healedMs: atMs, problem: String(error) };
+    });
+    busy.set(whom, caught);
+    return caught;
   };
 };

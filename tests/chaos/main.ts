@@ -2,6 +2,7 @@
  * Promptmill under faults, for as long as one likes: real processes, real signals, and a check of all that happened.
  *
  *   pnpm test:chaos [--seed 1] [--seconds 120] [--requests 12000] [--concurrency 5] [--latency-ms 80] [--drain-seconds 120]
+ *                   [--max-recovery-seconds 10]
  *
  * The seed decides what happens when and to whom, and what is handed in. Exits with 1 when a promise was broken.
  */
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '5' },
     'latency-ms': { type: 'string', default: '80' },
     'drain-seconds': { type: 'string', default: '120' },
+    'max-recovery-seconds': { type: 'string', default: '10' },
   },
 });
 
@@ -29,6 +31,7 @@ const report = await runChaos({
   concurrency: Number(values.concurrency),
   latencyMs: Number(values['latency-ms']),
   drainSeconds: Number(values['drain-seconds']),
+  maxRecoverySeconds: Number(values['max-recovery-seconds']),
   onEvent: (line) => console.error(line),
 });
 console.log(formatReport(report));

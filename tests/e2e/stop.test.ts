@@ -1,8 +1,13 @@
+import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
+import type { Batch } from 'openai/resources/batches';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-describe('a cancelled batch', () => {
+/** From a cancel or a deadline to the end where no call takes long: less than calls in flight are given. */
+const soonMs = 8000;
+
+describe('a batch that is stopped', () => {
   let stack: Stack;
 
   beforeAll(async () => {
@@ -13,21 +18,84 @@ describe('a cancelled batch', () => {
   });
   afterAll(() => stack.stop());
 
+  const untilDone = (id: string, count: number): Promise<Batch> =>
+    untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) >= count);
+
+  /** Puts a batch's deadline to now, since the shortest window is an hour. */
+  const letExpire = async (id: string): Promise<void> => {
+    const redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
+    const key = createKeys(stack.prefix).batch(id);
+    const fixed = JSON.parse((await redis.hget(key, 'fixed')) ?? '');
+    await redis.hset(key, 'fixed', JSON.stringify({ ...fixed, expiresAt: Math.floor(Date.now() / 1000) }));
+    await closeRedis(redis);
+  };
+
+  const lastOf = (content: string | undefined): unknown => JSON.parse(content?.trimEnd().split('\n').at(-1) ?? '');
+
   it('keeps the answers it paid for and says of every other line that it was cancelled', async () => {
     const input = inputOf(5000);
     const { id } = await createBatch(stack.client, input);
-    await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) >= 50);
+    await untilDone(id, 50);
     const asked = await stack.client.batches.cancel(id);
     expect(asked.status).toBe('cancelling');
-    const batch = await untilBatch(stack.client, id);
+    const batch = await untilBatch(stack.client, id, undefined, soonMs);
     expect(batch.status).toBe('cancelled');
     const { errors } = await checkBatch(stack, batch, input);
-    const last = errors?.trimEnd().split('\n').at(-1);
-    expect(JSON.parse(last ?? '')).toMatchObject({
+    expect(lastOf(errors)).toMatchObject({
       custom_id: 'request-4999',
       response: null,
       error: { code: 'batch_cancelled' },
     });
     expect(await stack.client.batches.cancel(id)).toEqual(batch);
+  });
+
+  it('says of every line without an answer that it expired, and keeps the others', async () => {
+    const input = inputOf(5000);
+    const { id } = await createBatch(stack.client, input);
+    await untilDone(id, 50);
+    await letExpire(id);
+    const batch = await untilBatch(stack.client, id, undefined, soonMs);
+    expect(batch).toMatchObject({ status: 'expired', expired_at: expect.any(Number), cancelled_at: null });
+    expect(batch.request_counts?.completed).toBeGreaterThanOrEqual(50);
+    const { errors } = await checkBatch(stack, batch, input);
+    expect(lastOf(errors)).toMatchObject({ custom_id: 'request-4999', error: { code: 'batch_expired' } });
+  });
+
+  it('expires at its deadline while it is paused', async () => {
+    const input = inputOf(500);
+    const { id } = await createBatch(stack.client, input);
+    await untilDone(id, 20);
+    await stack.client.post(`/batches/${id}/pause`);
+    await letExpire(id);
+    const batch = await untilBatch(stack.client, id, undefined, soonMs);
+    expect(batch).toMatchObject({ status: 'expired', promptmill: { paused_at: null } });
+    await checkBatch(stack, batch, input);
+  });
+
+  it('waits for the calls in flight, and keeps their answers', async () => {
+    const input = inputOf(40, (i) => (i < 10 ? '[[sim:latency=3000]]' : `Say ${i}`));
+    const { id } = await createBatch(stack.client, input);
+    await untilBatch(stack.client, id, ({ status }) => status === 'in_progress');
+    await expect
+      .poll(async () => (await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as unknown)
+      .toMatchObject({ inFlight: 10 });
+    await stack.client.batches.cancel(id);
+    const batch = await untilBatch(stack.client, id);
+    expect(batch).toMatchObject({ status: 'cancelled', request_counts: { total: 40, completed: 10, failed: 30 } });
+    await checkBatch(stack, batch, input);
+  });
+
+  // The last, since it leaves the lane held.
+  it('does not wait for a lane that is held', async () => {
+    const input = inputOf(400, (i) => (i === 30 ? '[[sim:status=429;retry-after=60]]' : `Say ${i}`));
+    const { id } = await createBatch(stack.client, input);
+    await untilDone(id, 30);
+    await expect
+      .poll(async () => (await fetch(`${stack.api.url}/v1/lanes`)).text())
+      .toContain('rate_limited');
+    await stack.client.batches.cancel(id);
+    const batch = await untilBatch(stack.client, id, undefined, soonMs);
+    expect(batch.status).toBe('cancelled');
+    await checkBatch(stack, batch, input);
   });
 });

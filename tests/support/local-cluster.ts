@@ -12,7 +12,7 @@ export interface LocalCluster extends LocalRedis {
 
 export interface LocalClusterOptions {
   readonly masters?: number;
-  /** Of the first master. */
+  /** Of the last master, which has the batches. */
   readonly replicas?: number;
   readonly redisArguments?: readonly string[];
 }
@@ -67,7 +67,7 @@ export const startLocalCluster = async ({
     );
     for (const [index, redis] of clients.entries())
       if (index > 0) await first.call('CLUSTER', 'MEET', '127.0.0.1', nodes[index]?.port ?? 0, await busPortOf(redis));
-    const masterId = String(await first.cluster('MYID'));
+    const masterId = String(await clients[masters - 1]?.cluster('MYID'));
     const untilAll = async (condition: (redis: Redis) => Promise<boolean>): Promise<void> => {
       for (const redis of clients) while (!(await condition(redis))) await delay(20);
     };

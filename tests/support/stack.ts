@@ -42,7 +42,7 @@ export interface StackOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
-const readyTimeoutMs = 20_000;
+const readyTimeoutMs = 40_000;
 
 const untilReady = async (url: string, child: ChildProcess, name: string, logPath: string): Promise<void> => {
   const deadline = performance.now() + readyTimeoutMs;

@@ -13,6 +13,7 @@ import {
 } from '@promptmill/queue';
 import {
   assertSafeToExpose,
+  createErrorLog,
   createLifecycle,
   type Logger,
   type Metrics,
@@ -62,7 +63,8 @@ export const startApi = async ({
 }: StartApiOptions): Promise<RunningApi> => {
   assertSafeToExpose(config);
   const { redisUrl, redisPrefix, limits, host, apiPort } = config;
-  const onError = (error: Error): void => logger.warn({ err: error }, 'redis');
+  const logError = createErrorLog(logger);
+  const onError = (error: Error): void => logError(error, 'redis');
   const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
   const keys = createKeys(redisPrefix);
   const batchesQueue = openBatchesQueue(redis, keys);
@@ -109,7 +111,7 @@ export const startApi = async ({
       throw error;
     },
   );
-  const sweep = startSweep(dependencies);
+  const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const replay = createReplayJournal({ files, records, batches, batchesQueue, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const dispatch = await startDispatch({ config, files, logger, metrics, reach });

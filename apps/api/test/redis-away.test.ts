@@ -1,17 +1,21 @@
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type LocalRedis, startLocalRedis } from '../../../tests/support/local-redis.ts';
 import { startTcpProxy, type TcpProxy } from '../../../tests/support/tcp-proxy.ts';
 import { inputFile, lines } from './support/input.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
+let redis: LocalRedis;
 let proxy: TcpProxy;
 let api: TestApi;
 
 beforeAll(async () => {
-  proxy = await startTcpProxy(inject('redisUrl'));
+  redis = await startLocalRedis([]);
+  proxy = await startTcpProxy(redis.url);
 });
 afterAll(async () => {
   await api.close();
   await proxy.close();
+  await redis.stop();
 });
 
 const unavailable = { status: 503, body: { error: { type: 'server_error', code: 'service_unavailable' } } };

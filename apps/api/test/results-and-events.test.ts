@@ -1,5 +1,5 @@
 import { encodeSegmentEntry, type Outcome, resultLine, segmentFolder } from '@promptmill/core';
-import { createBatchStore, createDeltaPublisher } from '@promptmill/queue';
+import { createBatchStore, createDeltaPublisher, mastersOf } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
@@ -135,7 +135,11 @@ describe('events', () => {
     const open = async (query: string) => eventsOf(await api.request(`/v1/batches/${id}/events${query}`));
     const [all, one, none] = await Promise.all(['?deltas=true', '?deltas=true&custom_id=b', ''].map(open));
     for (const events of [all, one, none]) expect((await events?.next())?.value).toMatchObject({ event: 'progress' });
-    const listeners = async () => (await api.redis.pubsub('NUMSUB', api.keys.deltas(id)))[1];
+    const channel = api.keys.deltas(id);
+    const listeners = async () => {
+      const counts = await Promise.all(mastersOf(api.redis).map((node) => node.pubsub('SHARDNUMSUB', channel)));
+      return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+    };
     await expect.poll(listeners).toBe(1);
 
     const publisher = createDeltaPublisher(api.redis, api.keys);

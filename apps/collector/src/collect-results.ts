@@ -25,6 +25,7 @@ const claimEveryMs = 1000;
 /** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
 const claimIdleMs = 5000;
 const pauseAfterErrorMs = 500;
+const forgetDeadAfterMs = 3_600_000;
 
 /**
  * The collector's loop: reads results off a shard's stream, and writes, then commits, segments. What a crash interrupts
@@ -83,6 +84,7 @@ export const collectResults = (options: CollectResultsOptions) => {
     while (!stop.signal.aborted) {
       try {
         await stream.ensureGroup();
+        await stream.forgetDead(forgetDeadAfterMs);
         while (!stop.signal.aborted) await cycle();
       } catch (error) {
         if (!stop.signal.aborted) onError(error);

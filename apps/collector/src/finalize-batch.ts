@@ -147,7 +147,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
     reach('files-published');
-    await batches.transition(batchId, ending.status, now(), {
+    const outcome = await batches.transition(batchId, ending.status, now(), {
       // The files are the truth: a Redis that lost its last second may have counted a request twice, or otherwise.
       completed: output.lines,
       failed: errors.lines,
@@ -155,6 +155,6 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
       errorPublished: errors.lines > 0,
     });
     reach('finished');
-    return 'finalized';
+    return outcome.kind === 'moved' ? 'finalized' : 'nothing to do';
   };
 };

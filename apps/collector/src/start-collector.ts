@@ -15,7 +15,7 @@ import {
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
-import { type Config, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
 import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
@@ -47,7 +47,8 @@ export const startCollector = async ({
   metrics,
   reach = reachNothing,
 }: StartCollectorOptions): Promise<RunningCollector> => {
-  const onError = (error: unknown): void => logger.warn({ err: error }, 'collector');
+  const logError = createErrorLog(logger);
+  const onError = (error: unknown): void => logError(error, 'collector');
   const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError });
   const keys = createKeys(config.redisPrefix);
   const redis = connect();

@@ -147,6 +147,13 @@ test('there is nothing to do for a batch that is not there, has results to come,
   expect(await batches.get(batch.id)).toEqual(ended);
 });
 
+test('of two who finalize a batch at once, one has ended it', async () => {
+  const batch = await startBatch(4);
+  await answer(batch, [0, 1, 2, 3]);
+  const outcomes = await Promise.all([finalize(batch.id), finalize(batch.id)]);
+  expect(outcomes.toSorted()).toEqual(['finalized', 'nothing to do']);
+});
+
 test('finalizing again after a crash before the status was set gives the same bytes', async () => {
   const batch = await startBatch(6);
   await answer(batch, [5, 1, 3, 0, 2, 4], (index) => index !== 2);

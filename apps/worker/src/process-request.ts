@@ -1,12 +1,11 @@
 import {
-  isSuccess,
   jobIdOf,
   type Lane,
   noUsage,
   type Outcome,
   type RequestJob,
-  resultLine,
   type RetryPolicy,
+  toResult,
 } from '@promptmill/core';
 import {
   type CallFailure,
@@ -104,8 +103,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const record = async (job: RequestJob, outcome: Outcome, usage = noUsage) => {
     const { batchId, index, customId, fallbackFrom } = job;
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, job), fallbackFrom };
-    const line = resultLine(batchId, index, customId, outcome, note);
-    const status = isSuccess(outcome) ? 'completed' : 'failed';
+    const { status, line } = toResult(batchId, index, customId, outcome, note);
     const recorded = await insist(() => recorder.record(job, status, line, usage));
     reach('recorded');
     return recorded;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isSuccess, type Outcome, resultLine } from './result-line.ts';
+import { isSuccess, type Outcome, resultLine, toResult } from './result-line.ts';
 
 const batchId = `batch_${'0'.repeat(32)}`;
 const response = (statusCode: number): Outcome => ({
@@ -59,4 +59,26 @@ test('a line says which model took the place of the one that was asked for', () 
   const line = resultLine(batchId, 0, 'a', response(200), { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' });
   expect(JSON.parse(line)).toMatchObject({ promptmill: { model: 'openai/gpt-4.1', fallback_from: 'xai/grok-4' } });
   expect(resultLine(batchId, 0, 'a', response(200))).not.toContain('promptmill');
+});
+
+test('an answer nested too deeply to be written is a failed request, not a lost one', () => {
+  let body: unknown = {};
+  for (let depth = 0; depth < 100_000; depth++) body = [body];
+  const outcome: Outcome = { kind: 'response', statusCode: 200, requestId: 'req_1', body };
+  expect(() => resultLine(batchId, 0, 'a', outcome)).toThrow(RangeError);
+  const { status, line } = toResult(batchId, 0, 'a', outcome);
+  expect(status).toBe('failed');
+  expect(JSON.parse(line)).toMatchObject({
+    custom_id: 'a',
+    response: null,
+    error: { code: 'answer_not_storable', message: expect.stringContaining('nested') },
+  });
+});
+
+test.each([
+  [response(200), 'completed'],
+  [response(400), 'failed'],
+  [error, 'failed'],
+] as const)('a result is its line and the file that is for', (outcome, status) => {
+  expect(toResult(batchId, 1, 'a', outcome)).toEqual({ status, line: resultLine(batchId, 1, 'a', outcome) });
 });

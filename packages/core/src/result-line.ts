@@ -38,3 +38,25 @@ export const resultLine = (
     error: outcome.kind === 'error' ? { code: outcome.code, message: outcome.message } : null,
     ...(fallback ? { promptmill: { model: fallback.model, fallback_from: fallback.fallbackFrom } } : {}),
   });
+
+const notStorable: Outcome = {
+  kind: 'error',
+  code: 'answer_not_storable',
+  message: 'The provider answered, but its answer cannot be written as JSON: it is nested too deeply, or too long.',
+};
+
+/** A request's line, and which file it is for. It never throws: an answer that cannot be written leaves an error. */
+export const toResult = (
+  batchId: string,
+  index: number,
+  customId: string,
+  outcome: Outcome,
+  fallback?: FallbackNote,
+): { readonly status: 'completed' | 'failed'; readonly line: string } => {
+  try {
+    const line = resultLine(batchId, index, customId, outcome, fallback);
+    return { status: isSuccess(outcome) ? 'completed' : 'failed', line };
+  } catch {
+    return { status: 'failed', line: resultLine(batchId, index, customId, notStorable, fallback) };
+  }
+};

@@ -12,3 +12,9 @@ it('leaves stand-ins for a key alone', () => {
   expect(redact('ollama is busy')).toBe('ollama is busy');
   expect(createKeyRedactor(undefined)('as it is')).toBe('as it is');
 });
+
+it('lets nothing through that it cannot look through', () => {
+  let deep: unknown = 'sk-"secret"/1';
+  for (let depth = 0; depth < 100_000; depth++) deep = [deep];
+  expect(createKeyRedactor('sk-"secret"/1')(deep)).toBeNull();
+});

@@ -70,6 +70,12 @@ describe('a good answer', () => {
     });
   });
 
+  it('may be nested a hundred thousand deep', async () => {
+    const content = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    upstream.answerText(200, 'application/json', `{"choices":[{"message":{"content":${content}}}]}`);
+    expect(await connect().call(request())).toMatchObject({ kind: 'success', statusCode: 200 });
+  });
+
   it('is asked for with the key, the Idempotency-Key and the body', async () => {
     upstream.answerJson(200, completion);
     const body = { model: 'm', messages: [], temperature: 0, stream: false };

@@ -121,6 +121,16 @@ export const createResultsStream = (
       }
     },
 
+    /** Forgets consumers that hold nothing and were not heard of for `idleMs`: their processes were killed. */
+    async forgetDead(idleMs: number): Promise<void> {
+      const consumers = (await redis.xinfo('CONSUMERS', stream, group)) as (string | number)[][];
+      for (const fields of consumers) {
+        const valueOf = (name: string) => fields[fields.indexOf(name) + 1] ?? '';
+        if (valueOf('pending') === 0 && Number(valueOf('idle')) > idleMs)
+          await redis.xgroup('DELCONSUMER', stream, group, String(valueOf('name')));
+      }
+    },
+
     /** Up to `count` results that no collector has had; waits up to `blockMs` for the first. */
     async read(count: number, blockMs: number): Promise<CollectedResult[]> {
       const reply = await blocking.xreadgroup(

@@ -1,9 +1,12 @@
 import { type FilePurpose, type FileRecord, newFileId } from '@promptmill/core';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createFileRecords, type FileListOptions, type FileRecords } from '../src/index.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createDueIndex, createFileRecords, type FileListOptions, type FileRecords } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const tenant = 'acme';
+const createdAt = 1_795_000_000;
+const nowMs = createdAt * 1000;
+const dayMs = 86_400_000;
 
 let space: RedisSpace;
 let records: FileRecords;
@@ -21,7 +24,7 @@ const newFile = (more: Partial<FileRecord> = {}): FileRecord => ({
   filename: 'input.jsonl',
   purpose: 'batch',
   bytes: 12,
-  createdAt: 1_795_000_000,
+  createdAt,
   ...more,
 });
 
@@ -54,7 +57,7 @@ test('a file is its own tenant’s only', async () => {
   await records.put(file);
   expect(await records.get(tenant, file.id)).toEqual(file);
   expect(await records.get('stranger', file.id)).toBeUndefined();
-  expect(await records.delete('stranger', file.id)).toBe(false);
+  expect(await records.delete('stranger', file.id, nowMs)).toEqual({ kind: 'missing' });
   expect(await records.list('stranger', { limit: 10, order: 'desc' })).toEqual({ items: [], hasMore: false });
   expect(await records.list('stranger', { after: file.id, limit: 10, order: 'desc' })).toBeUndefined();
   expect(await records.get(tenant, file.id)).toEqual(file);
@@ -80,7 +83,7 @@ test.each(['desc', 'asc'] as const)('a listing (%s) goes on after a file deleted
   const ids = idsOf(await putFiles(45));
   if (order === 'desc') ids.reverse();
   const last = ids[19] ?? '';
-  expect(await records.delete(tenant, last)).toBe(true);
+  expect(await records.delete(tenant, last, nowMs)).toEqual({ kind: 'deleted' });
   const page = await records.list(tenant, { after: last, limit: 20, order });
   expect(idsOf(page?.items)).toEqual(ids.slice(20, 40));
 });
@@ -114,8 +117,86 @@ test('writing a record again changes it and keeps its place', async () => {
 test('a file is deleted once', async () => {
   const file = newFile();
   await records.put(file);
-  const deleted = await Promise.all([records.delete(tenant, file.id), records.delete(tenant, file.id)]);
-  expect(deleted.filter(Boolean)).toHaveLength(1);
+  const deleted = await Promise.all([1, 2].map(() => records.delete(tenant, file.id, nowMs)));
+  expect(deleted.map(({ kind }) => kind).toSorted()).toEqual(['deleted', 'missing']);
   expect(await records.get(tenant, file.id)).toBeUndefined();
   expect(await records.list(tenant, { limit: 10, order: 'desc' })).toEqual({ items: [], hasMore: false });
+});
+
+test('a deleted file cannot be written again for a day, nor a listing lose its place', async () => {
+  const [first, second] = await putFiles(2);
+  if (!first || !second) throw new Error('no files');
+  await records.delete(tenant, second.id, nowMs);
+  expect(await records.put(second)).toBe(false);
+  expect(await records.get(tenant, second.id)).toBeUndefined();
+  expect(idsOf((await records.list(tenant, { limit: 10, order: 'desc' }))?.items)).toEqual([first.id]);
+
+  await records.delete(tenant, first.id, nowMs + dayMs + 1000);
+  expect(await records.put(second)).toBe(true);
+  const names = (await space.redis.keys(`${space.prefix}:*`)).filter((name) => !name.includes(second.id));
+  expect(names.toSorted()).toEqual(
+    [space.keys.fileIndex(tenant), space.keys.removed(tenant), space.keys.removedTimes(tenant)].toSorted(),
+  );
+});
+
+describe('a file that a batch uses', () => {
+  const since = createdAt;
+  const use = (id: string, batchId: string, atMs = nowMs) => records.use(tenant, id, batchId, atMs);
+
+  test('is not deleted before the batch lets go', async () => {
+    const [file] = await putFiles(1);
+    if (!file) throw new Error('no file');
+    expect(await use(file.id, 'one')).toBe(true);
+    expect(await use(file.id, 'two')).toBe(true);
+    const uses = [
+      { batchId: 'one', since },
+      { batchId: 'two', since },
+    ];
+    expect(await records.delete(tenant, file.id, nowMs)).toEqual({ kind: 'in_use', uses });
+    await records.release(tenant, file.id, 'one');
+    expect(await records.delete(tenant, file.id, nowMs)).toEqual({ kind: 'in_use', uses: uses.slice(1) });
+    await records.release(tenant, file.id, 'two');
+    expect(await records.delete(tenant, file.id, nowMs)).toEqual({ kind: 'deleted' });
+  });
+
+  test('is deleted when no use counts any more, unless one has come back', async () => {
+    const [file] = await putFiles(1);
+    if (!file) throw new Error('no file');
+    await use(file.id, 'dead');
+    const outcome = await records.delete(tenant, file.id, nowMs);
+    const uses = outcome.kind === 'in_use' ? outcome.uses : [];
+    await use(file.id, 'dead', nowMs + 5000);
+    expect(await records.delete(tenant, file.id, nowMs, uses)).toMatchObject({ kind: 'in_use' });
+    expect(await records.delete(tenant, file.id, nowMs, [{ batchId: 'dead', since: since + 5 }])).toEqual({
+      kind: 'deleted',
+    });
+    expect(await space.redis.exists(space.keys.fileUses(tenant, file.id))).toBe(0);
+  });
+
+  test('is, of 50 uses and deletions at once, either used or deleted', async () => {
+    for (const file of await putFiles(20)) {
+      const [used, deleted] = await Promise.all([
+        Promise.all(Array.from({ length: 25 }, (_, i) => use(file.id, `batch-${i}`))),
+        Promise.all(Array.from({ length: 25 }, () => records.delete(tenant, file.id, nowMs))),
+      ]);
+      const isDeleted = deleted.some(({ kind }) => kind === 'deleted');
+      expect(used.includes(true)).toBe(!isDeleted);
+      expect(await records.get(tenant, file.id)).toEqual(isDeleted ? undefined : file);
+    }
+  });
+});
+
+test('what expires is due then, each once, the longest due first', async () => {
+  const due = createDueIndex(space.redis, space.keys);
+  const file = newFile({ expiresAt: createdAt + 3600 });
+  await records.put(file);
+  await records.put(newFile());
+  await due.set({ kind: 'batch', id: 'batch_1' }, nowMs + 60_000);
+  await due.set({ kind: 'batch', id: 'batch_1' }, nowMs + 10);
+  expect(await due.upTo(nowMs, 10)).toEqual([]);
+  const kept = { kind: 'file', tenant, id: file.id } as const;
+  expect(await due.upTo(nowMs + 3_600_000, 10)).toEqual([{ kind: 'batch', id: 'batch_1' }, kept]);
+  expect(await due.upTo(nowMs + 3_600_000, 1)).toHaveLength(1);
+  await due.remove(kept);
+  expect(await due.upTo(nowMs + 3_600_000, 10)).toEqual([{ kind: 'batch', id: 'batch_1' }]);
 });

@@ -196,6 +196,17 @@ test('a collector that leaves is forgotten, unless it still holds results', asyn
   expect(await consumers()).toEqual([]);
 });
 
+test('a consumer that was not heard of for long is forgotten, unless it holds results', async () => {
+  const id = await startBatch(2);
+  await recordAll(id, 2);
+  await first.read(1, 1);
+  await second.commit(id, '1-1-a', idsOf(await second.read(1, 1)));
+  await first.forgetDead(longMs);
+  expect(await consumers()).toEqual(['first', 'second']);
+  await first.forgetDead(-1);
+  expect(await consumers()).toEqual(['first']);
+});
+
 test('no segment is known of a batch that is not there', async () => {
   expect(await store.segments(newBatchId())).toEqual([]);
 });

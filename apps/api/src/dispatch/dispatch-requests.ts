@@ -40,6 +40,12 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return chunk.filter((_, i) => !settled[i]);
   };
 
+  /** Cancelled or paused while its requests are added, it needs no more of them. */
+  const isRunning = async ({ id }: Batch): Promise<boolean> => {
+    const batch = await batches.get(id);
+    return batch?.status === 'in_progress' && batch.pausedAt === undefined;
+  };
+
   /** Says whether all of the input is dispatched. */
   return async (batch: Batch): Promise<{ done: boolean }> => {
     const state = await batches.dispatchState(batch.id);
@@ -79,9 +85,11 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       chunk.push({ ...input, index: cursor.dispatched + chunk.length });
       outstanding++;
       outstandingBytes += input.bytes;
-      // Another dispatcher has the batch now; it goes on from its own cursor.
       const full = cursor.dispatched === 0 ? firstChunkRequests : chunkRequests;
-      if (chunk.length >= full && !(await addChunk())) return { done: false };
+      if (chunk.length < full) continue;
+      // Another dispatcher has the batch now; it goes on from its own cursor.
+      if (!(await addChunk())) return { done: false };
+      if (!(await isRunning(batch))) return { done: false };
     }
     await addChunk();
     return { done: cursor.dispatched >= batch.total };

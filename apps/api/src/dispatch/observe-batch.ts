@@ -12,8 +12,8 @@ const everyMs = 1000;
 const weight = 0.3;
 /** Batches watched at once; one forgotten is seen anew. */
 const maxSeen = 1000;
-/** A collector takes results within a second or so, and those of one that died within 10. */
-const noCollectorAfterMs = 15_000;
+/** A collector takes results within a second or so, and those of one that died within 8. */
+const noCollectorAfterMs = 10_000;
 const noCollector: Blocked = {
   code: 'no_collector',
   message: 'No collector takes the results. The batch goes on when one runs.',

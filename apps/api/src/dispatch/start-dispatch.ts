@@ -18,7 +18,7 @@ import {
   isInWork,
   readLaneState,
 } from '@promptmill/queue';
-import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
+import { type Config, createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
@@ -44,7 +44,8 @@ const concurrency = 16;
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async ({ config, files, logger, metrics, reach }: StartDispatchOptions) => {
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
-  const onError = (error: Error): void => logger.warn({ err: error }, 'dispatch');
+  const logError = createErrorLog(logger);
+  const onError = (error: Error): void => logError(error, 'dispatch');
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
   const keys = createKeys(redisPrefix);
   const batches = createBatchStore(redis, keys);
@@ -109,7 +110,7 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
     onError,
   });
   worker.on('failed', (job, error) =>
-    logger.error({ err: error, batch: job?.data.batchId }, 'a step of a batch failed; it is tried again'),
+    logError(error, 'a step of a batch failed; it is tried again', { batch: job?.data.batchId }),
   );
 
   return {

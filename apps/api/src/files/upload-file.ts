@@ -27,7 +27,7 @@ export const uploadFile = (dependencies: Dependencies) => {
   };
 
   /** Receives a file under a new id; its record is not written yet. */
-  const receive = async ({ tenant, request }: Call) => {
+  const receive = async ({ tenant, request }: Call, withHash: boolean) => {
     const id = newFileId();
     const hash = createHash('sha256');
     async function* hashed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -37,7 +37,7 @@ export const uploadFile = (dependencies: Dependencies) => {
       }
     }
     const upload = await readUpload(request, (source, signal) =>
-      receiveInput({ tenant, fileId: id, source: hashed(source), signal }),
+      receiveInput({ tenant, fileId: id, source: withHash ? hashed(source) : source, signal }),
     );
     try {
       const { purpose, expiresAfterSeconds = inputExpiresAfterSeconds } = checkRequest(uploadFields, upload.fields);
@@ -59,9 +59,9 @@ export const uploadFile = (dependencies: Dependencies) => {
    */
   const putOnce = async (fresh: FileRecord, keyed: KeyedRequest): Promise<FileRecord> => {
     for (;;) {
-      const { made, repeated } = await claimKey(claims, keyed, fresh);
+      const { made } = await claimKey(claims, keyed, fresh);
       if (await records.put(made)) {
-        if (repeated) await discard(fresh);
+        if (made.id !== fresh.id) await discard(fresh);
         return made;
       }
       await claims.release(keyed, made);
@@ -70,7 +70,7 @@ export const uploadFile = (dependencies: Dependencies) => {
 
   return async (call: Call): Promise<FileObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, call.request.headers);
-    const { record, contentHash } = await receive(call);
+    const { record, contentHash } = await receive(call, key !== undefined);
     reach('input-stored');
     const { tenant } = call;
     if (key === undefined) {

@@ -1,0 +1,47 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type LocalCluster, startLocalCluster } from '../support/local-cluster.ts';
+import { type Stack, startStack } from '../support/stack.ts';
+
+const concurrency = 20;
+const count = 400;
+const halfDone = ({ request_counts: counts }: { request_counts?: { completed: number } }): boolean =>
+  (counts?.completed ?? 0) > count / 3;
+
+describe('on a Redis Cluster, a batch loses nothing', () => {
+  let cluster: LocalCluster;
+  let stack: Stack;
+
+  beforeAll(async () => {
+    cluster = await startLocalCluster({ replicas: 1 });
+    return () => cluster.stop();
+  });
+  beforeAll(async () => {
+    stack = await startStack({
+      redisUrl: cluster.url,
+      workers: 2,
+      env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: '50' },
+    });
+    return () => stack.stop();
+  });
+
+  it('with a worker that is killed', async () => {
+    const input = inputOf(count);
+    const { id } = await createBatch(stack.client, input);
+    await untilBatch(stack.client, id, halfDone);
+    await stack.workers[0]?.stop('SIGKILL');
+    await checkBatch(stack, await untilBatch(stack.client, id), input, { allowedRepeats: concurrency });
+  });
+
+  it('with the node that has it killed, and its replica in its place', async () => {
+    const input = inputOf(count);
+    const client = stack.client.withOptions({ maxRetries: 20 });
+    const { id } = await createBatch(client, input);
+    await untilBatch(client, id, halfDone);
+    await cluster.nodes[2]?.end('SIGKILL');
+    const batch = await untilBatch(client, id);
+    expect(batch.status).toBe('completed');
+    // What the replica had not got yet may be asked for again.
+    await checkBatch({ ...stack, client }, batch, input, { allowedRepeats: 3 * concurrency });
+  });
+});

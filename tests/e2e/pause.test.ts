@@ -1,0 +1,111 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
+
+interface TimedCall {
+  readonly key: string | null;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+/** No call begins later than this after a pause is answered. */
+const graceMs = 2000;
+/** When that is over, none is to come for so long. */
+const quietMs = 1500;
+
+describe('a paused batch', () => {
+  let stack: Stack;
+  let client: OpenAI;
+
+  beforeAll(async () => {
+    stack = await startStack({
+      redisUrl: inject('redisUrl'),
+      workers: 2,
+      env: { WORKER_CONCURRENCY: '10', SIMULATOR_LATENCY_MS: '100' },
+    });
+    client = stack.client;
+  });
+  afterAll(() => stack.stop());
+
+  /** Gives the time at which the pause was answered. */
+  const pause = async (id: string): Promise<number> => {
+    await client.post(`/batches/${id}/pause`);
+    return Date.now();
+  };
+  const resume = async (id: string): Promise<number> => {
+    const resumedAt = Date.now();
+    await client.post(`/batches/${id}/resume`);
+    return resumedAt;
+  };
+
+  const callsOf = async (id: string): Promise<TimedCall[]> =>
+    ((await stack.calls()) as unknown as TimedCall[]).filter(({ key }) => key?.startsWith(id));
+  const callsBetween = async (id: string, from: number, to: number): Promise<TimedCall[]> =>
+    (await callsOf(id)).filter(({ at }) => at > from && at < to);
+
+  const untilDone = (id: string, count: number) =>
+    untilBatch(client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) >= count);
+
+  const startAgain = async (killed: readonly RoleProcess[]): Promise<void> => {
+    await Promise.all(killed.map((role) => role.stop('SIGKILL')));
+    const started = await Promise.all(killed.map(({ role }) => stack.start(role)));
+    const api = started.find(({ role }) => role === 'api');
+    client = stack.client.withOptions({ baseURL: `${api?.url}/v1` });
+  };
+
+  it('makes no call until it is resumed, through the death of every role, and then goes on where it was', async () => {
+    const input = inputOf(600);
+    const { id } = await createBatch(client, input);
+    await untilDone(id, 100);
+    const pausedAt = await pause(id);
+    await delay(graceMs + quietMs);
+    const { request_counts: counts } = await client.batches.retrieve(id);
+    // What was in flight has ended and counts.
+    expect(counts?.completed).toBe((await callsOf(id)).length);
+
+    await startAgain([stack.api, ...stack.workers, ...stack.collectors]);
+    const other = inputOf(100);
+    const otherBatch = await untilBatch(client, (await createBatch(client, other)).id);
+    await checkBatch({ ...stack, client }, otherBatch, other);
+    expect(await client.batches.retrieve(id)).toMatchObject({
+      status: 'in_progress',
+      request_counts: counts,
+      promptmill: { paused_at: expect.any(Number) },
+    });
+
+    const resumedAt = await resume(id);
+    const batch = await untilBatch(client, id);
+    expect(batch).toMatchObject({ status: 'completed', promptmill: { paused_at: null } });
+    await checkBatch({ ...stack, client }, batch, input);
+    expect(await callsBetween(id, pausedAt + graceMs, resumedAt)).toEqual([]);
+  });
+
+  it('makes none of the calls that waited for a held lane either', async () => {
+    const input = inputOf(30, (i) => (i === 5 ? '[[sim:status=429;retry-after=3;times=1]]' : `Say ${i}`));
+    const { id } = await createBatch(client, input);
+    await untilBatch(
+      client,
+      id,
+      (batch) => (batch as unknown as { promptmill: { waiting_for: unknown[] } }).promptmill.waiting_for.length > 0,
+    );
+    const pausedAt = await pause(id);
+    await delay(graceMs + quietMs);
+    const resumedAt = await resume(id);
+    const batch = await untilBatch(client, id);
+    await checkBatch({ ...stack, client }, batch, input, { allowedRetries: 1 });
+    expect(await callsBetween(id, pausedAt + graceMs, resumedAt)).toEqual([]);
+  });
+
+  it('is cancelled like any other', async () => {
+    const input = inputOf(500);
+    const { id } = await createBatch(client, input);
+    await untilDone(id, 20);
+    await pause(id);
+    await client.batches.cancel(id);
+    const batch = await untilBatch(client, id, undefined, 5000);
+    expect(batch).toMatchObject({ status: 'cancelled', promptmill: { paused_at: null } });
+    await checkBatch({ ...stack, client }, batch, input);
+  });
+});
