@@ -11,13 +11,15 @@ export interface ProviderCall extends LoggedCall {
   /** Calls in flight when it arrived, itself included. */
   readonly inFlight: number;
   readonly tokens: number;
+  /** Its caller went away before it had the answer. */
+  readonly aborted?: true;
 }
 
 const fromProc = async (pid: number | undefined, file: string): Promise<string> =>
   readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
 
 /** Most memory a process has held so far, in MiB. Linux only. */
-const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
+export const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
   const match = /VmHWM:\s+(\d+) kB/.exec(await fromProc(child.pid, 'status'));
   return Math.round(Number(match?.[1] ?? Number.NaN) / 1024);
 };
@@ -31,12 +33,22 @@ const cpuSeconds = async ({ child }: RoleProcess): Promise<number> => {
 /** A stack of real processes over a durable Redis of its own, that says what each process cost. */
 export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>) => {
   const redis = await startDurableRedis();
-  const stack = await startStack({ ...options, redisUrl: redis.url });
-  const admin = new Redis(redis.url);
+  const stack = await startStack({ ...options, redisUrl: redis.url }).catch(async (error: unknown) => {
+    await redis.stop();
+    throw error;
+  });
+  const admin = new Redis(redis.url, { maxRetriesPerRequest: null });
+  // It may be killed on purpose.
+  admin.on('error', () => {});
   return {
     ...stack,
     redis,
     calls: async () => (await stack.calls()) as ProviderCall[],
+    /** What Redis holds now. */
+    async redisMiB(): Promise<number> {
+      const bytes = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1] ?? Number.NaN);
+      return Math.round(bytes / 1024 / 1024);
+    },
     async costs(): Promise<Record<string, { peakMiB: number; cpuSeconds: number }>> {
       const costs: Record<string, { peakMiB: number; cpuSeconds: number }> = {};
       for (const [name, list] of Object.entries({
@@ -57,7 +69,7 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
     },
     async stop() {
       await stack.stop();
-      await admin.quit();
+      admin.disconnect();
       await redis.stop();
     },
   };

@@ -9,15 +9,21 @@ export interface ClusterOptions {
   /** Calls in flight of each worker. */
   readonly concurrency: number;
   readonly latencyMs: number;
+  /** Calls in flight of all workers together; undefined lets the answers decide. */
+  readonly laneConcurrency: number | undefined;
 }
 
 const nameOf = ({ role, index }: Target): string => `${role} ${index}`;
 
 /** Failed calls come again soon enough to be seen. */
-const config = 'retry: { attempts: 6, baseDelayMs: 500, maxDelayMs: 5000 }\n';
+const configOf = (laneConcurrency: number | undefined): string =>
+  [
+    'retry: { attempts: 6, baseDelayMs: 500, maxDelayMs: 5000 }',
+    ...(laneConcurrency === undefined ? [] : [`providers: { simulator: { concurrency: ${laneConcurrency} } }`]),
+  ].join('\n');
 
 /** Several processes of each role and a durable Redis, which each of them reaches through a proxy of its own. */
-export const startCluster = async ({ fleet, concurrency, latencyMs }: ClusterOptions) => {
+export const startCluster = async ({ fleet, concurrency, latencyMs, laneConcurrency }: ClusterOptions) => {
   const redis = await startDurableRedis();
   const proxies = new Map<string, { readonly proxy: TcpProxy; cut: boolean }>();
   for (const role of ['api', 'worker', 'collector'] as const)
@@ -36,7 +42,7 @@ export const startCluster = async ({ fleet, concurrency, latencyMs }: ClusterOpt
     workers: fleet.worker,
     collectors: fleet.collector,
     env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs) },
-    files: { 'promptmill.yaml': config },
+    files: { 'promptmill.yaml': configOf(laneConcurrency) },
   });
   // Beside the proxies: it sees what is in Redis whatever befalls the way there.
   const admin = new Redis(redis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: () => 50 });

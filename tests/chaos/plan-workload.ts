@@ -24,10 +24,15 @@ const largestBatch = 5000;
 /** From 1 to `largest`, each order of magnitude as likely as another. */
 const drawSize = (random: Random, largest: number): number => Math.round(largest ** random.next());
 
-const drawInterference = (random: Random): Interference => {
+/** The last batches are handed in when this share of the time is over, and left alone at the end. */
+const handInShare = 0.8;
+
+const drawInterference = (random: Random, durationMs: number): Interference => {
   const drawn = random.next();
-  if (drawn < 0.2) return { kind: 'cancel', afterMs: random.between(300, 15_000) };
-  if (drawn < 0.45) return { kind: 'pause', afterMs: random.between(300, 8000), forMs: random.between(1000, 20_000) };
+  const longestMs = (durationMs * (1 - handInShare)) / 2;
+  const afterMs = random.between(100, Math.min(8000, longestMs));
+  if (drawn < 0.2) return { kind: 'cancel', afterMs };
+  if (drawn < 0.45) return { kind: 'pause', afterMs, forMs: random.between(1000, Math.min(20_000, longestMs)) };
   return { kind: 'none' };
 };
 
@@ -39,7 +44,7 @@ export const planWorkload = (
   const sizes: number[] = [];
   const largest = Math.min(largestBatch, Math.ceil(requests / 4));
   for (let left = requests; left > 0; left -= sizes.at(-1)!) sizes.push(Math.min(left, drawSize(random, largest)));
-  const times = sizes.map(() => random.between(0, Math.floor(durationMs * 0.85))).sort((a, b) => a - b);
+  const times = sizes.map(() => random.between(0, Math.floor(durationMs * handInShare))).sort((a, b) => a - b);
   return sizes.map((size, i) => ({
     key: `chaos-${i}`,
     // Something is under way from the beginning.
@@ -47,7 +52,7 @@ export const planWorkload = (
     requests: size,
     api: random.between(0, apis - 1),
     seed: random.between(0, 2 ** 31),
-    then: drawInterference(random),
+    then: drawInterference(random, durationMs),
   }));
 };
 

@@ -14,6 +14,7 @@ export interface MeasuredFault extends AppliedFault {
 export interface ChaosReport {
   readonly seed: number;
   readonly seconds: number;
+  readonly laneConcurrency: number | undefined;
   readonly plan: readonly string[];
   readonly faults: readonly MeasuredFault[];
   readonly batches: number;
@@ -54,7 +55,7 @@ export const formatReport = (report: ChaosReport): string => {
   const { calls, faults } = report;
   const failed = [...report.failed].map(([code, count]) => `${count} ${code}`).join(', ');
   return [
-    `seed ${report.seed}, ${report.seconds} s: ${faults.length} faults`,
+    `seed ${report.seed}, ${report.seconds} s, ${report.laneConcurrency ?? 'adaptive'} calls in flight: ${faults.length} faults`,
     ...report.plan,
     '',
     '| fault | times | next result after p50, s | max, s | calls cut off | made again after p50, s | max, s |',

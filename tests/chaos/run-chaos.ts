@@ -40,7 +40,10 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   const plannedFaults = planFaults(random.fork(), { fleet, durationMs });
   const workload = planWorkload(random.fork(), { requests, durationMs, apis: fleet.api });
 
-  const cluster = await startCluster({ fleet, concurrency, latencyMs });
+  // Half of the seeds let the answers decide how many calls may be in flight.
+  const laneConcurrency = random.next() < 0.5 ? fleet.worker * concurrency : undefined;
+
+  const cluster = await startCluster({ fleet, concurrency, latencyMs, laneConcurrency });
   let keep = true;
   try {
     const applyFault = createApplyFault(cluster);
@@ -61,10 +64,9 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
         }),
       ),
     ]);
-    const healedAtMs = Date.now();
     tell('healed');
     while (progress.open().length > 0 && Date.now() < giveUpAtMs) await delay(100);
-    const drainMs = Date.now() - healedAtMs;
+    const drainMs = Date.now() - Math.max(startedAtMs, ...applied.map(({ healedMs }) => healedMs));
     for (const left of progress.open()) problems.push(`P4: has not ended: ${left}`);
     tell('checking');
 
@@ -106,6 +108,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
     return {
       seed,
       seconds,
+      laneConcurrency,
       plan: plannedFaults.map(describeFault),
       faults,
       batches: submitted.length,

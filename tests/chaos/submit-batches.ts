@@ -76,7 +76,6 @@ export const submitBatches = async (
         return true;
       } catch (error) {
         if (isConflict(error)) return false;
-        if (verb === 'pause' && error instanceof APIError && error.status === 404) return false;
         throw error;
       }
     };

@@ -1,6 +1,6 @@
 import { type Simulator, startSimulator } from '@promptmill/simulator';
 import { type OpenAI, toFile } from 'openai';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { checkBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 
@@ -93,33 +93,30 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
       return role === 'api' ? stack.client.withOptions({ baseURL: `${running.url}/v1` }) : stack.client;
     };
 
-    it.for(rows)(
-      'at $point: nothing is lost',
-      { concurrent: false },
-      async ({ point, listed: expected, repeats = 0, model }) => {
-        const doomed = await restart(point);
-        const before = await listed(doomed);
-        const since = (more: { files: number; batches: number }) => ({
-          files: before.files + more.files,
-          batches: before.batches + more.batches,
-        });
-        const input = inputOf(requests, undefined, model);
-        const file = await upload(doomed, input);
-        const batch = file && (await create(doomed, file, point));
-        await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
+    it.for(rows)('at $point: nothing is lost', { concurrent: false }, async (row, { expect }) => {
+      const { point, listed: expected, repeats = 0, model } = row;
+      const doomed = await restart(point);
+      const before = await listed(doomed);
+      const since = (more: { files: number; batches: number }) => ({
+        files: before.files + more.files,
+        batches: before.batches + more.batches,
+      });
+      const input = inputOf(requests, undefined, model);
+      const file = await upload(doomed, input);
+      const batch = file && (await create(doomed, file, point));
+      await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
-        const client = await restart('');
-        if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
-        // What was not answered, the client sends again.
-        const fileAtLast = file ?? (await upload(client, input)) ?? '';
-        const id = batch ?? (await create(client, fileAtLast, point)) ?? '';
+      const client = await restart('');
+      if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
+      // What was not answered, the client sends again.
+      const fileAtLast = file ?? (await upload(client, input)) ?? '';
+      const id = batch ?? (await create(client, fileAtLast, point)) ?? '';
 
-        const ended = await untilBatch(client, id);
-        expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
-        await checkBatch({ ...stack, client }, ended, input, { allowedRepeats: repeats });
-        const calls = (await stack.calls()).filter(({ key }) => key?.startsWith(id));
-        expect(calls).toHaveLength(requests + repeats);
-        expect(await listed(client)).toEqual(since({ files: 1, batches: 1 }));
-      },
-    );
+      const ended = await untilBatch(client, id);
+      expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
+      await checkBatch({ ...stack, client }, ended, input, { allowedRepeats: repeats });
+      const calls = (await stack.calls()).filter(({ key }) => key?.startsWith(id));
+      expect(calls).toHaveLength(requests + repeats);
+      expect(await listed(client)).toEqual(since({ files: 1, batches: 1 }));
+    });
   });

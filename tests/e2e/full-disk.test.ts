@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BatchObject } from '@promptmill/core';
 import type { Batch } from 'openai/resources/batches';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { mayMount, mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 import { type Stack, startStack } from '../support/stack.ts';
@@ -20,11 +20,11 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
 
   beforeAll(async () => {
     disk = await mountSmallDisk(16 * 1024);
-    stack = await startStack({ redisUrl: inject('redisUrl'), env: { PROMPTMILL_DATA_DIR: disk.directory } });
+    return () => disk.unmount();
   });
-  afterAll(async () => {
-    await stack.stop();
-    await disk.unmount();
+  beforeAll(async () => {
+    stack = await startStack({ redisUrl: inject('redisUrl'), env: { PROMPTMILL_DATA_DIR: disk.directory } });
+    return () => stack.stop();
   });
 
   const untilBlocked = (id: string, code: string): Promise<Batch> =>
@@ -35,7 +35,9 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
     (await readdir(join(disk.directory, 'store/files'))).filter((name) => name !== inputFileId);
 
   const linesOfLog = async (text: string): Promise<string[]> =>
-    (await readFile(join(stack.directory, 'collector-3.log'), 'utf8')).split('\n').filter((line) => line.includes(text));
+    (await readFile(join(stack.directory, 'collector-3.log'), 'utf8'))
+      .split('\n')
+      .filter((line) => line.includes(text));
 
   it('holds up the files while it is full, read-only or torn, with the reason shown; they are never partial', async () => {
     await disk.fill(2.5 * inputKib);

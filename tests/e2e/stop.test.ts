@@ -77,7 +77,7 @@ describe('a batch that is stopped', () => {
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, ({ status }) => status === 'in_progress');
     await expect
-      .poll(async () => (await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as unknown)
+      .poll(async () => (await fetch(`${stack.simulator.url}/control/stats`)).json())
       .toMatchObject({ inFlight: 10 });
     await stack.client.batches.cancel(id);
     const batch = await untilBatch(stack.client, id);
@@ -90,9 +90,7 @@ describe('a batch that is stopped', () => {
     const input = inputOf(400, (i) => (i === 30 ? '[[sim:status=429;retry-after=60]]' : `Say ${i}`));
     const { id } = await createBatch(stack.client, input);
     await untilDone(id, 30);
-    await expect
-      .poll(async () => (await fetch(`${stack.api.url}/v1/lanes`)).text())
-      .toContain('rate_limited');
+    await expect.poll(async () => (await fetch(`${stack.api.url}/v1/lanes`)).text()).toContain('rate_limited');
     await stack.client.batches.cancel(id);
     const batch = await untilBatch(stack.client, id, undefined, soonMs);
     expect(batch.status).toBe('cancelled');

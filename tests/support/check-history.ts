@@ -32,7 +32,7 @@ const linesOf = (content: string | undefined): string[] => {
 };
 
 /** Whether the provider gave a whole answer: a fault may spoil one whose status says success. */
-const isAnswer = ({ status, fault }: LoggedCall): boolean =>
+export const isAnswer = ({ status, fault }: LoggedCall): boolean =>
   status >= 200 && status < 300 && (fault === undefined || fault === 'content-filter');
 
 const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;

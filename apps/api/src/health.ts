@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '@promptmill/core';
-import { isReady } from '@promptmill/queue';
 import type { Call } from './call.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createObserveLanes } from './observe-lanes.ts';
@@ -15,7 +14,7 @@ export const reportReady =
   ({ redis }: Pick<ApiDependencies, 'redis'>) =>
   async () => {
     const notReady = new ApiError(503, 'Redis does not answer.', { code: 'not_ready' });
-    if (!isReady(redis)) throw notReady;
+    if (redis.status !== 'ready') throw notReady;
     const timeout = new AbortController();
     const answered = await Promise.race([
       redis.ping().catch(() => undefined),

@@ -1,4 +1,4 @@
-import { createDiskStore } from '@promptmill/files';
+import { openFileStore } from '@promptmill/files';
 import {
   createFailPoints,
   createLifecycle,
@@ -15,6 +15,6 @@ const metrics = createMetrics('api');
 const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: 30_000 });
 
-const files = createDiskStore({ directory: config.storeDirectory });
+const files = await openFileStore(config.store);
 const api = await startApi({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });
 life.add('api', () => api.close());

@@ -1,5 +1,4 @@
 import { ApiError } from '@promptmill/core';
-import { isReady, type RedisConnection } from '@promptmill/queue';
 import type { RequestHandler } from 'express';
 
 const errorNames = new Set(['MaxRetriesPerRequestError', 'ConnectionClosedError']);
@@ -23,9 +22,9 @@ export const serviceUnavailable = (cause?: unknown): ApiError =>
 
 /** Answers at once while Redis is known to be away: BullMQ would wait for it, whatever its connection does. */
 export const createRedisGuard =
-  (redis: RedisConnection): RequestHandler =>
+  (redis: { readonly status: string }): RequestHandler =>
   (_request, _response, next) =>
-    next(isReady(redis) ? undefined : serviceUnavailable());
+    next(redis.status === 'ready' ? undefined : serviceUnavailable());
 
 /** BullMQ waits without limit for a connection that has never been up; a caller is told within this time. */
 const queueTimeoutMs = 1900;

@@ -38,16 +38,6 @@ it('pauses and resumes, twice each, and shows since when', async () => {
   expect(await resume(id)).toMatchObject({ status: 'in_progress', promptmill: { paused_at: null } });
 });
 
-it('dispatches nothing of a batch that is paused, from where it was when it goes on', async () => {
-  const id = await newBatch(lines(50));
-  await pause(id);
-  await untilStatus(id, 'in_progress');
-  const progress = async () => (await api.redis.hget(api.keys.batch(id), 'dispatched')) ?? '0';
-  expect(await progress()).toBe('0');
-  await resume(id);
-  await expect.poll(progress, { timeout: 5000 }).toBe('50');
-});
-
 it('cancels what is paused', async () => {
   const id = await newBatch();
   await pause(id);

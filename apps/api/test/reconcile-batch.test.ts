@@ -26,6 +26,7 @@ import {
   createKeys,
   createLaneTurns,
   createResultRecorder,
+  createResultsStream,
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
@@ -80,7 +81,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-const open = (window = 1000) => {
+const open = (window = 1000, windowBytes = 1e9) => {
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
   const queueOf = () => lane;
@@ -91,7 +92,7 @@ const open = (window = 1000) => {
     files,
     requests,
     add,
-    window: { requests: window, bytes: 1e9 },
+    window: { requests: window, bytes: windowBytes },
     onDispatched: () => {},
     reach: reachNothing,
   });
@@ -285,3 +286,32 @@ test('it looks after each connection and when nothing comes, ever less often, an
   connections++;
   expect(await after(0)).toBe(4);
 });
+
+test.each([
+  ['results', 10, 1e9, '{}'],
+  ['bytes of them', 1000, 100_000, 'x'.repeat(20_000)],
+])(
+  'with as many %s waiting for a collector as may be in Redis, nothing is dispatched',
+  async (_, window, bytes, line) => {
+    const { dispatch, recorder } = open(window, bytes);
+    const id = await startBatch(2000);
+    const dispatched = async (): Promise<number> => {
+      await dispatch(id);
+      return (await batches.dispatchState(id)).dispatched;
+    };
+    const before = await dispatched();
+    for (let index = 0; index < 10; index++)
+      await recorder.record({ batchId: id, index, bytes: 1000 }, 'completed', line, noUsage);
+    expect(await dispatched()).toBe(before);
+
+    const stream = createResultsStream(redis, redis, keys, { shard: 0, consumer: 'test' });
+    await stream.ensureGroup();
+    for (;;) {
+      const results = await stream.read(1000, 1);
+      if (results.length === 0) break;
+      const streamIds = results.map(({ streamId }) => streamId);
+      await stream.commit(id, 'a segment', streamIds);
+    }
+    expect(await dispatched()).toBeGreaterThan(before);
+  },
+);

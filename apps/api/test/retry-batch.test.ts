@@ -105,7 +105,9 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
   it('makes one batch of many with the same Idempotency-Key', async () => {
     const id = await endedBatch();
     const headers = { 'idempotency-key': randomUUID() };
-    const answers = await Promise.all(Array.from({ length: 20 }, () => retry(id, { error_codes: ['conflict'] }, headers)));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => retry(id, { error_codes: ['conflict'] }, headers)),
+    );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     const ids = [...new Set(answers.map(({ body }) => body.id))];
     expect(ids).toHaveLength(1);

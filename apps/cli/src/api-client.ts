@@ -19,6 +19,13 @@ export interface NewBatch {
   readonly completion_window: string;
 }
 
+/** Which requests of a batch run again, and what is other than in that batch. */
+export interface RetryChoice {
+  readonly custom_ids?: readonly string[];
+  readonly error_codes?: readonly string[];
+  readonly completion_window?: string;
+}
+
 interface List<Item> {
   readonly data: readonly Item[];
   readonly has_more: boolean;
@@ -41,7 +48,7 @@ interface Page {
 
 interface Call {
   readonly method?: 'GET' | 'POST';
-  readonly body?: AsyncIterable<Uint8Array> | string;
+  readonly body?: (() => AsyncIterable<Uint8Array>) | string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether it may be sent again when no answer came. Default: for GET only. */
   readonly repeatable?: boolean;
@@ -82,7 +89,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       return await fetch(`${root}/v1${path}`, {
         method,
         headers: { ...authorization, ...headers },
-        ...(body === undefined ? {} : { body, duplex: 'half' as const }),
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : body(), duplex: 'half' as const }),
         ...(signal ? { signal } : {}),
       });
     } catch (error) {
@@ -116,13 +123,17 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
     (await (await call(path, options)).json()) as Answer;
 
   return {
-    /** Streams a file from the disk: its size does not show in memory. */
-    uploadFile(path: string, filename: string, signal?: AbortSignal): Promise<FileObject> {
+    /**
+     * Streams a file from the disk: its size does not show in memory. With the same key again it answers with the file
+     * that is already there.
+     */
+    uploadFile(path: string, filename: string, idempotencyKey: string, signal?: AbortSignal): Promise<FileObject> {
       const { contentType, content } = createUploadBody(path, filename);
       return json<FileObject>('/files', {
         method: 'POST',
         body: content,
-        headers: { 'content-type': contentType },
+        headers: { 'content-type': contentType, 'idempotency-key': idempotencyKey },
+        repeatable: true,
         signal,
       });
     },
@@ -142,6 +153,18 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
     getBatch: (id: string) => json<BatchObject>(`/batches/${encodeURIComponent(id)}`),
     cancelBatch: (id: string) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/cancel`, { method: 'POST', repeatable: true }),
+    pauseBatch: (id: string) =>
+      json<BatchObject>(`/batches/${encodeURIComponent(id)}/pause`, { method: 'POST', repeatable: true }),
+    resumeBatch: (id: string) =>
+      json<BatchObject>(`/batches/${encodeURIComponent(id)}/resume`, { method: 'POST', repeatable: true }),
+    /** The new batch; with the same key again the one that is already there. */
+    retryBatch: (id: string, choice: RetryChoice, idempotencyKey: string) =>
+      json<BatchObject>(`/batches/${encodeURIComponent(id)}/retry`, {
+        method: 'POST',
+        body: JSON.stringify(choice),
+        headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+        repeatable: true,
+      }),
     /** Newest first. */
     listBatches: (page: Page) => json<List<BatchObject>>(`/batches?${query(page)}`),
     /** Results collected so far, in the order they were collected. */

@@ -17,8 +17,10 @@ export const tokensText = ({ usage }: BatchObject): string =>
 
 /** What there is to say of a batch, a line each. */
 export const batchSummary = (batch: BatchObject): string => {
+  const { paused_at: pausedAt, retry_of: retryOf, retried_by: retriedBy } = batch.promptmill;
   const rows: [string, string | null][] = [
     ['status', batch.status],
+    ['paused', pausedAt === null ? null : `since ${utc(pausedAt)}`],
     ['requests', countsText(batch)],
     ['model', batch.model],
     ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
@@ -30,6 +32,8 @@ export const batchSummary = (batch: BatchObject): string => {
     ['input', batch.input_file_id],
     ['output', batch.output_file_id],
     ['errors', batch.error_file_id],
+    ['retry of', retryOf],
+    ['retries', retriedBy.length > 0 ? retriedBy.join(' ') : null],
   ];
   const lines = rows.flatMap(([label, value]) => (value === null ? [] : [`  ${label.padEnd(9)} ${value}`]));
   const problems = batch.errors === null ? [] : [describeBatchErrors(batch, '  line')];

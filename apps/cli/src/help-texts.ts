@@ -47,3 +47,9 @@ export const resultsHelp = `
   promptmill results batch_… -o results.jsonl --follow   waits for the end first
   promptmill results batch_… --follow | jq .custom_id    while it runs: as they come in (one may, seldom, come twice)
 `;
+
+export const retryHelp = `
+  promptmill retry batch_…                                    all that failed, or never ran
+  promptmill retry batch_… --error-code 503 request_timeout   those that failed so
+  promptmill watch $(promptmill retry batch_… --custom-id a b)
+`;

@@ -21,7 +21,7 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
 
 /**
  * The batch of a run: the one that an earlier process made, or else a new one. Wherever that process was killed, no
- * second batch comes of it: the record holds the idempotency key before the batch is created.
+ * second file or batch comes of it: the record holds their idempotency key before either is made.
  */
 export const openBatch = async (
   client: ApiClient,
@@ -35,7 +35,8 @@ export const openBatch = async (
 
   let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
   if (!file) {
-    file = await client.uploadFile(input.path, input.filename, signal);
+    await records.save(record);
+    file = await client.uploadFile(input.path, input.filename, record.key, signal);
     record = { ...record, fileId: file.id };
     await records.save(record);
   }

@@ -2,14 +2,17 @@ import { Command, Option } from 'commander';
 import { cancelBatch } from './commands/cancel.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import { listBatches } from './commands/list.ts';
+import { pauseBatch } from './commands/pause.ts';
 import { showResults } from './commands/results.ts';
+import { resumeBatch } from './commands/resume.ts';
+import { retryBatch, type RetryOptions } from './commands/retry.ts';
 import type { run } from './commands/run.ts';
 import type { serve } from './commands/serve.ts';
 import { showStatus } from './commands/status.ts';
 import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
-import { overview, resultsHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
+import { overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './prompt-options.ts';
 
 /**
@@ -101,6 +104,28 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .argument('<batch>')
     .description('Cancels a batch. What was answered is kept.')
     .action(async (id: string) => done(await cancelBatch(id, context)));
+
+  program
+    .command('pause')
+    .argument('<batch>')
+    .description('Pauses a batch: calls in flight end, and no other is made. Its deadline stands.')
+    .action(async (id: string) => done(await pauseBatch(id, context)));
+
+  program
+    .command('resume')
+    .argument('<batch>')
+    .description('Lets a paused batch go on where it was.')
+    .action(async (id: string) => done(await resumeBatch(id, context)));
+
+  program
+    .command('retry')
+    .argument('<batch>')
+    .description('Makes a new batch of the requests that failed in one that has ended, and prints its id.')
+    .option('--custom-id <id...>', 'these requests, failed or not')
+    .option('--error-code <code...>', 'those that failed so, such as 503 or request_timeout')
+    .option('--completion-window <window>', 'how long it may take in all, 1h to 30d (default: as before)')
+    .addHelpText('after', retryHelp)
+    .action(async (id: string, options: RetryOptions) => done(await retryBatch(id, options, context)));
 
   program
     .command('list')

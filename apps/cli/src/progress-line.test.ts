@@ -53,6 +53,13 @@ it('says which lane it waits for, and why', () => {
   );
 });
 
+it('says that it is paused, whatever it would wait for', () => {
+  const batch = batchOf('in_progress', 840);
+  const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', held_until: 0 }];
+  const paused = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor, paused_at: 1 } };
+  expect(progressText({ batch: paused, perSecond: 0 })).toBe('42 % · 840/2,000 done · paused');
+});
+
 it('says why the results are not in the files yet', () => {
   const batch = batchOf('finalizing', 2000);
   const blocked = { code: 'no_space', message: 'The file store is full.' };

@@ -6,7 +6,7 @@ const batchOf = (completed: number): BatchObject =>
   ({
     status: 'in_progress',
     request_counts: { total: 100, completed, failed: 0 },
-    promptmill: { waiting_for: [], blocked: null } as Partial<BatchObject['promptmill']>,
+    promptmill: { waiting_for: [], blocked: null, paused_at: null } as Partial<BatchObject['promptmill']>,
   }) as Partial<BatchObject> as BatchObject;
 
 const watchScreen = (isTTY: boolean) => {

@@ -1,14 +1,12 @@
 import { startApi } from '@promptmill/api';
 import { startCollector } from '@promptmill/collector';
-import { createDiskStore } from '@promptmill/files';
+import { openFileStore } from '@promptmill/files';
 import { type Config, createMetrics, type Logger } from '@promptmill/runtime';
 import { startWorker } from '@promptmill/worker';
 
 export interface StartRolesOptions {
   readonly config: Config;
   readonly logger: Logger;
-  /** How long calls in flight may go on after `close`, in milliseconds; then they are put back. */
-  readonly graceMs: number;
   /** Done once the api answers and before any request is worked on; given the api's URL. */
   readonly beforeWork?: ((url: string) => Promise<void>) | undefined;
 }
@@ -20,9 +18,9 @@ export interface RunningRoles {
 }
 
 /** Starts api, collector and worker in this process. When one of them cannot start, none is left running. */
-export const startRoles = async ({ config, logger, graceMs, beforeWork }: StartRolesOptions): Promise<RunningRoles> => {
+export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptions): Promise<RunningRoles> => {
   await using stack = new AsyncDisposableStack();
-  const files = createDiskStore({ directory: config.storeDirectory });
+  const files = await openFileStore(config.store);
   const metrics = createMetrics('all');
 
   const api = await startApi({ config, files, logger, metrics });
@@ -30,7 +28,7 @@ export const startRoles = async ({ config, logger, graceMs, beforeWork }: StartR
   await beforeWork?.(api.url);
   const collector = await startCollector({ config, files, logger, metrics });
   stack.defer(() => collector.close());
-  const worker = await startWorker({ config, logger, metrics, graceMs });
+  const worker = await startWorker({ config, logger, metrics });
   stack.defer(() => worker.close());
 
   // Closed in reverse: what the worker still records is collected before the collector goes.

@@ -59,6 +59,8 @@ export const startRun = async ({
     stack.defer(() => redis.close());
     started['REDIS_URL'] = redis.url;
     started['PROMPTMILL_DATA_DIR'] = folder;
+    // A Redis of its own knows nothing of what others keep in their store.
+    started['PROMPTMILL_STORE'] = '';
   }
   if (withSimulator) {
     const simulator = await startOwnSimulator(env);
@@ -67,7 +69,7 @@ export const startRun = async ({
   }
   const config = loadConfig({ ...env, ...started });
   const lanes = overrideLanes(config.lanes, overrides);
-  const roles = await startRoles({ config: { ...config, lanes }, logger: log.logger, graceMs, beforeWork });
+  const roles = await startRoles({ config: { ...config, lanes, graceMs }, logger: log.logger, beforeWork });
   stack.defer(() => roles.close());
 
   const running = stack.move();

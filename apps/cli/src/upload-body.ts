@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 
 export interface UploadBody {
   readonly contentType: string;
-  readonly content: AsyncIterable<Uint8Array>;
+  /** From its start, each time. */
+  readonly content: () => AsyncIterable<Uint8Array>;
 }
 
 const readBytes = 256 * 1024;
@@ -29,5 +30,5 @@ export const createUploadBody = (path: string, filename: string): UploadBody => 
     yield* createReadStream(path, { highWaterMark: readBytes });
     yield Buffer.from(`\r\n--${boundary}--\r\n`);
   }
-  return { contentType: `multipart/form-data; boundary=${boundary}`, content: content() };
+  return { contentType: `multipart/form-data; boundary=${boundary}`, content };
 };

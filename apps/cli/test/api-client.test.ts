@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { BatchObject } from '@promptmill/core';
 import { fetch } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -78,10 +79,18 @@ describe('the api client', () => {
     expect(await client.getBatch('b')).toEqual({ id: 'b' });
   });
 
-  it('uploads once, whatever happens', async () => {
-    const { client, requests } = await connectTo(breakOff);
-    await expect(client.uploadFile(import.meta.filename, 'a.jsonl')).rejects.toMatchObject({ code: 'unreachable' });
-    expect(requests).toHaveLength(1);
+  it('uploads again, from the start and under the same key', async () => {
+    const bodies: Promise<string>[] = [];
+    const readBody: Handler = (request, response) => {
+      bodies.push(text(request));
+      request.on('end', () => response.writeHead(bodies.length < 3 ? 503 : 200).end('{"id":"f"}'));
+    };
+    const { client, requests } = await connectTo(readBody);
+    expect(await client.uploadFile(import.meta.filename, 'a.jsonl', 'k')).toEqual({ id: 'f' });
+    expect(requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['k', 'k', 'k']);
+    const [first, ...others] = await Promise.all(bodies);
+    expect(first).toContain('uploads again, from the start');
+    expect(others).toEqual([first, first]);
   });
 });
 

@@ -76,6 +76,39 @@ describe('the commands that speak to a server', () => {
     expect(ids(stdout)).toEqual(Array.from({ length: 50 }, (_, index) => `request-${index + 1}`));
   });
 
+  it('pause and resume', async () => {
+    const id = await submit('endless.txt');
+    expect((await promptmill('pause', id)).stdout).toContain(`${id} is paused: `);
+    expect((await promptmill('status', id)).stdout).toMatch(/\n {2}paused {4}since \d{4}-/);
+    expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  paused `));
+    expect((await promptmill('resume', id)).stdout).toContain(`${id} goes on: `);
+    expect((await promptmill('status', id)).stdout).not.toContain('paused');
+    await promptmill('cancel', id);
+    expect((await promptmill('watch', id)).exit).toBe(1);
+    expect(await promptmill('pause', id)).toMatchObject({
+      exit: 1,
+      stderr: "error: Cannot pause a batch with status 'cancelled'.\n",
+    });
+  });
+
+  it('retry what failed, or what is named', async () => {
+    const id = await submit('three.txt');
+    await promptmill('watch', id);
+    const retryOf = async (...options: string[]): Promise<string> => {
+      const { exit, stdout } = await promptmill('retry', id, ...options);
+      expect(exit).toBe(0);
+      await promptmill('watch', stdout.trim());
+      return stdout.trim();
+    };
+    const failed = await retryOf();
+    expect(ids((await promptmill('results', failed)).stdout)).toEqual(['request-2']);
+    const named = await retryOf('--error-code', '400', '--custom-id', 'request-1');
+    expect(ids((await promptmill('results', named)).stdout)).toEqual(['request-1', 'request-2']);
+    expect((await promptmill('status', id)).stdout).toContain(`retries   ${failed} ${named}`);
+    expect((await promptmill('status', named)).stdout).toContain(`retry of  ${id}`);
+    expect((await promptmill('retry', id, '--custom-id', 'other')).stderr).toContain("has no request 'other'");
+  });
+
   it("leave a batch alone when a watcher's Ctrl-C comes", async () => {
     const id = await submit('slow.txt');
     const watcher = cli.start(['watch', id], env);

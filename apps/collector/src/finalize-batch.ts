@@ -97,12 +97,13 @@ async function* fillMissing(
  * bytes under the same ids, and only the first to set the status ends the batch.
  */
 export const createFinalizeBatch = ({ batches, records, files, now, reach = reachNothing }: FinalizeBatchOptions) => {
-  const writeFiles = async (batch: Batch, entries: AsyncIterable<WrittenResult>) => {
+  const writeFiles = async (batch: Batch, entries: AsyncIterable<WrittenResult>, signal: AbortSignal | undefined) => {
     let lines = 0;
     const output = openResultFile(files, fileKey(batch.outputFileId));
     const errors = openResultFile(files, fileKey(batch.errorFileId));
     try {
       for await (const { status, line } of entries) {
+        signal?.throwIfAborted();
         await (status === 'completed' ? output : errors).write(line);
         lines++;
       }
@@ -112,6 +113,9 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     } catch (error) {
       await Promise.all([output.abort(error as Error), errors.abort(error as Error)]);
       throw error;
+    } finally {
+      // What failed attempts leave would fill the disk, one after another.
+      await files.deletePrefix(scratchFolder(batch.id));
     }
   };
 
@@ -129,7 +133,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     });
   };
 
-  return async (batchId: string): Promise<'finalized' | 'nothing to do'> => {
+  return async (batchId: string, signal?: AbortSignal): Promise<'finalized' | 'nothing to do'> => {
     const { stopping, collected, ready } = await batches.dispatchState(batchId);
     const batch = await batches.get(batchId);
     if (!ready || !batch || isTerminal(batch.status)) return 'nothing to do';
@@ -137,12 +141,10 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     const ending: Ending = stopping && batch.status !== 'finalizing' ? endings[stopping] : { status: 'completed' };
     if (!stopping && batch.status === 'in_progress') await batches.transition(batchId, 'finalizing', now());
 
-    const scratch = scratchFolder(batchId);
     const committed = await batches.segments(batchId);
-    const merged = mergeSegments(files, batchId, committed, scratch);
+    const merged = mergeSegments(files, batchId, committed, scratchFolder(batchId));
     const entries = ending.missing ? fillMissing(files, batch, merged, collected, ending.missing) : merged;
-    // What it leaves of a failed attempt would fill the disk, one attempt after another.
-    const { output, errors } = await writeFiles(batch, entries).finally(() => files.deletePrefix(scratch));
+    const { output, errors } = await writeFiles(batch, entries, signal);
 
     if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);

@@ -1,4 +1,4 @@
-import { createDiskStore } from '@promptmill/files';
+import { openFileStore } from '@promptmill/files';
 import {
   createFailPoints,
   createLifecycle,
@@ -14,9 +14,9 @@ const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'collector' });
 const metrics = createMetrics('collector');
 const life = createLifecycle(logger);
-runUntilSignal(life, { logger, graceMs: 30_000 });
+runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
-const files = createDiskStore({ directory: config.storeDirectory });
+const files = await openFileStore(config.store);
 const collector = await startCollector({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });
 life.add('collector', () => collector.close());
 if (config.healthPort !== undefined) {

@@ -11,17 +11,17 @@ import {
   createFileRecords,
   createKeys,
   createResultsStream,
-  isReady,
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import { DelayedError } from 'bullmq';
 import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
 
 export interface StartCollectorOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix'>;
+  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'graceMs'>;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -32,7 +32,7 @@ export interface StartCollectorOptions {
 export interface RunningCollector {
   /** Whether Redis answers. */
   ready(): boolean;
-  /** Writes what it holds, ends the finalizing it has begun, and lets go. */
+  /** Writes what it holds, ends the finalizing it has begun, or leaves it to another after the grace, and lets go. */
   close(): Promise<void>;
 }
 
@@ -49,7 +49,8 @@ export const startCollector = async ({
 }: StartCollectorOptions): Promise<RunningCollector> => {
   const logError = createErrorLog(logger);
   const onError = (error: unknown): void => logError(error, 'collector');
-  const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError });
+  const closing = new AbortController();
+  const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError, closing: closing.signal });
   const keys = createKeys(config.redisPrefix);
   const redis = connect();
   const finalizeQueue = openFinalizeQueue(redis, keys);
@@ -90,10 +91,15 @@ export const startCollector = async ({
     reach,
   });
   const finalizer = openWorker<BatchJob>(
-    async (job) => {
+    // BullMQ passes the signal only to a function that declares three parameters.
+    async (job, token, signal) => {
       const { batchId } = job.data;
       const startedAt = performance.now();
-      const outcome = await finalizeBatch(batchId).catch(async (error: unknown) => {
+      const outcome = await finalizeBatch(batchId, signal).catch(async (error: unknown) => {
+        if (signal?.aborted) {
+          await job.moveToDelayed(Date.now(), token);
+          throw new DelayedError();
+        }
         await block(batchId, error).catch(onError);
         throw error;
       });
@@ -104,16 +110,20 @@ export const startCollector = async ({
   logger.info({ consumer }, 'collector started');
 
   return {
-    ready: () => isReady(redis),
+    ready: () => redis.status === 'ready',
     async close() {
+      // Nothing here is lost: what Redis has not taken, another does again.
+      closing.abort();
+      const leave = setTimeout(() => finalizer.cancelAllJobs('the collector is stopping'), config.graceMs);
       await Promise.all(
         shards.map(async ({ blocking, stream, loop }) => {
           await loop.close();
-          await stream.leave();
+          await stream.leave().catch(onError);
           blocking.disconnect();
         }),
       );
       await finalizer.close();
+      clearTimeout(leave);
       await finalizeQueue.close();
       await closeRedis(redis);
     },

@@ -309,6 +309,17 @@ test('a batch that was counted otherwise than its files say is put right by them
   expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', total: 3, completed: 3, failed: 0 });
 });
 
+test('what merging wrote on the way goes away with an attempt that fails', async () => {
+  // Each segment spans the middle: too many to be open at once.
+  const batch = await startBatch(260);
+  const pairs = Array.from({ length: 130 }, (_, index) => [index, 130 + index]).flat();
+  await answer(batch, pairs, () => true, 2);
+  const { store, opened } = watchStore((key) => key.startsWith('files/'));
+  await expect(createFinalizeBatch({ batches, records, files: store, now })(batch.id)).rejects.toThrow('disk is full');
+  expect(opened.length).toBeGreaterThan(130);
+  expect(await Array.fromAsync(files.list(`scratch/${batch.id}/`))).toEqual([]);
+});
+
 test.each(['completed', 'cancelled'] as const)(
   'a disk that is full before a batch is %s leaves nothing open and nothing behind; once there is room it ends',
   async (status) => {

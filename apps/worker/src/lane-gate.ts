@@ -14,7 +14,7 @@ export interface WantedCall {
 }
 
 /** `left`: the way out is better than to wait; `unwanted`: its batch wants no call now. */
-export type Entrance = Admission | 'left' | 'unwanted';
+type Entrance = Admission | 'left' | 'unwanted';
 
 export interface LaneGate {
   /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */

@@ -10,15 +10,13 @@ import {
 } from '@promptmill/runtime';
 import { startWorker } from './start-worker.ts';
 
-const graceMs = 25_000;
-
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'worker' });
 const metrics = createMetrics('worker');
 const life = createLifecycle(logger);
-runUntilSignal(life, { logger, graceMs: graceMs + 10_000 });
+runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
-const worker = await startWorker({ config, logger, metrics, graceMs, reach: createFailPoints(config.failPoint) });
+const worker = await startWorker({ config, logger, metrics, reach: createFailPoints(config.failPoint) });
 const load = () => loadConfig(process.env);
 const watch = watchConfig(config.configFile, { load, logger, onChange: ({ lanes }) => worker.setLimits(lanes) });
 life.add('configuration', () => watch.close());

@@ -37,6 +37,8 @@ export interface ProcessRequestOptions {
   readonly retry: RetryPolicy;
   /** All that Redis must take goes through it. */
   readonly insist: Insist;
+  /** Requests whose call is under way, or has an answer that is not recorded. */
+  readonly inHand: Set<string>;
   readonly reach: Reach;
   readonly onFallback: () => void;
   readonly onCall: (result: CallResult, durationMs: number) => void;
@@ -95,6 +97,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     takeRetry,
     retry,
     insist,
+    inHand,
     reach,
     onFallback,
     onCall,
@@ -105,6 +108,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, job), fallbackFrom };
     const { status, line } = toResult(batchId, index, customId, outcome, note);
     const recorded = await insist(() => recorder.record(job, status, line, usage));
+    inHand.delete(jobIdOf(batchId, index));
     reach('recorded');
     return recorded;
   };
@@ -144,13 +148,16 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       }
       const startedAt = performance.now();
       const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
+      const idempotencyKey = jobIdOf(batchId, request.index);
+      inHand.add(idempotencyKey);
       const result = await client.call({
         url: request.url,
         body: request.body,
-        idempotencyKey: jobIdOf(request.batchId, request.index),
+        idempotencyKey,
         signal,
         onDelta: streamed?.add,
       });
+      if (result.kind !== 'success') inHand.delete(idempotencyKey);
       if (result.kind !== 'aborted') reach('answered');
       streamed?.end(result.kind === 'success');
       onCall(result, performance.now() - startedAt);

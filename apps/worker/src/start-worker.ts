@@ -8,7 +8,6 @@ import {
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
-  isReady,
   maxCrashesPerRequest,
   openLaneQueue,
   openWorker,
@@ -22,11 +21,9 @@ import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
 
 export interface StartWorkerOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry'>;
+  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry' | 'graceMs'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** How long calls in flight may go on after `close`, in milliseconds; then they are put back. Default 25000. */
-  readonly graceMs?: number;
   /** Default: there are no fail points. */
   readonly reach?: Reach;
 }
@@ -36,27 +33,33 @@ export interface RunningWorker {
   ready(): boolean;
   /** Puts changed limits in force from the next call on. Lanes that are new need a restart. */
   setLimits(lanes: LaneTable): Promise<void>;
-  /** Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. */
+  /**
+   * Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. Throws when an answer is
+   * lost because Redis did not take it in that time.
+   */
   close(): Promise<void>;
 }
+
+/** While closing: whether Redis is there. */
+const lookEveryMs = 100;
 
 /** Takes jobs from every lane, one BullMQ worker each. */
 export const startWorker = async ({
   config,
   logger,
   metrics,
-  graceMs = 25_000,
   reach = reachNothing,
 }: StartWorkerOptions): Promise<RunningWorker> => {
-  const { redisUrl, redisPrefix, lanes, workerConcurrency, retry } = config;
+  const { redisUrl, redisPrefix, lanes, workerConcurrency, retry, graceMs } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
-  const graceIsOver = new AbortController();
+  const leaving = new AbortController();
+  const inHand = new Set<string>();
   const insist = createInsist({
-    signal: graceIsOver.signal,
+    signal: leaving.signal,
     onRefused: (error) => logError(error, 'Redis refuses; what it should take waits'),
   });
-  const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
+  const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: leaving.signal });
   const keys = createKeys(redisPrefix);
   const recorder = createResultRecorder(connection, keys);
   const deltas = createDeltaPublisher(connection, keys);
@@ -119,6 +122,7 @@ export const startWorker = async ({
       quarantine,
       retry,
       insist,
+      inHand,
       reach,
       onFallback: () => metrics.fallbacks.inc({ lane: lane.name }),
       onCall: (result, durationMs) => {
@@ -147,22 +151,28 @@ export const startWorker = async ({
   logger.info({ lanes: lanes.lanes.length, concurrency: workerConcurrency }, 'worker started');
 
   return {
-    ready: () => isReady(connection),
+    ready: () => connection.status === 'ready',
     async setLimits({ lanes: changed }) {
       for (const lane of changed) await open.find(({ name }) => name === lane.name)?.setLimits(lane);
     },
     async close() {
       for (const { gate } of open) gate.shut();
       const putBack = setTimeout(() => {
-        graceIsOver.abort();
+        leaving.abort();
         for (const { worker } of open) worker.cancelAllJobs('the worker is stopping');
       }, graceMs);
+      // A Redis that is away is waited for only with an answer that it must take.
+      const leaveWithNothing = setInterval(() => {
+        if (connection.status !== 'ready' && inHand.size === 0) leaving.abort();
+      }, lookEveryMs);
       await Promise.all(open.map(({ worker }) => worker.close()));
       clearTimeout(putBack);
-      await Promise.all(open.map(({ gate }) => gate.close()));
+      clearInterval(leaveWithNothing);
+      await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       await Promise.all([...clients.values()].map((client) => client.close()));
       await Promise.all([...queues.values()].map((queue) => queue.close()));
       await closeRedis(connection);
+      if (inHand.size > 0) throw new Error(`${inHand.size} answers were not recorded: Redis did not take them`);
     },
   };
 };

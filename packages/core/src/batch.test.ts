@@ -54,7 +54,15 @@ const createdObject = {
     total_tokens: 0,
   },
   metadata: null,
-  promptmill: { requests_per_second: null, eta_seconds: null, waiting_for: [], blocked: null, paused_at: null, retry_of: null, retried_by: [] },
+  promptmill: {
+    requests_per_second: null,
+    eta_seconds: null,
+    waiting_for: [],
+    blocked: null,
+    paused_at: null,
+    retry_of: null,
+    retried_by: [],
+  },
 };
 
 test('a new batch shows all fields OpenAI has, and ours apart; what has not happened is null', () => {

@@ -13,5 +13,6 @@ export {
   type FileStoreErrorCode,
   type StoredFile,
 } from './file-store.ts';
+export { openFileStore } from './open-file-store.ts';
 export { readSegment, TornSegmentError } from './read-segment.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';

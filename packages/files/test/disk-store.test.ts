@@ -1,11 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { mayMount, mountSmallDisk } from '../../../tests/support/small-disk.ts';
 import { createDiskStore } from '../src/index.ts';
 import { collect, describeFileStoreContract } from './file-store-contract.ts';
 
@@ -69,48 +69,36 @@ async function* stream(...chunks: Uint8Array[]) {
   yield* chunks;
 }
 
-const mount = (...args: string[]) => spawnSync('mount', args).status === 0;
-const unmount = (target: string) => spawnSync('umount', [target]).status === 0;
-const mountTmpfs = (target: string) => mount('-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', target);
-const mayMount = (() => {
-  const target = mkdtempSync(path.join(tmpdir(), 'promptmill-mount-'));
+test.runIf(mayMount())('a full disk is no_space and leaves nothing (runs where tmpfs may be mounted)', async () => {
+  const disk = await mountSmallDisk(1024);
   try {
-    return process.platform === 'linux' && mountTmpfs(target) && unmount(target);
-  } finally {
-    rmdirSync(target);
-  }
-})();
-
-test.runIf(mayMount)('a full disk is no_space and leaves nothing (runs where tmpfs may be mounted)', async () => {
-  expect(mountTmpfs(directory)).toBe(true);
-  try {
-    const store = createDiskStore({ directory });
+    const store = createDiskStore({ directory: disk.directory });
     await store.put('kept', 'before');
     const refusal = { name: 'FileStoreError', code: 'no_space', cause: expect.objectContaining({ code: 'ENOSPC' }) };
     await expect(
       store.put('kept', stream(Buffer.alloc(512 * 1024), Buffer.alloc(512 * 1024), Buffer.alloc(512 * 1024))),
     ).rejects.toMatchObject(refusal);
     await expect(store.put('new', Buffer.alloc(2 * 1024 * 1024))).rejects.toMatchObject(refusal);
-    expect(await countTmpFiles(directory)).toBe(0);
+    expect(await countTmpFiles(disk.directory)).toBe(0);
     expect(await text(await store.get('kept'))).toBe('before');
     expect(await store.put('fits', Buffer.alloc(512 * 1024))).toEqual({ bytes: 512 * 1024 });
   } finally {
-    unmount(directory);
+    await disk.unmount();
   }
 });
 
-test.runIf(mayMount)('a read-only disk is read_only (runs where tmpfs may be mounted)', async () => {
-  expect(mountTmpfs(directory)).toBe(true);
+test.runIf(mayMount())('a read-only disk is read_only (runs where tmpfs may be mounted)', async () => {
+  const disk = await mountSmallDisk(1024);
   try {
-    const store = createDiskStore({ directory });
+    const store = createDiskStore({ directory: disk.directory });
     await store.put('dir/file', 'x');
-    expect(mount('-o', 'remount,ro', directory)).toBe(true);
+    await disk.setReadOnly(true);
     const refusal = { name: 'FileStoreError', code: 'read_only', cause: expect.objectContaining({ code: 'EROFS' }) };
     await expect(store.put('new', 'x')).rejects.toMatchObject(refusal);
     await expect(store.delete('dir/file')).rejects.toMatchObject(refusal);
     await expect(store.deletePrefix('dir/')).rejects.toMatchObject(refusal);
     expect(await text(await store.get('dir/file'))).toBe('x');
   } finally {
-    unmount(directory);
+    await disk.unmount();
   }
 });

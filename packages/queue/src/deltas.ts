@@ -1,6 +1,6 @@
 import type { Delta, RequestJob } from '@promptmill/core';
 import type { Keys } from './keys.ts';
-import { isReady, type RedisConnection } from './redis.ts';
+import type { RedisConnection } from './redis.ts';
 
 /** The deltas of one call. */
 export interface CallDeltas {
@@ -61,9 +61,10 @@ export const createDeltaPublisher = (
           deltas.push({ custom_id: customId, index: 0, offset: endOf(texts.get(0)), delta: '', done: true });
         sentAtMs = now();
         // While Redis is away, commands would pile up.
-        const listeners = isReady(redis)
-          ? await redis.spublish(keys.deltas(batchId), JSON.stringify(deltas)).catch(() => 0)
-          : 0;
+        const listeners =
+          redis.status === 'ready'
+            ? await redis.spublish(keys.deltas(batchId), JSON.stringify(deltas)).catch(() => 0)
+            : 0;
         if (listeners === 0) batch.unheardUntilMs = now() + unheardMs;
         else
           for (const { index, offset, delta } of deltas) {

@@ -38,8 +38,10 @@ export const createKeys = (prefix: string) => {
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
-    laneJobs: (lane: string, part: 'meta' | 'active' | 'wait' | 'prioritized' | 'delayed' | 'completed' | 'failed') =>
-      `${prefix}:{q-${lane}}:${lane}:${part}`,
+    laneJobs: (
+      lane: string,
+      part: 'meta' | 'active' | 'stalled' | 'wait' | 'prioritized' | 'delayed' | 'completed' | 'failed',
+    ) => `${prefix}:{q-${lane}}:${lane}:${part}`,
     laneJob: (lane: string, jobId: string) => `${prefix}:{q-${lane}}:${lane}:${jobId}`,
     /** BullMQ prefix of a queue; its own hash tag lets lanes spread over a cluster. */
     queuePrefix: (queue: string) => `${prefix}:{q-${queue}}`,

@@ -5,9 +5,10 @@ import {
   type RequestJob,
   type RetryPolicy,
 } from '@promptmill/core';
-import { Queue, Worker, type Processor, type QueueOptions } from 'bullmq';
+import { Queue, Worker, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
 import type { Keys } from './keys.ts';
 import type { RedisConnection } from './redis.ts';
+import { createScripts } from './scripts.ts';
 
 export { batchesQueueName, finalizeQueueName };
 
@@ -24,6 +25,8 @@ export interface BatchJob {
 const lockDurationMs = 7000;
 const lockRenewTimeMs = 1750;
 const stalledIntervalMs = 1500;
+/** Two stalled checks are never further apart; a lock lasts longer. */
+const stalledSetMs = 2 * stalledIntervalMs;
 /** A wait for a job ends well before the connection is taken for dead for want of an answer. */
 const longestBlockSeconds = 4;
 /** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
@@ -90,17 +93,45 @@ export interface OpenWorkerOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** BullMQ caps only the wait of a queue with delayed jobs, at 10 s, and by no option. */
-class ShortWaitWorker<T> extends Worker<T> {
+type RenewLocks = (jobIds: string[], tokens: string[], durationMs: number) => Promise<string[]>;
+
+/** BullMQ's worker, in the two things that it has no options for. */
+class SteadyWorker<T> extends Worker<T> {
+  readonly #renewLocks: RenewLocks;
+
+  constructor(name: string, processor: Processor<T>, options: WorkerOptions, renewLocks: RenewLocks) {
+    super(name, processor, options);
+    this.#renewLocks = renewLocks;
+  }
+
+  /** Of a queue with delayed jobs; 10 s otherwise. */
   override get maximumBlockTimeout(): number {
     return longestBlockSeconds;
   }
+
+  override extendJobLocks(jobIds: string[], tokens: string[], durationMs: number): Promise<string[]> {
+    return this.#renewLocks(jobIds, tokens, durationMs);
+  }
 }
+
+const createRenewLocks = (connection: RedisConnection, keys: Keys, name: string): RenewLocks => {
+  const run = createScripts(connection);
+  return (jobIds, tokens, durationMs) =>
+    run(
+      'renewLocks',
+      keys.laneJobs(name, 'active'),
+      keys.laneJobs(name, 'stalled'),
+      `${keys.queuePrefix(name)}:${name}:`,
+      durationMs,
+      stalledSetMs,
+      ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
+    ) as Promise<string[]>;
+};
 
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
   const { connection, keys, name, concurrency, retry, maxCrashes, onError } = options;
-  const worker = new ShortWaitWorker<T>(name, processor, {
+  const workerOptions: WorkerOptions = {
     connection: connection,
     prefix: keys.queuePrefix(name),
     skipVersionCheck: true,
@@ -114,7 +145,8 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
     ...(retry
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
       : {}),
-  });
+  };
+  const worker = new SteadyWorker(name, processor, workerOptions, createRenewLocks(connection, keys, name));
   worker.on('error', onError);
   return worker;
 };

@@ -13,6 +13,8 @@ export interface RedisOptions {
    */
   readonly whileAway: 'fail' | 'wait';
   readonly onError: (error: Error) => void;
+  /** From when it fires on, a Redis that is away is not waited for: what waits fails. Copies made of it do the same. */
+  readonly closing?: AbortSignal;
 }
 
 /** Leaves room in the 2 s for the answer that tells the caller. */
@@ -42,7 +44,10 @@ const connectionOptions = (whileAway: RedisOptions['whileAway']) => ({
     : { maxRetriesPerRequest: null }),
 });
 
-const retryStrategy = (attempt: number): number => Math.min(attempt * 50, longestReconnectDelayMs);
+const createRetryStrategy =
+  (closing?: AbortSignal) =>
+  (attempt: number): number | null =>
+    closing?.aborted ? null : Math.min(attempt * 50, longestReconnectDelayMs);
 
 const accessOptions = ({ tls, username, password }: RedisAccess) => ({
   ...(username ? { username } : {}),
@@ -52,11 +57,11 @@ const accessOptions = ({ tls, username, password }: RedisAccess) => ({
 
 const openServer = (
   address: Exclude<RedisAddress, { kind: 'cluster' }>,
-  whileAway: RedisOptions['whileAway'],
+  { whileAway, closing }: RedisOptions,
 ): Redis => {
   const options = {
     ...connectionOptions(whileAway),
-    retryStrategy,
+    retryStrategy: createRetryStrategy(closing),
     enableOfflineQueue: whileAway === 'wait',
     db: address.database,
   };
@@ -75,38 +80,52 @@ const openServer = (
   });
 };
 
-/** How often a cluster is asked which node has which keys, so that commands held for a dead node go to its heir. */
-const topologyIntervalMs = 3000;
+/**
+ * A cluster connection that has ended falls back to `close` when the last of its sockets closes; BullMQ, which waits for
+ * its end, would then open it again and wait for ever.
+ */
+const stayEnded = (cluster: Cluster): Cluster => {
+  let hasEnded = false;
+  cluster.on('end', () => (hasEnded = true));
+  cluster.on('connecting', () => (hasEnded = false));
+  cluster.on('close', () => {
+    if (hasEnded) cluster.status = 'end';
+  });
+  // BullMQ makes its blocking connections so.
+  cluster.duplicate = (...options) => stayEnded(Cluster.prototype.duplicate.apply(cluster, options));
+  return cluster;
+};
 
 const openCluster = (
   address: Extract<RedisAddress, { kind: 'cluster' }>,
-  whileAway: RedisOptions['whileAway'],
+  { whileAway, closing }: RedisOptions,
 ): Cluster =>
-  new Cluster([...address.nodes], {
-    redisOptions: { ...connectionOptions(whileAway), ...accessOptions(address) },
-    enableOfflineQueue: whileAway === 'wait',
-    clusterRetryStrategy: retryStrategy,
-    clusterNodeRetryStrategy: retryStrategy,
-    slotsRefreshInterval: topologyIntervalMs,
-    slotsRefreshTimeout: commandTimeoutMs,
-    // While slots move, two nodes may point at each other for a moment.
-    retryDelayOnMoved: 20,
-    ...(whileAway === 'wait' ? { maxRedirections: Infinity } : {}),
-    // A certificate is for a name, so names are not resolved before.
-    dnsLookup: (host, done) => done(null, host),
-    // Deltas go through the node that has their batch.
-    shardedSubscribers: true,
-  });
+  stayEnded(
+    new Cluster([...address.nodes], {
+      redisOptions: { ...connectionOptions(whileAway), ...accessOptions(address) },
+      enableOfflineQueue: whileAway === 'wait',
+      clusterRetryStrategy: createRetryStrategy(closing),
+      slotsRefreshTimeout: commandTimeoutMs,
+      // While slots move, two nodes may point at each other for a moment.
+      retryDelayOnMoved: 20,
+      ...(whileAway === 'wait' ? { maxRedirections: Infinity } : {}),
+      // A certificate is for a name, so names are not resolved before.
+      dnsLookup: (host, done) => done(null, host),
+      // Deltas go through the node that has their batch.
+      shardedSubscribers: true,
+    }),
+  );
 
 /**
  * Opens a connection that reconnects by itself for as long as it lives, and follows the master or the slots wherever they
  * go. Throws an error with the code `invalid_redis_url`.
  */
-export const connectRedis = ({ url, whileAway, onError }: RedisOptions): RedisConnection => {
+export const connectRedis = (options: RedisOptions): RedisConnection => {
+  const { url, onError } = options;
   const address = parseRedisUrl(url);
   if (address.kind === 'invalid')
     throw Object.assign(new Error(`the Redis URL ${address.problem}`), { code: 'invalid_redis_url' });
-  const redis = address.kind === 'cluster' ? openCluster(address, whileAway) : openServer(address, whileAway);
+  const redis = address.kind === 'cluster' ? openCluster(address, options) : openServer(address, options);
   redis.on('error', onError);
   redis.on('node error', onError);
   return redis;
@@ -115,12 +134,6 @@ export const connectRedis = ({ url, whileAway, onError }: RedisOptions): RedisCo
 /** The connections to the servers that take writes; in a cluster there are several. */
 export const mastersOf = (redis: RedisConnection): readonly Redis[] =>
   redis instanceof Cluster ? redis.nodes('master') : [redis];
-
-/** Whether commands are answered, as far as is known without asking. */
-export const isReady = (redis: RedisConnection): boolean =>
-  redis.status === 'ready' &&
-  // A node that no command went to yet is not connected to.
-  mastersOf(redis).every(({ status }) => status !== 'reconnecting' && status !== 'close');
 
 /** Resolves once the connection can take commands. */
 export const untilReady = async (redis: RedisConnection): Promise<void> => {

@@ -11,6 +11,7 @@ const scripts = {
   enterLane: { lua: source('enter-lane'), numberOfKeys: 3 },
   leaveLane: { lua: source('leave-lane'), numberOfKeys: 5 },
   setLaneLimits: { lua: source('set-lane-limits'), numberOfKeys: 3 },
+  renewLocks: { lua: source('renew-locks'), numberOfKeys: 2 },
   blockBatch: { lua: source('block-batch'), numberOfKeys: 1 },
   resultsBytes: { lua: source('results-bytes'), numberOfKeys: 1 },
   takeRetry: { lua: source('take-retry'), numberOfKeys: 1 },

@@ -210,3 +210,44 @@ test('a consumer that was not heard of for long is forgotten, unless it holds re
 test('no segment is known of a batch that is not there', async () => {
   expect(await store.segments(newBatchId())).toEqual([]);
 });
+
+test('why a batch waits is noted once, until its next segment or status', async () => {
+  const id = await startBatch(3);
+  const [full, torn] = [
+    { code: 'no_space', message: 'Full.' },
+    { code: 'torn_segment', message: 'Torn.' },
+  ];
+  expect(await store.block(id, full)).toBe(true);
+  expect(await store.block(id, full)).toBe(false);
+  expect(await store.block(id, torn)).toBe(true);
+  expect(await store.get(id)).toMatchObject({ blocked: torn });
+
+  await recordAll(id, 2);
+  expect(await store.dispatchState(id)).toMatchObject({ uncollected: 2 });
+  await first.commit(id, '0-1-a', idsOf(await first.read(10, 1)));
+  expect(await store.get(id)).not.toHaveProperty('blocked');
+  expect(await store.dispatchState(id)).toMatchObject({ uncollected: 0 });
+
+  await store.block(id, full);
+  await store.transition(id, 'cancelling', createdAt * 1000);
+  expect(await store.get(id)).not.toHaveProperty('blocked');
+});
+
+test('a batch that is gone is not blocked', async () => {
+  const id = newBatchId();
+  expect(await store.block(id, { code: 'no_space', message: '' })).toBe(false);
+  expect(await space.redis.exists(space.keys.batch(id))).toBe(0);
+});
+
+test('a claim goes on where it stopped, until all that is held has been looked at', async () => {
+  const id = await startBatch(30);
+  await recordAll(id, 30);
+  await first.read(30, 1);
+  const claimed: number[] = [];
+  for (let more = true; more;) {
+    const page = await second.claim(7, 0);
+    claimed.push(...indexesOf(page.results));
+    ({ more } = page);
+  }
+  expect(claimed.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, index) => index));
+});

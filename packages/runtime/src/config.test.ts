@@ -29,6 +29,7 @@ describe('the defaults', () => {
       dataDirectory: `${process.cwd()}/data`,
       apiKeys: [],
       workerConcurrency: 50,
+      graceMs: 25_000,
       logLevel: 'info',
       redisPrefix: 'pm',
       window: { requests: 4000, bytes: 64 * 1024 ** 2 },
@@ -55,9 +56,28 @@ describe('the environment', () => {
       apiPort: 8080,
       healthPort: 8080,
       dataDirectory: '/srv/data',
-      storeDirectory: '/srv/data/store',
+      store: { kind: 'disk', directory: '/srv/data/store' },
       board: { user: 'me', password: 'secret' },
     });
+  });
+
+  it('names a bucket for the files', () => {
+    const aws = { kind: 's3', bucket: 'my.bucket', prefix: '', region: 'us-east-1', forcePathStyle: false };
+    expect(load({ PROMPTMILL_STORE: 's3://my.bucket' }).store).toEqual(aws);
+    expect(load({ PROMPTMILL_STORE: 's3://my.bucket/team/mill', S3_REGION: 'eu-west-1' }).store).toEqual({
+      ...aws,
+      prefix: 'team/mill/',
+      region: 'eu-west-1',
+    });
+    const endpoint = 'http://minio:9000';
+    expect(load({ PROMPTMILL_STORE: 's3://my.bucket/', S3_ENDPOINT: endpoint }).store).toEqual({
+      ...aws,
+      endpoint,
+      forcePathStyle: true,
+    });
+    expect(
+      load({ PROMPTMILL_STORE: 's3://my.bucket', S3_ENDPOINT: endpoint, S3_FORCE_PATH_STYLE: 'false' }).store,
+    ).toMatchObject({ forcePathStyle: false });
   });
 
   it('names a fail point, and the pass that is meant', () => {
@@ -90,6 +110,11 @@ describe('the environment', () => {
     ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace, silent'],
     ['REDIS_URL', 'http://redis:pa55word', 'must be redis://host:port'],
     ['REDIS_URL', 'redis+sentinel://:pa55word@one', 'must name the master'],
+    ['PROMPTMILL_STORE', 'gs://pa55word', 'must be s3://bucket or s3://bucket/prefix'],
+    ['PROMPTMILL_STORE', 's3://pa55word//x', 'must be s3://bucket or s3://bucket/prefix'],
+    ['PROMPTMILL_STORE', 's3://pa55word/../x', 'must be s3://bucket or s3://bucket/prefix'],
+    ['S3_ENDPOINT', 'https://me:pa55word@minio', 'without a login'],
+    ['S3_FORCE_PATH_STYLE', 'pa55', 'must be true or false'],
     ['PROMPTMILL_PREFIX', 'a:{b}', 'must be 1 to 32 of'],
     ['PROMPTMILL_API_KEYS', 'pa55word', 'entry 1 must be name:key'],
     ['PROMPTMILL_API_KEYS', 'a:key-00001,b c:pa55word', 'entry 2 must be name:key'],

@@ -6,6 +6,7 @@ import {
   ConfigError,
   type FileConfig,
   fileConfig,
+  type FileStoreLocation,
   type LaneTable,
   type RetryPolicy,
 } from '@promptmill/core';
@@ -33,14 +34,16 @@ export interface Config {
   readonly configFile: string;
   /** Absolute. */
   readonly dataDirectory: string;
-  /** The disk store's folder in it: files and segments. */
-  readonly storeDirectory: string;
+  /** Files and segments: in the data folder unless PROMPTMILL_STORE says otherwise. */
+  readonly store: FileStoreLocation;
   /** Empty: one tenant, `local`, without a key. */
   readonly apiKeys: readonly ApiKey[];
   /** The login of Bull Board; undefined: none is asked for. */
   readonly board?: { readonly user: string; readonly password: string };
   /** Calls in flight per worker process and lane. */
   readonly workerConcurrency: number;
+  /** How long what is under way may go on after SIGTERM; then it is left to another. */
+  readonly graceMs: number;
   readonly logLevel: string;
   /** Starts every key in Redis. */
   readonly redisPrefix: string;
@@ -105,6 +108,18 @@ const buildLaneTable = (config: FileConfig, env: Environment, problems: string[]
   }
 };
 
+const locateStore = (data: z.infer<typeof environment>): FileStoreLocation => {
+  if (!data.PROMPTMILL_STORE) return { kind: 'disk', directory: join(data.PROMPTMILL_DATA_DIR, 'store') };
+  const endpoint = data.S3_ENDPOINT;
+  return {
+    kind: 's3',
+    ...data.PROMPTMILL_STORE,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    region: data.S3_REGION,
+    forcePathStyle: data.S3_FORCE_PATH_STYLE ?? endpoint !== undefined,
+  };
+};
+
 /**
  * The whole configuration, from the environment and `promptmill.yaml`. A variable set to nothing counts as unset.
  * Throws {@link ConfigError} naming everything that is wrong, and no variable's value.
@@ -133,12 +148,13 @@ export const loadConfig = (
     redisIsNamed: data.REDIS_URL !== undefined,
     configFile: resolve(named ?? defaultConfigFile),
     dataDirectory: data.PROMPTMILL_DATA_DIR,
-    storeDirectory: join(data.PROMPTMILL_DATA_DIR, 'store'),
+    store: locateStore(data),
     apiKeys: data.PROMPTMILL_API_KEYS,
     ...(data.BOARD_USER && data.BOARD_PASSWORD
       ? { board: { user: data.BOARD_USER, password: data.BOARD_PASSWORD } }
       : {}),
     workerConcurrency: data.WORKER_CONCURRENCY,
+    graceMs: data.PROMPTMILL_GRACE_MS,
     logLevel: data.LOG_LEVEL,
     redisPrefix: data.PROMPTMILL_PREFIX,
     window: { requests: data.PROMPTMILL_WINDOW, bytes: data.PROMPTMILL_WINDOW_BYTES },

@@ -49,6 +49,24 @@ const failPoint = z.string().transform((text, context): FailPointSpec => {
   return { point: point as FailPoint, pass: Number(pass) };
 });
 
+/** `s3://bucket` or `s3://bucket/prefix`. */
+const s3Url = z.string().transform((text, context) => {
+  const [, bucket = '', prefix = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w./-]*))?$/.exec(text) ?? [];
+  const folders = prefix.replace(/\/$/, '');
+  if (!bucket || (folders !== '' && /^$|^\.{1,2}$/m.test(folders.replaceAll('/', '\n'))))
+    context.addIssue('must be s3://bucket or s3://bucket/prefix, the prefix of A-Z a-z 0-9 . _ - and single /');
+  return { bucket, prefix: folders === '' ? '' : `${folders}/` };
+});
+
+const httpUrl = z
+  .string()
+  .refine(
+    (text) => /^https?:\/\/[^@?#\s]+$/.test(text) && URL.canParse(text),
+    'must be http://host:port or https://host:port, without a login',
+  );
+
+const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
+
 const path = z.string().transform((text) => resolve(text));
 
 /** Every environment variable of the roles, with its default. What belongs to a provider is in core's presets. */
@@ -60,12 +78,24 @@ export const environment = z.object({
   REDIS_URL: redisUrl.optional(),
   PROMPTMILL_DATA_DIR: path.prefault('./data'),
   PROMPTMILL_CONFIG: path.optional(),
+  /** Where files and segments rest. Unset: on the disk, in the data folder. */
+  PROMPTMILL_STORE: s3Url.optional(),
+  /** An S3-compatible server. Unset: AWS. Credentials are the AWS SDK's to find. */
+  S3_ENDPOINT: httpUrl.optional(),
+  S3_REGION: z.string().default('us-east-1'),
+  /** `endpoint/bucket` in place of `bucket.endpoint`. Unset: where S3_ENDPOINT is set. */
+  S3_FORCE_PATH_STYLE: trueOrFalse.optional(),
   /** Unset: one tenant, `local`, without a key. */
   PROMPTMILL_API_KEYS: apiKeys.default([]),
   BOARD_USER: z.string().optional(),
   BOARD_PASSWORD: z.string().optional(),
   /** Calls in flight per worker process and lane. */
   WORKER_CONCURRENCY: wholeNumber(1, 10_000).default(50),
+  /**
+   * How long a worker's calls, and a collector's writing of files, may go on after SIGTERM, in milliseconds; then they are
+   * left to another. Whoever stops the process must wait 10 s longer.
+   */
+  PROMPTMILL_GRACE_MS: wholeNumber(0, 86_400_000).default(25_000),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       error: 'must be one of fatal, error, warn, info, debug, trace, silent',

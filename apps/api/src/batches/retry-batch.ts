@@ -52,7 +52,12 @@ export const retryBatch = (dependencies: Dependencies) => {
     };
   };
 
-  return async ({ tenant, params, body, request }: Call<BatchParams, unknown, RetryBatchBody>): Promise<BatchObject> => {
+  return async ({
+    tenant,
+    params,
+    body,
+    request,
+  }: Call<BatchParams, unknown, RetryBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
     // A choice that was sent as something else than JSON must not be taken for none.
     if (body === undefined && hasContent(request))

@@ -86,10 +86,16 @@ test('all that failed, in input order and byte for byte', async () => {
 test.each([
   [['request_timeout'], [1]],
   [['503'], [2]],
-  [['overloaded', 'batch_expired'], [2, 4]],
+  [
+    ['overloaded', 'batch_expired'],
+    [2, 4],
+  ],
   [['server_error'], [2]],
   [['1302'], [5]],
-  [['429', '400'], [5, 6]],
+  [
+    ['429', '400'],
+    [5, 6],
+  ],
 ])('those that failed with %j', async (errorCodes, numbers) => {
   expect(await chosen({ errorCodes })).toBe(linesOf(...numbers));
 });

@@ -1,4 +1,11 @@
-import { type Batch, parseSegmentName, segmentFolder, type SegmentEntry, type SegmentLabel, usageOf } from '@promptmill/core';
+import {
+  type Batch,
+  parseSegmentName,
+  segmentFolder,
+  type SegmentEntry,
+  type SegmentLabel,
+  usageOf,
+} from '@promptmill/core';
 import { type FileStore, readSegment } from '@promptmill/files';
 import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';

@@ -46,7 +46,8 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
-  const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError });
+  const closing = new AbortController();
+  const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: closing.signal });
   const keys = createKeys(redisPrefix);
   const batches = createBatchStore(redis, keys);
   const records = createFileRecords(redis, keys);
@@ -115,6 +116,8 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
 
   return {
     async close(): Promise<void> {
+      // A step that breaks off is done again, by another process.
+      closing.abort();
       await worker.close();
       await Promise.all([...laneQueues.values(), finalizeQueue].map((queue) => queue.close()));
       await closeRedis(redis);

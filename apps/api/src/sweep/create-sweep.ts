@@ -1,5 +1,5 @@
 import type { RequestJob } from '@promptmill/core';
-import { createDispatchedRequests, openFinalizeQueue, openLaneQueue } from '@promptmill/queue';
+import { openFinalizeQueue, openLaneQueue } from '@promptmill/queue';
 import type { Config } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -32,7 +32,6 @@ export const createSweep = (options: SweepOptions) => {
   const removeRequestJobs = createRemoveRequestJobs({
     redis,
     keys,
-    requests: createDispatchedRequests(redis, keys),
     lanes: lanes.lanes.map(({ name }) => name),
     queueOf,
   });

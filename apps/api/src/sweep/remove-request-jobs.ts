@@ -1,39 +1,43 @@
-import { jobIdOf, type RequestJob } from '@promptmill/core';
-import type { DispatchedRequests, Keys } from '@promptmill/queue';
+import type { RequestJob } from '@promptmill/core';
+import type { Keys } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import type { ApiDependencies } from '../dependencies.ts';
 
 export interface RemoveRequestJobsOptions {
   readonly redis: ApiDependencies['redis'];
   readonly keys: Keys;
-  readonly requests: Pick<DispatchedRequests, 'unsettled'>;
-  /** Names of all lanes. */
+  /** Names of the lanes that are configured. */
   readonly lanes: readonly string[];
   readonly queueOf: (lane: string) => Queue<RequestJob>;
 }
 
-/** No window is larger: so many of a batch's requests may have been left in a lane, at most. */
-const maxLeft = 1_000_000;
+/** Looked at in one command: Redis does nothing else meanwhile. */
+const stepSize = 1000;
 
 /** Removes a batch's jobs from the lanes: ended ones, kept for Bull Board's screens, and those that nobody came to take. */
-export const createRemoveRequestJobs = (options: RemoveRequestJobsOptions) => {
-  const { redis, keys, requests, lanes, queueOf } = options;
+export const createRemoveRequestJobs = ({ redis, keys, lanes, queueOf }: RemoveRequestJobsOptions) => {
+  async function* waitingIn(lane: string): AsyncGenerator<string> {
+    for (let first = 0; ; first += stepSize) {
+      const ids = await redis.lrange(keys.laneJobs(lane, 'wait'), first, first + stepSize - 1);
+      yield* ids;
+      if (ids.length < stepSize) return;
+    }
+  }
 
-  const endedJobs = async (lane: string, batchId: string): Promise<string[]> => {
-    const parts = ['completed', 'failed'] as const;
-    const ids = await Promise.all(parts.map((part) => redis.zrange(keys.laneJobs(lane, part), 0, '-1')));
-    return ids.flat().filter((id) => id.startsWith(`${batchId}-`));
+  const jobsOf = async (batchId: string, lane: string): Promise<string[]> => {
+    const found: string[] = [];
+    for (const part of ['completed', 'failed', 'prioritized', 'delayed'] as const) {
+      const entries = redis.zscanStream(keys.laneJobs(lane, part), { match: `${batchId}-*`, count: stepSize });
+      for await (const idsAndScores of entries as AsyncIterable<string[]>)
+        found.push(...idsAndScores.filter((_, i) => i % 2 === 0));
+    }
+    for await (const id of waitingIn(lane)) if (id.startsWith(`${batchId}-`)) found.push(id);
+    return found;
   };
 
-  const existing = async (lane: string, ids: readonly string[]): Promise<string[]> => {
-    const found = await Promise.all(ids.map((id) => redis.exists(keys.laneJob(lane, id))));
-    return ids.filter((_, i) => found[i] === 1);
-  };
-
-  return async (batchId: string, dispatched: number): Promise<void> => {
-    const left = (await requests.unsettled(batchId, dispatched, maxLeft)).map((index) => jobIdOf(batchId, index));
-    for (const lane of lanes)
-      for (const id of [...(await endedJobs(lane, batchId)), ...(await existing(lane, left))])
-        await queueOf(lane).remove(id);
+  /** @param dispatchedTo lanes that the batch's requests were added to, configured or not */
+  return async (batchId: string, dispatchedTo: readonly string[]): Promise<void> => {
+    for (const lane of new Set([...lanes, ...dispatchedTo]))
+      for (const id of await jobsOf(batchId, lane)) await queueOf(lane).remove(id);
   };
 };

@@ -1,4 +1,3 @@
-import { isReady } from '@promptmill/queue';
 import { createSweep, type SweepOptions } from './create-sweep.ts';
 
 const dueEveryMs = 60_000;
@@ -35,7 +34,7 @@ export const startSweep = (options: SweepOptions): { close(): Promise<void> } =>
     repeat(
       dueEveryMs,
       async () => {
-        if (isReady(redis)) await sweep.run(stopping.signal);
+        if (redis.status === 'ready') await sweep.run(stopping.signal);
       },
       onError,
     ),

@@ -10,7 +10,7 @@ export interface SweepBatchOptions {
   readonly due: DueIndex;
   readonly files: FileStore;
   readonly removeFile: RemoveFile;
-  readonly removeRequestJobs: (batchId: string, dispatched: number) => Promise<void>;
+  readonly removeRequestJobs: (batchId: string, dispatchedTo: readonly string[]) => Promise<void>;
   /** The queues with a job for each batch. */
   readonly queues: readonly Queue<BatchJob>[];
   readonly now: () => number;
@@ -29,8 +29,8 @@ export const createSweepBatch = (options: SweepBatchOptions) => {
       await due.remove(kept);
       return batch ? 'not ended' : 'missing';
     }
-    const { dispatched } = await batches.dispatchState(id);
-    await removeRequestJobs(id, dispatched);
+    const { positions } = await batches.dispatchState(id);
+    await removeRequestJobs(id, Object.keys(positions));
     for (const queue of queues) await queue.remove(id);
     for (const fileId of [batch.outputFileId, batch.errorFileId]) await removeFile(batch.tenant, fileId);
     await files.deletePrefix(segmentFolder(id));

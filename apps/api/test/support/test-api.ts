@@ -36,7 +36,8 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     { readFile: () => '' },
   );
   const logger = createLogger({ level: 'silent', role: 'api' });
-  const files = createDiskStore({ directory: config.storeDirectory });
+  const storeDirectory = path.join(config.dataDirectory, 'store');
+  const files = createDiskStore({ directory: storeDirectory });
   const api = await startApi({ config, files, logger, metrics: createMetrics('api'), graceMs: 1000 });
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
   const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
@@ -61,7 +62,7 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
       return found.map(({ key }) => key);
     },
     /** Files of the store that are being written. */
-    partialUploads: () => readdir(path.join(config.storeDirectory, 'tmp~')).catch(() => []),
+    partialUploads: () => readdir(path.join(storeDirectory, 'tmp~')).catch(() => []),
     async close(): Promise<void> {
       await api.close();
       await deleteKeys(redis, prefix);

@@ -8,7 +8,7 @@ const maxPerPage = 100;
 const row = (batch: BatchObject): string =>
   [
     batch.id,
-    batch.status.padEnd(11),
+    (batch.promptmill.paused_at === null ? batch.status : 'paused').padEnd(11),
     `${percentOf(batch)} %`.padStart(5),
     `${batch.request_counts.completed + batch.request_counts.failed}/${batch.request_counts.total}`.padStart(15),
     `${batch.request_counts.failed} failed`.padStart(12),

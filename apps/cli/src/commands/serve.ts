@@ -5,9 +5,6 @@ import { startRedis } from '../start-redis.ts';
 import { startRoles } from '../start-roles.ts';
 import { startOwnSimulator } from '../start-simulator.ts';
 
-/** Calls in flight have this long to end after SIGTERM. */
-const graceMs = 25_000;
-
 /** Serves with all roles in this process, until a signal. Logs go to standard output. */
 export const serve = async (
   { simulator: withSimulator = false }: { readonly simulator?: boolean },
@@ -28,11 +25,11 @@ export const serve = async (
     started['SIMULATOR_BASE_URL'] = simulator.url;
   }
   const config = loadConfig({ ...env, ...started });
-  const roles = await startRoles({ config, logger, graceMs });
+  const roles = await startRoles({ config, logger });
   stack.defer(() => roles.close());
   screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board at ${roles.url}/admin/queues\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
-  screen.write('stopping: calls in flight get 25 s to end (a second signal: at once)\n');
+  screen.write(`stopping: calls in flight get ${config.graceMs / 1000} s to end (a second signal: at once)\n`);
   return 0;
 };

@@ -30,10 +30,11 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
   try {
     const path = join(folder, 'input.jsonl');
     const { endpoint } = await prepareInput(input, path, { defaults: promptDefaults(options), maxLineBytes }, context);
-    const file = await client.uploadFile(path, basename(nameOfInput(input)), signal);
+    const key = randomUUID();
+    const file = await client.uploadFile(path, basename(nameOfInput(input)), key, signal);
     const batch = await client.createBatch(
       { input_file_id: file.id, endpoint, completion_window: options.completionWindow },
-      randomUUID(),
+      key,
     );
     batchId = batch.id;
   } finally {

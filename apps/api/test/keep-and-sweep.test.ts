@@ -1,0 +1,222 @@
+import { fileKey, newBatchId, newFileId, noUsage, resultLine, segmentFolder } from '@promptmill/core';
+import {
+  createBatchStore,
+  createDueIndex,
+  createFileRecords,
+  createResultRecorder,
+  openBatchesQueue,
+  openLaneQueue,
+} from '@promptmill/queue';
+import { createLogger, loadConfig } from '@promptmill/runtime';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { createSweep } from '../src/sweep/create-sweep.ts';
+import { inputFile, lines } from './support/input.ts';
+import { startTestApi, type TestApi } from './support/test-api.ts';
+
+const daySeconds = 86_400;
+const keepDays = 3;
+const chat = { endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+
+let api: TestApi;
+let batches: ReturnType<typeof createBatchStore>;
+let records: ReturnType<typeof createFileRecords>;
+let batchesQueue: ReturnType<typeof openBatchesQueue>;
+
+beforeAll(async () => {
+  api = await startTestApi({ redisUrl: inject('redisUrl'), env: { PROMPTMILL_KEEP_DAYS: String(keepDays) } });
+  batches = createBatchStore(api.redis, api.keys);
+  records = createFileRecords(api.redis, api.keys);
+  batchesQueue = openBatchesQueue(api.redis, api.keys);
+});
+afterAll(async () => {
+  await batchesQueue.close();
+  await api.close();
+});
+
+/** What an api does once a minute, as if this time had passed. */
+const sweepIn = async (seconds: number): Promise<void> => {
+  const sweep = createSweep({
+    lanes: loadConfig({}, { readFile: () => '' }).lanes,
+    redis: api.redis,
+    keys: api.keys,
+    files: api.files,
+    records,
+    batches,
+    due: createDueIndex(api.redis, api.keys),
+    batchesQueue,
+    logger: createLogger({ level: 'silent', role: 'api' }),
+    now: () => Date.now() + seconds * 1000,
+  });
+  await sweep.run();
+  await sweep.close();
+};
+
+const upload = async (expiresAfterSeconds?: number) =>
+  api.alice.files.create({
+    file: await inputFile(lines(3)),
+    purpose: 'batch',
+    ...(expiresAfterSeconds ? { expires_after: { anchor: 'created_at', seconds: expiresAfterSeconds } } : {}),
+  });
+
+const runningBatch = async (input_file_id: string) => {
+  const { id } = await api.alice.batches.create({ ...chat, input_file_id });
+  await expect.poll(() => api.alice.batches.retrieve(id), { timeout: 10_000 }).toMatchObject({ status: 'in_progress' });
+  return id;
+};
+
+/** What workers and a collector do: a result for each request, a segment, an output and an error file. */
+const complete = async (id: string): Promise<void> => {
+  const batch = await batches.get(id);
+  if (!batch) throw new Error('no batch');
+  const recorder = createResultRecorder(api.redis, api.keys);
+  const line = resultLine(id, 0, 'request-0', { kind: 'error', code: 'c', message: 'm' });
+  for (let index = 0; index < batch.total; index++)
+    await recorder.record({ batchId: id, index, bytes: 10 }, 'completed', line, noUsage);
+  await api.files.put(`${segmentFolder(id)}0-2-a`, 'segment');
+  await api.redis.rpush(api.keys.segments(id), '0-2-a');
+  for (const fileId of [batch.outputFileId, batch.errorFileId]) {
+    const { bytes } = await api.files.put(fileKey(fileId), `${line}\n`);
+    const createdAt = Math.floor(Date.now() / 1000);
+    const purpose = 'batch_output';
+    await records.put({ id: fileId, tenant: 'alice', filename: 'out.jsonl', purpose, bytes, createdAt });
+  }
+  await batches.transition(id, 'finalizing', Date.now());
+  await batches.transition(id, 'completed', Date.now(), { outputPublished: true, errorPublished: true });
+  await expect.poll(async () => (await batchesQueue.getJob(id))?.getState(), { timeout: 10_000 }).toBe('completed');
+};
+
+const redisNames = (): Promise<string[]> => api.redis.keys(`${api.prefix}:*`);
+const traces = async (id: string): Promise<string[]> =>
+  [...(await redisNames()), ...(await api.stored())].filter(
+    (name) => name.includes(id) && !name.startsWith('journal/'),
+  );
+
+describe('deleting a file that a batch needs', () => {
+  it('is refused, with the name of the batch, until the batch has ended', async () => {
+    const file = await upload();
+    const id = await runningBatch(file.id);
+    await expect(api.alice.files.delete(file.id)).rejects.toMatchObject({
+      status: 409,
+      code: 'file_in_use',
+      message: expect.stringContaining(id),
+    });
+    expect((await api.alice.files.retrieve(file.id)).id).toBe(file.id);
+    await complete(id);
+    expect(await api.alice.files.delete(file.id)).toMatchObject({ deleted: true });
+    expect(await traces(file.id)).toEqual([]);
+  });
+
+  it('and creating one, at the same time: either the file stays or there is no batch', async () => {
+    for (let round = 0; round < 10; round++) {
+      const { id: input_file_id } = await upload();
+      const [created, deleted] = await Promise.allSettled([
+        api.alice.batches.create({ ...chat, input_file_id }),
+        api.alice.files.delete(input_file_id),
+      ]);
+      if (created.status === 'fulfilled') {
+        expect(deleted).toMatchObject({ status: 'rejected', reason: { code: 'file_in_use' } });
+        expect((await api.alice.files.retrieve(input_file_id)).id).toBe(input_file_id);
+      } else {
+        expect(created.reason).toMatchObject({ status: 400, code: 'file_not_found', param: 'input_file_id' });
+        expect(deleted.status).toBe('fulfilled');
+      }
+    }
+  });
+
+  it('is not held up for ever by a creation that died, or by a batch that did before it let go', async () => {
+    const { id } = await upload();
+    const hourAgoMs = Date.now() - 3_601_000;
+    await records.use('alice', id, newBatchId(), hourAgoMs);
+    const ended = await runningBatch((await upload()).id);
+    await complete(ended);
+    await records.use('alice', id, ended, Date.now());
+    expect(await api.alice.files.delete(id)).toMatchObject({ deleted: true });
+  });
+});
+
+describe('a file that has expired', () => {
+  it('is removed: record, bytes and list entry', async () => {
+    const [short, long] = [await upload(3600), await upload(7200)];
+    await sweepIn(3590);
+    expect((await api.alice.files.retrieve(short.id)).id).toBe(short.id);
+    await sweepIn(3601);
+    expect(await traces(short.id)).toEqual([]);
+    await expect(api.alice.files.retrieve(short.id)).rejects.toMatchObject({ status: 404 });
+    const listed = (await api.alice.files.list()).data.map(({ id }) => id);
+    expect(listed).toContain(long.id);
+    expect(listed).not.toContain(short.id);
+    // A listing that had come to it goes on.
+    await expect(api.alice.files.list({ after: short.id })).resolves.toBeDefined();
+  });
+
+  it('is not removed before the batch that needs it has ended', async () => {
+    const file = await upload(3600);
+    const id = await runningBatch(file.id);
+    await sweepIn(3601);
+    expect((await api.alice.files.retrieve(file.id)).id).toBe(file.id);
+    await complete(id);
+    await sweepIn(3601 + 300);
+    expect(await traces(file.id)).toEqual([]);
+  });
+});
+
+it('removes the bytes of an upload that died before its record was written', async () => {
+  const file = await upload();
+  await api.redis.del(api.keys.file('alice', file.id));
+  const due = createDueIndex(api.redis, api.keys);
+  await due.set({ kind: 'file', tenant: 'alice', id: file.id }, Date.now() + 1000);
+  await sweepIn(2);
+  expect(await api.stored()).not.toContain(fileKey(file.id));
+});
+
+describe('a batch that has ended', () => {
+  it('is kept for its time, then leaves no key and no file', async () => {
+    const input = await upload(30 * daySeconds);
+    const id = await runningBatch(input.id);
+    const { outputFileId = '', errorFileId = '' } = (await batches.get(id)) ?? {};
+    // No worker has taken them.
+    const lane = openLaneQueue(api.redis, api.keys, 'simulator');
+    expect(await lane.getJobCountByTypes('prioritized')).toBeGreaterThanOrEqual(3);
+    await complete(id);
+    await api.files.put(`scratch/${id}/0/x`, 'left by a collector that was killed');
+
+    await sweepIn(keepDays * daySeconds - 10);
+    expect((await api.alice.batches.retrieve(id)).status).toBe('completed');
+    expect(await (await api.alice.files.content(outputFileId)).text()).not.toBe('');
+
+    await Promise.all([sweepIn(keepDays * daySeconds + 1), sweepIn(keepDays * daySeconds + 1)]);
+    for (const gone of [id, outputFileId, errorFileId]) expect(await traces(gone)).toEqual([]);
+    await expect(api.alice.batches.retrieve(id)).rejects.toMatchObject({ status: 404 });
+    const listed = await Array.fromAsync(api.alice.batches.list({ limit: 100 }), (batch) => batch.id);
+    expect(listed).not.toContain(id);
+    expect((await api.alice.files.retrieve(input.id)).id).toBe(input.id);
+    expect(await api.redis.zscore(api.keys.due, `batch ${id}`)).toBeNull();
+    await lane.close();
+  });
+
+  it('takes its output along though that would expire later, and nothing of a batch that has not ended', async () => {
+    const running = await runningBatch((await upload(30 * daySeconds)).id);
+    const due = createDueIndex(api.redis, api.keys);
+    await due.set({ kind: 'batch', id: running }, Date.now());
+    const ended = await runningBatch((await upload(30 * daySeconds)).id);
+    await complete(ended);
+    const { outputFileId = '' } = (await batches.get(ended)) ?? {};
+    const output = await records.get('alice', outputFileId);
+    if (!output) throw new Error('no output');
+    await records.put({ ...output, expiresAt: output.createdAt + 300 * daySeconds });
+    await sweepIn(keepDays * daySeconds + 1);
+    expect(await traces(outputFileId)).toEqual([]);
+    expect((await api.alice.batches.retrieve(running)).status).toBe('in_progress');
+  });
+});
+
+it('goes on past what cannot be removed now', async () => {
+  const due = createDueIndex(api.redis, api.keys);
+  // No store has a file of that name.
+  await due.set({ kind: 'file', tenant: 'alice', id: '../etc' }, 0);
+  const file = await upload(3600);
+  await sweepIn(3601);
+  expect(await traces(file.id)).toEqual([]);
+  await due.remove({ kind: 'file', tenant: 'alice', id: '../etc' });
+  expect(await traces(newFileId())).toEqual([]);
+});

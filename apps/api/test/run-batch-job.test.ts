@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto';
+import { newBatchId, newFileId, noUsage, type RequestJob } from '@promptmill/core';
+import {
+  type BatchJob,
+  type BatchStore,
+  connectRedis,
+  createBatchStore,
+  createFileRecords,
+  createKeys,
+  createResultRecorder,
+  isInWork,
+  openLaneQueue,
+  openWorker,
+  type ResultRecorder,
+} from '@promptmill/queue';
+import { DelayedError, type Job, type Queue } from 'bullmq';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
+
+const keys = createKeys(`test-${randomBytes(6).toString('hex')}`);
+const createdAt = 1_795_000_000;
+const windowSeconds = 3600;
+const total = 3;
+
+let redis: ReturnType<typeof connectRedis>;
+let batches: BatchStore;
+let recorder: ResultRecorder;
+let lane: Queue<RequestJob>;
+let nowMs: number;
+/** What the steps asked for. */
+let asked: string[];
+let takeStep: ReturnType<typeof createRunBatchJob>;
+
+beforeAll(() => {
+  redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
+  batches = createBatchStore(redis, keys);
+  recorder = createResultRecorder(redis, keys);
+  lane = openLaneQueue(redis, keys, 'simulator');
+  const note = (what: string) => async () => {
+    asked.push(what);
+  };
+  takeStep = createRunBatchJob({
+    batches,
+    records: createFileRecords(redis, keys),
+    validate: note('validate'),
+    dispatch: async () => {
+      asked.push('dispatch');
+      return { done: true };
+    },
+    reconcile: note('reconcile'),
+    observe: note('observe'),
+    isInWork: ({ id }, lanes) => isInWork(redis, keys, id, lanes),
+    finalize: note('finalize'),
+    retire: note('retire'),
+    now: () => nowMs,
+  });
+});
+
+beforeEach(() => {
+  nowMs = createdAt * 1000;
+  asked = [];
+});
+
+afterAll(async () => {
+  await lane.obliterate({ force: true });
+  await lane.close();
+  await redis.quit();
+});
+
+/** A batch in progress, its requests dispatched. */
+const startBatch = async (): Promise<string> => {
+  const id = newBatchId();
+  await batches.create({
+    id,
+    tenant: 'acme',
+    endpoint: '/v1/chat/completions',
+    inputFileId: newFileId(),
+    completionWindow: '1h',
+    metadata: null,
+    outputFileId: newFileId(),
+    errorFileId: newFileId(),
+    createdAt,
+    expiresAt: createdAt + windowSeconds,
+  });
+  await batches.transition(id, 'in_progress', nowMs, { total });
+  const cursor = { dispatched: total, cursorOffset: 300, cursorLine: total + 1, positions: { simulator: total } };
+  await batches.advanceCursor(id, 0, cursor);
+  return id;
+};
+
+/** Takes a step, and says in how many milliseconds the next is to be. */
+const step = async (batchId: string): Promise<number | undefined> => {
+  let nextAtMs = 0;
+  const job = {
+    data: { batchId },
+    updateProgress: async () => {},
+    moveToDelayed: async (atMs: number) => {
+      nextAtMs = atMs;
+    },
+  } as unknown as Job<BatchJob>;
+  const before = Date.now();
+  try {
+    await takeStep(job, 'token');
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof DelayedError)) throw error;
+    return Math.round((nextAtMs - before) / 100) * 100;
+  }
+};
+
+/** A worker that has a request of the batch in work until it is told to end. */
+const putInWork = async (batchId: string): Promise<{ end: () => Promise<void> }> => {
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const worker = openWorker<RequestJob>(
+    async () => {
+      begun.resolve();
+      await ended.promise;
+    },
+    { connection: redis, keys, name: 'simulator', concurrency: 1, onError: () => {} },
+  );
+  await lane.add('request', {} as RequestJob, { jobId: `${batchId}-0` });
+  await begun.promise;
+  return {
+    async end() {
+      ended.resolve();
+      await worker.close();
+    },
+  };
+};
+
+const stateOf = (id: string) => batches.dispatchState(id);
+
+test('a batch is dispatched until it is paused, and again when it goes on', async () => {
+  const id = await startBatch();
+  expect(await step(id)).toBe(1000);
+  expect(asked).toEqual(['reconcile', 'dispatch', 'observe']);
+  asked = [];
+  await batches.pause(id, nowMs);
+  expect(await step(id)).toBe(1000);
+  expect(asked).toEqual(['observe']);
+  await batches.resume(id);
+  await step(id);
+  expect(asked).toContain('dispatch');
+});
+
+test.each(['runs', 'is paused'])('a batch that %s expires when its window is over, not before', async (how) => {
+  const id = await startBatch();
+  if (how === 'is paused') await batches.pause(id, nowMs);
+  await recorder.record({ batchId: id, index: 1, bytes: 100 }, 'completed', '{}', noUsage);
+  nowMs = (createdAt + windowSeconds) * 1000 - 1;
+  await step(id);
+  expect((await stateOf(id)).stopping).toBeUndefined();
+  nowMs++;
+  expect(await step(id)).toBe(100);
+  expect(await stateOf(id)).toMatchObject({ stopping: 'expired', stoppedAt: createdAt + windowSeconds });
+  await step(id);
+  expect(await stateOf(id)).toMatchObject({ closed: true, ready: false });
+  expect(await batches.get(id)).toMatchObject({ completed: 1, total });
+});
+
+test('a batch that is cancelled closes as soon as none of its requests is in work', async () => {
+  const [id, other] = [await startBatch(), await startBatch()];
+  const work = await putInWork(id);
+  for (const each of [id, other]) await batches.transition(each, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await step(other);
+  expect(await stateOf(other)).toMatchObject({ closed: true });
+  nowMs += 9000;
+  expect(await step(id)).toBe(100);
+  expect(await stateOf(id)).toMatchObject({ closed: false });
+  await work.end();
+  await step(id);
+  expect(await stateOf(id)).toMatchObject({ closed: true });
+});
+
+test('a call in flight is given ten seconds from the stop, however late that came', async () => {
+  const id = await startBatch();
+  const work = await putInWork(id);
+  nowMs = (createdAt + 10 * windowSeconds) * 1000;
+  await step(id);
+  nowMs += 9000;
+  await step(id);
+  expect(await stateOf(id)).toMatchObject({ stopping: 'expired', closed: false });
+  nowMs += 1000;
+  await step(id);
+  expect(await stateOf(id)).toMatchObject({ closed: true });
+  await work.end();
+});
+
+test('a paused batch that has all of its results is finalized', async () => {
+  const id = await startBatch();
+  await batches.pause(id, nowMs);
+  await redis.hset(keys.batch(id), { completed: total, collected: total });
+  await step(id);
+  expect(asked).toEqual(['finalize']);
+});

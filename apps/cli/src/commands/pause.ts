@@ -1,0 +1,9 @@
+import { countsText } from '../batch-summary.ts';
+import { connectToServer } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+
+export const pauseBatch = async (batchId: string, context: CliContext): Promise<number> => {
+  const batch = await connectToServer(context).pauseBatch(batchId);
+  context.stdout.write(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' lets it go on\n`);
+  return 0;
+};

@@ -1,0 +1,22 @@
+import { randomUUID } from 'node:crypto';
+import { connectToServer } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+
+export interface RetryOptions {
+  readonly customId?: readonly string[];
+  readonly errorCode?: readonly string[];
+  readonly completionWindow?: string;
+}
+
+/** Makes a new batch of requests of one that has ended. Only its id goes to standard output. */
+export const retryBatch = async (batchId: string, options: RetryOptions, context: CliContext): Promise<number> => {
+  const { customId, errorCode, completionWindow } = options;
+  const choice = {
+    ...(customId ? { custom_ids: customId } : {}),
+    ...(errorCode ? { error_codes: errorCode } : {}),
+    ...(completionWindow === undefined ? {} : { completion_window: completionWindow }),
+  };
+  const batch = await connectToServer(context).retryBatch(batchId, choice, randomUUID());
+  context.stdout.write(`${batch.id}\n`);
+  return 0;
+};

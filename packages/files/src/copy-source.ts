@@ -1,0 +1,50 @@
+import { abortableSource } from './abortable-source.ts';
+
+const blockBytes = 256 * 1024;
+
+export interface CopiedSource {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** How many there were. */
+  bytes(): number;
+  /** What the source threw, or the abort's reason: whoever reads `chunks` may wrap it. */
+  failure(): { readonly reason: unknown } | undefined;
+}
+
+/**
+ * The bytes of `source` in blocks of their own, for a reader that holds on to them: a source may use its chunks again,
+ * and a small one may keep a large buffer alive.
+ */
+export function copySource(source: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): CopiedSource {
+  let bytes = 0;
+  let failure: { readonly reason: unknown } | undefined;
+
+  async function* watched(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* signal ? abortableSource(source, signal) : source;
+    } catch (reason) {
+      failure = { reason };
+      throw reason;
+    }
+  }
+
+  async function* copy(): AsyncGenerator<Uint8Array, void, undefined> {
+    let block = Buffer.allocUnsafeSlow(blockBytes);
+    let filled = 0;
+    for await (const chunk of watched()) {
+      bytes += chunk.length;
+      for (let at = 0; at < chunk.length;) {
+        const part = chunk.subarray(at, at + blockBytes - filled);
+        block.set(part, filled);
+        filled += part.length;
+        at += part.length;
+        if (filled < blockBytes) continue;
+        yield block;
+        block = Buffer.allocUnsafeSlow(blockBytes);
+        filled = 0;
+      }
+    }
+    if (filled > 0) yield block.subarray(0, filled);
+  }
+
+  return { chunks: copy(), bytes: () => bytes, failure: () => failure };
+}

@@ -1,0 +1,56 @@
+import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, paginateListParts } from '@aws-sdk/client-s3';
+import type { ListMultipartUploadsCommandOutput, S3Client } from '@aws-sdk/client-s3';
+import { isMissing } from './s3-error.ts';
+
+interface Upload {
+  readonly Key: string;
+  readonly UploadId: string;
+}
+
+/** Aborts multipart uploads below `prefix` that were begun, and got their latest part, before `sinceMs`; gives the count. */
+export async function abortAbandonedUploads(
+  client: S3Client,
+  Bucket: string,
+  prefix: string,
+  sinceMs: number,
+): Promise<number> {
+  let aborted = 0;
+  for await (const upload of uploadsBegunBefore(client, Bucket, prefix, sinceMs)) {
+    // Another process may complete or abort it meanwhile.
+    try {
+      if (await isMoving(client, Bucket, upload, sinceMs)) continue;
+      await client.send(new AbortMultipartUploadCommand({ Bucket, ...upload }));
+      aborted += 1;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  return aborted;
+}
+
+async function* uploadsBegunBefore(
+  client: S3Client,
+  Bucket: string,
+  prefix: string,
+  sinceMs: number,
+): AsyncGenerator<Upload> {
+  let page: ListMultipartUploadsCommandOutput | undefined;
+  do {
+    page = await client.send(
+      new ListMultipartUploadsCommand({
+        Bucket,
+        Prefix: prefix,
+        KeyMarker: page?.NextKeyMarker,
+        UploadIdMarker: page?.NextUploadIdMarker,
+      }),
+    );
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? [])
+      if (Key && UploadId && Initiated && Initiated.getTime() <= sinceMs) yield { Key, UploadId };
+  } while (page.IsTruncated);
+}
+
+async function isMoving(client: S3Client, Bucket: string, upload: Upload, sinceMs: number): Promise<boolean> {
+  for await (const { Parts = [] } of paginateListParts({ client }, { Bucket, ...upload }))
+    if (Parts.some(({ LastModified }) => LastModified && LastModified.getTime() > sinceMs)) return true;
+  return false;
+}
