@@ -27,6 +27,8 @@ export interface ChaosReport {
   readonly longestStandstillMs: number;
   /** From the last fault's end until every batch had ended. */
   readonly drainMs: number;
+  /** How late a timer of the suite itself was at worst: a machine that is short of time delays all it runs. */
+  readonly longestLagMs: number;
   /** What must not be. */
   readonly problems: readonly string[];
   /** Where the logs and files are, when something went wrong. */
@@ -69,6 +71,7 @@ export const formatReport = (report: ChaosReport): string => {
     `Redis forgot counts ${report.forgotten.length} times${report.forgotten.map((line) => `\n  ${line}`).join('')}`,
     `longest time without a result while some were due: ${seconds(report.longestStandstillMs)} s`,
     `every batch had ended ${seconds(report.drainMs)} s after the last fault`,
+    `the machine kept the suite itself waiting for up to ${seconds(report.longestLagMs)} s`,
     ...(report.problems.length === 0 ? ['no problems'] : [`${report.problems.length} problems:`, ...report.problems]),
     ...(report.kept ? [`kept: ${report.kept.join(', ')}`] : []),
   ].join('\n');

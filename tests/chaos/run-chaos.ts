@@ -119,6 +119,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       forgotten,
       longestStandstillMs: longestStandstill(seen),
       drainMs,
+      longestLagMs: seen.longestLagMs,
       problems,
       ...(keep ? { kept: [cluster.directory, cluster.redis.directory] } : {}),
     };

@@ -41,6 +41,7 @@ export const watchProgress = (redis: Redis, prefix: string) => {
   const due: Span[] = [];
   let dueFromMs: number | undefined;
   let stopped = false;
+  let longestLagMs = 0;
 
   const look = async (id: string): Promise<Sample> => {
     const values = await redis.hmget(keys.batch(id), ...fields);
@@ -87,7 +88,9 @@ export const watchProgress = (redis: Redis, prefix: string) => {
     while (!stopped) {
       // Redis is away now and then.
       await cycle().catch(() => {});
+      const askedAtMs = performance.now();
       await delay(everyMs);
+      longestLagMs = Math.max(longestLagMs, performance.now() - askedAtMs - everyMs);
     }
     noteDue(false, Date.now());
   })();
@@ -103,7 +106,7 @@ export const watchProgress = (redis: Redis, prefix: string) => {
       await running;
       // A batch that has ended never changes again.
       for (const [id, sample] of ended) compare(id, sample, await look(id), Date.now());
-      return { falls, progressMs, due };
+      return { falls, progressMs, due, longestLagMs };
     },
   };
 };

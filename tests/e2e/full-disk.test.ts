@@ -30,6 +30,12 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
   const untilBlocked = (id: string, code: string): Promise<Batch> =>
     untilBatch(stack.client, id, (batch) => blockedOf(batch)?.code === code);
 
+  /** What Bull Board draws of a batch's job. */
+  const progressOnBoard = async (id: string): Promise<unknown> => {
+    const answer = await fetch(`${stack.api.url}/admin/queues/api/queues/batches/${id}`);
+    return ((await answer.json()) as { job: { progress: unknown } }).job.progress;
+  };
+
   /** Files that are neither input nor segments. */
   const written = async (inputFileId: string): Promise<string[]> =>
     (await readdir(join(disk.directory, 'store/files'))).filter((name) => name !== inputFileId);
@@ -51,6 +57,13 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
     });
     expect(JSON.stringify(blockedOf(full))).not.toContain(disk.directory);
     expect(await written(inputFileId)).toEqual([]);
+
+    await expect
+      .poll(() => progressOnBoard(id), { timeout: 10_000 })
+      .toMatchObject({
+        progress: 99,
+        blocked: expect.stringMatching(/^no_space: /),
+      });
 
     await disk.setReadOnly(true);
     await untilBlocked(id, 'read_only');

@@ -12,6 +12,8 @@ const keepDays = 2;
 
 let stack: Stack;
 let redis: Redis;
+/** Of the api that took the place of the killed one. */
+let url: string;
 
 beforeAll(async () => {
   redis = new Redis(inject('redisUrl'));
@@ -46,7 +48,7 @@ it('repeats under one key, through a killed api, make one file and one batch', a
   await stack.api.stop('SIGKILL');
   const before = (await Promise.all(dying)).filter((made) => made !== undefined);
 
-  const { url } = await stack.start('api');
+  ({ url } = await stack.start('api'));
   const after = await Promise.all(Array.from({ length: 25 }, () => create(url)));
   const [{ file, batch } = { file: { id: '' }, batch: { id: '' } }] = after;
   for (const made of [...before, ...after]) {
@@ -60,7 +62,6 @@ it('repeats under one key, through a killed api, make one file and one batch', a
 });
 
 it('a batch is kept for its time after its end, and then leaves no key and no file', async () => {
-  const { url } = await stack.start('api');
   const client = clientOf(url);
   const prompts = ['fine', '[[sim:status=400]]', 'also fine'];
   const { id } = await createBatch(
@@ -72,7 +73,8 @@ it('a batch is kept for its time after its end, and then leaves no key and no fi
   for (const made of ids) expect(await traces(made)).not.toEqual([]);
 
   const { due } = createKeys(stack.prefix);
-  await expect.poll(() => redis.zscore(due, `batch ${id}`)).toBe(String((completedAt + keepDays * 86_400) * 1000));
+  const keptUntilMs = (completedAt + keepDays * 86_400) * 1000;
+  await expect.poll(() => redis.zscore(due, `batch ${id}`), { timeout: 10_000 }).toBe(String(keptUntilMs));
   // As if that time had come.
   await redis.zadd(due, Date.now(), `batch ${id}`);
   await stack.start('api');

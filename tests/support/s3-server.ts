@@ -44,7 +44,8 @@ export const startS3Server = async (): Promise<S3Server> => {
 
   const start = async (): Promise<void> => {
     const program = join(import.meta.dirname, 's3-server-process.ts');
-    const child = spawn(process.execPath, [program, directory, String(port), bucket], {
+    // s3rver seals the tokens of its pages with DES.
+    const child = spawn(process.execPath, ['--openssl-legacy-provider', program, directory, String(port), bucket], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     server = child;

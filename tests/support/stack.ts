@@ -38,6 +38,8 @@ export interface StackOptions {
   readonly collectors?: number;
   /** Environment of every role, such as `WORKER_CONCURRENCY`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Each process has a data folder of its own, `data-<number>`. Default: they share `data`. */
+  readonly ownDataFolders?: boolean;
   /** Written into every role's working directory, by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -77,6 +79,7 @@ export const startStack = async ({
   workers = 1,
   collectors = 1,
   env = {},
+  ownDataFolders = false,
   files = {},
 }: StackOptions) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-'));
@@ -100,7 +103,7 @@ export const startStack = async ({
         NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache'),
         REDIS_URL: redisUrl,
         PROMPTMILL_PREFIX: prefix,
-        PROMPTMILL_DATA_DIR: join(directory, 'data'),
+        PROMPTMILL_DATA_DIR: join(directory, ownDataFolders ? `data-${processes.length}` : 'data'),
         SIMULATOR_BASE_URL: `${simulatorUrl}/v1`,
         SIMULATOR_CALL_LOG: callLog,
         ...env,

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileKey, newBatchId, newFileId, noUsage, resultLine, segmentFolder } from '@promptmill/core';
 import {
   createBatchStore,
@@ -8,6 +9,7 @@ import {
   openLaneQueue,
 } from '@promptmill/queue';
 import { createLogger, loadConfig } from '@promptmill/runtime';
+import type { APIError } from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createSweep } from '../src/sweep/create-sweep.ts';
 import { inputFile, lines } from './support/input.ts';
@@ -34,12 +36,12 @@ afterAll(async () => {
 });
 
 /** What an api does once a minute, as if this time had passed. */
-const sweepIn = async (seconds: number): Promise<void> => {
+const sweepIn = async (seconds: number, files = api.files): Promise<void> => {
   const sweep = createSweep({
     lanes: loadConfig({}, { readFile: () => '' }).lanes,
     redis: api.redis,
     keys: api.keys,
-    files: api.files,
+    files,
     records,
     batches,
     due: createDueIndex(api.redis, api.keys),
@@ -109,17 +111,29 @@ describe('deleting a file that a batch needs', () => {
   it('and creating one, at the same time: either the file stays or there is no batch', async () => {
     for (let round = 0; round < 10; round++) {
       const { id: input_file_id } = await upload();
-      const [created, deleted] = await Promise.allSettled([
-        api.alice.batches.create({ ...chat, input_file_id }),
-        api.alice.files.delete(input_file_id),
+      const create = api.alice.batches.create({ ...chat, input_file_id });
+      const outcomes = await Promise.all([
+        create.then(
+          () => 'created',
+          ({ status, code, param }: APIError) => `${status} ${code} ${param}`,
+        ),
+        // So that it comes at each step of the creation.
+        delay(round)
+          .then(() => api.alice.files.delete(input_file_id))
+          .then(
+            () => 'deleted',
+            ({ status, code }: APIError) => `${status} ${code}`,
+          ),
       ]);
-      if (created.status === 'fulfilled') {
-        expect(deleted).toMatchObject({ status: 'rejected', reason: { code: 'file_in_use' } });
-        expect((await api.alice.files.retrieve(input_file_id)).id).toBe(input_file_id);
-      } else {
-        expect(created.reason).toMatchObject({ status: 400, code: 'file_not_found', param: 'input_file_id' });
-        expect(deleted.status).toBe('fulfilled');
-      }
+      expect([
+        ['created', '409 file_in_use'],
+        ['400 file_not_found input_file_id', 'deleted'],
+      ]).toContainEqual(outcomes);
+      const left = await api.alice.files.retrieve(input_file_id).then(
+        () => 'created',
+        () => 'deleted',
+      );
+      expect(outcomes).toContain(left);
     }
   });
 
@@ -192,6 +206,24 @@ describe('a batch that has ended', () => {
     expect((await api.alice.files.retrieve(input.id)).id).toBe(input.id);
     expect(await api.redis.zscore(api.keys.due, `batch ${id}`)).toBeNull();
     await lane.close();
+  });
+
+  it('is removed by the next sweep where one was cut off', async () => {
+    const id = await runningBatch((await upload()).id);
+    await complete(id);
+    const { outputFileId = '', errorFileId = '' } = (await batches.get(id)) ?? {};
+    const keptSeconds = keepDays * daySeconds + 1;
+    const broken = new Error('the disk is away');
+    const stores: (typeof api.files)[] = [
+      { ...api.files, delete: () => Promise.reject(broken) },
+      { ...api.files, deletePrefix: () => Promise.reject(broken) },
+    ];
+    for (const [i, store] of stores.entries()) {
+      await sweepIn(keptSeconds + i * 300, store);
+      expect((await api.alice.batches.retrieve(id)).status).toBe('completed');
+    }
+    await sweepIn(keptSeconds + stores.length * 300);
+    for (const gone of [id, outputFileId, errorFileId]) expect(await traces(gone)).toEqual([]);
   });
 
   it('takes its output along though that would expire later, and nothing of a batch that has not ended', async () => {

@@ -8,13 +8,14 @@ import {
   createFileRecords,
   createKeys,
   createResultRecorder,
-  isInWork,
   openLaneQueue,
   openWorker,
+  readJobsInWork,
   type ResultRecorder,
 } from '@promptmill/queue';
 import { DelayedError, type Job, type Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { createFindCallsInFlight } from '../src/dispatch/find-calls-in-flight.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 
 const keys = createKeys(`test-${randomBytes(6).toString('hex')}`);
@@ -49,7 +50,7 @@ beforeAll(() => {
     },
     reconcile: note('reconcile'),
     observe: note('observe'),
-    isInWork: ({ id }, lanes) => isInWork(redis, keys, id, lanes),
+    hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     finalize: note('finalize'),
     retire: note('retire'),
     now: () => nowMs,
@@ -90,21 +91,20 @@ const startBatch = async (): Promise<string> => {
 
 /** Takes a step, and says in how many milliseconds the next is to be. */
 const step = async (batchId: string): Promise<number | undefined> => {
-  let nextAtMs = 0;
+  let delayMs = 0;
   const job = {
     data: { batchId },
     updateProgress: async () => {},
     moveToDelayed: async (atMs: number) => {
-      nextAtMs = atMs;
+      delayMs = atMs - Date.now();
     },
   } as unknown as Job<BatchJob>;
-  const before = Date.now();
   try {
     await takeStep(job, 'token');
     return undefined;
   } catch (error) {
     if (!(error instanceof DelayedError)) throw error;
-    return Math.round((nextAtMs - before) / 100) * 100;
+    return Math.round(delayMs / 100) * 100;
   }
 };
 

@@ -18,7 +18,16 @@ interface Source {
   head: SegmentEntry;
 }
 
-/** Merges segments that each are sorted by index; of entries with the same index the first met is kept. */
+/**
+ * Of what the segments say of one request, the entry to keep. They may differ where Redis lost its last second, and the
+ * request was answered again: a success was paid for.
+ */
+const bestOf = (open: readonly Source[], source: Source): SegmentEntry => {
+  const { index } = source.head;
+  return open.find(({ head }) => head.index === index && head.status === 'completed')?.head ?? source.head;
+};
+
+/** Merges segments that each are sorted by index, to one entry for each index. */
 async function* mergeFew(
   files: FileStore,
   folder: string,
@@ -49,8 +58,9 @@ async function* mergeFew(
       // It stays in `open` while its head is out, so that whoever leaves then has it closed too.
       const source = open.at(-1);
       if (!source) return;
-      if (source.head.index > lastIndex) yield source.head;
-      lastIndex = source.head.index;
+      const { index } = source.head;
+      if (index > lastIndex) yield bestOf(open, source);
+      lastIndex = index;
       open.pop();
       await advance(source.entries);
     }
@@ -94,7 +104,8 @@ const listSegments = async (
     // One that was not committed has its results in others too, or they are asked for again: it is used if it can be.
     if (segment && (committed.has(segment.name) || (await isWhole(files, folder, segment)))) segments.push(segment);
   }
-  return segments.sort((a, b) => a.first - b.first);
+  // In one order whatever the store's is: merging again must keep the same entries.
+  return segments.sort((a, b) => a.first - b.first || (a.name < b.name ? -1 : 1));
 };
 
 /** Writes several segments as one. */

@@ -6,6 +6,7 @@ import {
   addBatchJob,
   type BatchJob,
   closeRedis,
+  closeWorkers,
   connectRedis,
   createBatchStore,
   createFileRecords,
@@ -122,7 +123,7 @@ export const startCollector = async ({
           blocking.disconnect();
         }),
       );
-      await finalizer.close();
+      await closeWorkers([finalizer], redis);
       clearTimeout(leave);
       await finalizeQueue.close();
       await closeRedis(redis);

@@ -128,6 +128,23 @@ test('of segments that were not committed, the whole ones count', async () => {
   await expect(mergeCommitted(first, second)).rejects.toMatchObject({ code: 'torn_segment' });
 });
 
+test.each([
+  ['failed', 'completed'],
+  ['completed', 'failed'],
+] as const)('of a request that is %s in one segment and %s in another, the success counts', async (...statuses) => {
+  const batchId = newBatchId();
+  for (const status of statuses)
+    await writeSegment(files, {
+      batchId,
+      results: [0, 1, 2].map((index) => ({ ...collected(batchId, index), status })),
+    });
+  expect((await merge(batchId)).map(({ index, status }) => [index, status])).toEqual([
+    [0, 'completed'],
+    [1, 'completed'],
+    [2, 'completed'],
+  ]);
+});
+
 test('a batch without segments has no results', async () => {
   expect(await merge(newBatchId())).toEqual([]);
 });

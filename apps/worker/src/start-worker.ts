@@ -2,6 +2,7 @@ import type { Lane, LaneTable, RequestJob } from '@promptmill/core';
 import { createProviderClient, createTokenEstimator, type ProviderClient } from '@promptmill/provider';
 import {
   closeRedis,
+  closeWorkers,
   connectRedis,
   createDeltaPublisher,
   createKeys,
@@ -165,7 +166,8 @@ export const startWorker = async ({
       const leaveWithNothing = setInterval(() => {
         if (connection.status !== 'ready' && inHand.size === 0) leaving.abort();
       }, lookEveryMs);
-      await Promise.all(open.map(({ worker }) => worker.close()));
+      const workers = open.map(({ worker }) => worker);
+      await closeWorkers(workers, connection);
       clearTimeout(putBack);
       clearInterval(leaveWithNothing);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));

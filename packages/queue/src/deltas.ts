@@ -1,6 +1,6 @@
 import type { Delta, RequestJob } from '@promptmill/core';
 import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import { isReady, type RedisConnection } from './redis.ts';
 
 /** The deltas of one call. */
 export interface CallDeltas {
@@ -110,6 +110,9 @@ export const createDeltaPublisher = (
 
 export type DeltaPublisher = ReturnType<typeof createDeltaPublisher>;
 
+/** A connection that only listens would not notice that nothing comes any more. */
+const heartbeatMs = 3000;
+
 /**
  * The api's side: one connection for all who listen, made for the first of them.
  *
@@ -118,6 +121,7 @@ export type DeltaPublisher = ReturnType<typeof createDeltaPublisher>;
 export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys) => {
   const listeners = new Map<string, Set<(delta: Delta) => void>>();
   let connection: RedisConnection | undefined;
+  let heartbeat: NodeJS.Timeout | undefined;
 
   const open = (): RedisConnection => {
     const redis = connect();
@@ -125,6 +129,9 @@ export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys
       const deltas = JSON.parse(message) as Delta[];
       for (const listener of listeners.get(channel) ?? []) for (const delta of deltas) listener(delta);
     });
+    heartbeat = setInterval(() => {
+      if (isReady(redis)) redis.ping().catch(ignore);
+    }, heartbeatMs);
     return redis;
   };
   // What is missed is a hint; ioredis subscribes again whenever it connects again.
@@ -148,6 +155,7 @@ export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys
     },
     close(): void {
       listeners.clear();
+      clearInterval(heartbeat);
       connection?.disconnect();
     },
   };

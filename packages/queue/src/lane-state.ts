@@ -17,18 +17,15 @@ export interface LaneState {
   readonly tokensThisMinute?: number;
 }
 
-/**
- * Whether a job of a batch is in work in any of the lanes: only then may a call of it be in flight. Reads as many ids as
- * there are jobs in work.
- */
-export const isInWork = async (
+/** The ids of a batch's jobs that are in work in these lanes: only for them may a call be in flight. */
+export const readJobsInWork = async (
   redis: RedisConnection,
   keys: Keys,
   batchId: string,
   lanes: readonly string[],
-): Promise<boolean> => {
+): Promise<string[]> => {
   const active = await Promise.all(lanes.map((lane) => redis.lrange(keys.laneJobs(lane, 'active'), 0, -1)));
-  return active.flat().some((jobId) => jobId.startsWith(`${batchId}-`));
+  return active.flat().filter((jobId) => jobId.startsWith(`${batchId}-`));
 };
 
 export const readLaneState = async (

@@ -18,15 +18,15 @@ export interface BatchJob {
 }
 
 /**
- * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 10 s at most, where
+ * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 9 s at most, where
  * BullMQ's defaults (30 s + 30 s) take a minute. Locks are renewed twice in `lockRenewTimeMs`, so that one which lives has
  * 5 s left at any moment: for so long an event loop may be blocked.
  */
 const lockDurationMs = 7000;
 const lockRenewTimeMs = 1750;
-const stalledIntervalMs = 1500;
-/** Two stalled checks are never further apart; a lock lasts longer. */
-const stalledSetMs = 2 * stalledIntervalMs;
+const stalledIntervalMs = 1000;
+/** Stalled checks are never further apart than this; a lock lasts longer. */
+const stalledSetMs = 3000;
 /** A wait for a job ends well before the connection is taken for dead for want of an answer. */
 const longestBlockSeconds = 4;
 /** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
@@ -149,4 +149,16 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
   const worker = new SteadyWorker(name, processor, workerOptions, createRenewLocks(connection, keys, name));
   worker.on('error', onError);
   return worker;
+};
+
+/**
+ * Closes workers once their jobs have ended, or once their connection has, by its signal `closing`: BullMQ would wait for
+ * ever when that happens between two attempts to connect.
+ */
+export const closeWorkers = async (workers: readonly Worker[], connection: RedisConnection): Promise<void> => {
+  const ended = new Promise<void>((resolve) => {
+    if (connection.status === 'end') resolve();
+    else connection.once('end', () => resolve());
+  });
+  await Promise.race([ended, Promise.all(workers.map((worker) => worker.close()))]);
 };

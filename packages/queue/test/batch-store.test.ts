@@ -187,6 +187,7 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     outstandingBytes: 0,
     collected: 0,
     parked: false,
+    uncollected: 0,
     closed: false,
     ready: false,
   });
@@ -277,4 +278,32 @@ test('a closed batch without results is ready, with the total it was closed with
   await store.close(id, 45);
   expect(await store.dispatchState(id)).toMatchObject({ closed: true, ready: true });
   expect(await store.get(id)).toMatchObject({ total: 45, completed: 0, failed: 0 });
+});
+
+test('a batch that was removed leaves no key, and is in no list', async () => {
+  const batch = newBatch({ tenant: 'removing' });
+  await store.create(batch);
+  await store.confirmCreated(batch, nowMs);
+  const kept = await createBatch({ tenant: 'removing' });
+  await store.advanceCursor(batch.id, 0, cursorAt(20_000));
+  await space.redis.setbit(space.keys.settledBits(batch.id), 7, 1);
+  await space.redis.rpush(space.keys.segments(batch.id), '0-7-a');
+  expect(await space.redis.keys(`*${batch.id}*`)).toHaveLength(4);
+
+  await store.remove(batch, nowMs);
+  await store.remove(batch, nowMs);
+  expect(await space.redis.keys(`*${batch.id}*`)).toEqual([]);
+  expect(await store.get(batch.id)).toBeUndefined();
+  expect((await store.list('removing', { limit: 10 }))?.items.map(({ id }) => id)).toEqual([kept]);
+  // A listing that had come to it goes on.
+  expect(await store.list('removing', { after: batch.id, limit: 10 })).toEqual({ items: [], hasMore: false });
+});
+
+test('a batch whose record was lost while a step wrote to it can be created again', async () => {
+  const batch = newBatch();
+  await store.observe(batch.id, { requestsPerSecond: 3, waitingFor: [] });
+  expect(await store.get(batch.id)).toBeUndefined();
+  await store.create(batch);
+  expect(await store.get(batch.id)).toMatchObject({ status: 'validating', total: 0 });
+  expect(await store.get(batch.id)).not.toHaveProperty('requestsPerSecond');
 });

@@ -350,6 +350,16 @@ describe.concurrent('the width that the answers decide', () => {
   });
 });
 
+it('lets no call in while its limits are lost, and puts them back', async () => {
+  const { name, control, again } = await openLane({ requests: { count: 10, windowMs: 1000 } });
+  await space.redis.del(space.keys.laneLimits(name));
+  expect(await again().enter(calls(20), probeMs)).toMatchObject({ granted: 0, waitFor: 'limits' });
+  expect(await control.enter(calls(20), probeMs)).toMatchObject({ granted: 1, waitFor: 'requests' });
+  await space.redis.del(space.keys.laneLimits(name));
+  await control.restoreLimits();
+  expect(await again().enter(calls(20), probeMs)).toMatchObject({ waitFor: 'requests' });
+});
+
 describe('the budget of retries', () => {
   it('is earned by answers, and lets one a second through when there are none', async () => {
     const { control } = await openLane({});

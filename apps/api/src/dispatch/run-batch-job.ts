@@ -11,8 +11,8 @@ export interface RunBatchJobOptions {
   readonly reconcile: (batch: Batch) => Promise<void>;
   /** Notes how fast the batch gets on. */
   readonly observe: (batch: Batch) => Promise<void>;
-  /** Whether a call for it may be in flight in one of these lanes or in another. */
-  readonly isInWork: (batch: Batch, lanes: readonly string[]) => Promise<boolean>;
+  /** Whether calls for it, once it was stopped, may still be in flight in one of these lanes or in another. */
+  readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
   readonly finalize: (batchId: string) => Promise<void>;
   /** What is to be done once it has ended. The job ends only after it. */
@@ -62,14 +62,13 @@ const progressOf = (batch: Batch): BatchProgress => {
  * until it is terminal. It holds nothing between steps; any api process takes the next one, after any crash.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
-  const { batches, records, validate, dispatch, reconcile, observe, isInWork, finalize, retire, now } = options;
+  const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, now } = options;
 
   const closeWhenDrained = async (batch: Batch): Promise<void> => {
     const { outstanding, positions, stoppedAt = 0, closed } = await batches.dispatchState(batch.id);
     if (closed) return;
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
-    // Whatever gets into work from now on is dropped, so that what is in work now is all that may still be paid for.
-    if (outstanding > 0 && isInGrace && (await isInWork(batch, Object.keys(positions)))) return;
+    if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
     await batches.close(batch.id, batch.total || runnable);

@@ -4,6 +4,7 @@ import {
   addBatchJob,
   type BatchJob,
   closeRedis,
+  closeWorkers,
   connectRedis,
   createBatchStore,
   createDispatchedRequests,
@@ -15,13 +16,14 @@ import {
   openFinalizeQueue,
   openLaneQueue,
   openWorker,
-  isInWork,
+  readJobsInWork,
   readLaneState,
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
+import { createFindCallsInFlight } from './find-calls-in-flight.ts';
 import { createFindLostRequests } from './find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
 import { createReconcileBatch } from './reconcile-batch.ts';
@@ -97,8 +99,9 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
       now: Date.now,
     }),
-    isInWork: ({ id }, dispatchedTo) =>
-      isInWork(redis, keys, id, [...new Set([...dispatchedTo, ...lanes.lanes.map(({ name }) => name)])]),
+    hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>
+      readJobsInWork(redis, keys, batchId, [...new Set([...dispatchedTo, ...lanes.lanes.map(({ name }) => name)])]),
+    ),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     now: Date.now,
@@ -118,7 +121,7 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
     async close(): Promise<void> {
       // A step that breaks off is done again, by another process.
       closing.abort();
-      await worker.close();
+      await closeWorkers([worker], redis);
       await Promise.all([...laneQueues.values(), finalizeQueue].map((queue) => queue.close()));
       await closeRedis(redis);
     },

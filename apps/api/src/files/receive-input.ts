@@ -3,7 +3,7 @@ import type { FileStore } from '@promptmill/files';
 import type { DueIndex } from '@promptmill/queue';
 import { createInputCheck } from './check-input.ts';
 
-export interface InputLimits {
+interface InputLimits {
   readonly maxLineBytes: number;
   readonly maxFileBytes: number;
 }

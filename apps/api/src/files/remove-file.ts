@@ -16,7 +16,7 @@ export interface RemoveFileOptions {
   readonly now: () => number;
 }
 
-export type RemoveOutcome =
+type RemoveOutcome =
   | { readonly kind: 'removed' }
   | { readonly kind: 'missing' }
   | { readonly kind: 'in_use'; readonly batchId: string };

@@ -1,0 +1,127 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts';
+import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+
+const concurrency = 20;
+const count = 1000;
+/** After the last fault, work goes on within this time. */
+const recoveryMs = 10_000;
+
+describe('a batch that is under way when', () => {
+  let redis: DurableRedis;
+  /** The way to Redis of one worker, and of everyone else. */
+  let one: TcpProxy;
+  let others: TcpProxy;
+  let stack: Stack;
+
+  beforeAll(async () => {
+    redis = await startDurableRedis();
+    one = await startTcpProxy(redis.url);
+    others = await startTcpProxy(redis.url);
+    stack = await startStack({
+      redisUrl: redis.url,
+      redisUrlOf: (role, index) => (role === 'worker' && index === 0 ? one : others).url,
+      workers: 2,
+      env: {
+        WORKER_CONCURRENCY: String(concurrency),
+        SIMULATOR_LATENCY_MS: '100',
+        // Not all of it is in Redis when the trouble begins.
+        PROMPTMILL_WINDOW: '500',
+      },
+    });
+  });
+  afterAll(async () => {
+    await stack.stop();
+    await Promise.all([one.close(), others.close()]);
+    await redis.stop();
+  });
+
+  const completed = async (id: string): Promise<number> => {
+    const batch = await stack.client.withOptions({ maxRetries: 10 }).batches.retrieve(id);
+    return batch.request_counts?.completed ?? 0;
+  };
+
+  const untilProgress = async (id: string): Promise<void> => {
+    const before = await completed(id);
+    await expect.poll(() => completed(id), { timeout: recoveryMs }).toBeGreaterThan(before);
+  };
+
+  const start = async () => {
+    const input = inputOf(count);
+    const { id } = await createBatch(stack.client, input);
+    await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) > count / 5);
+    return { id, input };
+  };
+
+  const finish = async (id: string, input: string, allowedRepeats: number): Promise<void> => {
+    const batch = await untilBatch(stack.client.withOptions({ maxRetries: 10 }), id);
+    expect(batch.status).toBe('completed');
+    await checkBatch(stack, batch, input, { allowedRepeats });
+  };
+
+  const callsOf = async ({ url }: RoleProcess): Promise<number> => {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    return Number(/promptmill_calls_total\{.*class="success".*\} (\d+)/.exec(metrics)?.[1] ?? 0);
+  };
+
+  it('Redis is killed, and back after 3 s, goes on, and no call is made twice', async () => {
+    const { id, input } = await start();
+    await redis.kill();
+    await delay(3000);
+    await redis.restart();
+    await untilProgress(id);
+    await finish(id, input, 0);
+  });
+
+  it('everyone’s way to Redis is dead for 8 s goes on, and no call is made twice', async () => {
+    const { id, input } = await start();
+    one.set('drop');
+    others.set('drop');
+    await delay(8000);
+    one.set('pass');
+    others.set('pass');
+    await untilProgress(id);
+    await finish(id, input, 0);
+  });
+
+  it('one worker’s way to Redis is dead for 8 s ends; that worker works again', async () => {
+    const [cutOff] = stack.workers;
+    if (!cutOff) throw new Error('no worker');
+    const { id, input } = await start();
+    one.set('drop');
+    await delay(8000);
+    one.set('pass');
+    const before = await callsOf(cutOff);
+    const next = await createBatch(stack.client, inputOf(200));
+    await expect.poll(() => callsOf(cutOff), { timeout: recoveryMs }).toBeGreaterThan(before);
+    // What it had in hand was taken over while it could not say how it went.
+    await finish(id, input, concurrency);
+    await untilBatch(stack.client, next.id);
+  });
+
+  it('Redis is out of memory keeps its results, goes on when there is some, and fills no log', async () => {
+    const admin = new Redis(redis.url);
+    const warnings = async (): Promise<number> => {
+      const logs = (await readdir(stack.directory)).filter((name) => name.endsWith('.log'));
+      const texts = await Promise.all(logs.map((name) => readFile(join(stack.directory, name), 'utf8')));
+      return texts.join('').match(/"level":[45]0/g)?.length ?? 0;
+    };
+    const { id, input } = await start();
+    const warningsBefore = await warnings();
+    await admin.config('SET', 'maxmemory', '1');
+    const before = await completed(id);
+    // Requests that are in their lanes are still answered and recorded.
+    await expect.poll(() => completed(id), { timeout: recoveryMs }).toBeGreaterThan(before + concurrency);
+    await delay(2000);
+    await admin.config('SET', 'maxmemory', '0');
+    await admin.quit();
+    await finish(id, input, 0);
+    expect((await warnings()) - warningsBefore).toBeLessThan(30);
+  });
+});
