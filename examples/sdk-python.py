@@ -20,10 +20,12 @@ client = OpenAI(
 path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("batch.jsonl")
 file = client.files.create(file=path, purpose="batch")
 
+# The SDK asks again when an answer is lost; the key keeps that from making a second batch.
 batch = client.batches.create(
     input_file_id=file.id,
     endpoint="/v1/chat/completions",
     completion_window="24h",
+    extra_headers={"Idempotency-Key": file.id},
 )
 
 while batch.status not in ("completed", "failed", "expired", "cancelled"):

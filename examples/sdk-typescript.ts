@@ -16,11 +16,11 @@ const client = new OpenAI({
 const path = process.argv[2] ?? new URL('batch.jsonl', import.meta.url);
 const file = await client.files.create({ file: createReadStream(path), purpose: 'batch' });
 
-let batch = await client.batches.create({
-  input_file_id: file.id,
-  endpoint: '/v1/chat/completions',
-  completion_window: '24h',
-});
+// The SDK asks again when an answer is lost; the key keeps that from making a second batch.
+let batch = await client.batches.create(
+  { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' },
+  { headers: { 'Idempotency-Key': file.id } },
+);
 
 const ended = new Set(['completed', 'failed', 'expired', 'cancelled']);
 while (!ended.has(batch.status)) {

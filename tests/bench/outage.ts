@@ -56,13 +56,17 @@ const run = async ({ seconds, cutBytes }: Outage) => {
     const kept = await recorded();
     while ((await recorded()) <= kept) await delay(10);
     const untilNextResult = (performance.now() - backAt) / 1000;
-    const batch = await untilBatch(stack.client, id, undefined, 180_000);
+    // The api says 503 until it has noticed.
+    const client = stack.client.withOptions({ maxRetries: 10 });
+    const batch = await untilBatch(client, id, undefined, 180_000);
     const untilEnd = (performance.now() - backAt) / 1000;
     const calls = (await stack.calls()).length;
-    const { output } = await checkBatch(stack, batch, input, { allowedRepeats: requests }).catch((error: unknown) => {
-      console.error(error);
-      return { output: undefined };
-    });
+    const { output } = await checkBatch({ ...stack, client }, batch, input, { allowedRepeats: requests }).catch(
+      (error: unknown) => {
+        console.error(error);
+        return { output: undefined };
+      },
+    );
     return {
       outage: `${seconds} s${cutBytes > 0 ? `, last ${cutBytes} bytes lost` : ''}`,
       requests,

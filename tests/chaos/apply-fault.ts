@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
-import { isProcessFault, type PlannedFault, type ProcessFault, type Target, type WorldFault } from './plan-faults.ts';
+import {
+  isProcessFault,
+  type PlannedFault,
+  type ProcessFaultKind,
+  type Target,
+  type WorldFaultKind,
+} from './plan-faults.ts';
 
 /** A fault that happened. Times are in epoch milliseconds. */
 export interface AppliedFault {
@@ -44,64 +50,61 @@ export const createApplyFault = (cluster: Cluster) => {
     return problem === undefined ? times : { ...times, problem };
   };
 
-  const hurtProcess = async ({ kind, target, durationMs }: ProcessFault): Promise<Span> => {
-    switch (kind) {
-      case 'kill -9': {
-        const times = await kill(target);
+  const hurtProcess: Record<ProcessFaultKind, (target: Target, durationMs: number) => Promise<Span>> = {
+    async 'kill -9'(target, durationMs) {
+      const times = await kill(target);
+      await delay(durationMs);
+      return times;
+    },
+    SIGSTOP: (target, durationMs) =>
+      span(async () => {
+        const { child } = cluster.processOf(target);
+        child.kill('SIGSTOP');
         await delay(durationMs);
-        return times;
-      }
-      case 'SIGSTOP':
-        return span(async () => {
-          const { child } = cluster.processOf(target);
-          child.kill('SIGSTOP');
-          await delay(durationMs);
-          child.kill('SIGCONT');
-        });
-      case 'SIGTERM':
-        return terminate(target);
-      case 'partition':
-        return span(async () => {
-          cluster.setCut(target, true);
-          await delay(durationMs);
-          cluster.setCut(target, false);
-        });
-      case 'segment-written':
-      case 'batch-recorded':
-        return dieAt(target, kind, durationMs);
-    }
+        child.kill('SIGCONT');
+      }),
+    SIGTERM: terminate,
+    partition: (target, durationMs) =>
+      span(async () => {
+        cluster.setCut(target, true);
+        await delay(durationMs);
+        cluster.setCut(target, false);
+      }),
+    'segment-written': (target, durationMs) => dieAt(target, 'segment-written', durationMs),
+    'batch-recorded': (target, durationMs) => dieAt(target, 'batch-recorded', durationMs),
   };
 
-  const hurtWorld = ({ kind, durationMs }: WorldFault): Promise<Span> => {
-    const outage = (faults: object): Promise<Span> =>
+  const killRedis = (durationMs: number, lostBytes: number): Promise<Span> =>
+    span(async () => {
+      await cluster.redis.kill();
+      if (lostBytes > 0) await cluster.redis.cutTail(lostBytes);
+      await delay(durationMs);
+      await cluster.redis.restart();
+    });
+
+  const stopProvider = (durationMs: number, faults: object): Promise<Span> =>
+    span(async () => {
+      await cluster.control({ faults });
+      await delay(durationMs);
+      await cluster.control({ faults: {} });
+    });
+
+  const hurtWorld: Record<WorldFaultKind, (durationMs: number) => Promise<Span>> = {
+    'Redis kill -9': (durationMs) => killRedis(durationMs, 0),
+    'Redis loses its tail': (durationMs) => killRedis(durationMs, 64 * 1024),
+    'Redis slow': (durationMs) =>
       span(async () => {
-        await cluster.control({ faults });
+        cluster.setDelay(50);
         await delay(durationMs);
-        await cluster.control({ faults: {} });
-      });
-    switch (kind) {
-      case 'Redis kill -9':
-        return span(async () => {
-          await cluster.redis.kill();
-          await delay(durationMs);
-          await cluster.redis.restart();
-        });
-      case 'Redis slow':
-        return span(async () => {
-          cluster.setDelay(50);
-          await delay(durationMs);
-          cluster.setDelay(undefined);
-        });
-      case 'Redis paused':
-        return span(async () => {
-          await cluster.admin.client('PAUSE', durationMs);
-          await delay(durationMs);
-        });
-      case 'provider 503':
-        return outage({ 503: 1 });
-      case 'provider reset':
-        return outage({ reset: 1 });
-    }
+        cluster.setDelay(undefined);
+      }),
+    'Redis paused': (durationMs) =>
+      span(async () => {
+        await cluster.admin.client('PAUSE', durationMs);
+        await delay(durationMs);
+      }),
+    'provider 503': (durationMs) => stopProvider(durationMs, { 503: 1 }),
+    'provider reset': (durationMs) => stopProvider(durationMs, { reset: 1 }),
   };
 
   const isDead = (target: Target): boolean => {
@@ -111,13 +114,13 @@ export const createApplyFault = (cluster: Cluster) => {
 
   const apply = async (planned: PlannedFault): Promise<AppliedFault> => {
     if (!isProcessFault(planned)) {
-      const times = await hurtWorld(planned);
+      const times = await hurtWorld[planned.kind](planned.durationMs);
       return { planned, ...times, healedMs: times.toMs };
     }
     const { target } = planned;
     const died = isDead(target) ? { problem: 'had died by itself before' } : {};
     if (isDead(target)) await cluster.startAgain(target);
-    const times = await hurtProcess(planned);
+    const times = await hurtProcess[planned.kind](target, planned.durationMs);
     if (isDead(target)) await cluster.startAgain(target);
     return { planned, ...times, healedMs: Date.now(), ...died };
   };

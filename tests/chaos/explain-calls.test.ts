@@ -45,6 +45,7 @@ describe('a call that was made again', () => {
     ['a stopped worker', hit('SIGSTOP', 'worker', 50, 9000)],
     ['a worker that is cut off', hit('partition', 'worker', 50, 4000)],
     ['a Redis that forgets its last two seconds', fault({ kind: 'Redis kill -9' }, 2000)],
+    ['a Redis that forgot who has its job', fault({ kind: 'Redis kill -9' }, -3000, -1000)],
   ])('is explained by %s', (_, applied) => {
     expect(accountOf([call('a', 0), call('a', 9000)], [applied])).toMatchObject({ repeats: 1, explained: 1 });
   });

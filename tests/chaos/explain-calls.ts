@@ -22,6 +22,10 @@ interface Costly {
 const recordMs = 1000;
 /** A Redis that is killed may lose what it was told in the last two seconds. */
 const lostTailMs = 2000;
+/** One that lost the end of its disk's file too may have had little to write for long. */
+const lostBytesMs = 60_000;
+/** Back at a Redis that forgot to whom it gave a job, a worker goes on with the one it has while another is given it. */
+const backMs = 2000;
 /** A worker notices a dead connection after this long, and hears of its lost jobs only then. */
 const deadFlowMs = 8000;
 
@@ -38,7 +42,9 @@ const costOf = (
     case 'partition':
       return isWorker ? { fromMs, toMs: toMs + deadFlowMs, calls: concurrency } : undefined;
     case 'Redis kill -9':
-      return { fromMs: fromMs - lostTailMs, toMs, calls: fleet.worker * concurrency + forgotten };
+      return { fromMs: fromMs - lostTailMs, toMs: toMs + backMs, calls: fleet.worker * concurrency + forgotten };
+    case 'Redis loses its tail':
+      return { fromMs: fromMs - lostBytesMs, toMs: toMs + backMs, calls: fleet.worker * concurrency + forgotten };
     default:
       return undefined;
   }

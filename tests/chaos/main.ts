@@ -2,7 +2,7 @@
  * Promptmill under faults, for as long as one likes: real processes, real signals, and a check of all that happened.
  *
  *   pnpm test:chaos [--seed 1] [--seconds 120] [--requests 12000] [--concurrency 5] [--latency-ms 80] [--drain-seconds 120]
- *                   [--max-recovery-seconds 10]
+ *                   [--max-recovery-seconds 10] [--lose-tails]
  *
  * The seed decides what happens when and to whom, and what is handed in. Exits with 1 when a promise was broken.
  */
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '5' },
     'latency-ms': { type: 'string', default: '80' },
     'drain-seconds': { type: 'string', default: '120' },
+    'lose-tails': { type: 'boolean', default: false },
     'max-recovery-seconds': { type: 'string', default: '10' },
   },
 });
@@ -32,6 +33,7 @@ const report = await runChaos({
   latencyMs: Number(values['latency-ms']),
   drainSeconds: Number(values['drain-seconds']),
   maxRecoverySeconds: Number(values['max-recovery-seconds']),
+  loseTails: values['lose-tails'],
   onEvent: (line) => console.error(line),
 });
 console.log(formatReport(report));

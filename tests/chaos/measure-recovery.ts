@@ -41,11 +41,14 @@ export const createMeasureRecovery = (
 };
 
 /** The longest time in which results were due and none came. */
-export const longestStandstill = ({ progressMs, due }: Pick<Progress, 'progressMs' | 'due'>): number => {
-  let longest = 0;
+export const longestStandstill = ({ progressMs, due }: Pick<Progress, 'progressMs' | 'due'>): Span => {
+  let longest: Span = { fromMs: 0, toMs: 0 };
   for (const { fromMs, toMs } of due) {
     const within = [fromMs, ...progressMs.filter((atMs) => isWithin(atMs, { fromMs, toMs })), toMs];
-    for (const [i, atMs] of within.entries()) longest = Math.max(longest, atMs - (within[i - 1] ?? atMs));
+    for (const [i, atMs] of within.entries()) {
+      const before = within[i - 1] ?? atMs;
+      if (atMs - before > longest.toMs - longest.fromMs) longest = { fromMs: before, toMs: atMs };
+    }
   }
   return longest;
 };

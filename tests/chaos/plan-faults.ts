@@ -31,6 +31,8 @@ const processFaults = {
 const worldFaults = {
   /** kill -9 of Redis, which comes back with what is on its disk. */
   'Redis kill -9': { durationMs: [1000, 3000], cards: 2 },
+  /** The same, with the end of what was on its disk gone too, as after a power cut. Only when asked for. */
+  'Redis loses its tail': { durationMs: [1000, 3000], cards: 0 },
   /** Each byte to and from Redis comes late. */
   'Redis slow': { durationMs: [2000, 5000], cards: 1 },
   /** CLIENT PAUSE: Redis takes commands and answers none. */
@@ -67,14 +69,17 @@ const gapMs = [1000, 5000] as const;
 const settleMs = 4000;
 
 /** Each kind as often as it has cards, then all of them again: a short run meets many kinds, a long one all. */
-const deckOf = (random: Random): FaultKind[] =>
-  random.shuffle(faultKinds.flatMap((kind) => Array.from({ length: traitsOf(kind).cards }, () => kind)));
+const deckOf = (random: Random, extra: readonly FaultKind[]): FaultKind[] =>
+  random.shuffle([...faultKinds.flatMap((kind) => Array.from({ length: traitsOf(kind).cards }, () => kind)), ...extra]);
 
 /**
  * Which faults happen when, and to whom: one every 1 to 5 s, all over by `durationMs`. A process has one fault at a time,
- * and so has what all share; those of different processes overlap.
+ * and so has what all share; those of different processes overlap. `extra` are more cards for the deck.
  */
-export const planFaults = (random: Random, { fleet, durationMs }: { fleet: Fleet; durationMs: number }) => {
+export const planFaults = (
+  random: Random,
+  { fleet, durationMs, extra = [] }: { fleet: Fleet; durationMs: number; extra?: readonly FaultKind[] },
+): PlannedFault[] => {
   const faults: PlannedFault[] = [];
   const busyUntilMs = new Map<string, number>();
   let deck: FaultKind[] = [];
@@ -102,7 +107,7 @@ export const planFaults = (random: Random, { fleet, durationMs }: { fleet: Fleet
   };
 
   for (let atMs = random.between(...gapMs); atMs < durationMs; atMs += random.between(...gapMs)) {
-    if (deck.length === 0) deck = deckOf(random);
+    if (deck.length === 0) deck = deckOf(random, extra);
     // The first card that can be played now; the others keep their places.
     for (const [place, kind] of deck.entries()) {
       const fault = draw(kind, atMs);

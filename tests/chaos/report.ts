@@ -1,7 +1,8 @@
 import { quantile } from '../support/quantile.ts';
 import { type AppliedFault } from './apply-fault.ts';
 import { type CallAccount } from './explain-calls.ts';
-import { describeFault, faultKinds, type FaultKind } from './plan-faults.ts';
+import { faultKinds, type FaultKind } from './plan-faults.ts';
+import type { Span } from './watch-progress.ts';
 
 /** A fault that happened, and how long its traces were seen. */
 export interface MeasuredFault extends AppliedFault {
@@ -22,9 +23,10 @@ export interface ChaosReport {
   readonly completed: number;
   readonly failed: ReadonlyMap<string, number>;
   readonly calls: CallAccount;
-  /** Times Redis was seen to have forgotten counts. */
-  readonly forgotten: readonly string[];
-  readonly longestStandstillMs: number;
+  /** Counts that were lower than before. */
+  readonly falls: readonly string[];
+  /** The longest time without a result while some were due, since the start. */
+  readonly standstill: Span;
   /** From the last fault's end until every batch had ended. */
   readonly drainMs: number;
   /** How late a timer of the suite itself was at worst: a machine that is short of time delays all it runs. */
@@ -54,7 +56,7 @@ const rowOf = (kind: FaultKind, faults: readonly MeasuredFault[]): string => {
 };
 
 export const formatReport = (report: ChaosReport): string => {
-  const { calls, faults } = report;
+  const { calls, faults, standstill } = report;
   const failed = [...report.failed].map(([code, count]) => `${count} ${code}`).join(', ');
   return [
     `seed ${report.seed}, ${report.seconds} s, ${report.laneConcurrency ?? 'adaptive'} calls in flight: ${faults.length} faults`,
@@ -68,8 +70,8 @@ export const formatReport = (report: ChaosReport): string => {
     '',
     `${report.batches} batches, ${report.requests} requests: ${report.completed} completed, failed: ${failed || 'none'}`,
     `${calls.calls} calls: ${calls.retries} retries, ${calls.repeats} repeats, ${calls.explained} of them of calls that a fault hit (at most ${calls.allowed})`,
-    `Redis forgot counts ${report.forgotten.length} times${report.forgotten.map((line) => `\n  ${line}`).join('')}`,
-    `longest time without a result while some were due: ${seconds(report.longestStandstillMs)} s`,
+    `counts fell ${report.falls.length} times, after Redis had died${report.falls.map((line) => `\n  ${line}`).join('')}`,
+    `longest time without a result while some were due: ${seconds(standstill.toMs - standstill.fromMs)} s, from ${seconds(standstill.fromMs)} s on`,
     `every batch had ended ${seconds(report.drainMs)} s after the last fault`,
     `the machine kept the suite itself waiting for up to ${seconds(report.longestLagMs)} s`,
     ...(report.problems.length === 0 ? ['no problems'] : [`${report.problems.length} problems:`, ...report.problems]),

@@ -4,11 +4,11 @@ import { checkBatches } from './check-batches.ts';
 import { startCluster } from './cluster.ts';
 import { explainCalls, type ProviderCall, timesUntilCalledAgain } from './explain-calls.ts';
 import { createMeasureRecovery, longestStandstill } from './measure-recovery.ts';
-import { describeFault, isProcessFault, planFaults } from './plan-faults.ts';
+import { describeFault, type FaultKind, isProcessFault, planFaults } from './plan-faults.ts';
 import { planWorkload } from './plan-workload.ts';
 import { createRandom } from './random.ts';
 import type { ChaosReport, MeasuredFault } from './report.ts';
-import { createClients, submitBatches } from './submit-batches.ts';
+import { createClients, resumeAll, submitBatches } from './submit-batches.ts';
 import { watchProgress } from './watch-progress.ts';
 
 export interface ChaosOptions {
@@ -24,6 +24,8 @@ export interface ChaosOptions {
   readonly drainSeconds: number;
   /** P5: the longest that the next result may take after a fault's end. */
   readonly maxRecoverySeconds: number;
+  /** Whether Redis also loses the end of its append-only file, as after a power cut. Default: it never does. */
+  readonly loseTails?: boolean;
   readonly onEvent?: (line: string) => void;
 }
 
@@ -31,13 +33,19 @@ const fleet = { worker: 3, collector: 2, api: 2 };
 /** A Redis that is killed may forget what it was told just before: counts may fall right after. */
 const fallAfterMs = 5000;
 
+const isRedisDeath = (kind: FaultKind): boolean => kind === 'Redis kill -9' || kind === 'Redis loses its tail';
+
 /** Runs Promptmill under faults, then holds all that happened against its promises. */
 export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   const { seed, seconds, requests, concurrency, latencyMs, drainSeconds, maxRecoverySeconds } = options;
-  const { onEvent = () => {} } = options;
+  const { loseTails = false, onEvent = () => {} } = options;
   const random = createRandom(seed);
   const durationMs = seconds * 1000;
-  const plannedFaults = planFaults(random.fork(), { fleet, durationMs });
+  const plannedFaults = planFaults(random.fork(), {
+    fleet,
+    durationMs,
+    extra: loseTails ? ['Redis loses its tail', 'Redis loses its tail'] : [],
+  });
   const workload = planWorkload(random.fork(), { requests, durationMs, apis: fleet.api });
 
   // Half of the seeds let the answers decide how many calls may be in flight.
@@ -55,7 +63,12 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       onEvent(`${((Date.now() - startedAtMs) / 1000).toFixed(1).padStart(6)} s  ${what}`);
 
     const [{ submitted, problems }, applied] = await Promise.all([
-      submitBatches(workload, { apiUrls: cluster.apiUrls, startedAtMs, giveUpAtMs, onSubmitted: progress.add }),
+      submitBatches(workload, {
+        apiUrls: cluster.apiUrls,
+        startedAtMs,
+        giveUpAtMs,
+        onSubmitted: (id) => progress.add(id),
+      }),
       Promise.all(
         plannedFaults.map(async (fault): Promise<AppliedFault> => {
           await delay(startedAtMs + fault.atMs - Date.now());
@@ -65,6 +78,8 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       ),
     ]);
     tell('healed');
+    // What was asked for just before a power cut may be forgotten.
+    if (loseTails) await resumeAll(cluster.apiUrls);
     while (progress.open().length > 0 && Date.now() < giveUpAtMs) await delay(100);
     const drainMs = Date.now() - Math.max(startedAtMs, ...applied.map(({ healedMs }) => healedMs));
     for (const left of progress.open()) problems.push(`P4: has not ended: ${left}`);
@@ -89,20 +104,21 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
         );
     }
 
-    const redisDeaths = applied.filter(({ planned }) => planned.kind === 'Redis kill -9');
-    const forgotten = seen.falls.map(({ batchId, from, to }) => `${batchId}: ${from} → ${to}`);
+    const redisDeaths = applied.filter(({ planned }) => isRedisDeath(planned.kind));
+    const forgotten = seen.falls.reduce((sum, { results }) => sum + results, 0);
     for (const { batchId, atMs, from, to } of seen.falls)
       if (!redisDeaths.some(({ fromMs, toMs }) => atMs >= fromMs && atMs < toMs + fallAfterMs))
         problems.push(`P2: the counts of ${batchId} fell: ${from} → ${to}`);
 
-    const explained = explainCalls(calls, applied, { fleet, concurrency, forgotten: seen.falls.length });
+    const explained = explainCalls(calls, applied, { fleet, concurrency, forgotten });
     const { account } = explained;
     if (account.repeats > account.allowed)
       problems.push(`P3: ${account.repeats} calls were repeated, the faults may cost ${account.allowed}`);
     for (const key of account.unexplained.slice(0, 20)) problems.push(`P3: ${key} was called again without a fault`);
 
+    const standstill = longestStandstill(seen);
     const [client] = createClients(cluster.apiUrls);
-    const findings = await checkBatches(client!, submitted, explained);
+    const findings = await checkBatches(client!, submitted, { ...explained, mayForget: loseTails });
     problems.push(...findings.problems);
     keep = problems.length > 0;
     return {
@@ -116,8 +132,8 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       completed: findings.completed,
       failed: findings.failed,
       calls: account,
-      forgotten,
-      longestStandstillMs: longestStandstill(seen),
+      falls: seen.falls.map(({ batchId, from, to }) => `${batchId}: ${from} → ${to}`),
+      standstill: { fromMs: standstill.fromMs - startedAtMs, toMs: standstill.toMs - startedAtMs },
       drainMs,
       longestLagMs: seen.longestLagMs,
       problems,

@@ -31,6 +31,13 @@ const isConflict = (error: unknown): boolean => error instanceof APIError && err
 export const createClients = (apiUrls: readonly string[]): OpenAI[] =>
   apiUrls.map((url) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, timeout: answerTimeoutMs }));
 
+/** Lets every batch go on that is paused. */
+export const resumeAll = async (apiUrls: readonly string[]): Promise<void> => {
+  const [client] = createClients(apiUrls);
+  for await (const { id, status } of client!.batches.list({ limit: 100 }))
+    if (status === 'in_progress') await client!.post(`/batches/${id}/resume`);
+};
+
 /**
  * Does what a workload's owner does: hands each batch in under a key of its own, asks one api after the other until one
  * acknowledges it, and cancels, pauses and resumes some.
@@ -68,7 +75,7 @@ export const submitBatches = async (
   };
 
   const interfere = async (batch: Submitted): Promise<void> => {
-    const { then, api } = batch.plan;
+    const { interference, api } = batch.plan;
     /** False when the batch had ended before. */
     const ask = async (verb: 'cancel' | 'pause' | 'resume'): Promise<boolean> => {
       try {
@@ -79,11 +86,11 @@ export const submitBatches = async (
         throw error;
       }
     };
-    if (then.kind === 'none') return;
-    await delay(then.afterMs);
-    if (then.kind === 'cancel') batch.cancelled = await ask('cancel');
+    if (interference.kind === 'none') return;
+    await delay(interference.afterMs);
+    if (interference.kind === 'cancel') batch.cancelled = await ask('cancel');
     else if (await ask('pause')) {
-      await delay(then.forMs);
+      await delay(interference.forMs);
       await ask('resume');
     }
   };

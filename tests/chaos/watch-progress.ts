@@ -4,11 +4,13 @@ import { createKeys } from '@promptmill/queue';
 import type { Redis } from 'ioredis';
 
 /** A count that was lower than before. */
-export interface Fall {
+interface Fall {
   readonly batchId: string;
   readonly atMs: number;
   readonly from: string;
   readonly to: string;
+  /** Results that are not counted any more. */
+  readonly results: number;
 }
 
 /** A time in which results were due. In epoch milliseconds. */
@@ -40,7 +42,7 @@ export const watchProgress = (redis: Redis, prefix: string) => {
   const progressMs: number[] = [];
   const due: Span[] = [];
   let dueFromMs: number | undefined;
-  let stopped = false;
+  const stop = new AbortController();
   let longestLagMs = 0;
 
   const look = async (id: string): Promise<Sample> => {
@@ -53,7 +55,13 @@ export const watchProgress = (redis: Redis, prefix: string) => {
       before &&
       (now.status === null || ['completed', 'failed'].some((name) => isLess(now, before, name as 'failed')))
     )
-      falls.push({ batchId, atMs, from: show(before), to: show(now) });
+      falls.push({
+        batchId,
+        atMs,
+        from: show(before),
+        to: show(now),
+        results: Math.max(0, settledOf(before) - settledOf(now)),
+      });
     return settledOf(now) > (before ? settledOf(before) : 0);
   };
   const isLess = (now: Sample, before: Sample, name: 'completed' | 'failed'): boolean =>
@@ -85,7 +93,7 @@ export const watchProgress = (redis: Redis, prefix: string) => {
   };
 
   const running = (async () => {
-    while (!stopped) {
+    while (!stop.signal.aborted) {
       // Redis is away now and then.
       await cycle().catch(() => {});
       const askedAtMs = performance.now();
@@ -102,7 +110,7 @@ export const watchProgress = (redis: Redis, prefix: string) => {
     /** Batches that have not ended. */
     open: (): string[] => [...open].map(([id, sample]) => (sample ? `${id} (${show(sample)})` : id)),
     async close() {
-      stopped = true;
+      stop.abort();
       await running;
       // A batch that has ended never changes again.
       for (const [id, sample] of ended) compare(id, sample, await look(id), Date.now());

@@ -40,9 +40,11 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
 const requests = 120;
 
 /** Undefined when the api died before it answered. */
-const upload = async (client: OpenAI, input: string): Promise<string | undefined> => {
+const upload = async (client: OpenAI, input: string, idempotencyKey: string): Promise<string | undefined> => {
   const file = await toFile(Buffer.from(input), 'input.jsonl');
-  const created = await client.files.create({ file, purpose: 'batch' }).catch(() => undefined);
+  const created = await client.files
+    .create({ file, purpose: 'batch' }, { headers: { 'Idempotency-Key': idempotencyKey } })
+    .catch(() => undefined);
   return created?.id;
 };
 
@@ -102,14 +104,14 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
         batches: before.batches + more.batches,
       });
       const input = inputOf(requests, undefined, model);
-      const file = await upload(doomed, input);
+      const file = await upload(doomed, input, point);
       const batch = file && (await create(doomed, file, point));
       await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
       const client = await restart('');
       if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
       // What was not answered, the client sends again.
-      const fileAtLast = file ?? (await upload(client, input)) ?? '';
+      const fileAtLast = file ?? (await upload(client, input, point)) ?? '';
       const id = batch ?? (await create(client, fileAtLast, point)) ?? '';
 
       const ended = await untilBatch(client, id);

@@ -235,6 +235,17 @@ describe('what becomes of a request when its provider fails', () => {
     });
   });
 
+  it('an answer nested too deeply to be written is an error line, and does not hold up its neighbours', async () => {
+    const prompts = ['before', '[[sim:fault=too-deep]]', 'after'];
+    const fates = await run(prompts.map((prompt) => ({ model: 'simulator/echo', prompt })));
+    expect(fates.map(({ file }) => file)).toEqual(['output', 'errors', 'output']);
+    expect(fates[1]).toMatchObject({
+      line: { response: null, error: { code: 'answer_not_storable' } },
+      attempts: 1,
+      calls: [200],
+    });
+  });
+
   it('a provider that takes no call until someone acts burns no request, and is only probed', async () => {
     const control = (change: unknown) =>
       fetch(`${stack.simulator.url}/control`, {

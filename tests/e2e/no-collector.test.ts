@@ -1,6 +1,6 @@
 import type { BatchObject } from '@promptmill/core';
 import type { Batch } from 'openai/resources/batches';
-import { beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -15,8 +15,8 @@ beforeAll(async () => {
     collectors: 0,
     env: { PROMPTMILL_WINDOW: String(window) },
   });
-  return () => stack.stop();
 });
+afterAll(() => stack.stop());
 
 it('without a collector a batch stops at what Redis may hold, and says so; it goes on when there is one', async () => {
   const input = inputOf(5 * window);

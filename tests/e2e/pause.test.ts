@@ -104,7 +104,7 @@ describe('a paused batch', () => {
     await untilDone(id, 20);
     await pause(id);
     await client.batches.cancel(id);
-    const batch = await untilBatch(client, id, undefined, 5000);
+    const batch = await untilBatch(client, id);
     expect(batch).toMatchObject({ status: 'cancelled', promptmill: { paused_at: null } });
     await checkBatch({ ...stack, client }, batch, input);
   });

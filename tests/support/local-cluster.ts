@@ -22,27 +22,30 @@ const slots = 16_384;
 const nodeTimeoutMs = 1500;
 
 const startNode = async (redisArguments: readonly string[]): Promise<Server> => {
+  const options = {
+    'cluster-enabled': 'yes',
+    'cluster-node-timeout': String(nodeTimeoutMs),
+    'cluster-port': String(await freePort()),
+    'cluster-replica-validity-factor': '0',
+    'repl-diskless-sync-delay': '0',
+  };
   const server = await createRedisServer([
-    ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(nodeTimeoutMs)],
-    ...['--cluster-port', String(await freePort()), '--cluster-replica-validity-factor', '0'],
-    ...['--repl-diskless-sync-delay', '0'],
+    ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
     ...redisArguments,
   ]);
   await server.start();
   return server;
 };
 
-const busPortOf = async (redis: Redis): Promise<number> =>
-  Number(((await redis.config('GET', 'cluster-port')) as string[])[1]);
+const busPortOf = async (redis: Redis): Promise<number> => Number((await redis.config('GET', 'cluster-port'))[1]);
 
-/** Whether a node knows `count` nodes, all slots have an owner, and each replica follows its master. */
+/** Whether a node knows `count` nodes, all slots have an owner, and, when it is a replica, it has what its master has. */
 const isWhole = async (redis: Redis, count: number): Promise<boolean> => {
-  const info = String(await redis.cluster('INFO'));
-  const isReplica = String(await redis.info('replication')).includes('role:slave');
+  const [cluster, replication] = await Promise.all([redis.cluster('INFO'), redis.info('replication')]);
   return (
-    info.includes('cluster_state:ok') &&
-    info.includes(`cluster_known_nodes:${count}\r`) &&
-    (!isReplica || String(await redis.info('replication')).includes('master_link_status:up'))
+    cluster.includes('cluster_state:ok') &&
+    cluster.includes(`cluster_known_nodes:${count}\r`) &&
+    (!replication.includes('role:slave') || replication.includes('master_link_status:up'))
   );
 };
 
@@ -67,11 +70,12 @@ export const startLocalCluster = async ({
     );
     for (const [index, redis] of clients.entries())
       if (index > 0) await first.call('CLUSTER', 'MEET', '127.0.0.1', nodes[index]?.port ?? 0, await busPortOf(redis));
-    const masterId = String(await clients[masters - 1]?.cluster('MYID'));
+    const masterId = await clients[masters - 1]?.cluster('MYID');
+    if (masterId === undefined) throw new Error('a cluster needs a master');
     const untilAll = async (condition: (redis: Redis) => Promise<boolean>): Promise<void> => {
       for (const redis of clients) while (!(await condition(redis))) await delay(20);
     };
-    await untilAll(async (redis) => String(await redis.cluster('NODES')).includes(masterId));
+    await untilAll(async (redis) => (await redis.cluster('NODES')).includes(masterId));
     for (const redis of clients.slice(masters)) await redis.cluster('REPLICATE', masterId);
     await untilAll((redis) => isWhole(redis, count));
   } finally {

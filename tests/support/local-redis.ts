@@ -55,20 +55,15 @@ export const createRedisServer = async (redisArguments: readonly string[], confi
     server.kill(signal);
     await ended;
   };
-  return {
-    url,
-    port,
-    directory,
-    async start() {
-      server = spawn(binary, options, { stdio: 'ignore' });
-      await untilItAnswers(url, server);
-    },
-    end,
-    async stop() {
-      await end('SIGTERM');
-      await rm(directory, { recursive: true, force: true });
-    },
+  const start = async (): Promise<void> => {
+    server = spawn(binary, options, { stdio: 'ignore' });
+    await untilItAnswers(url, server);
   };
+  const stop = async (): Promise<void> => {
+    await end('SIGTERM');
+    await rm(directory, { recursive: true, force: true });
+  };
+  return { url, port, directory, start, end, stop };
 };
 
 export const startLocalRedis = async (redisArguments: readonly string[]): Promise<LocalRedis> => {

@@ -8,8 +8,8 @@ import S3rver, { type Context, type Stored } from 's3rver';
 
 /**
  * s3rver, with what it lacks of S3: an object shows when it is whole and stays whole for who reads it, multipart uploads
- * can be listed and aborted, objects may come and go while others are listed. Signatures, ranges, pages and the XML are
- * its own.
+ * can be listed and aborted, objects may come and go while others are listed. Ranges, pages, the check of the key's id
+ * and the XML are its own; it takes any signature.
  */
 const [directory = '', port = '', bucket = ''] = process.argv.slice(2);
 const staging = join(directory, 'staging');
@@ -107,7 +107,9 @@ const listParts = async (folder: string): Promise<string> => {
     const fields = element('PartNumber', name) + element('Size', size) + element('LastModified', mtime.toISOString());
     return element('Part', fields);
   });
-  return element('ListPartsResult', element('IsTruncated', 'false') + (await Promise.all(parts)).join(''));
+  // As AWS and others, with the last page too.
+  const ending = element('IsTruncated', 'false') + element('NextPartNumberMarker', names.length);
+  return element('ListPartsResult', ending + (await Promise.all(parts)).join(''));
 };
 
 const answer = (context: Context, status: number, xml: string): void => {

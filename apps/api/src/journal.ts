@@ -88,26 +88,36 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
   };
 };
 
-/** Replays the journal now, once an hour, and whenever `redis` has been away. */
+/** Replays the journal once `redis` is there, whenever it has been away, and once an hour. */
 export const keepReplaying = (
   redis: ApiDependencies['redis'],
   replay: ReturnType<typeof createReplayJournal>,
   logger: Logger,
-): { close(): Promise<void> } => {
+): { readonly replayed: () => Promise<void>; close(): Promise<void> } => {
   let running: Promise<void> | undefined;
   const run = (): void => {
     running ??= replay()
       .catch((error: unknown) => logger.warn({ err: error }, 'journal'))
       .finally(() => (running = undefined));
   };
-  run();
+  if (redis.status === 'ready') run();
   redis.on('ready', run);
   const timer = setInterval(run, hourMs);
   return {
+    /** Resolves when no replay is under way: what Redis has lost it knows again. */
+    replayed: async () => running,
     async close() {
       clearInterval(timer);
       redis.off('ready', run);
       await running;
     },
   };
+};
+
+/** Looks for something once more after a replay that is under way: it may be just being restored. */
+export const lookTwice = async <T>(look: () => Promise<T | undefined>, replayed: () => Promise<void>) => {
+  const found = await look();
+  if (found !== undefined) return found;
+  await replayed();
+  return look();
 };

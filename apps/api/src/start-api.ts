@@ -27,7 +27,7 @@ import { startDispatch } from './dispatch/start-dispatch.ts';
 import { createReceiveInput } from './files/receive-input.ts';
 import { createRemoveFile } from './files/remove-file.ts';
 import { startHttpServer } from './http-server.ts';
-import { createJournal, createReplayJournal, keepReplaying } from './journal.ts';
+import { createJournal, createReplayJournal, keepReplaying, lookTwice } from './journal.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 
 export interface StartApiOptions {
@@ -75,6 +75,9 @@ export const startApi = async ({
   const records = createFileRecords(redis, keys);
   const batches = createBatchStore(redis, keys);
   const due = createDueIndex(redis, keys);
+  const replay = createReplayJournal({ files, records, batches, batchesQueue, logger, now: Date.now });
+  const replaying = keepReplaying(redis, replay, logger);
+  const { replayed } = replaying;
   const dependencies = {
     config,
     redis,
@@ -82,13 +85,14 @@ export const startApi = async ({
     files,
     records: {
       ...records,
+      get: (tenant: string, id: string) => lookTwice(() => records.get(tenant, id), replayed),
       async put(record: FileRecord): Promise<boolean> {
         const isPut = await records.put(record);
         if (isPut) await journal.noteFile(record);
         return isPut;
       },
     },
-    batches,
+    batches: { ...batches, get: (id: string) => lookTwice(() => batches.get(id), replayed) },
     due,
     journal,
     deltas,
@@ -106,15 +110,13 @@ export const startApi = async ({
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {
-      await Promise.all([board.close(), batchesQueue.close()]);
+      await Promise.all([board.close(), replaying.close(), batchesQueue.close()]);
       redis.disconnect();
       throw error;
     },
   );
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
-  const replay = createReplayJournal({ files, records, batches, batchesQueue, logger, now: Date.now });
-  const replaying = keepReplaying(redis, replay, logger);
-  const dispatch = await startDispatch({ config, files, logger, metrics, reach });
+  const dispatch = await startDispatch({ config, files, logger, metrics, reach, replayed });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
 
   const life = createLifecycle(logger);

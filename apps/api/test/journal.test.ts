@@ -2,7 +2,7 @@ import { createBatchStore, createFileRecords, openBatchesQueue } from '@promptmi
 import { createLogger } from '@promptmill/runtime';
 import { toFile } from 'openai';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { createReplayJournal } from '../src/journal.ts';
+import { createReplayJournal, lookTwice } from '../src/journal.ts';
 import { deleteKeys } from '../../../tests/support/delete-keys.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
@@ -68,4 +68,14 @@ test('replaying changes nothing that is there, and forgets what Redis has had fo
   expect((await noted()).some((key) => key.endsWith(file.id))).toBe(true);
   await replay(() => Date.now() + 3 * 3_600_000);
   expect(await noted()).toEqual([]);
+});
+
+test('what is just being restored is found', async () => {
+  const file = await upload();
+  await deleteKeys(api.redis, api.prefix);
+  const records = createFileRecords(api.redis, api.keys);
+  const look = () => records.get('alice', file.id);
+  const replaying = replay();
+  expect(await lookTwice(look, () => replaying)).toMatchObject({ id: file.id });
+  expect(await lookTwice(async () => undefined, replay)).toBeUndefined();
 });

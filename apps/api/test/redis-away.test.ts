@@ -70,6 +70,6 @@ it('answers 503 in time when Redis takes commands and gives no answers', async (
     expect(answer.ms).toBeLessThan(2500);
   }
   proxy.set('pass');
-  await expect.poll(() => status('/readyz'), { timeout: 5000 }).toBe(200);
+  await expect.poll(() => status('/readyz'), { timeout: 10_000 }).toBe(200);
   expect(await createBatch()).toMatchObject({ status: 200 });
 });

@@ -15,10 +15,12 @@ import {
 } from '@promptmill/queue';
 import { DelayedError, type Job, type Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { deleteKeys } from '../../../tests/support/delete-keys.ts';
 import { createFindCallsInFlight } from '../src/dispatch/find-calls-in-flight.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 
-const keys = createKeys(`test-${randomBytes(6).toString('hex')}`);
+const prefix = `test-${randomBytes(6).toString('hex')}`;
+const keys = createKeys(prefix);
 const createdAt = 1_795_000_000;
 const windowSeconds = 3600;
 const total = 3;
@@ -63,8 +65,8 @@ beforeEach(() => {
 });
 
 afterAll(async () => {
-  await lane.obliterate({ force: true });
   await lane.close();
+  await deleteKeys(redis, prefix);
   await redis.quit();
 });
 

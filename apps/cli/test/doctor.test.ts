@@ -3,6 +3,7 @@ import { closeRedis, connectRedis } from '@promptmill/queue';
 import { type Simulator, startSimulator } from '@promptmill/simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalRedis, startLocalRedis } from '../../../tests/support/local-redis.ts';
+import { type S3Server, startS3Server } from '../../../tests/support/s3-server.ts';
 import { freePort } from '../../../tests/support/free-port.ts';
 import { type Cli, type Ended, openCli } from './support/cli-process.ts';
 
@@ -115,6 +116,46 @@ describe('doctor, of Redis', () => {
     expect((await doctor()).stdout).toContain('✓ redis: REDIS_URL names none; run and serve start one of their own');
     const { exit, stdout } = await doctor([], { PATH: '/nowhere' });
     expect([exit, stdout]).toEqual([1, expect.stringContaining('apt-get install redis-server')]);
+  });
+});
+
+describe('doctor, of an S3 store', () => {
+  let s3: S3Server;
+
+  beforeAll(async () => {
+    s3 = await startS3Server();
+  });
+  afterAll(() => s3.stop());
+
+  it('writes, reads and deletes', async () => {
+    const { stdout } = await doctor([], {
+      PROMPTMILL_STORE: `s3://${s3.bucket}/mill`,
+      S3_ENDPOINT: s3.endpoint,
+      ...s3.credentials,
+    });
+    expect(stdout).toContain(`✓ file store: s3://${s3.bucket}/mill/ at ${s3.endpoint} can be written to, read`);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, string]>([
+    [
+      'a wrong key',
+      { AWS_ACCESS_KEY_ID: 'nobody', AWS_SECRET_ACCESS_KEY: 'hush-hush' },
+      'AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is wrong',
+    ],
+    ['no credentials', { AWS_SECRET_ACCESS_KEY: '' }, 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'],
+    ['no bucket', { PROMPTMILL_STORE: 's3://nobodys' }, 'Make the bucket'],
+    ['a closed port', { S3_ENDPOINT: 'http://127.0.0.1:1' }, 'Is it running?'],
+  ])('says what to do about %s', async (_, env, hint) => {
+    const { exit, stdout } = await doctor([], {
+      PROMPTMILL_STORE: `s3://${s3.bucket}/mill`,
+      S3_ENDPOINT: s3.endpoint,
+      AWS_EC2_METADATA_DISABLED: 'true',
+      ...s3.credentials,
+      ...env,
+    });
+    expect(stdout).toContain('✗ file store: cannot use s3://');
+    expect([exit, stdout]).toEqual([1, expect.stringContaining(hint)]);
+    expect(stdout).not.toContain('hush');
   });
 });
 

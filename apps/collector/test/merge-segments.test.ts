@@ -28,8 +28,9 @@ const entry = (index: number): SegmentEntry => ({
   line: JSON.stringify({ index, text: 'tab \t 🦔' }),
 });
 
-const collected = (batchId: string, index: number): CollectedResult => ({
+const collected = (batchId: string, index: number, status = entry(index).status): CollectedResult => ({
   ...entry(index),
+  status,
   batchId,
   streamId: `1-${index}`,
   left: 0,
@@ -134,10 +135,7 @@ test.each([
 ] as const)('of a request that is %s in one segment and %s in another, the success counts', async (...statuses) => {
   const batchId = newBatchId();
   for (const status of statuses)
-    await writeSegment(files, {
-      batchId,
-      results: [0, 1, 2].map((index) => ({ ...collected(batchId, index), status })),
-    });
+    await writeSegment(files, { batchId, results: [0, 1, 2].map((index) => collected(batchId, index, status)) });
   expect((await merge(batchId)).map(({ index, status }) => [index, status])).toEqual([
     [0, 'completed'],
     [1, 'completed'],

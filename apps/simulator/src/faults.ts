@@ -23,6 +23,8 @@ export interface FaultScene {
   readonly cut: (how: 'fin' | 'destroy' | 'rst') => void;
 }
 
+const tooDeep = 100_000;
+
 /** Every fault there is, by the name that markers, rates and the call log use. */
 export const faults = {
   /** Accepts the call and never answers. */
@@ -83,6 +85,12 @@ export const faults = {
 
   /** JSON that is no answer to any endpoint. */
   'wrong-shape': (scene) => sendBody(scene, 'application/json', '{"status":"ok","choices":null}'),
+
+  /** A chat completion nested so deeply that JSON.stringify gives up on it. */
+  'too-deep': (scene) => {
+    const content = '['.repeat(tooDeep) + ']'.repeat(tooDeep);
+    sendBody(scene, 'application/json', `{"object":"chat.completion","choices":[{"message":{"content":${content}}}]}`);
+  },
 
   /** The account has no money left. A 429 that no retry helps. */
   insufficient_quota: ({ sendError }) => sendError(insufficientQuota()),

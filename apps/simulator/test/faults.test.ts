@@ -85,6 +85,7 @@ test.each([
   ['empty', 'application/json', /^$/],
   ['invalid-json', 'application/json', /^\{"id":"sim","object":$/],
   ['wrong-shape', 'application/json', /^\{"status":"ok","choices":null\}$/],
+  ['too-deep', 'application/json', /\[{1000}.*\]{1000}/],
 ])('%s: success with the wrong body', async (fault, contentType, body) => {
   const simulator = await startForTest();
   const response = await simulator.ask(`[[sim:fault=${fault}]]`);

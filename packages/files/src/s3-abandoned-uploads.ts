@@ -1,5 +1,5 @@
-import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, paginateListParts } from '@aws-sdk/client-s3';
-import type { ListMultipartUploadsCommandOutput, S3Client } from '@aws-sdk/client-s3';
+import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, ListPartsCommand } from '@aws-sdk/client-s3';
+import type { ListMultipartUploadsCommandOutput, ListPartsCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { isMissing } from './s3-error.ts';
 
 interface Upload {
@@ -50,7 +50,11 @@ async function* uploadsBegunBefore(
 }
 
 async function isMoving(client: S3Client, Bucket: string, upload: Upload, sinceMs: number): Promise<boolean> {
-  for await (const { Parts = [] } of paginateListParts({ client }, { Bucket, ...upload }))
-    if (Parts.some(({ LastModified }) => LastModified && LastModified.getTime() > sinceMs)) return true;
+  let page: ListPartsCommandOutput | undefined;
+  do {
+    // Not the SDK's paginator: it goes by the marker alone, which servers send with the last page too.
+    page = await client.send(new ListPartsCommand({ Bucket, ...upload, PartNumberMarker: page?.NextPartNumberMarker }));
+    for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified.getTime() > sinceMs) return true;
+  } while (page.IsTruncated);
   return false;
 }

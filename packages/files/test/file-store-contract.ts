@@ -58,28 +58,33 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(content.equals(await buffer(await store.get('mixed')))).toBe(true);
       });
 
-      test('64 MB pass through in flat memory', async () => {
-        const meter = startRssMeter();
-        const sent = createHash('sha256');
-        // One chunk used again and again, so that the source itself leaves no garbage.
-        const chunk = Buffer.alloc(64 * 1024, 'promptmill');
-        async function* source() {
-          for (let index = 0; index < 1024; index += 1) {
-            chunk.writeUInt32LE(index);
-            sent.update(chunk);
-            yield chunk;
-            meter.sample();
+      test('160 MB pass through in flat memory', async () => {
+        const pass = async (megabytes: number, sample: () => void): Promise<void> => {
+          const sent = createHash('sha256');
+          // One chunk used again and again, so that the source itself leaves no garbage.
+          const chunk = Buffer.alloc(64 * 1024, 'promptmill');
+          async function* source() {
+            for (let index = 0; index < megabytes * 16; index += 1) {
+              chunk.writeUInt32LE(index);
+              sent.update(chunk);
+              yield chunk;
+              sample();
+            }
           }
-        }
-        expect(await store.put('large', source())).toEqual({ bytes: 64 * megabyte });
+          expect(await store.put('large', source())).toEqual({ bytes: megabytes * megabyte });
 
-        const received = createHash('sha256');
-        for await (const part of await store.get('large')) {
-          received.update(part as Buffer);
-          meter.sample();
-        }
-        expect(received.digest('hex')).toBe(sent.digest('hex'));
-        expect(meter.growthBytes()).toBeLessThan(40 * megabyte);
+          const received = createHash('sha256');
+          for await (const part of await store.get('large')) {
+            received.update(part as Buffer);
+            sample();
+          }
+          expect(received.digest('hex')).toBe(sent.digest('hex'));
+        };
+        // What a first file costs, such as code that is loaded and compiled, is not what files cost.
+        await pass(20, () => {});
+        const meter = startRssMeter();
+        await pass(160, () => meter.sample());
+        expect(meter.growthBytes()).toBeLessThan(80 * megabyte);
       });
     });
 

@@ -218,8 +218,8 @@ test('where many cannot be deleted with one request, they are deleted one by one
     const store = createS3Store(newOptions({ endpoint: answering.endpoint, prefix: 'p/' }));
     await store.deletePrefix('many/');
     const deleted = answering.asked.filter((line) => line.startsWith('DELETE '));
-    expect(deleted.map((line) => line.split('?')[0]).toSorted()).toEqual(
-      keys.map((key) => `DELETE /${server.bucket}/${key}`).toSorted(),
+    expect(new Set(deleted.map((line) => line.split('?')[0]))).toEqual(
+      new Set(keys.map((key) => `DELETE /${server.bucket}/${key}`)),
     );
   } finally {
     await answering.close();

@@ -1,6 +1,6 @@
 import type { Delta, RequestJob } from '@promptmill/core';
 import type { Keys } from './keys.ts';
-import { isReady, type RedisConnection } from './redis.ts';
+import type { RedisConnection } from './redis.ts';
 
 /** The deltas of one call. */
 export interface CallDeltas {
@@ -130,7 +130,7 @@ export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys
       for (const listener of listeners.get(channel) ?? []) for (const delta of deltas) listener(delta);
     });
     heartbeat = setInterval(() => {
-      if (isReady(redis)) redis.ping().catch(ignore);
+      if (redis.status === 'ready') redis.ping().catch(ignore);
     }, heartbeatMs);
     return redis;
   };

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   backoffDelayMs,
   batchesQueueName,
@@ -5,7 +7,7 @@ import {
   type RequestJob,
   type RetryPolicy,
 } from '@promptmill/core';
-import { Queue, Worker, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
+import { type Job, Queue, Worker, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
 import type { Keys } from './keys.ts';
 import type { RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
@@ -23,7 +25,7 @@ export interface BatchJob {
  * 5 s left at any moment: for so long an event loop may be blocked.
  */
 const lockDurationMs = 7000;
-const lockRenewTimeMs = 1750;
+const lockRenewTimeMs = 1000;
 const stalledIntervalMs = 1000;
 /** Stalled checks are never further apart than this; a lock lasts longer. */
 const stalledSetMs = 3000;
@@ -31,6 +33,7 @@ const stalledSetMs = 3000;
 const longestBlockSeconds = 4;
 /** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
 const retryAfterConnectionErrorMs = 1000;
+const afterRefusalMs = 500;
 /** Crashes a request's job survives; a request that kills one worker more ends as an error line. */
 export const maxCrashesPerRequest = 2;
 /** Attempts of a job that repeats until it succeeds. */
@@ -95,7 +98,7 @@ export interface OpenWorkerOptions {
 
 type RenewLocks = (jobIds: string[], tokens: string[], durationMs: number) => Promise<string[]>;
 
-/** BullMQ's worker, in the two things that it has no options for. */
+/** BullMQ's worker, in the three things that it has no options for. */
 class SteadyWorker<T> extends Worker<T> {
   readonly #renewLocks: RenewLocks;
 
@@ -107,6 +110,16 @@ class SteadyWorker<T> extends Worker<T> {
   /** Of a queue with delayed jobs; 10 s otherwise. */
   override get maximumBlockTimeout(): number {
     return longestBlockSeconds;
+  }
+
+  /** Which it would repeat at once, without end, while Redis refuses it. */
+  protected override async moveToActive(token: string, name?: string): Promise<Job<T>> {
+    try {
+      return await super.moveToActive(token, name);
+    } catch (error) {
+      await pause(afterRefusalMs);
+      throw error;
+    }
   }
 
   override extendJobLocks(jobIds: string[], tokens: string[], durationMs: number): Promise<string[]> {
@@ -151,14 +164,25 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
   return worker;
 };
 
-/**
- * Closes workers once their jobs have ended, or once their connection has, by its signal `closing`: BullMQ would wait for
- * ever when that happens between two attempts to connect.
- */
+const lookEveryMs = 50;
+
+/** BullMQ cuts its wait for a job by disconnecting; between two attempts to connect that would never end. */
+const untilConnectedOrEnded = async (worker: Worker): Promise<void> => {
+  const client = await worker.getBackend().blockingClient;
+  while (client && client.status !== 'ready' && client.status !== 'end') await sleep(lookEveryMs);
+};
+
+/** Closes workers once their jobs have ended, or once their connection has, as its signal `closing` may let it. */
 export const closeWorkers = async (workers: readonly Worker[], connection: RedisConnection): Promise<void> => {
   const ended = new Promise<void>((resolve) => {
     if (connection.status === 'end') resolve();
     else connection.once('end', () => resolve());
   });
-  await Promise.race([ended, Promise.all(workers.map((worker) => worker.close()))]);
+  const closed = workers.map(async (worker) => {
+    const withoutWaiting = true;
+    await worker.pause(withoutWaiting);
+    await untilConnectedOrEnded(worker);
+    await worker.close();
+  });
+  await Promise.race([ended, Promise.all(closed)]);
 };

@@ -1,5 +1,6 @@
 import { parseRedisUrl, type RedisAccess, type RedisAddress } from '@promptmill/core';
 import { Cluster, Redis } from 'ioredis';
+import { keepSteady } from './steady-cluster.ts';
 
 /** A connection to one server, or to the servers of a cluster; both take the same commands. */
 export type RedisConnection = Redis | Cluster;
@@ -26,7 +27,8 @@ const commandTimeoutMs = 1500;
  */
 const socketTimeoutMs = 6000;
 
-const longestReconnectDelayMs = 1000;
+/** All processes are back within a moment of each other: those who are first would take the others for dead. */
+const longestReconnectDelayMs = 250;
 const connectTimeoutMs = 3000;
 
 /** A server that has become a replica refuses writes and ends blocking reads; the master is elsewhere by then. */
@@ -80,27 +82,11 @@ const openServer = (
   });
 };
 
-/**
- * A cluster connection that has ended falls back to `close` when the last of its sockets closes; BullMQ, which waits for
- * its end, would then open it again and wait for ever.
- */
-const stayEnded = (cluster: Cluster): Cluster => {
-  let hasEnded = false;
-  cluster.on('end', () => (hasEnded = true));
-  cluster.on('connecting', () => (hasEnded = false));
-  cluster.on('close', () => {
-    if (hasEnded) cluster.status = 'end';
-  });
-  // BullMQ makes its blocking connections so.
-  cluster.duplicate = (...options) => stayEnded(Cluster.prototype.duplicate.apply(cluster, options));
-  return cluster;
-};
-
 const openCluster = (
   address: Extract<RedisAddress, { kind: 'cluster' }>,
   { whileAway, closing }: RedisOptions,
 ): Cluster =>
-  stayEnded(
+  keepSteady(
     new Cluster([...address.nodes], {
       redisOptions: { ...connectionOptions(whileAway), ...accessOptions(address) },
       enableOfflineQueue: whileAway === 'wait',

@@ -93,7 +93,7 @@ export const environment = z.object({
   WORKER_CONCURRENCY: wholeNumber(1, 10_000).default(50),
   /**
    * How long a worker's calls, and a collector's writing of files, may go on after SIGTERM, in milliseconds; then they are
-   * left to another. Whoever stops the process must wait 10 s longer.
+   * left to another. Whoever stops the process must wait 15 s longer.
    */
   PROMPTMILL_GRACE_MS: wholeNumber(0, 86_400_000).default(25_000),
   LOG_LEVEL: z

@@ -27,8 +27,8 @@ type Dependencies = Pick<
 >;
 
 /**
- * Makes a batch: input, record, job, list entry, in this order. A creation that breaks off leaves a record that goes away
- * by itself, or a job that finishes the creation.
+ * Makes a batch: input, record, job, list entry, in this order. A creation that breaks off leaves a record that goes
+ * away by itself, or a job that finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
   const { redis, keys, batches, records, batchesQueue, journal, now, reach } = dependencies;

@@ -23,8 +23,8 @@ const assertEnded = ({ status }: Batch): void => {
 };
 
 /**
- * `POST /v1/batches/{batch_id}/retry`: a new batch of requests of one that has ended, by default of all that failed. Each
- * names the other. 409 while it has not ended, 400 when nothing is chosen or the input is gone.
+ * `POST /v1/batches/{batch_id}/retry`: a new batch of requests of one that has ended, by default of all that failed.
+ * Each names the other. 409 while it has not ended, 400 when nothing is chosen or the input is gone.
  */
 export const retryBatch = (dependencies: Dependencies) => {
   const { batches, files, records } = dependencies;

@@ -2,8 +2,8 @@
 const maxSeen = 1000;
 
 /**
- * Whether calls for a batch that was stopped may still be in flight. What gets into work after the stop is dropped, so only
- * the jobs that are in work at the first look count; the thousands that are dropped meanwhile are not waited for.
+ * Whether calls for a batch that was stopped may still be in flight. What gets into work after the stop is dropped, so
+ * only the jobs that are in work at the first look count; the thousands that are dropped meanwhile are not waited for.
  *
  * @param jobsInWork the ids of a batch's jobs that are in work, in the lanes named or in any other
  */

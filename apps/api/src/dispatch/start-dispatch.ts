@@ -21,6 +21,7 @@ import {
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import { lookTwice } from '../journal.ts';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
 import { createFindCallsInFlight } from './find-calls-in-flight.ts';
@@ -38,13 +39,16 @@ export interface StartDispatchOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly reach: Reach;
+  /** Resolves when what Redis had lost is written again, as far as that is under way. */
+  readonly replayed: () => Promise<void>;
 }
 
 /** Batches stepped at once; a step is short. */
 const concurrency = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
-export const startDispatch = async ({ config, files, logger, metrics, reach }: StartDispatchOptions) => {
+export const startDispatch = async (options: StartDispatchOptions) => {
+  const { config, files, logger, metrics, reach, replayed } = options;
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
@@ -72,7 +76,13 @@ export const startDispatch = async ({ config, files, logger, metrics, reach }: S
   const runBatchJob = createRunBatchJob({
     batches,
     records,
-    validate: createValidateBatch({ batches, records, lanes, maxRequests: limits.maxRequestsPerBatch, now: Date.now }),
+    validate: createValidateBatch({
+      batches,
+      records: { get: (tenant, id) => lookTwice(() => records.get(tenant, id), replayed) },
+      lanes,
+      maxRequests: limits.maxRequestsPerBatch,
+      now: Date.now,
+    }),
     dispatch: createDispatchRequests({
       batches,
       files,

@@ -3,7 +3,7 @@ import type { BatchStore, FileRecords } from '@promptmill/queue';
 
 export interface ValidateBatchOptions {
   readonly batches: BatchStore;
-  readonly records: FileRecords;
+  readonly records: Pick<FileRecords, 'get'>;
   readonly lanes: LaneTable;
   /** Most requests a batch may have. */
   readonly maxRequests: number;

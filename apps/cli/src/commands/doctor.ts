@@ -6,6 +6,7 @@ import { type Check, checksOf, checkText } from '../doctor/check.ts';
 import { checkDataFolder } from '../doctor/check-data-folder.ts';
 import { checkProvider } from '../doctor/check-provider.ts';
 import { checkRedis } from '../doctor/check-redis.ts';
+import { checkStore } from '../doctor/check-store.ts';
 
 export interface DoctorOptions {
   /** Only this provider, and with a call. */
@@ -46,10 +47,13 @@ const checkFallbacks = (table: LaneTable): readonly Check[] => {
 
 const runChecks = async (config: Config, options: DoctorOptions, signal: AbortSignal): Promise<readonly Check[]> => {
   const { provider: name, call = name !== undefined, model } = options;
+  const { store, redisIsNamed } = config;
   const providers = chosenProviders(config.lanes, name);
   const checked = await Promise.all([
     checkRedis(config),
-    checkDataFolder(config.dataDirectory),
+    ...(store.kind === 's3' ? [checkStore(store)] : []),
+    // Redis keeps its own there when it is theirs to start.
+    ...(store.kind === 'disk' || !redisIsNamed ? [checkDataFolder(config.dataDirectory)] : []),
     ...providers.map((provider) => checkProvider(provider, { call, model, signal })),
   ]);
   const fallbacks = checkFallbacks(config.lanes);

@@ -1,0 +1,143 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, inject, it } from 'vitest';
+import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts';
+import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
+
+const graceMs = 2000;
+/** What a process takes to let go once nothing is under way, on a machine that is busy. */
+const slackMs = 3000;
+
+/** A request that has used an attempt becomes an error line. */
+const files = { 'promptmill.yaml': 'retry: { attempts: 1 }' };
+
+const stopInTime = async (running: RoleProcess, withinMs: number): Promise<number | NodeJS.Signals> => {
+  const startedAt = performance.now();
+  const code = await running.stop('SIGTERM');
+  const tookMs = performance.now() - startedAt;
+  if (tookMs > withinMs) throw new Error(`a ${running.role} took ${tookMs} ms to end, with ${code}`);
+  return code;
+};
+
+describe.concurrent('while a batch runs', () => {
+  let stack: Stack;
+
+  beforeAll(async () => {
+    stack = await startStack({
+      redisUrl: inject('redisUrl'),
+      workers: 2,
+      collectors: 2,
+      env: { WORKER_CONCURRENCY: '10', SIMULATOR_LATENCY_MS: '300' },
+      files,
+    });
+  });
+  afterAll(() => stack.stop());
+
+  it('every process is restarted in turn: each exits with 0, no attempt is used, and no call is repeated', async ({
+    expect,
+  }) => {
+    const requests = 900;
+    const input = inputOf(requests);
+    const { id } = await createBatch(stack.client, input);
+    await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) > 20);
+    for (const process of [...stack.workers, ...stack.collectors, stack.api]) {
+      expect(await stack.client.batches.retrieve(id)).toMatchObject({ status: 'in_progress' });
+      expect(await stopInTime(process, 300 + slackMs)).toBe(0);
+      await stack.start(process.role, process.environment);
+    }
+    const batch = await untilBatch(stack.client, id);
+    expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
+    await checkBatch(stack, batch, input);
+  });
+});
+
+describe.concurrent('a worker whose calls take longer than its grace', () => {
+  let stack: Stack;
+
+  beforeAll(async () => {
+    stack = await startStack({
+      redisUrl: inject('redisUrl'),
+      env: { WORKER_CONCURRENCY: '10', SIMULATOR_LATENCY_MS: '6000', PROMPTMILL_GRACE_MS: String(graceMs) },
+      files,
+    });
+  });
+  afterAll(() => stack.stop());
+
+  it('puts their requests back: they run elsewhere at once and have used no attempt', async ({ expect }) => {
+    const requests = 10;
+    const input = inputOf(requests);
+    const { id } = await createBatch(stack.client, input);
+    const inFlight = async (): Promise<unknown> =>
+      ((await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as { inFlight: number }).inFlight;
+    await expect.poll(inFlight).toBe(requests);
+    await stack.start('worker');
+    const [worker] = stack.workers;
+    if (!worker) throw new Error('no worker');
+    expect(await stopInTime(worker, graceMs + slackMs)).toBe(0);
+    await expect.poll(inFlight, { timeout: 2000 }).toBe(requests);
+    const batch = await untilBatch(stack.client, id);
+    expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
+    await checkBatch(stack, batch, input, { allowedRepeats: requests });
+  });
+});
+
+describe.concurrent('while Redis is away', () => {
+  const latencyMs = 1000;
+  let redis: DurableRedis;
+  let stack: Stack;
+
+  beforeEach(async () => {
+    redis = await startDurableRedis();
+    stack = await startStack({
+      redisUrl: redis.url,
+      env: {
+        WORKER_CONCURRENCY: '5',
+        SIMULATOR_LATENCY_MS: String(latencyMs),
+        PROMPTMILL_GRACE_MS: String(graceMs + latencyMs),
+      },
+      files,
+    });
+  });
+  afterEach(async () => {
+    await stack.stop();
+    await redis.stop();
+  });
+
+  it(
+    'a process that has nothing to lose exits with 0 and does not wait for it',
+    { concurrent: false },
+    async ({ expect }) => {
+      await redis.kill();
+      const idle = [stack.api, ...stack.workers, ...stack.collectors];
+      expect(await Promise.all(idle.map((process) => stopInTime(process, slackMs)))).toEqual([0, 0, 0]);
+      await redis.restart();
+    },
+  );
+
+  it.for([
+    ['in time: they are recorded, and it exits with 0', true, 0],
+    ['too late: it exits with 1, and they are asked for again', false, 1],
+  ] as const)(
+    'a worker with answers waits for it; when it comes back %s',
+    { concurrent: false },
+    async (row, { expect }) => {
+      const [, inTime, exitCode] = row;
+      const requests = 5;
+      const input = inputOf(requests);
+      const { id } = await createBatch(stack.client, input);
+      const stats = async (): Promise<{ calls: number; inFlight: number }> =>
+        (await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as { calls: number; inFlight: number };
+      await expect.poll(stats).toMatchObject({ inFlight: requests });
+      await redis.kill();
+      const [worker] = stack.workers;
+      const stopped = worker && stopInTime(worker, graceMs + latencyMs + slackMs + 3000);
+      await expect.poll(stats, { timeout: 3 * latencyMs }).toMatchObject({ calls: requests, inFlight: 0 });
+      if (inTime) await redis.restart();
+      expect(await stopped).toBe(exitCode);
+      if (!inTime) await redis.restart();
+      await stack.start('worker');
+      const batch = await untilBatch(stack.client.withOptions({ maxRetries: 10 }), id);
+      expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
+      await checkBatch(stack, batch, input, { allowedRepeats: inTime ? 0 : requests });
+    },
+  );
+});
