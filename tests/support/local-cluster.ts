@@ -70,12 +70,11 @@ export const startLocalCluster = async ({
     );
     for (const [index, redis] of clients.entries())
       if (index > 0) await first.call('CLUSTER', 'MEET', '127.0.0.1', nodes[index]?.port ?? 0, await busPortOf(redis));
-    const masterId = await clients[masters - 1]?.cluster('MYID');
-    if (masterId === undefined) throw new Error('a cluster needs a master');
+    const masterId = String(await clients[masters - 1]?.cluster('MYID'));
     const untilAll = async (condition: (redis: Redis) => Promise<boolean>): Promise<void> => {
       for (const redis of clients) while (!(await condition(redis))) await delay(20);
     };
-    await untilAll(async (redis) => (await redis.cluster('NODES')).includes(masterId));
+    await untilAll(async (redis) => String(await redis.cluster('NODES')).includes(masterId));
     for (const redis of clients.slice(masters)) await redis.cluster('REPLICATE', masterId);
     await untilAll((redis) => isWhole(redis, count));
   } finally {

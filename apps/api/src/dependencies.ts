@@ -1,8 +1,18 @@
 import type { FileStore } from '@promptmill/files';
-import type { BatchJob, BatchStore, DeltaSubscriber, DueIndex, FileRecords, Keys, RedisConnection } from '@promptmill/queue';
+import type {
+  BatchJob,
+  BatchStore,
+  Claims,
+  DeltaSubscriber,
+  DueIndex,
+  FileRecords,
+  Keys,
+  RedisConnection,
+} from '@promptmill/queue';
 import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { StartDispatchOptions } from './dispatch/start-dispatch.ts';
+import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
@@ -23,6 +33,10 @@ export interface ApiDependencies {
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;
+  /** Resolves when what Redis has lost is restored. */
+  readonly replayed: () => Promise<void>;
+  /** What batches were created under idempotency keys. */
+  readonly claims: Claims<Creation>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
   readonly logger: Logger;

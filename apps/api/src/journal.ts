@@ -1,15 +1,24 @@
 import { text } from 'node:stream/consumers';
 import { fileKey, type FileRecord } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import { addBatchJob, type BatchJob, type BatchStore, type FileRecords, type NewBatch } from '@promptmill/queue';
+import {
+  addBatchJob,
+  type BatchJob,
+  type BatchStore,
+  type Claims,
+  type FileRecords,
+  type NewBatch,
+  type NewClaim,
+} from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import type { Creation } from './batches/creation.ts';
 import type { ApiDependencies } from './dependencies.ts';
 
 /** Something whose creation was, or is about to be, acknowledged. */
 type Entry =
   | { readonly kind: 'file'; readonly record: FileRecord }
-  | { readonly kind: 'batch'; readonly batch: NewBatch };
+  | { readonly kind: 'batch'; readonly batch: NewBatch; readonly claim?: NewClaim<Creation> };
 
 const hourMs = 3_600_000;
 const folder = 'journal/';
@@ -32,7 +41,9 @@ export const createJournal = (files: FileStore, logger: Logger) => {
   };
   return {
     noteFile: (record: FileRecord) => note(record.id, record.createdAt, { kind: 'file', record }),
-    noteBatch: (batch: NewBatch) => note(batch.id, batch.createdAt, { kind: 'batch', batch }),
+    /** @param claim the idempotency key it was created under */
+    noteBatch: (batch: NewBatch, claim?: NewClaim<Creation>) =>
+      note(batch.id, batch.createdAt, { kind: 'batch', batch, ...(claim ? { claim } : {}) }),
   };
 };
 
@@ -43,13 +54,14 @@ export interface ReplayJournalOptions {
   readonly records: Pick<FileRecords, 'get' | 'put'>;
   readonly batches: Pick<BatchStore, 'get' | 'create' | 'confirmCreated'>;
   readonly batchesQueue: Queue<BatchJob>;
+  readonly claims: Claims<Creation>;
   readonly logger: Logger;
   readonly now: () => number;
 }
 
 /** Writes again the files and batches of the last two hours that Redis does not know any more, and forgets older ones. */
 export const createReplayJournal = (options: ReplayJournalOptions) => {
-  const { files, records, batches, batchesQueue, logger, now } = options;
+  const { files, records, batches, batchesQueue, claims, logger, now } = options;
 
   const restoreFile = async (record: FileRecord): Promise<boolean> => {
     const { id, tenant, expiresAt = Infinity } = record;
@@ -59,8 +71,9 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     return records.put(record);
   };
 
-  const restoreBatch = async (batch: NewBatch): Promise<boolean> => {
+  const restoreBatch = async (batch: NewBatch, claim: NewClaim<Creation> | undefined): Promise<boolean> => {
     if (await batches.get(batch.id)) return false;
+    if (claim) await claims.claim(claim);
     await batches.create(batch);
     await addBatchJob(batchesQueue, batch.id);
     await batches.confirmCreated(batch, batch.createdAt * 1000);
@@ -79,7 +92,9 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     // Files first: a batch is validated from its input's record.
     entries.sort((a, b) => b.kind.localeCompare(a.kind));
     for (const entry of entries) {
-      const isRestored = await (entry.kind === 'file' ? restoreFile(entry.record) : restoreBatch(entry.batch));
+      const isRestored = await (entry.kind === 'file'
+        ? restoreFile(entry.record)
+        : restoreBatch(entry.batch, entry.claim));
       if (!isRestored) continue;
       const { id } = entry.kind === 'file' ? entry.record : entry.batch;
       logger.warn({ id }, `a ${entry.kind} that Redis had lost is restored`);

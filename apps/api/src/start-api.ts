@@ -4,6 +4,7 @@ import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
   createBatchStore,
+  createClaims,
   createDeltaSubscriber,
   createDueIndex,
   createFileRecords,
@@ -21,6 +22,7 @@ import {
   reachNothing,
 } from '@promptmill/runtime';
 import { createApp } from './app.ts';
+import type { Creation } from './batches/creation.ts';
 import { createBoard } from './bull-board.ts';
 import type { ApiConfig } from './dependencies.ts';
 import { startDispatch } from './dispatch/start-dispatch.ts';
@@ -72,10 +74,11 @@ export const startApi = async ({
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
   const stopping = new AbortController();
   const journal = createJournal(files, logger);
+  const claims = createClaims<Creation>(redis, keys, 'batch');
   const records = createFileRecords(redis, keys);
   const batches = createBatchStore(redis, keys);
   const due = createDueIndex(redis, keys);
-  const replay = createReplayJournal({ files, records, batches, batchesQueue, logger, now: Date.now });
+  const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
   const dependencies = {
@@ -95,6 +98,8 @@ export const startApi = async ({
     batches: { ...batches, get: (id: string) => lookTwice(() => batches.get(id), replayed) },
     due,
     journal,
+    replayed,
+    claims,
     deltas,
     batchesQueue,
     receiveInput: createReceiveInput({ files, due, limits, now: Date.now }),

@@ -1,4 +1,4 @@
-import { createBatchStore, createFileRecords, openBatchesQueue } from '@promptmill/queue';
+import { createBatchStore, createClaims, createFileRecords, openBatchesQueue } from '@promptmill/queue';
 import { createLogger } from '@promptmill/runtime';
 import { toFile } from 'openai';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -34,6 +34,7 @@ const replay = (now: () => number = Date.now): Promise<void> =>
     records: createFileRecords(api.redis, api.keys),
     batches: createBatchStore(api.redis, api.keys),
     batchesQueue,
+    claims: createClaims(api.redis, api.keys, 'batch'),
     logger: createLogger({ level: 'silent', role: 'api' }),
     now,
   })();
@@ -44,17 +45,18 @@ test('what was acknowledged is there again after Redis has lost it, and what was
   const file = await upload();
   const deleted = await upload();
   await api.alice.files.delete(deleted.id);
-  const created = await api.alice.batches.create({
-    input_file_id: file.id,
-    endpoint: '/v1/chat/completions',
-    completion_window: '24h',
-    metadata: { run: '7' },
-  });
+  const create = () =>
+    api.alice.batches.create(
+      { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h', metadata: { run: '7' } },
+      { headers: { 'Idempotency-Key': 'once' } },
+    );
+  const created = await create();
   await deleteKeys(api.redis, api.prefix);
   await expect(api.alice.batches.retrieve(created.id)).rejects.toMatchObject({ status: 404 });
   await replay();
   expect(await api.alice.files.retrieve(file.id)).toEqual(file);
   await expect(api.alice.files.retrieve(deleted.id)).rejects.toMatchObject({ status: 404 });
+  expect((await create()).id).toBe(created.id);
   const restored = await api.alice.batches.retrieve(created.id);
   expect(restored).toMatchObject({ metadata: { run: '7' }, input_file_id: file.id, created_at: created.created_at });
   // It has a job: what serves it may not have begun yet.

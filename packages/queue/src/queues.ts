@@ -169,7 +169,8 @@ const lookEveryMs = 50;
 /** BullMQ cuts its wait for a job by disconnecting; between two attempts to connect that would never end. */
 const untilConnectedOrEnded = async (worker: Worker): Promise<void> => {
   const client = await worker.getBackend().blockingClient;
-  while (client && client.status !== 'ready' && client.status !== 'end') await sleep(lookEveryMs);
+  const isBetween = (): boolean => client !== undefined && client.status !== 'ready' && client.status !== 'end';
+  while (isBetween()) await sleep(lookEveryMs);
 };
 
 /** Closes workers once their jobs have ended, or once their connection has, as its signal `closing` may let it. */

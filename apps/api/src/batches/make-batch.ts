@@ -1,5 +1,5 @@
 import { ApiError, type Batch, completionWindowSeconds } from '@promptmill/core';
-import { addBatchJob, createClaims, type NewBatch } from '@promptmill/queue';
+import { addBatchJob, type NewBatch } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -23,7 +23,7 @@ export interface BatchOrder {
 
 type Dependencies = Pick<
   ApiDependencies,
-  'redis' | 'keys' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'now' | 'reach'
+  'claims' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'replayed' | 'now' | 'reach'
 >;
 
 /**
@@ -31,8 +31,7 @@ type Dependencies = Pick<
  * away by itself, or a job that finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
-  const { redis, keys, batches, records, batchesQueue, journal, now, reach } = dependencies;
-  const claims = createClaims<Creation>(redis, keys, 'batch');
+  const { claims, batches, records, batchesQueue, journal, replayed, now, reach } = dependencies;
 
   const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<void> => {
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
@@ -53,6 +52,8 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const { tenant, key, content } = order;
     const keyed: KeyedRequest | undefined =
       key === undefined ? undefined : { tenant, key, contentHash: hashOf(JSON.stringify(content)) };
+    // Its key may have been lost and be just being restored.
+    if (keyed) await replayed();
     const fresh = newCreation(now());
     const { made: creation, repeated } = keyed
       ? await claimKey(claims, keyed, fresh)
@@ -76,7 +77,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
       await withinQueueTimeout(addBatchJob(batchesQueue, batchId));
       reach('batch-queued');
       await batches.confirmCreated(batch, now());
-      await journal.noteBatch(batch);
+      await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });
     }
     return batch;
   };
