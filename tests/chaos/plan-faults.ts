@@ -54,7 +54,7 @@ interface Timing {
   readonly durationMs: number;
 }
 export type ProcessFault = Timing & { readonly kind: ProcessFaultKind; readonly target: Target };
-export type WorldFault = Timing & { readonly kind: WorldFaultKind };
+type WorldFault = Timing & { readonly kind: WorldFaultKind };
 export type PlannedFault = ProcessFault | WorldFault;
 
 export const faultKinds = [...Object.keys(processFaults), ...Object.keys(worldFaults)] as readonly FaultKind[];

@@ -1,27 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createKeys } from '@promptmill/queue';
-import { Redis } from 'ioredis';
+import { closeRedis, connectRedis, createKeys, type RedisConnection } from '@promptmill/queue';
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { findKeys } from '../support/redis-keys.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const keepDays = 2;
 
 let stack: Stack;
-let redis: Redis;
+let redis: RedisConnection;
 /** Of the api that took the place of the killed one. */
 let url: string;
 
 beforeAll(async () => {
-  redis = new Redis(inject('redisUrl'));
+  redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
   stack = await startStack({ redisUrl: inject('redisUrl'), env: { PROMPTMILL_KEEP_DAYS: String(keepDays) } });
 });
 afterAll(async () => {
   await stack.stop();
-  await redis.quit();
+  await closeRedis(redis);
 });
 
 const clientOf = (url: string) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
@@ -29,7 +29,7 @@ const clientOf = (url: string) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'no
 /** Names of keys and of stored files; the journal forgets by itself. */
 const traces = async (id: string): Promise<string[]> => {
   const stored = await readdir(join(stack.directory, 'data/store'), { recursive: true });
-  const names = [...(await redis.keys(`${stack.prefix}:*`)), ...stored];
+  const names = [...(await findKeys(redis, `${stack.prefix}:*`)), ...stored];
   return names.filter((name) => name.includes(id) && !name.startsWith('journal'));
 };
 

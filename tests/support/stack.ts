@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { closeRedis, connectRedis } from '@promptmill/queue';
 import OpenAI from 'openai';
 import { type LoggedCall } from './check-history.ts';
-import { deleteKeys } from './delete-keys.ts';
+import { deleteKeys } from './redis-keys.ts';
 import { freePort } from './free-port.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

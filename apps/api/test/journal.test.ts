@@ -3,7 +3,7 @@ import { createLogger } from '@promptmill/runtime';
 import { toFile } from 'openai';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createReplayJournal, lookTwice } from '../src/journal.ts';
-import { deleteKeys } from '../../../tests/support/delete-keys.ts';
+import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
 let api: TestApi;

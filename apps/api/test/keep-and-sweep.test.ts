@@ -13,6 +13,7 @@ import type { APIError } from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createSweep } from '../src/sweep/create-sweep.ts';
 import { inputFile, lines } from './support/input.ts';
+import { findKeys } from '../../../tests/support/redis-keys.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 
 const daySeconds = 86_400;
@@ -87,7 +88,7 @@ const complete = async (id: string): Promise<void> => {
   await expect.poll(async () => (await batchesQueue.getJob(id))?.getState(), { timeout: 10_000 }).toBe('completed');
 };
 
-const redisNames = (): Promise<string[]> => api.redis.keys(`${api.prefix}:*`);
+const redisNames = (): Promise<string[]> => findKeys(api.redis, `${api.prefix}:*`);
 const traces = async (id: string): Promise<string[]> =>
   [...(await redisNames()), ...(await api.stored())].filter(
     (name) => name.includes(id) && !name.startsWith('journal/'),

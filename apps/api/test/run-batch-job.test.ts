@@ -15,7 +15,7 @@ import {
 } from '@promptmill/queue';
 import { DelayedError, type Job, type Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { deleteKeys } from '../../../tests/support/delete-keys.ts';
+import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { createFindCallsInFlight } from '../src/dispatch/find-calls-in-flight.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 

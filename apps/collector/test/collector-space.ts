@@ -16,7 +16,7 @@ import {
   type RedisConnection,
 } from '@promptmill/queue';
 import { inject } from 'vitest';
-import { deleteKeys } from '../../../tests/support/delete-keys.ts';
+import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 
 export const createdAt = 1_795_000_000;
 

@@ -2,6 +2,7 @@ import { batchStatuses, isTerminal, noUsage } from '@promptmill/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BatchStore, createBatchStore, type Cursor } from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
+import { findKeys } from '../../../tests/support/redis-keys.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const nowMs = createdAt * 1000 + 1500;
@@ -288,11 +289,11 @@ test('a batch that was removed leaves no key, and is in no list', async () => {
   await store.advanceCursor(batch.id, 0, cursorAt(20_000));
   await space.redis.setbit(space.keys.settledBits(batch.id), 7, 1);
   await space.redis.rpush(space.keys.segments(batch.id), '0-7-a');
-  expect(await space.redis.keys(`*${batch.id}*`)).toHaveLength(4);
+  expect(await findKeys(space.redis, `*${batch.id}*`)).toHaveLength(4);
 
   await store.remove(batch, nowMs);
   await store.remove(batch, nowMs);
-  expect(await space.redis.keys(`*${batch.id}*`)).toEqual([]);
+  expect(await findKeys(space.redis, `*${batch.id}*`)).toEqual([]);
   expect(await store.get(batch.id)).toBeUndefined();
   expect((await store.list('removing', { limit: 10 }))?.items.map(({ id }) => id)).toEqual([kept]);
   // A listing that had come to it goes on.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClaims } from '../src/index.ts';
+import { findKeys } from '../../../tests/support/redis-keys.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 let space: RedisSpace;
@@ -31,7 +32,7 @@ test('a key stands for a day, for one content, of one tenant and kind', async ()
   expect(await claims.claim({ ...first, contentHash: 'b', fresh: 2 })).toEqual({ kind: 'conflict' });
   expect(await claims.claim({ ...first, tenant: 'other', fresh: 2 })).toEqual({ kind: 'new', made: 2 });
   expect(await open('batch').claim({ ...first, fresh: 2 })).toEqual({ kind: 'new', made: 2 });
-  for (const name of await space.redis.keys(`${space.prefix}:*`)) {
+  for (const name of await findKeys(space.redis, `${space.prefix}:*`)) {
     const ttlSeconds = await space.redis.ttl(name);
     expect(ttlSeconds).toBeGreaterThan(86_400 - 60);
     expect(ttlSeconds).toBeLessThanOrEqual(86_400);

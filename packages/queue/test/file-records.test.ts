@@ -1,6 +1,7 @@
 import { type FilePurpose, type FileRecord, newFileId } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createDueIndex, createFileRecords, type FileListOptions, type FileRecords } from '../src/index.ts';
+import { findKeys } from '../../../tests/support/redis-keys.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const tenant = 'acme';
@@ -133,7 +134,7 @@ test('a deleted file cannot be written again for a day, nor a listing lose its p
 
   await records.delete(tenant, first.id, nowMs + dayMs + 1000);
   expect(await records.put(second)).toBe(true);
-  const names = (await space.redis.keys(`${space.prefix}:*`)).filter((name) => !name.includes(second.id));
+  const names = (await findKeys(space.redis, `${space.prefix}:*`)).filter((name) => !name.includes(second.id));
   expect(names.toSorted()).toEqual(
     [space.keys.fileIndex(tenant), space.keys.removed(tenant), space.keys.removedTimes(tenant)].toSorted(),
   );

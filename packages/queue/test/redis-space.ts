@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { inject } from 'vitest';
-import { deleteKeys } from '../../../tests/support/delete-keys.ts';
+import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { closeRedis, connectRedis, createKeys, type RedisConnection } from '../src/index.ts';
 
 const silent = (): void => {};

@@ -6,7 +6,7 @@ import { createDiskStore } from '@promptmill/files';
 import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
 import OpenAI from 'openai';
-import { deleteKeys } from '../../../../tests/support/delete-keys.ts';
+import { deleteKeys } from '../../../../tests/support/redis-keys.ts';
 import { startApi } from '../../src/index.ts';
 
 export const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
