@@ -68,7 +68,7 @@ describe.concurrent('a worker whose calls take longer than its grace', () => {
     const { id } = await createBatch(stack.client, input);
     const inFlight = async (): Promise<unknown> =>
       ((await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as { inFlight: number }).inFlight;
-    await expect.poll(inFlight).toBe(requests);
+    await expect.poll(inFlight, { timeout: 15_000 }).toBe(requests);
     await stack.start('worker');
     const [worker] = stack.workers;
     if (!worker) throw new Error('no worker');
@@ -127,11 +127,11 @@ describe.concurrent('while Redis is away', () => {
       const { id } = await createBatch(stack.client, input);
       const stats = async (): Promise<{ calls: number; inFlight: number }> =>
         (await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as { calls: number; inFlight: number };
-      await expect.poll(stats).toMatchObject({ inFlight: requests });
+      await expect.poll(stats, { timeout: 15_000 }).toMatchObject({ inFlight: requests });
       await redis.kill();
       const [worker] = stack.workers;
       const stopped = worker && stopInTime(worker, graceMs + latencyMs + slackMs + 3000);
-      await expect.poll(stats, { timeout: 3 * latencyMs }).toMatchObject({ calls: requests, inFlight: 0 });
+      await expect.poll(stats, { timeout: 15_000 }).toMatchObject({ calls: requests, inFlight: 0 });
       if (inTime) await redis.restart();
       expect(await stopped).toBe(exitCode);
       if (!inTime) await redis.restart();

@@ -37,7 +37,8 @@ export const untilBatch = async (
 ): Promise<Batch> => {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const batch = await client.batches.retrieve(id);
+    // A busy machine may keep Redis from answering in the 1.5 s it has.
+    const batch = await client.batches.retrieve(id, { maxRetries: 5 });
     if (condition(batch)) return batch;
     if (performance.now() > deadline) throw new Error(`batch ${id} is ${JSON.stringify(batch)} after ${timeoutMs} ms`);
     await delay(20);

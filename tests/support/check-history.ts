@@ -37,10 +37,13 @@ export const isAnswer = ({ status, fault }: LoggedCall): boolean =>
 
 const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;
 
-/** What a line of the input asks, when its answer repeats that. */
+/** What a line of the input asks, when its answer repeats that, and all of it. */
 const echoOf = (line: string): string | undefined => {
-  const { body } = JSON.parse(line) as { body?: { model?: string; messages?: { content: unknown }[] } };
-  const content = body?.model?.endsWith('/echo') ? body.messages?.at(-1)?.content : undefined;
+  const { body } = JSON.parse(line) as {
+    body?: { model?: string; messages?: { content: unknown }[]; max_tokens?: number };
+  };
+  const isWhole = body?.model?.endsWith('/echo') && body.max_tokens === undefined;
+  const content = isWhole ? body.messages?.at(-1)?.content : undefined;
   return typeof content === 'string' ? content : undefined;
 };
 

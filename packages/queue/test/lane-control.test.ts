@@ -258,7 +258,7 @@ describe.concurrent('a hold', () => {
     const { name, control } = await openLane({});
     const end = (signal: CallEnd['signal'], { atMs }: { readonly atMs: number }) =>
       control.leave({ signal, grantedAtMs: atMs, estimatedTokens: 0 });
-    await callOnce(control, throttled(20));
+    await callOnce(control, throttled(500));
     expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: false });
     await space.redis.hincrby(space.keys.laneState(name), 'closedFrom', -60_000);
     const probe = await enterAfter(control, 'hold');
