@@ -43,7 +43,7 @@ const echoOf = (line: string): string | undefined => {
     body?: { model?: string; messages?: { content: unknown }[]; max_tokens?: number };
   };
   const isWhole = body?.model?.endsWith('/echo') && body.max_tokens === undefined;
-  const content = isWhole ? body.messages?.at(-1)?.content : undefined;
+  const content = isWhole ? body?.messages?.at(-1)?.content : undefined;
   return typeof content === 'string' ? content : undefined;
 };
 
