@@ -9,6 +9,7 @@ import {
   type FileRecords,
   type NewBatch,
   type NewClaim,
+  onBack,
 } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -116,14 +117,14 @@ export const keepReplaying = (
       .finally(() => (running = undefined));
   };
   if (redis.status === 'ready') run();
-  redis.on('ready', run);
+  const stop = onBack(redis, run);
   const timer = setInterval(run, hourMs);
   return {
     /** Resolves when no replay is under way: what Redis has lost it knows again. */
     replayed: async () => running,
     async close() {
       clearInterval(timer);
-      redis.off('ready', run);
+      stop();
       await running;
     },
   };

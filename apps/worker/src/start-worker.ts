@@ -10,6 +10,7 @@ import {
   createLaneTurns,
   createResultRecorder,
   maxCrashesPerRequest,
+  onBack,
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
@@ -95,7 +96,7 @@ export const startWorker = async ({
       await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs });
     };
     await setLimits(lane);
-    connection.on('ready', () => {
+    onBack(connection, () => {
       control.restoreLimits().catch((error: unknown) => logError(error, 'limits'));
     });
     const { timeoutMs } = lane.provider;

@@ -129,6 +129,33 @@ export const untilReady = async (redis: RedisConnection): Promise<void> => {
   });
 };
 
+const heirMs = 1000;
+
+/**
+ * Calls `listener` whenever Redis is there again, maybe without what it got last. A cluster that loses a node goes on
+ * with its heir: there it is called once no connection to a node has been lost for a second.
+ *
+ * @returns a function that ends it
+ */
+export const onBack = (redis: RedisConnection, listener: () => void): (() => void) => {
+  let timer: NodeJS.Timeout | undefined;
+  const onLostNode = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (redis.status === 'ready') listener();
+    }, heirMs);
+  };
+  redis.on('ready', listener);
+  if (redis instanceof Cluster) redis.on('-node', onLostNode);
+  const stop = (): void => {
+    clearTimeout(timer);
+    redis.off('ready', listener);
+    redis.off('-node', onLostNode);
+  };
+  redis.once('end', stop);
+  return stop;
+};
+
 /** Ends a connection: after the commands under way, or at once while Redis is away. */
 export const closeRedis = async (redis: RedisConnection): Promise<void> => {
   if (redis instanceof Cluster) {

@@ -13,6 +13,7 @@ import {
   createKeys,
   createLaneTurns,
   createResultRecorder,
+  onBack,
   openFinalizeQueue,
   openLaneQueue,
   openWorker,
@@ -68,7 +69,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   };
 
   let connections = 1;
-  redis.on('ready', () => connections++);
+  onBack(redis, () => connections++);
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
