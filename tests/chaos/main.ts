@@ -1,7 +1,7 @@
 /**
  * Promptmill under faults, for as long as one likes: real processes, real signals, and a check of all that happened.
  *
- *   pnpm test:chaos [--seed 1] [--seconds 120] [--requests 12000] [--concurrency 5] [--latency-ms 80] [--drain-seconds 120]
+ *   pnpm test:chaos [--seed 1] [--seconds 120] [--requests 12000] [--concurrency 5] [--latency-ms 80] [--drain-seconds 300]
  *                   [--max-recovery-seconds 10] [--lose-tails]
  *
  * The seed decides what happens when and to whom, and what is handed in. Exits with 1 when a promise was broken.
@@ -19,7 +19,7 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '12000' },
     concurrency: { type: 'string', default: '5' },
     'latency-ms': { type: 'string', default: '80' },
-    'drain-seconds': { type: 'string', default: '120' },
+    'drain-seconds': { type: 'string', default: '300' },
     'lose-tails': { type: 'boolean', default: false },
     'max-recovery-seconds': { type: 'string', default: '10' },
   },

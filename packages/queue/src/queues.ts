@@ -181,9 +181,14 @@ export const closeWorkers = async (workers: readonly Worker[], connection: Redis
   });
   const closed = workers.map(async (worker) => {
     const withoutWaiting = true;
-    await worker.pause(withoutWaiting);
-    await untilConnectedOrEnded(worker);
-    await worker.close();
+    try {
+      await worker.pause(withoutWaiting);
+      await untilConnectedOrEnded(worker);
+      await worker.close();
+    } catch (error) {
+      // Its connection broke meanwhile: what it had not told Redis is found by others, as after a crash.
+      worker.emit('error', error as Error);
+    }
   });
   await Promise.race([ended, Promise.all(closed)]);
 };

@@ -163,6 +163,6 @@ export const closeRedis = async (redis: RedisConnection): Promise<void> => {
     const connected = redis.nodes().filter(({ status }) => status === 'ready');
     await Promise.all(connected.map((node) => node.ping().catch(() => undefined)));
     redis.disconnect();
-  } else if (redis.status === 'ready') await redis.quit();
+  } else if (redis.status === 'ready') await redis.quit().catch(() => redis.disconnect());
   else redis.disconnect();
 };
