@@ -22,7 +22,8 @@ interface ErrorLine {
 /** Attempts a request may use, as the configuration says; a 429 uses none. */
 const maxAttempts = 6;
 /** A request is given up after so many workers have died with it. */
-const deathsUntilLost = 3;
+/** Of the calls of a request that is given up; its first worker may have been lost before it called. */
+const deathsUntilLost = 2;
 
 const contentOf = async (client: OpenAI, id: string | null | undefined): Promise<string | undefined> =>
   id ? (await client.files.content(id)).text() : undefined;

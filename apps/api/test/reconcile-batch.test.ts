@@ -31,7 +31,7 @@ import {
   openWorker,
 } from '@promptmill/queue';
 import { createLogger, loadConfig, reachNothing } from '@promptmill/runtime';
-import { type Queue, UnrecoverableError } from 'bullmq';
+import type { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
@@ -99,7 +99,6 @@ const open = (window = 1000, windowBytes = 1e9) => {
   const reconcile = createReconcileBatch({
     batches,
     requests,
-    recorder,
     files,
     restore: createRestoreResults({ batches, requests, recorder, files, logger }),
     findLost: (...of) => {
@@ -203,24 +202,6 @@ test('a job that has ended without a result is taken away first: it would keep t
   await worker.close();
   await reconcile(id);
   expect(await states(id, [0, 1, 2])).toEqual(['prioritized', 'prioritized', 'prioritized']);
-});
-
-test('a request whose job BullMQ gave up becomes an error line', async () => {
-  const { dispatch, reconcile, known } = open();
-  const id = await startBatch(2);
-  await dispatch(id);
-  const job = await lane.getJob(jobIdOf(id, 1));
-  // As moveStalledJobsToWait leaves it, and then the worker that finds it so.
-  const worker = takeJobs(async (jobId) => {
-    if (jobId === job?.id) throw new UnrecoverableError('job stalled more than allowable limit');
-    await new Promise(() => {});
-  });
-  while ((await states(id, [1]))[0] !== 'failed') await nextTurn();
-  await reconcile(id);
-  await worker.close(true);
-  expect(await known(id)).toMatchObject({ completed: 0, failed: 1 });
-  const [entry] = await redis.xrevrange(keys.resultsOf(id), '+', '-', 'COUNT', 1);
-  expect(entry?.[1].join(' ')).toContain('"custom_id":"c1","response":null,"error":{"code":"worker_lost"');
 });
 
 test('results that segments hold and Redis has lost are recorded again, once', async () => {

@@ -14,7 +14,7 @@ import {
   type ProviderClient,
   type TokenEstimator,
 } from '@promptmill/provider';
-import { type DeltaPublisher, maxCrashesPerRequest, type RequestState, type ResultRecorder } from '@promptmill/queue';
+import type { DeltaPublisher, RequestState, ResultRecorder } from '@promptmill/queue';
 import type { Reach } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
@@ -67,6 +67,17 @@ const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy
 const askAgainAfterMs = 1000;
 /** A paused batch's request that has used attempts keeps its job, which remembers them. */
 const pausedAgainMs = 5000;
+
+/**
+ * So many workers were lost with a request before it runs in quarantine. One more, and it was the request: unless they
+ * were lost before they called, as when Redis is away, which says nothing against it.
+ */
+const suspectAfter = 2;
+const killedItsWorkers = {
+  kind: 'error',
+  code: 'worker_lost',
+  message: 'Each worker that ran this request was lost.',
+} as const;
 
 /** When a request asks for the quarantine again, at the earliest. */
 const quarantineWaitMs = 1000;
@@ -130,6 +141,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     signal: AbortSignal,
     wayOut: WayOut | undefined,
     begunAt: number,
+    noteCall: () => Promise<void>,
   ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'left' | Exclude<RequestState, 'run'>> => {
     const tokens = estimator();
     const { batchId } = request;
@@ -146,6 +158,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         if (state !== 'run') return state;
         if (admission === 'unwanted') continue;
       }
+      await noteCall();
       const startedAt = performance.now();
       const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
       const idempotencyKey = jobIdOf(batchId, request.index);
@@ -187,12 +200,20 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const state = await insist(() => recorder.begin(request));
     if (state === 'paused') return park();
     if (state !== 'run') return { status: state };
+    if (job.stalledCounter > suspectAfter && (request.begun ?? 0) >= suspectAfter) {
+      await record(request, killedItsWorkers);
+      throw new UnrecoverableError(killedItsWorkers.message);
+    }
     if (job.attemptsMade > 0) {
       const waitMs = await insist(takeRetry);
       if (waitMs > 0) return putBack(job, token, waitMs + Math.random() * retrySpreadMs);
     }
     const wayOut = findWayOut(request, lane);
-    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut, begunAt);
+    const noteCall = async (): Promise<void> => {
+      if (job.stalledCounter === 0 || job.data !== request) return;
+      await insist(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
+    };
+    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut, begunAt, noteCall);
     if (result === 'paused') return park();
     if (result === 'settled' || result === 'dropped') return { status: result };
     if (result === 'left') {
@@ -218,14 +239,14 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     token: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<JobReference> => {
-    if (job.stalledCounter < maxCrashesPerRequest) return answer(job, token, signal);
+    if (job.stalledCounter < suspectAfter) return answer(job, token, signal);
     const outcome = await quarantine.run(() => answer(job, token, signal));
     return outcome === 'taken' ? putBack(job, token, quarantineWaitMs * (1 + Math.random())) : outcome;
   };
 
-  /** A job that BullMQ itself gave up, its workers having died with it, still leaves a result. */
-  const recordLost = (request: RequestJob, reason: string) =>
-    record(request, { kind: 'error', code: 'worker_lost', message: reason });
+  /** A job that has failed for a reason nobody thought of still leaves a result. */
+  const recordFailed = (request: RequestJob, reason: string) =>
+    record(request, { kind: 'error', code: 'internal_error', message: reason });
 
-  return { processRequest, recordLost };
+  return { processRequest, recordFailed };
 };

@@ -9,7 +9,6 @@ import {
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
-  maxCrashesPerRequest,
   onBack,
   openLaneQueue,
   openWorker,
@@ -111,7 +110,7 @@ export const startWorker = async ({
       onError: (error) => logError(error, 'lane', { lane: lane.name }),
     });
     const estimator = createTokenEstimator();
-    const { processRequest, recordLost } = createProcessRequest({
+    const { processRequest, recordFailed } = createProcessRequest({
       lane,
       client: clientOf(lane),
       recorder,
@@ -138,13 +137,14 @@ export const startWorker = async ({
       name: lane.name,
       concurrency: workerConcurrency,
       retry,
-      maxCrashes: maxCrashesPerRequest,
       onError,
     });
     worker.on('failed', (job, error) => {
-      // Recording again what the processor recorded changes nothing; a job that BullMQ gave up is recorded here first.
+      // As a rule the processor has recorded a result already, and this changes nothing.
       if (job && job.finishedOn !== undefined)
-        recordLost(job.data, error.message).catch((reason: unknown) => logger.error({ err: reason }, 'record lost'));
+        recordFailed(job.data, error.message).catch((reason: unknown) =>
+          logger.error({ err: reason }, 'a result could not be recorded'),
+        );
     });
     return { name: lane.name, worker, gate, setLimits };
   };

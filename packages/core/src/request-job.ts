@@ -23,4 +23,6 @@ export interface RequestJob {
   readonly fallback?: RequestFallback;
   /** Whose place its model has taken, as `provider/model`. */
   readonly fallbackFrom?: string;
+  /** Calls begun for it since a worker was lost with it. */
+  readonly begun?: number;
 }

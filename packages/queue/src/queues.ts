@@ -34,8 +34,6 @@ const longestBlockSeconds = 4;
 /** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
 const retryAfterConnectionErrorMs = 1000;
 const afterRefusalMs = 500;
-/** Crashes a request's job survives; a request that kills one worker more ends as an error line. */
-export const maxCrashesPerRequest = 2;
 /** Attempts of a job that repeats until it succeeds. */
 const unlimited = 1_000_000_000;
 
@@ -91,8 +89,6 @@ export interface OpenWorkerOptions {
   /** Jobs at once in this process. */
   readonly concurrency: number;
   readonly retry?: RetryPolicy;
-  /** Crashes a job survives. Default: any number. */
-  readonly maxCrashes?: number;
   readonly onError: (error: Error) => void;
 }
 
@@ -143,7 +139,7 @@ const createRenewLocks = (connection: RedisConnection, keys: Keys, name: string)
 
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
-  const { connection, keys, name, concurrency, retry, maxCrashes, onError } = options;
+  const { connection, keys, name, concurrency, retry, onError } = options;
   const workerOptions: WorkerOptions = {
     connection: connection,
     prefix: keys.queuePrefix(name),
@@ -154,7 +150,8 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
     stalledInterval: stalledIntervalMs,
     drainDelay: longestBlockSeconds,
     runRetryDelay: retryAfterConnectionErrorMs,
-    maxStalledCount: maxCrashes ?? unlimited,
+    // A worker that was cut off, or stopped for a while, counts as lost too: what that says of a job is not BullMQ's to tell.
+    maxStalledCount: unlimited,
     ...(retry
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
       : {}),

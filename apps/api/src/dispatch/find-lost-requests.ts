@@ -6,18 +6,12 @@ export interface FindLostRequestsOptions {
   readonly queueOf: (lane: string) => Queue<RequestJob>;
 }
 
-export interface LostRequests {
-  /** The others without a job, or with one that has ended: nobody will answer them. */
-  readonly indexes: readonly number[];
-  /** Requests whose job BullMQ has failed: they crashed their workers too often. */
-  readonly crashed: readonly RequestJob[];
-}
-
 const hasEnded = (state: string): boolean => state === 'unknown' || state === 'completed' || state === 'failed';
-/** What `moveStalledJobsToWait-9.lua` of BullMQ gives as the reason. */
-const crashedTooOften = /^job stalled more than allowable limit/;
 
-/** Finds those of a batch's requests without a result that no job will answer either, and clears what is left of their jobs. */
+/**
+ * Finds those of a batch's requests without a result that no job will answer either: they have none, or one that has ended.
+ * Clears what is left of those jobs.
+ */
 export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptions) => {
   /** The lanes that requests dispatched to `names` may be in by now. */
   const lanesFrom = (names: readonly string[]): string[] => {
@@ -35,7 +29,7 @@ export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptio
     batchId: string,
     unsettled: readonly number[],
     dispatchedTo: readonly string[],
-  ): Promise<LostRequests> => {
+  ): Promise<readonly number[]> => {
     const queues = lanesFrom(dispatchedTo).map(queueOf);
     let indexes = unsettled;
     // Looked at twice, since a request may have gone from a lane not yet looked at to one that was.
@@ -48,11 +42,9 @@ export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptio
       const jobs = await Promise.all(indexes.map((index) => queue.getJob(jobIdOf(batchId, index))));
       ended.push(...jobs.filter((job) => job !== undefined));
     }
-    const crashed = ended.filter(({ failedReason = '' }) => crashedTooOften.test(failedReason)).map(({ data }) => data);
-    const isCrashed = new Set(crashed.map(({ index }) => index));
     // What is left of a job would keep another of the same id from being added.
-    await Promise.all(ended.filter(({ data }) => !isCrashed.has(data.index)).map((job) => job.remove()));
-    return { indexes: indexes.filter((index) => !isCrashed.has(index)), crashed };
+    await Promise.all(ended.map((job) => job.remove()));
+    return indexes;
   };
 };
 

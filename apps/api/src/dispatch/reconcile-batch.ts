@@ -1,6 +1,6 @@
-import { type Batch, noUsage, type RequestJob, resultLine } from '@promptmill/core';
+import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchStore, DispatchedRequests, DispatchState, ResultRecorder } from '@promptmill/queue';
+import type { BatchStore, DispatchedRequests, DispatchState } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { AddRequests, IndexedRequest } from './add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
@@ -10,7 +10,6 @@ import type { RestoreResults } from './restore-results.ts';
 export interface ReconcileBatchOptions {
   readonly batches: BatchStore;
   readonly requests: DispatchedRequests;
-  readonly recorder: ResultRecorder;
   readonly files: FileStore;
   readonly restore: RestoreResults;
   readonly findLost: FindLostRequests;
@@ -39,17 +38,12 @@ interface Seen {
 
 /**
  * Finds what a batch has lost and puts it right: results that are in the store and no longer in Redis are recorded again;
- * requests without result and job get a new job; those whose job BullMQ gave up become error lines. It looks only when
- * there is reason to: after a connection to Redis, when a paused batch goes on, and when no result has come for long.
+ * requests without result and job get a new job. It looks only when there is reason to: after a connection to Redis, when
+ * a paused batch goes on, and when no result has come for long.
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
-  const { batches, requests, recorder, files, restore, findLost, add, connections, logger, now } = options;
+  const { batches, requests, files, restore, findLost, add, connections, logger, now } = options;
   const seen = new Map<string, Seen>();
-
-  const recordCrashed = async ({ batchId, index, bytes, customId }: RequestJob): Promise<void> => {
-    const outcome = { kind: 'error', code: 'worker_lost', message: 'Each worker that ran this request died.' } as const;
-    await recorder.record({ batchId, index, bytes }, 'failed', resultLine(batchId, index, customId, outcome), noUsage);
-  };
 
   const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
     const last = Math.max(...lost);
@@ -71,11 +65,10 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const { id } = batch;
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
-    const { indexes, crashed } = await findLost(id, unsettled, Object.keys(state.positions));
-    for (const request of crashed) await recordCrashed(request);
-    if (indexes.length > 0) await putBack(batch, new Set(indexes));
-    const found = restored + crashed.length + indexes.length;
-    if (found > 0) logger.warn({ batch: id, restored, crashed: crashed.length, putBack: indexes.length }, 'reconciled');
+    const lost = await findLost(id, unsettled, Object.keys(state.positions));
+    if (lost.length > 0) await putBack(batch, new Set(lost));
+    const found = restored + lost.length;
+    if (found > 0) logger.warn({ batch: id, restored, putBack: lost.length }, 'reconciled');
     return found;
   };
 

@@ -96,7 +96,6 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     reconcile: createReconcileBatch({
       batches,
       requests,
-      recorder,
       files,
       restore: createRestoreResults({ batches, requests, recorder, files, logger }),
       findLost: createFindLostRequests({ lanes, queueOf }),
