@@ -9,8 +9,8 @@ const integration = {
 
 export default defineConfig({
   test: {
-    // Two cores: more files at once only make each other slow.
-    maxWorkers: 2,
+    // Two cores, and tests that for a good part wait: for a lock to run out, for a process to be back.
+    maxWorkers: 3,
     projects: [
       {
         test: {

@@ -37,6 +37,9 @@ export interface RunningCollector {
   close(): Promise<void>;
 }
 
+/** Beyond the grace, for what was told to end then. */
+const letGoMs = 5000;
+
 /** Batches finalized at once by one collector; each streams two files to the store. */
 const finalizeConcurrency = 4;
 
@@ -123,7 +126,7 @@ export const startCollector = async ({
           blocking.disconnect();
         }),
       );
-      await closeWorkers([finalizer], redis);
+      await closeWorkers([finalizer], redis, config.graceMs + letGoMs);
       clearTimeout(leave);
       await finalizeQueue.close();
       await closeRedis(redis);

@@ -42,6 +42,8 @@ export interface RunningWorker {
 }
 
 /** While closing: whether Redis is there. */
+/** Beyond the grace, for the calls that were told to end then. */
+const letGoMs = 5000;
 const lookEveryMs = 100;
 
 /** Takes jobs from every lane, one BullMQ worker each. */
@@ -168,7 +170,7 @@ export const startWorker = async ({
         if (connection.status !== 'ready' && inHand.size === 0) leaving.abort();
       }, lookEveryMs);
       const workers = open.map(({ worker }) => worker);
-      await closeWorkers(workers, connection);
+      await closeWorkers(workers, connection, graceMs + letGoMs);
       clearTimeout(putBack);
       clearInterval(leaveWithNothing);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));

@@ -170,8 +170,15 @@ const untilConnectedOrEnded = async (worker: Worker): Promise<void> => {
   while (isBetween()) await sleep(lookEveryMs);
 };
 
-/** Closes workers once their jobs have ended, or once their connection has, as its signal `closing` may let it. */
-export const closeWorkers = async (workers: readonly Worker[], connection: RedisConnection): Promise<void> => {
+/**
+ * Closes workers once their jobs have ended, or once their connection has, as its signal `closing` may let it; after
+ * `longestMs` at most, since BullMQ may wait for ever for a connection that broke while it closed.
+ */
+export const closeWorkers = async (
+  workers: readonly Worker[],
+  connection: RedisConnection,
+  longestMs: number,
+): Promise<void> => {
   const ended = new Promise<void>((resolve) => {
     if (connection.status === 'end') resolve();
     else connection.once('end', () => resolve());
@@ -187,5 +194,7 @@ export const closeWorkers = async (workers: readonly Worker[], connection: Redis
       worker.emit('error', error as Error);
     }
   });
-  await Promise.race([ended, Promise.all(closed)]);
+  const timeUp = new AbortController();
+  await Promise.race([ended, Promise.all(closed), sleep(longestMs, undefined, { signal: timeUp.signal })]);
+  timeUp.abort();
 };

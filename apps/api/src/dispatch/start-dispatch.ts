@@ -44,6 +44,9 @@ export interface StartDispatchOptions {
   readonly replayed: () => Promise<void>;
 }
 
+/** What a step may take that is under way when the process stops. */
+const longestStepMs = 10_000;
+
 /** Batches stepped at once; a step is short. */
 const concurrency = 16;
 
@@ -131,7 +134,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     async close(): Promise<void> {
       // A step that breaks off is done again, by another process.
       closing.abort();
-      await closeWorkers([worker], redis);
+      await closeWorkers([worker], redis, longestStepMs);
       await Promise.all([...laneQueues.values(), finalizeQueue].map((queue) => queue.close()));
       await closeRedis(redis);
     },
