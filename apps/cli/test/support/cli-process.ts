@@ -27,7 +27,12 @@ export const openCli = async () => {
       // A process group of its own, which a test can kill whole.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache'),
+        ...env,
+      },
     });
     children.add(child);
     let stdout = '';
