@@ -40,7 +40,8 @@ describe.skipIf(!command)('docker-compose', () => {
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: requests, completed: requests } });
 
     const output = await (await stack.client.files.content(batch.output_file_id ?? '')).text();
-    await expect.poll(async () => (await stack.calls()).length).toBeGreaterThanOrEqual(requests);
+    const called = async (): Promise<number> => (await stack.calls()).length;
+    await expect.poll(called, { timeout: 20_000 }).toBeGreaterThanOrEqual(requests);
     checkHistory({ input, output, errors: undefined, batch, calls: await stack.calls() });
 
     const counts = await Promise.all((await stack.containers('worker')).map(callsOf));
