@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { finalizeQueueName } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
@@ -113,23 +114,27 @@ export const startCollector = async ({
   );
   logger.info({ consumer }, 'collector started');
 
+  const letGo = async (): Promise<void> => {
+    await Promise.all(
+      shards.map(async ({ blocking, stream, loop }) => {
+        await loop.close();
+        await stream.leave().catch(onError);
+        blocking.disconnect();
+      }),
+    );
+    await closeWorkers([finalizer], redis, config.graceMs + letGoMs);
+    await finalizeQueue.close();
+    await closeRedis(redis);
+  };
+
   return {
     ready: () => redis.status === 'ready',
     async close() {
-      // Nothing here is lost: what Redis has not taken, another does again.
+      // Nothing here is lost: what Redis has not taken, another does again. So a connection that broke is not waited for.
       closing.abort();
       const leave = setTimeout(() => finalizer.cancelAllJobs('the collector is stopping'), config.graceMs);
-      await Promise.all(
-        shards.map(async ({ blocking, stream, loop }) => {
-          await loop.close();
-          await stream.leave().catch(onError);
-          blocking.disconnect();
-        }),
-      );
-      await closeWorkers([finalizer], redis, config.graceMs + letGoMs);
+      await Promise.race([letGo(), sleep(config.graceMs + letGoMs, undefined, { ref: false })]);
       clearTimeout(leave);
-      await finalizeQueue.close();
-      await closeRedis(redis);
     },
   };
 };

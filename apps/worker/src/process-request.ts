@@ -39,6 +39,8 @@ export interface ProcessRequestOptions {
   readonly insist: Insist;
   /** Requests whose call is under way, or has an answer that is not recorded. */
   readonly inHand: Set<string>;
+  /** Jobs in work, by id, and whether they still are this worker's: while it was stopped another may have taken them. */
+  readonly owned: Map<string, boolean>;
   readonly reach: Reach;
   readonly onFallback: () => void;
   readonly onCall: (result: CallResult, durationMs: number) => void;
@@ -46,7 +48,7 @@ export interface ProcessRequestOptions {
 
 /** What a finished job returns: a reference. The result itself is on its batch's stream. */
 export interface JobReference {
-  /** `moved`: another lane has it now. `parked`: its batch is paused; it gets a new job when the batch goes on. */
+  /** `moved`: another lane, or another worker, has it now. `parked`: its batch is paused; it gets a new job when the batch goes on. */
   readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
@@ -109,6 +111,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     retry,
     insist,
     inHand,
+    owned,
     reach,
     onFallback,
     onCall,
@@ -142,7 +145,9 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     wayOut: WayOut | undefined,
     begunAt: number,
     noteCall: () => Promise<void>,
-  ): Promise<Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'left' | Exclude<RequestState, 'run'>> => {
+  ): Promise<
+    Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'disowned' | 'left' | Exclude<RequestState, 'run'>
+  > => {
     const tokens = estimator();
     const { batchId } = request;
     const wanted = { batchId, estimatedTokens: tokens?.estimate(request.body) ?? 0, wayOut };
@@ -158,10 +163,15 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         if (state !== 'run') return state;
         if (admission === 'unwanted') continue;
       }
+      const idempotencyKey = jobIdOf(batchId, request.index);
+      // Another is at it. A call under way is never given up: it is paid for.
+      if (owned.get(idempotencyKey) === false) {
+        await insist(() => admission.leave({ signal: 'none', usedTokens: 0 }));
+        return 'disowned';
+      }
       await noteCall();
       const startedAt = performance.now();
       const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
-      const idempotencyKey = jobIdOf(batchId, request.index);
       inHand.add(idempotencyKey);
       const result = await client.call({
         url: request.url,
@@ -216,6 +226,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const result = await callOnce(request, signal ?? new AbortController().signal, wayOut, begunAt, noteCall);
     if (result === 'paused') return park();
     if (result === 'settled' || result === 'dropped') return { status: result };
+    if (result === 'disowned') return { status: 'moved' };
     if (result === 'left') {
       if (wayOut) await insist(() => wayOut.take());
       reach('fallback-added');
@@ -239,9 +250,15 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     token: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<JobReference> => {
-    if (job.stalledCounter < suspectAfter) return answer(job, token, signal);
-    const outcome = await quarantine.run(() => answer(job, token, signal));
-    return outcome === 'taken' ? putBack(job, token, quarantineWaitMs * (1 + Math.random())) : outcome;
+    const id = jobIdOf(job.data.batchId, job.data.index);
+    owned.set(id, true);
+    try {
+      if (job.stalledCounter < suspectAfter) return await answer(job, token, signal);
+      const outcome = await quarantine.run(() => answer(job, token, signal));
+      return outcome === 'taken' ? await putBack(job, token, quarantineWaitMs * (1 + Math.random())) : outcome;
+    } finally {
+      owned.delete(id);
+    }
   };
 
   /** A job that has failed for a reason nobody thought of still leaves a result. */

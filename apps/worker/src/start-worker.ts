@@ -58,6 +58,7 @@ export const startWorker = async ({
   const onError = (error: Error): void => logError(error, 'redis');
   const leaving = new AbortController();
   const inHand = new Set<string>();
+  const owned = new Map<string, boolean>();
   const insist = createInsist({
     signal: leaving.signal,
     onRefused: (error) => logError(error, 'Redis refuses; what it should take waits'),
@@ -126,6 +127,7 @@ export const startWorker = async ({
       retry,
       insist,
       inHand,
+      owned,
       reach,
       onFallback: () => metrics.fallbacks.inc({ lane: lane.name }),
       onCall: (result, durationMs) => {
@@ -140,6 +142,9 @@ export const startWorker = async ({
       concurrency: workerConcurrency,
       retry,
       onError,
+    });
+    worker.on('lockRenewalFailed', (jobIds) => {
+      for (const id of jobIds) if (owned.has(id)) owned.set(id, false);
     });
     worker.on('failed', (job, error) => {
       // As a rule the processor has recorded a result already, and this changes nothing.
