@@ -135,7 +135,7 @@ test('a reader goes on where its connection broke', async () => {
     replaced.once('data', () => {
       replaced.pause();
       void createS3Store(options)
-        .put('file', randomBytes(12 * megabyte))
+        .put('file', randomBytes(40 * megabyte))
         .then(() => {
           proxy.breakAll();
           replaced.resume();
