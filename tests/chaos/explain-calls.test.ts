@@ -52,7 +52,7 @@ describe('a call that was made again', () => {
 
   it.each([
     ['the death of a worker before it', hit('kill -9', 'worker', -10)],
-    ['one long after it', hit('kill -9', 'worker', 1200)],
+    ['one long after it', hit('kill -9', 'worker', 5200)],
     ['the death of a collector', hit('kill -9', 'collector', 50)],
     ['a worker that was told to stop', hit('SIGTERM', 'worker', 50, 90)],
     ['a slow Redis', fault({ kind: 'Redis slow' }, 0, 5000)],

@@ -18,8 +18,8 @@ interface Costly {
   readonly calls: number;
 }
 
-/** From the end of a call to its result being in Redis. */
-const recordMs = 1000;
+/** From the end of a call to its result being in Redis, which may be paused for up to 4 s just then. */
+const recordMs = 5000;
 /** A Redis that is killed may lose what it was told in the last two seconds. */
 const lostTailMs = 2000;
 /** One that lost the end of its disk's file too may have had little to write for long. */
