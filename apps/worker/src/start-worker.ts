@@ -10,11 +10,10 @@ import {
   createLaneTurns,
   createResultRecorder,
   onBack,
-  openLaneQueue,
+  openLaneQueues,
   openWorker,
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
-import type { Queue } from 'bullmq';
 import { createFindWayOut } from './fall-back.ts';
 import { createInsist } from './insist.ts';
 import { createLaneGate } from './lane-gate.ts';
@@ -78,13 +77,8 @@ export const startWorker = async ({
     return client;
   };
 
-  const queues = new Map<string, Queue<RequestJob>>();
-  const queueOf = (lane: string): Queue<RequestJob> => {
-    const queue = queues.get(lane) ?? openLaneQueue(connection, keys, lane);
-    if (!queues.has(lane)) queue.on('error', onError);
-    queues.set(lane, queue);
-    return queue;
-  };
+  const laneQueues = openLaneQueues(connection, keys, onError);
+  const queueOf = laneQueues.of;
   const turns = createLaneTurns(connection, keys);
   const quarantine = createQuarantine();
   const findWayOut = createFindWayOut({ lanes, queueOf, turns, retry, now: Date.now });
@@ -180,7 +174,7 @@ export const startWorker = async ({
       clearInterval(leaveWithNothing);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       await Promise.all([...clients.values()].map((client) => client.close()));
-      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await laneQueues.close();
       await closeRedis(connection);
       if (inHand.size > 0) throw new Error(`${inHand.size} answers were not recorded: Redis did not take them`);
     },

@@ -77,6 +77,22 @@ export const openFinalizeQueue = (connection: RedisConnection, keys: Keys): Queu
 export const openLaneQueue = (connection: RedisConnection, keys: Keys, lane: string): Queue<RequestJob> =>
   openQueue(connection, keys, lane, { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } });
 
+/** The lanes' queues, each opened when it is first asked for. */
+export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError: (error: Error) => void) => {
+  const queues = new Map<string, Queue<RequestJob>>();
+  return {
+    of: (lane: string): Queue<RequestJob> => {
+      const queue = queues.get(lane) ?? openLaneQueue(connection, keys, lane);
+      if (!queues.has(lane)) queue.on('error', onError);
+      queues.set(lane, queue);
+      return queue;
+    },
+    async close(): Promise<void> {
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+};
+
 /** The job of a batch or of its finalizing is named after it: adding it twice is adding it once. */
 export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string): Promise<void> => {
   await queue.add('batch', { batchId }, { jobId: batchId });

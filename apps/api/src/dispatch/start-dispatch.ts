@@ -1,4 +1,4 @@
-import { batchesQueueName, type RequestJob } from '@promptmill/core';
+import { batchesQueueName } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -15,13 +15,12 @@ import {
   createResultRecorder,
   onBack,
   openFinalizeQueue,
-  openLaneQueue,
+  openLaneQueues,
   openWorker,
   readJobsInWork,
   readLaneState,
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
-import type { Queue } from 'bullmq';
 import { lookTwice } from '../journal.ts';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
@@ -63,13 +62,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const records = createFileRecords(redis, keys);
   const finalizeQueue = openFinalizeQueue(redis, keys);
   finalizeQueue.on('error', onError);
-  const laneQueues = new Map<string, Queue<RequestJob>>();
-  const queueOf = (lane: string): Queue<RequestJob> => {
-    const queue = laneQueues.get(lane) ?? openLaneQueue(redis, keys, lane);
-    if (!laneQueues.has(lane)) queue.on('error', onError);
-    laneQueues.set(lane, queue);
-    return queue;
-  };
+  const laneQueues = openLaneQueues(redis, keys, onError);
+  const queueOf = laneQueues.of;
 
   let connections = 1;
   onBack(redis, () => connections++);
@@ -135,7 +129,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       // A step that breaks off is done again, by another process.
       closing.abort();
       await closeWorkers([worker], redis, longestStepMs);
-      await Promise.all([...laneQueues.values(), finalizeQueue].map((queue) => queue.close()));
+      await Promise.all([laneQueues.close(), finalizeQueue.close()]);
       await closeRedis(redis);
     },
   };

@@ -1,7 +1,5 @@
-import type { RequestJob } from '@promptmill/core';
-import { openFinalizeQueue, openLaneQueue } from '@promptmill/queue';
+import { openFinalizeQueue, openLaneQueues } from '@promptmill/queue';
 import type { Config } from '@promptmill/runtime';
-import type { Queue } from 'bullmq';
 import type { ApiDependencies } from '../dependencies.ts';
 import { createRemoveFile } from '../files/remove-file.ts';
 import { createRemoveRequestJobs } from './remove-request-jobs.ts';
@@ -20,13 +18,8 @@ export const createSweep = (options: SweepOptions) => {
   const onError = (error: Error): void => logger.warn({ err: error }, 'sweep');
   const finalizeQueue = openFinalizeQueue(redis, keys);
   finalizeQueue.on('error', onError);
-  const laneQueues = new Map<string, Queue<RequestJob>>();
-  const queueOf = (lane: string): Queue<RequestJob> => {
-    const queue = laneQueues.get(lane) ?? openLaneQueue(redis, keys, lane);
-    if (!laneQueues.has(lane)) queue.on('error', onError);
-    laneQueues.set(lane, queue);
-    return queue;
-  };
+  const laneQueues = openLaneQueues(redis, keys, onError);
+  const queueOf = laneQueues.of;
 
   const removeFile = createRemoveFile(options);
   const removeRequestJobs = createRemoveRequestJobs({
@@ -40,7 +33,7 @@ export const createSweep = (options: SweepOptions) => {
   return {
     run: createSweepDue({ ...options, removeFile, sweepBatch }),
     async close(): Promise<void> {
-      await Promise.all([finalizeQueue, ...laneQueues.values()].map((queue) => queue.close()));
+      await Promise.all([finalizeQueue.close(), laneQueues.close()]);
     },
   };
 };
