@@ -40,9 +40,9 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
-/** While closing: whether Redis is there. */
 /** Beyond the grace, for the calls that were told to end then. */
 const letGoMs = 5000;
+/** While closing: how often it looks whether Redis is there. */
 const lookEveryMs = 100;
 
 /** Takes jobs from every lane, one BullMQ worker each. */

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   backoffDelayMs,
@@ -129,7 +128,7 @@ class SteadyWorker<T> extends Worker<T> {
     try {
       return await super.moveToActive(token, name);
     } catch (error) {
-      await pause(afterRefusalMs);
+      await sleep(afterRefusalMs);
       throw error;
     }
   }
