@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+/** What a test waits for comes when it comes, on a busy machine too; vitest gives it a second. */
+const expect = { poll: { timeout: 15_000 } };
+
 const integration = {
+  expect,
   globalSetup: ['tests/support/redis-setup.ts'],
   setupFiles: ['tests/support/leak-guard.ts'],
   testTimeout: 60_000,
@@ -15,6 +19,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          expect,
+          testTimeout: 60_000,
           include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{support,chaos}/*.test.ts'],
         },
       },
@@ -23,6 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'compose',
+          expect,
           include: ['tests/compose/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
