@@ -8,7 +8,7 @@ import { describeFault, type FaultKind, isProcessFault, planFaults } from './pla
 import { planWorkload } from './plan-workload.ts';
 import { createRandom } from './random.ts';
 import type { ChaosReport, MeasuredFault } from './report.ts';
-import { createClients, resumeAll, submitBatches } from './submit-batches.ts';
+import { createClients, submitBatches } from './submit-batches.ts';
 import { watchProgress } from './watch-progress.ts';
 
 export interface ChaosOptions {
@@ -78,8 +78,6 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       ),
     ]);
     tell('healed');
-    // What was asked for just before a power cut may be forgotten.
-    if (loseTails) await resumeAll(cluster.apiUrls);
     while (progress.open().length > 0 && Date.now() < giveUpAtMs) await delay(100);
     const drainMs = Date.now() - Math.max(startedAtMs, ...applied.map(({ healedMs }) => healedMs));
     for (const left of progress.open()) problems.push(`P4: has not ended: ${left}`);

@@ -31,13 +31,6 @@ const isConflict = (error: unknown): boolean => error instanceof APIError && err
 export const createClients = (apiUrls: readonly string[]): OpenAI[] =>
   apiUrls.map((url) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, timeout: answerTimeoutMs }));
 
-/** Lets every batch go on that is paused. */
-export const resumeAll = async (apiUrls: readonly string[]): Promise<void> => {
-  const [client] = createClients(apiUrls);
-  for await (const { id, status } of client!.batches.list({ limit: 100 }))
-    if (status === 'in_progress') await client!.post(`/batches/${id}/resume`);
-};
-
 /**
  * Does what a workload's owner does: hands each batch in under a key of its own, asks one api after the other until one
  * acknowledges it, and cancels, pauses and resumes some.

@@ -51,3 +51,25 @@ it('an input and a batch that were acknowledged just before the power went are t
   const batch = await untilBatch(client, id);
   await checkBatch(stack, batch, input, { allowedRepeats: 20 });
 });
+
+it('a cancel, a pause and a resume that were acknowledged just before the power went still count', async () => {
+  // More than are answered before the cancel is known again.
+  const input = inputOf(100, (i) => `Say ${i} [[sim:latency=1000]]`);
+  const client = stack.client.withOptions({ maxRetries: 10 });
+  const create = async (): Promise<string> => (await createBatch(client, input)).id;
+  const [cancelled, paused, resumed] = [await create(), await create(), await create()];
+  const ask = (id: string, what: 'pause' | 'resume') => client.post(`/batches/${id}/${what}`);
+  await ask(paused, 'pause');
+  await ask(resumed, 'pause');
+  await ask(resumed, 'resume');
+  await client.batches.cancel(cancelled);
+  await redis.kill();
+  await redis.cutTail(lostBytes);
+  await redis.restart();
+  expect(await untilBatch(client, cancelled)).toMatchObject({ status: 'cancelled' });
+  expect(await untilBatch(client, resumed)).toMatchObject({ status: 'completed' });
+  expect(await client.batches.retrieve(paused)).toMatchObject({ promptmill: { paused_at: expect.any(Number) } });
+  await ask(paused, 'resume');
+  for (const id of [cancelled, paused, resumed])
+    await checkBatch(stack, await untilBatch(client, id), input, { allowedRepeats: workers * concurrency });
+});

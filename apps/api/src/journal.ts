@@ -10,41 +10,50 @@ import {
   type NewBatch,
   type NewClaim,
   onBack,
+  type Pause,
 } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { Creation } from './batches/creation.ts';
 import type { ApiDependencies } from './dependencies.ts';
 
-/** Something whose creation was, or is about to be, acknowledged. */
+/** Something that was, or is about to be, acknowledged. */
 type Entry =
   | { readonly kind: 'file'; readonly record: FileRecord }
-  | { readonly kind: 'batch'; readonly batch: NewBatch; readonly claim?: NewClaim<Creation> };
+  | { readonly kind: 'batch'; readonly batch: NewBatch; readonly claim?: NewClaim<Creation> }
+  | { readonly kind: 'pause'; readonly id: string; readonly pause: Pause }
+  | { readonly kind: 'cancel'; readonly id: string };
+
+/** A batch is validated from its input's record, and paused or cancelled only once it is there. */
+const order: readonly Entry['kind'][] = ['file', 'batch', 'pause', 'cancel'];
 
 const hourMs = 3_600_000;
 const folder = 'journal/';
 /** Redis writes to its disk once a second or so; what it had for an hour it does not lose with its latest writes. */
 const keptHours = 2;
 
-const entryKey = (id: string, createdAt: number): string => `${folder}${Math.floor((createdAt * 1000) / hourMs)}/${id}`;
+const entryKey = (name: string, atMs: number): string => `${folder}${Math.floor(atMs / hourMs)}/${name}`;
 
 /**
  * Notes in the store what is acknowledged, so that it outlives a Redis that loses its latest writes. What cannot be noted
  * is created all the same: to refuse it would have it created twice.
  */
 export const createJournal = (files: FileStore, logger: Logger) => {
-  const note = async (id: string, createdAt: number, entry: Entry): Promise<void> => {
+  const note = async (name: string, atMs: number, entry: Entry): Promise<void> => {
     try {
-      await files.put(entryKey(id, createdAt), JSON.stringify(entry));
+      await files.put(entryKey(name, atMs), JSON.stringify(entry));
     } catch (error) {
-      logger.warn({ err: error, id }, 'not noted in the journal');
+      logger.warn({ err: error, name }, 'not noted in the journal');
     }
   };
   return {
-    noteFile: (record: FileRecord) => note(record.id, record.createdAt, { kind: 'file', record }),
+    noteFile: (record: FileRecord) => note(record.id, record.createdAt * 1000, { kind: 'file', record }),
     /** @param claim the idempotency key it was created under */
     noteBatch: (batch: NewBatch, claim?: NewClaim<Creation>) =>
-      note(batch.id, batch.createdAt, { kind: 'batch', batch, ...(claim ? { claim } : {}) }),
+      note(batch.id, batch.createdAt * 1000, { kind: 'batch', batch, ...(claim ? { claim } : {}) }),
+    notePause: (id: string, pause: Pause, nowMs: number) =>
+      note(`${id}-pause-${pause.number}`, nowMs, { kind: 'pause', id, pause }),
+    noteCancel: (id: string, nowMs: number) => note(`${id}-cancel`, nowMs, { kind: 'cancel', id }),
   };
 };
 
@@ -53,14 +62,14 @@ export type Journal = ReturnType<typeof createJournal>;
 export interface ReplayJournalOptions {
   readonly files: FileStore;
   readonly records: Pick<FileRecords, 'get' | 'put'>;
-  readonly batches: Pick<BatchStore, 'get' | 'create' | 'confirmCreated'>;
+  readonly batches: Pick<BatchStore, 'get' | 'create' | 'confirmCreated' | 'pauseAgain' | 'transition'>;
   readonly batchesQueue: Queue<BatchJob>;
   readonly claims: Claims<Creation>;
   readonly logger: Logger;
   readonly now: () => number;
 }
 
-/** Writes again the files and batches of the last two hours that Redis does not know any more, and forgets older ones. */
+/** Does again what was acknowledged in the last two hours and Redis does not know any more, and forgets what is older. */
 export const createReplayJournal = (options: ReplayJournalOptions) => {
   const { files, records, batches, batchesQueue, claims, logger, now } = options;
 
@@ -81,25 +90,26 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     return true;
   };
 
+  /** Whether Redis had lost it. */
+  const restore = async (entry: Entry): Promise<boolean> => {
+    if (entry.kind === 'file') return restoreFile(entry.record);
+    if (entry.kind === 'batch') return restoreBatch(entry.batch, entry.claim);
+    if (entry.kind === 'pause') return (await batches.pauseAgain(entry.id, entry.pause)).kind === 'done';
+    return (await batches.transition(entry.id, 'cancelling', now(), { stopping: 'cancelled' })).kind === 'moved';
+  };
+
   return async (): Promise<void> => {
     const firstHour = Math.floor(now() / hourMs) - keptHours + 1;
     const old = new Set<string>();
-    const entries: Entry[] = [];
+    const entries: { readonly name: string; readonly entry: Entry }[] = [];
     for await (const { key } of files.list(folder)) {
-      const hour = key.slice(folder.length, key.lastIndexOf('/'));
+      const [hour = '', name = ''] = key.slice(folder.length).split('/');
       if (Number(hour) < firstHour) old.add(hour);
-      else entries.push(JSON.parse(await text(await files.get(key))) as Entry);
+      else entries.push({ name, entry: JSON.parse(await text(await files.get(key))) as Entry });
     }
-    // Files first: a batch is validated from its input's record.
-    entries.sort((a, b) => b.kind.localeCompare(a.kind));
-    for (const entry of entries) {
-      const isRestored = await (entry.kind === 'file'
-        ? restoreFile(entry.record)
-        : restoreBatch(entry.batch, entry.claim));
-      if (!isRestored) continue;
-      const { id } = entry.kind === 'file' ? entry.record : entry.batch;
-      logger.warn({ id }, `a ${entry.kind} that Redis had lost is restored`);
-    }
+    entries.sort((a, b) => order.indexOf(a.entry.kind) - order.indexOf(b.entry.kind));
+    for (const { name, entry } of entries)
+      if (await restore(entry)) logger.warn({ name }, `a ${entry.kind} that Redis had lost is restored`);
     for (const hour of old) await files.deletePrefix(`${folder}${hour}/`);
   };
 };
@@ -111,10 +121,18 @@ export const keepReplaying = (
   logger: Logger,
 ): { readonly replayed: () => Promise<void>; close(): Promise<void> } => {
   let running: Promise<void> | undefined;
+  let isAskedFor = false;
+  // Redis may go away and come back during a replay, which then has not seen what was lost the second time.
+  const replayWhileAskedFor = async (): Promise<void> => {
+    while (isAskedFor) {
+      isAskedFor = false;
+      await replay().catch((error: unknown) => logger.warn({ err: error }, 'journal'));
+    }
+    running = undefined;
+  };
   const run = (): void => {
-    running ??= replay()
-      .catch((error: unknown) => logger.warn({ err: error }, 'journal'))
-      .finally(() => (running = undefined));
+    isAskedFor = true;
+    running ??= replayWhileAskedFor();
   };
   if (redis.status === 'ready') run();
   const stop = onBack(redis, run);

@@ -63,6 +63,28 @@ test('what was acknowledged is there again after Redis has lost it, and what was
   await expect.poll(async () => (await api.alice.batches.retrieve(created.id)).status).toBe('in_progress');
 });
 
+test('a batch that Redis has lost is cancelled, paused or resumed again as its owner last asked', async () => {
+  const create = async (): Promise<string> => {
+    const { id } = await upload();
+    const batch = { input_file_id: id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+    return (await api.alice.batches.create(batch)).id;
+  };
+  const [cancelled, paused, resumed] = [await create(), await create(), await create()];
+  await api.alice.batches.cancel(cancelled);
+  for (const id of [paused, resumed]) await api.alice.post(`/batches/${id}/pause`);
+  await api.alice.post(`/batches/${resumed}/resume`);
+  await deleteKeys(api.redis, api.prefix);
+  await replay();
+  // A cancelled batch may have come to its end by now.
+  expect((await api.alice.batches.retrieve(cancelled)).cancelling_at).toBeTypeOf('number');
+  const isPaused = { promptmill: { paused_at: expect.any(Number) } };
+  expect(await api.alice.batches.retrieve(paused)).toMatchObject(isPaused);
+  expect(await api.alice.batches.retrieve(resumed)).not.toMatchObject(isPaused);
+  await api.alice.post(`/batches/${paused}/resume`);
+  await replay();
+  expect(await api.alice.batches.retrieve(paused)).not.toMatchObject(isPaused);
+});
+
 test('replaying changes nothing that is there, and forgets what Redis has had for long', async () => {
   const file = await upload();
   await replay();

@@ -83,8 +83,17 @@ export type TransitionOutcome =
   | { readonly kind: 'refused'; readonly status: BatchStatus }
   | { readonly kind: 'missing' };
 
+/** A pause of a batch, or with no time a resume of it. */
+export interface Pause {
+  /** Counted for each batch from 1. */
+  readonly number: number;
+  /** Unix seconds. */
+  readonly since?: number;
+}
+
 export type PauseOutcome =
-  | { readonly kind: 'done' }
+  | { readonly kind: 'done'; readonly pause: Pause }
+  | { readonly kind: 'known' }
   | { readonly kind: 'refused'; readonly status: BatchStatus }
   | { readonly kind: 'missing' };
 
@@ -142,9 +151,15 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
   const read = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
 
-  const setPaused = async (id: string, since: number | ''): Promise<PauseOutcome> => {
-    const answer = (await run('pauseBatch', keys.batch(id), since)) as BatchStatus | 'done' | 'missing';
-    return answer === 'done' || answer === 'missing' ? { kind: answer } : { kind: 'refused', status: answer };
+  const setPaused = async (id: string, { number, since }: Partial<Pause>): Promise<PauseOutcome> => {
+    const answer = (await run('pauseBatch', keys.batch(id), since ?? '', number ?? '')) as
+      | BatchStatus
+      | 'known'
+      | 'missing'
+      | number;
+    if (typeof answer === 'number')
+      return { kind: 'done', pause: { number: answer, ...(since === undefined ? {} : { since }) } };
+    return answer === 'known' || answer === 'missing' ? { kind: answer } : { kind: 'refused', status: answer };
   };
 
   return {
@@ -201,10 +216,13 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     /** From now on no request of this batch is begun; its deadline stands. Refused when it has no more to begin. */
-    pause: (id: string, nowMs: number): Promise<PauseOutcome> => setPaused(id, Math.floor(nowMs / 1000)),
+    pause: (id: string, nowMs: number): Promise<PauseOutcome> => setPaused(id, { since: Math.floor(nowMs / 1000) }),
 
     /** Lets a paused batch go on. */
-    resume: (id: string): Promise<PauseOutcome> => setPaused(id, ''),
+    resume: (id: string): Promise<PauseOutcome> => setPaused(id, {}),
+
+    /** Does a pause or resume again that Redis may have lost. */
+    pauseAgain: (id: string, pause: Pause): Promise<PauseOutcome> => setPaused(id, pause),
 
     async dispatchState(id: string): Promise<DispatchState> {
       const record = await redis.hgetall(keys.batch(id));

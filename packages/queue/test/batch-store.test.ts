@@ -239,14 +239,28 @@ test('the deadline of calls in flight counts from the stop, not from when it was
 
 test('pausing and resuming again change nothing', async () => {
   const id = await createBatch();
-  expect(await store.resume(id)).toEqual({ kind: 'done' });
-  expect(await store.pause(id, nowMs)).toEqual({ kind: 'done' });
-  expect(await store.pause(id, nowMs + 5000)).toEqual({ kind: 'done' });
+  const since = Math.floor(nowMs / 1000);
+  expect(await store.resume(id)).toEqual({ kind: 'done', pause: { number: 1 } });
+  expect(await store.pause(id, nowMs)).toEqual({ kind: 'done', pause: { number: 2, since } });
+  expect(await store.pause(id, nowMs + 5000)).toMatchObject({ kind: 'done' });
   expect(await store.get(id)).toMatchObject({ status: 'validating', pausedAt: Math.floor(nowMs / 1000) });
   await store.transition(id, 'in_progress', nowMs);
   expect(await store.get(id)).toMatchObject({ status: 'in_progress', pausedAt: Math.floor(nowMs / 1000) });
-  expect(await store.resume(id)).toEqual({ kind: 'done' });
+  expect(await store.resume(id)).toMatchObject({ kind: 'done' });
   expect((await store.get(id))?.pausedAt).toBeUndefined();
+});
+
+test('a pause is done again only where neither it nor a later one is known', async () => {
+  const id = await createBatch();
+  const since = Math.floor(nowMs / 1000);
+  const pausedAt = async () => (await store.get(id))?.pausedAt;
+  expect(await store.pauseAgain(id, { number: 2, since })).toMatchObject({ kind: 'done' });
+  expect(await pausedAt()).toBe(since);
+  expect(await store.pauseAgain(id, { number: 1 })).toEqual({ kind: 'known' });
+  expect(await pausedAt()).toBe(since);
+  expect(await store.resume(id)).toEqual({ kind: 'done', pause: { number: 3 } });
+  expect(await store.pauseAgain(id, { number: 2, since })).toEqual({ kind: 'known' });
+  expect(await pausedAt()).toBeUndefined();
 });
 
 test('what has nothing to begin any more is neither paused nor resumed', async () => {

@@ -1,4 +1,4 @@
-import { ApiError, type BatchObject, toBatchObject } from '@promptmill/core';
+import { ApiError, type BatchObject, isTerminal, toBatchObject } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { BatchParams } from './batch-schemas.ts';
@@ -9,11 +9,13 @@ import { findBatch } from './find-batch.ts';
  * changes nothing. 409 once the batch is past it, as OpenAI answers.
  */
 export const cancelBatch =
-  ({ batches, now }: Pick<ApiDependencies, 'batches' | 'now'>) =>
+  ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>
   async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
     const { id } = await findBatch(batches, tenant, params.batch_id);
     await batches.transition(id, 'cancelling', now(), { stopping: 'cancelled' });
     const batch = await findBatch(batches, tenant, id);
-    if (batch.cancellingAt !== undefined) return toBatchObject(batch);
-    throw new ApiError(409, `Cannot cancel a batch with status '${batch.status}'.`);
+    if (batch.cancellingAt === undefined)
+      throw new ApiError(409, `Cannot cancel a batch with status '${batch.status}'.`);
+    if (!isTerminal(batch.status)) await journal.noteCancel(id, now());
+    return toBatchObject(batch);
   };

@@ -9,10 +9,11 @@ import { findBatch } from './find-batch.ts';
  * Pausing again changes nothing, and the deadline stands. 409 once it has no more to begin.
  */
 export const pauseBatch =
-  ({ batches, now }: Pick<ApiDependencies, 'batches' | 'now'>) =>
+  ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>
   async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
     const { id } = await findBatch(batches, tenant, params.batch_id);
     const outcome = await batches.pause(id, now());
     if (outcome.kind === 'refused') throw new ApiError(409, `Cannot pause a batch with status '${outcome.status}'.`);
+    if (outcome.kind === 'done') await journal.notePause(id, outcome.pause, now());
     return toBatchObject(await findBatch(batches, tenant, id));
   };

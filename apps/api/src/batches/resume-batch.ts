@@ -9,10 +9,11 @@ import { findBatch } from './find-batch.ts';
  * paused it changes nothing. 409 once it has no more to begin.
  */
 export const resumeBatch =
-  ({ batches }: Pick<ApiDependencies, 'batches'>) =>
+  ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>
   async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
     const { id } = await findBatch(batches, tenant, params.batch_id);
     const outcome = await batches.resume(id);
     if (outcome.kind === 'refused') throw new ApiError(409, `Cannot resume a batch with status '${outcome.status}'.`);
+    if (outcome.kind === 'done') await journal.notePause(id, outcome.pause, now());
     return toBatchObject(await findBatch(batches, tenant, id));
   };
