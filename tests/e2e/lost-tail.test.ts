@@ -54,7 +54,7 @@ it('an input and a batch that were acknowledged just before the power went are t
 
 it('a cancel, a pause and a resume that were acknowledged just before the power went still count', async () => {
   // More than are answered before the cancel is known again.
-  const input = inputOf(100, (i) => `Say ${i} [[sim:latency=1000]]`);
+  const input = inputOf(60, (i) => `Say ${i} [[sim:latency=1000]]`);
   const client = stack.client.withOptions({ maxRetries: 10 });
   const create = async (): Promise<string> => (await createBatch(client, input)).id;
   const [cancelled, paused, resumed] = [await create(), await create(), await create()];
