@@ -1,3 +1,4 @@
+export type * from './batch-record.ts';
 export * from './batch-store.ts';
 export * from './claims.ts';
 export type { Page } from './created-index.ts';

@@ -1,0 +1,143 @@
+import {
+  type Batch,
+  type BatchError,
+  type BatchStatus,
+  type Blocked,
+  type HeldLane,
+  noUsage,
+  timestampOf,
+} from '@promptmill/core';
+
+/** A batch's hash in Redis, as it comes. */
+type BatchRecord = Readonly<Record<string, string>>;
+
+/** What a batch is created with. Times are Unix seconds. */
+export type NewBatch = Pick<
+  Batch,
+  | 'id'
+  | 'tenant'
+  | 'endpoint'
+  | 'inputFileId'
+  | 'completionWindow'
+  | 'metadata'
+  | 'outputFileId'
+  | 'errorFileId'
+  | 'outputExpiresAfterSeconds'
+  | 'createdAt'
+  | 'expiresAt'
+  | 'retryOf'
+>;
+
+/** How far a batch's input has been dispatched. */
+export interface Cursor {
+  /** Requests that have been added to a lane; also the index of the next. */
+  readonly dispatched: number;
+  /** Where the next line starts in the input file. */
+  readonly cursorOffset: number;
+  /** 1-based number of the next line. */
+  readonly cursorLine: number;
+  /** For each lane: the position after the batch's last request there. */
+  readonly positions: Readonly<Record<string, number>>;
+}
+
+export interface DispatchState extends Cursor {
+  /** Requests in a lane without a result. */
+  readonly outstanding: number;
+  /** Input bytes of those. */
+  readonly outstandingBytes: number;
+  /** Results that are in segments. */
+  readonly collected: number;
+  /** Results that are not yet: they are in Redis. */
+  readonly uncollected: number;
+  /** Why no further request is wanted, if that is so, and since when, in Unix seconds. */
+  readonly stopping?: StopReason;
+  readonly stoppedAt?: number;
+  /** Whether jobs ended without a result since a worker took them while the batch was paused. */
+  readonly parked: boolean;
+  /** Whether no further result is recorded. */
+  readonly closed: boolean;
+  /** Whether every result the batch will have is in a segment. */
+  readonly ready: boolean;
+}
+
+/** What ends a batch before all of its requests have run. */
+export type StopReason = 'cancelled' | 'expired';
+
+/** Fields that may be written along with a status. */
+export interface StatusFields {
+  readonly total?: number;
+  readonly model?: string;
+  readonly completed?: number;
+  readonly failed?: number;
+  readonly errors?: readonly BatchError[];
+  readonly outputPublished?: boolean;
+  readonly errorPublished?: boolean;
+  readonly stopping?: StopReason;
+}
+
+/** Fields of the hash, without those that are undefined. */
+export const encodeFields = (fields: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .flatMap(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+
+/** Undefined when there is no such batch. */
+export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
+  const fixed = record['fixed'];
+  if (fixed === undefined) return undefined;
+  const number = (name: string): number => Number(record[name] ?? 0);
+  const times = Object.fromEntries(
+    Object.values(timestampOf)
+      .filter((name) => record[name] !== undefined)
+      .map((name) => [name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()), number(name)]),
+  );
+  return {
+    ...(JSON.parse(fixed) as Omit<NewBatch, 'id'>),
+    ...times,
+    ...(record['model'] === undefined ? {} : { model: record['model'] }),
+    ...(record['paused'] === undefined ? {} : { pausedAt: number('paused') }),
+    id,
+    status: record['status'] as BatchStatus,
+    errors: JSON.parse(record['errors'] ?? '[]') as BatchError[],
+    outputPublished: record['outputPublished'] === 'true',
+    errorPublished: record['errorPublished'] === 'true',
+    total: number('total'),
+    completed: number('completed'),
+    failed: number('failed'),
+    usage: {
+      ...noUsage,
+      inputTokens: number('inputTokens'),
+      cachedTokens: number('cachedTokens'),
+      outputTokens: number('outputTokens'),
+      reasoningTokens: number('reasoningTokens'),
+    },
+    ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
+    waitingFor: JSON.parse(record['waitingFor'] ?? '[]') as HeldLane[],
+    retriedBy: JSON.parse(record['retriedBy'] ?? '[]') as string[],
+    ...(record['blocked'] === undefined ? {} : { blocked: JSON.parse(record['blocked']) as Blocked }),
+  };
+};
+
+/** How far its requests and results are. */
+export const decodeDispatchState = (record: BatchRecord): DispatchState => {
+  const number = (name: string): number => Number(record[name] ?? 0);
+  const stopping = record['stopping'] as StopReason | undefined;
+  const closed = record['closed'] !== undefined;
+  const collected = number('collected');
+  const expected = closed ? number('completed') + number('failed') : number('total');
+  return {
+    ...(stopping ? { stopping } : {}),
+    ...(stopping ? { stoppedAt: number('cancelling_at') || number('stoppedAt') } : {}),
+    parked: record['parked'] !== undefined,
+    closed,
+    collected,
+    uncollected: number('completed') + number('failed') - collected,
+    ready: collected === expected && (closed || expected > 0),
+    dispatched: number('dispatched'),
+    cursorOffset: number('cursorOffset'),
+    cursorLine: number('cursorLine') || 1,
+    positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
+    outstanding: number('dispatched') - number('completed') - number('failed') - number('dropped'),
+    outstandingBytes: number('cursorOffset') - number('settledBytes'),
+  };
+};
