@@ -1,3 +1,4 @@
+import { createKeys } from '@promptmill/queue';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts';
@@ -72,4 +73,25 @@ it('a cancel, a pause and a resume that were acknowledged just before the power 
   await ask(paused, 'resume');
   for (const id of [cancelled, paused, resumed])
     await checkBatch(stack, await untilBatch(client, id), input, { allowedRepeats: workers * concurrency });
+});
+
+it('of a script that was cut off half way, and is there again at the next start, nothing is left', async () => {
+  const input = inputOf(3000);
+  const { id } = await createBatch(stack.client, input);
+  const client = stack.client.withOptions({ maxRetries: 10 });
+  const untilMore = async (count: number): Promise<void> => {
+    const { request_counts: before } = await client.batches.retrieve(id);
+    await untilBatch(client, id, ({ request_counts: now }) => (now?.completed ?? 0) > (before?.completed ?? 0) + count);
+  };
+  await untilMore(300);
+  await redis.kill();
+  // Within the effects of recording a result: its bit and its count are there, the result is not.
+  const stream = createKeys(stack.prefix).results(0);
+  await redis.cutAfter(`XADD\r\n$${stream.length}\r\n${stream}`);
+  await redis.restart();
+  await untilMore(50);
+  await redis.kill();
+  await redis.restart();
+  const batch = await untilBatch(client, id);
+  await checkBatch(stack, batch, input, { allowedRepeats: 2 * workers * concurrency });
 });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -21,6 +21,8 @@ export interface DurableRedis extends LocalRedis {
   restart(): Promise<void>;
   /** After `kill`: what a power cut may take too. Cuts the append-only file's last bytes, and tells how many it had. */
   cutTail(bytes: number): Promise<number>;
+  /** After `kill`: cuts the append-only file right behind the last occurrence of a text. */
+  cutAfter(text: string): Promise<void>;
 }
 
 const untilItAnswers = async (url: string, server: ChildProcess): Promise<void> => {
@@ -79,19 +81,28 @@ export const startDurableRedis = async (): Promise<DurableRedis> => {
   const { url, directory, start, end, stop } = await createRedisServer(durable);
   const files = join(directory, 'appendonlydir');
   await start();
+  const newestFile = async (): Promise<string> => {
+    const names = (await readdir(files)).filter((name) => name.endsWith('.incr.aof'));
+    const newest = names.toSorted((a, b) => Number(a.split('.')[2]) - Number(b.split('.')[2])).at(-1);
+    if (newest === undefined) throw new Error('Redis has no append-only file');
+    return join(files, newest);
+  };
   return {
     url,
     directory,
     kill: () => end('SIGKILL'),
     restart: start,
     async cutTail(bytes) {
-      const names = (await readdir(files)).filter((name) => name.endsWith('.incr.aof'));
-      const newest = names.toSorted((a, b) => Number(a.split('.')[2]) - Number(b.split('.')[2])).at(-1);
-      if (newest === undefined) throw new Error('Redis has no append-only file');
-      const path = join(files, newest);
+      const path = await newestFile();
       const { size } = await stat(path);
       await truncate(path, Math.max(0, size - bytes));
       return size;
+    },
+    async cutAfter(text) {
+      const path = await newestFile();
+      const at = (await readFile(path)).lastIndexOf(text);
+      if (at === -1) throw new Error(`the append-only file has no ${text}`);
+      await truncate(path, at + text.length);
     },
     stop,
   };

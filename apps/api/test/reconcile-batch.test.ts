@@ -37,6 +37,7 @@ import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
 import { createFindLostRequests } from '../src/dispatch/find-lost-requests.ts';
 import { createReconcileBatch } from '../src/dispatch/reconcile-batch.ts';
+import { createRecountResults } from '../src/dispatch/recount-results.ts';
 import { createRestoreResults } from '../src/dispatch/restore-results.ts';
 
 const { lanes, retry } = loadConfig({}, { readFile: () => '' });
@@ -101,6 +102,7 @@ const open = (window = 1000, windowBytes = 1e9) => {
     requests,
     files,
     restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+    recount: createRecountResults({ batches, files, logger }),
     findLost: (...of) => {
       looks++;
       return findLost(...of);
@@ -152,12 +154,23 @@ const answer = (id: string, index: number): string =>
   });
 
 /** As a collector leaves it that dies before it takes the results off the stream. */
-const writeSegment = async (id: string, indexes: readonly number[]): Promise<void> => {
+const writeSegment = async (id: string, indexes: readonly number[]): Promise<string> => {
   const entries = indexes.map((index) => ({ index, status: 'completed' as const, bytes: 10, line: answer(id, index) }));
   const content = entries.map(encodeSegmentEntry).join('');
   const name = segmentName({ first: 0, last: 999 }, crc32(content), randomBytes(6).toString('hex'));
   await files.put(segmentFolder(id) + name, content);
+  return name;
 };
+
+/** Ids of all that is on the stream. */
+const readStream = async (): Promise<string[]> => {
+  const stream = createResultsStream(redis, redis, keys, { shard: 0, consumer: 'test' });
+  await stream.ensureGroup();
+  return (await stream.read(10_000, 1)).map(({ streamId }) => streamId);
+};
+
+const commit = (id: string, name: string, streamIds: readonly string[]) =>
+  createResultsStream(redis, redis, keys, { shard: 0, consumer: 'test' }).commit(id, name, streamIds);
 
 const states = (id: string, indexes: readonly number[]): Promise<string[]> =>
   Promise.all(indexes.map((index) => lane.getJobState(jobIdOf(id, index))));
@@ -230,6 +243,83 @@ test('a torn segment keeps nothing else from being restored', async () => {
   expect(await known(id)).toMatchObject({ completed: 1, failed: 0 });
 });
 
+/** What a Redis has of a script whose effects its append-only file held a part of, and what it had after them. */
+const halves: readonly [what: string, apply: (id: string) => Promise<unknown>][] = [
+  ['a bit and no count', (id) => redis.setbit(keys.settledBits(id), 7, 1)],
+  [
+    'a bit and a count, and no result',
+    async (id) => [await redis.setbit(keys.settledBits(id), 7, 1), await redis.hincrby(keys.batch(id), 'completed', 1)],
+  ],
+  ['a result counted twice', (id) => redis.hincrby(keys.batch(id), 'completed', 1)],
+  ['results collected twice', (id) => redis.hincrby(keys.batch(id), 'collected', 5)],
+  [
+    'results taken off the stream and not collected',
+    async (id) => [await redis.hset(keys.batch(id), 'collected', 0), await redis.del(keys.segments(id))],
+  ],
+];
+
+/** Five of ten requests are answered and in a segment. */
+const startHalf = async ({ dispatch, recorder }: ReturnType<typeof open>): Promise<string> => {
+  await redis.del(keys.results(0));
+  const id = await startBatch(10);
+  await dispatch(id);
+  const indexes = [0, 1, 2, 3, 4];
+  const usage = { ...noUsage, inputTokens: 2, outputTokens: 3 };
+  for (const index of indexes)
+    await recorder.record({ batchId: id, index, bytes: 10 }, 'completed', answer(id, index), usage);
+  await commit(id, await writeSegment(id, indexes), await readStream());
+  return id;
+};
+
+const half = { completed: 5, failed: 0, usage: { ...noUsage, inputTokens: 10, outputTokens: 15 } };
+
+test.each(halves)('of half a script, %s: the batch is counted again, and what has no result runs', async (_, apply) => {
+  const opened = open();
+  const id = await startHalf(opened);
+  await removeJob(id, 7);
+  await opened.reconcile(id);
+  const right = await batches.dispatchState(id);
+  expect(right).toMatchObject({ collected: 5, uncollected: 0, outstanding: 5 });
+
+  await apply(id);
+  await removeJob(id, 7);
+  connections++;
+  await opened.reconcile(id);
+  expect(await opened.known(id)).toMatchObject(half);
+  expect(await batches.dispatchState(id)).toEqual(right);
+  expect(await batches.segments(id)).toHaveLength(1);
+  expect(await states(id, [0, 7, 9])).toEqual(['prioritized', 'prioritized', 'prioritized']);
+});
+
+test('it is counted again when nothing gets on, without a new connection too, and once it takes no more results', async () => {
+  const opened = open();
+  const id = await startHalf(opened);
+  await opened.reconcile(id);
+  await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await batches.close(id, 10);
+  await redis.hincrby(keys.batch(id), 'completed', 1);
+  await opened.reconcile(id);
+  expect(await batches.dispatchState(id)).toMatchObject({ ready: false });
+  nowMs += 5000;
+  await opened.reconcile(id);
+  expect(await batches.dispatchState(id)).toMatchObject({ ready: true });
+});
+
+test('it is not counted again while a result is on its way, or known results cannot be read', async () => {
+  const opened = open();
+  const id = await startHalf(opened);
+  await opened.recorder.record({ batchId: id, index: 9, bytes: 10 }, 'failed', answer(id, 9), noUsage);
+  await redis.hincrby(keys.batch(id), 'completed', 1);
+  await opened.reconcile(id);
+  expect(await opened.known(id)).toMatchObject({ completed: 6, failed: 1 });
+
+  await redis.del(keys.results(0));
+  await files.deletePrefix(segmentFolder(id));
+  connections++;
+  await opened.reconcile(id);
+  expect(await opened.known(id)).toMatchObject({ completed: 6, failed: 1 });
+});
+
 test('what was answered beyond a cursor that Redis lost is not dispatched again, and keeps the window', async () => {
   const { dispatch, reconcile, known } = open(6);
   const id = await startBatch(20);
@@ -285,14 +375,7 @@ test.each([
       await recorder.record({ batchId: id, index, bytes: 1000 }, 'completed', line, noUsage);
     expect(await dispatched()).toBe(before);
 
-    const stream = createResultsStream(redis, redis, keys, { shard: 0, consumer: 'test' });
-    await stream.ensureGroup();
-    for (;;) {
-      const results = await stream.read(1000, 1);
-      if (results.length === 0) break;
-      const streamIds = results.map(({ streamId }) => streamId);
-      await stream.commit(id, 'a segment', streamIds);
-    }
+    await commit(id, 'a segment', await readStream());
     expect(await dispatched()).toBeGreaterThan(before);
   },
 );

@@ -63,6 +63,12 @@ export interface DispatchState extends Cursor {
 /** What ends a batch before all of its requests have run. */
 export type StopReason = 'cancelled' | 'expired';
 
+/** What a batch's results come to. */
+export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> & {
+  /** Input bytes of the requests that have one. */
+  readonly settledBytes: number;
+};
+
 /** Fields that may be written along with a status. */
 export interface StatusFields {
   readonly total?: number;

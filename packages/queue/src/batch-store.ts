@@ -7,6 +7,7 @@ import {
   timestampOf,
 } from '@promptmill/core';
 import {
+  type Counts,
   type Cursor,
   decodeBatch,
   decodeDispatchState,
@@ -128,6 +129,46 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
     dispatchState: async (id: string): Promise<DispatchState> =>
       decodeDispatchState(await redis.hgetall(keys.batch(id))),
+
+    /** Whether its counts, its bits and what is in its segments differ, though nothing is on its way there. */
+    async isAdrift(id: string): Promise<boolean> {
+      return (await run('isAdrift', keys.batch(id), keys.settledBits(id), keys.resultsOf(id), id)) === 1;
+    },
+
+    /**
+     * Sets a batch's counts and bits to what is in its segments, of which some may be new to Redis. False when it has got on since
+     * `before`.
+     *
+     * @param settled a bit for each request, as Redis has them
+     */
+    async recount(
+      {
+        id,
+        status,
+        completed,
+        failed,
+        collected,
+      }: Pick<Batch, 'id' | 'status' | 'completed' | 'failed'> & Pick<DispatchState, 'collected'>,
+      { usage, ...counts }: Counts,
+      settled: Buffer,
+      newSegments: readonly string[],
+    ): Promise<boolean> {
+      const set = await run(
+        'recountBatch',
+        keys.batch(id),
+        keys.settledBits(id),
+        keys.segments(id),
+        status,
+        completed,
+        failed,
+        collected,
+        settled,
+        newSegments.length,
+        ...newSegments,
+        ...encodeFields({ ...counts, ...usage, collected: counts.completed + counts.failed, dropped: 0 }),
+      );
+      return set === 1;
+    },
 
     /** Memory that the results of this and other batches take in Redis until they are in segments, in bytes. */
     resultsBytes: (id: string): Promise<number> => run('resultsBytes', keys.resultsOf(id)) as Promise<number>,

@@ -18,6 +18,8 @@ const scripts = {
   pauseBatch: { lua: source('pause-batch'), numberOfKeys: 1 },
   linkRetry: { lua: source('link-retry'), numberOfKeys: 1 },
   transitionBatch: { lua: source('transition-batch'), numberOfKeys: 1 },
+  isAdrift: { lua: source('is-adrift'), numberOfKeys: 3 },
+  recountBatch: { lua: source('recount-batch'), numberOfKeys: 3 },
   advanceCursor: { lua: source('advance-cursor'), numberOfKeys: 2 },
   addToIndex: { lua: source('add-to-index'), numberOfKeys: 2 },
   removeFromIndex: { lua: source('remove-from-index'), numberOfKeys: 3 },
@@ -30,10 +32,10 @@ const scripts = {
 type ScriptName = keyof typeof scripts;
 
 /** Runs our scripts on one connection. ioredis sends a script's text once and its digest from then on. */
-export type RunScript = (name: ScriptName, ...keysAndArguments: (string | number)[]) => Promise<unknown>;
+export type RunScript = (name: ScriptName, ...keysAndArguments: (string | number | Buffer)[]) => Promise<unknown>;
 
 export const createScripts = (redis: RedisConnection): RunScript => {
   for (const [name, definition] of Object.entries(scripts)) redis.defineCommand(name, definition);
-  const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<unknown>>;
+  const commands = redis as unknown as Record<ScriptName, (...args: (string | number | Buffer)[]) => Promise<unknown>>;
   return (name, ...args) => commands[name](...args);
 };

@@ -5,6 +5,7 @@ import type { Logger } from '@promptmill/runtime';
 import type { AddRequests, IndexedRequest } from './add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
 import { readRequests } from './read-requests.ts';
+import type { RecountResults } from './recount-results.ts';
 import type { RestoreResults } from './restore-results.ts';
 
 export interface ReconcileBatchOptions {
@@ -12,6 +13,7 @@ export interface ReconcileBatchOptions {
   readonly requests: DispatchedRequests;
   readonly files: FileStore;
   readonly restore: RestoreResults;
+  readonly recount: RecountResults;
   readonly findLost: FindLostRequests;
   readonly add: AddRequests;
   /** How often the connection to Redis has been made: after each time, Redis may have lost its latest writes. */
@@ -20,7 +22,7 @@ export interface ReconcileBatchOptions {
   readonly now: () => number;
 }
 
-/** A batch that has requests out and gets no result for so long is looked into; each time in vain, half as often. */
+/** A batch that should get on and does not for so long is looked into; each time in vain, half as often. */
 const firstLookMs = 5000;
 const longestLookMs = 60_000;
 /** Looked at in one step. */
@@ -31,7 +33,8 @@ const maxSeen = 1000;
 
 interface Seen {
   readonly connection: number;
-  readonly settled: number;
+  /** Results that it has, and that are in segments. */
+  readonly progress: string;
   readonly lookAtMs: number;
   readonly waitMs: number;
 }
@@ -39,10 +42,11 @@ interface Seen {
 /**
  * Finds what a batch has lost and puts it right: results that are in the store and no longer in Redis are recorded again;
  * requests without result and job get a new job. It looks only when there is reason to: after a connection to Redis, when
- * a paused batch goes on, and when no result has come for long.
+ * a paused batch goes on, and when no result has come, or got into a segment, for long. Of a batch that takes no more
+ * results only the counts are put right.
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
-  const { batches, requests, files, restore, findLost, add, connections, logger, now } = options;
+  const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
   const seen = new Map<string, Seen>();
 
   const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
@@ -63,13 +67,15 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
 
   const look = async (batch: Batch, state: DispatchState, alsoRestore: boolean): Promise<number> => {
     const { id } = batch;
+    const recounted = await recount(id);
+    if (state.closed) return recounted ? 1 : 0;
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
     const lost = await findLost(id, unsettled, Object.keys(state.positions));
     if (lost.length > 0) await putBack(batch, new Set(lost));
     const found = restored + lost.length;
     if (found > 0) logger.warn({ batch: id, restored, putBack: lost.length }, 'reconciled');
-    return found;
+    return found + (recounted ? 1 : 0);
   };
 
   const remember = (id: string, what: Seen): void => {
@@ -82,18 +88,19 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const { id } = batch;
     const connection = connections();
     const state = await batches.dispatchState(id);
-    const settled = batch.completed + batch.failed;
+    const progress = `${batch.completed + batch.failed} ${state.collected}`;
     const before = seen.get(id);
     const isNew = before?.connection !== connection;
-    const isIdle = state.outstanding === 0 || settled !== before?.settled;
+    const hasNothingDue = state.outstanding === 0 && state.uncollected === 0;
+    const isIdle = hasNothingDue || progress !== before?.progress;
     if (!isNew && !state.parked && (isIdle || now() < before.lookAtMs)) {
-      if (isIdle) remember(id, { connection, settled, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
+      if (isIdle) remember(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
       return;
     }
     // Before the look: a request that is parked while it goes on is found by the next.
     if (state.parked) await batches.unpark(id);
     const found = await look(batch, state, isNew || !state.parked);
     const waitMs = isNew || found > 0 ? firstLookMs : Math.min(longestLookMs, before.waitMs * 2);
-    remember(id, { connection, settled, lookAtMs: now() + waitMs, waitMs });
+    remember(id, { connection, progress, lookAtMs: now() + waitMs, waitMs });
   };
 };

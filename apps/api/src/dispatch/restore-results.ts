@@ -18,8 +18,19 @@ export interface RestoreResultsOptions {
   readonly logger: Logger;
 }
 
-const usageOfLine = ({ status, line }: SegmentEntry) =>
+export const usageOfLine = ({ status, line }: SegmentEntry) =>
   usageOf(status === 'completed' ? (JSON.parse(line) as { response?: { body?: unknown } }).response?.body : undefined);
+
+/** The segments of a batch in the store, whether Redis knows them or not. */
+export const storedSegments = async (files: FileStore, batchId: string): Promise<SegmentLabel[]> => {
+  const folder = segmentFolder(batchId);
+  const found: SegmentLabel[] = [];
+  for await (const { key } of files.list(folder)) {
+    const segment = parseSegmentName(key.slice(folder.length));
+    if (segment) found.push(segment);
+  }
+  return found;
+};
 
 /**
  * Records again what segments in the store hold and Redis has lost, so that it is not paid for twice: a Redis that lost
@@ -46,19 +57,14 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
   };
 
   return async ({ id }: Batch): Promise<number> => {
-    const folder = segmentFolder(id);
-    const found: SegmentLabel[] = [];
-    for await (const { key } of files.list(folder)) {
-      const segment = parseSegmentName(key.slice(folder.length));
-      if (segment) found.push(segment);
-    }
+    const found = await storedSegments(files, id);
     // Most of those that Redis does not know are about to be committed; their requests are settled.
     const known = new Set(await batches.segments(id));
     let restored = 0;
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
         // The whole of it: whether it is torn may show only at its end.
-        restored += await restoreEntries(id, await Array.fromAsync(readSegment(files, folder, segment)));
+        restored += await restoreEntries(id, await Array.fromAsync(readSegment(files, segmentFolder(id), segment)));
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }

@@ -65,8 +65,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, now } = options;
 
   const closeWhenDrained = async (batch: Batch): Promise<void> => {
-    const { outstanding, positions, stoppedAt = 0, closed } = await batches.dispatchState(batch.id);
-    if (closed) return;
+    const { outstanding, positions, stoppedAt = 0 } = await batches.dispatchState(batch.id);
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
@@ -82,13 +81,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await validate(batch);
       return 0;
     }
-    const { stopping, ready } = await batches.dispatchState(batch.id);
+    const { stopping, closed, ready } = await batches.dispatchState(batch.id);
     if (ready) {
       await finalize(batch.id);
       return watchTickMs;
     }
     if (stopping) {
-      await closeWhenDrained(batch);
+      if (closed) await reconcile(batch);
+      else await closeWhenDrained(batch);
       return dispatchTickMs;
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {

@@ -28,6 +28,7 @@ import { createFindCallsInFlight } from './find-calls-in-flight.ts';
 import { createFindLostRequests } from './find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
 import { createReconcileBatch } from './reconcile-batch.ts';
+import { createRecountResults } from './recount-results.ts';
 import { createRestoreResults } from './restore-results.ts';
 import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
@@ -95,6 +96,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       requests,
       files,
       restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+      recount: createRecountResults({ batches, files, logger }),
       findLost: createFindLostRequests({ lanes, queueOf }),
       add,
       connections: () => connections,

@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- Sets a batch's counts and bits to what is in its segments, unless it has got on since they were read.
+-- KEYS: 1 batch record, 2 bit per settled request, 3 list of the batch's segments
+-- ARGV: 1 status, 2 completed, 3 failed and 4 collected as they were, 5 the bits, 6 number of segments to be added to the
+--       list, then those, then field and value pairs of the record
+-- Returns 1 when set, else 0
+local record = redis.call('HMGET', KEYS[1], 'status', 'completed', 'failed', 'collected')
+for i = 1, 4 do
+  if (record[i] or '0') ~= ARGV[i] then return 0 end
+end
+redis.call('SET', KEYS[2], ARGV[5])
+local last = 6 + tonumber(ARGV[6])
+for i = 7, last do redis.call('RPUSH', KEYS[3], ARGV[i]) end
+redis.call('HSET', KEYS[1], unpack(ARGV, last + 1))
+return 1
