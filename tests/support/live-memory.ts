@@ -6,7 +6,7 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 /**
  * The bytes this process holds on to, garbage left out: unlike the resident set they do not depend on when Node last
- * took the time to collect. Takes some 20 ms.
+ * took the time to collect.
  */
 const liveBytes = (): number => {
   // The memory of buffers that the first pass found unused is counted until the second begins.

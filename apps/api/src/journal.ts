@@ -36,7 +36,7 @@ const entryKey = (name: string, atMs: number): string => `${folder}${Math.floor(
 
 /**
  * Notes in the store what is acknowledged, so that it outlives a Redis that loses its latest writes. What cannot be noted
- * is created all the same: to refuse it would have it created twice.
+ * is done all the same: to refuse it would have a client do it twice.
  */
 export const createJournal = (files: FileStore, logger: Logger) => {
   const note = async (name: string, atMs: number, entry: Entry): Promise<void> => {

@@ -136,10 +136,11 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     /**
-     * Sets a batch's counts and bits to what is in its segments, of which some may be new to Redis. False when it has got on since
-     * `before`.
+     * Sets a batch's counts and bits to what is in its segments. False when it has got on since it was read: then its
+     * status or counts are not those given first any more.
      *
      * @param settled a bit for each request, as Redis has them
+     * @param newSegments those that Redis does not list
      */
     async recount(
       {
