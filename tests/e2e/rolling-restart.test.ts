@@ -28,7 +28,7 @@ describe.concurrent('while a batch runs', () => {
       redisUrl: inject('redisUrl'),
       workers: 2,
       collectors: 2,
-      env: { WORKER_CONCURRENCY: '10', SIMULATOR_LATENCY_MS: '300' },
+      env: { WORKER_CONCURRENCY: '10', SIMULATOR_LATENCY_MS: '1500' },
       files,
     });
   });
@@ -37,7 +37,8 @@ describe.concurrent('while a batch runs', () => {
   it('every process is restarted in turn: each exits with 0, no attempt is used, and no call is repeated', async ({
     expect,
   }) => {
-    const requests = 900;
+    // At 1.5 s a call they take 75 s: the batch must not be done before the last restart.
+    const requests = 1000;
     const input = inputOf(requests);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) > 20);
@@ -46,6 +47,7 @@ describe.concurrent('while a batch runs', () => {
       expect(await stopInTime(process, defaultGraceMs)).toBe(0);
       await stack.start(process.role, process.environment);
     }
+    await stack.control({ latency: { kind: 'fixed', ms: 100 } });
     const batch = await untilBatch(stack.client, id);
     expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
     await checkBatch(stack, batch, input);
