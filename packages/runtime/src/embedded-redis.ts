@@ -3,19 +3,16 @@ import { type DataFolderLock, lockDataFolder } from './embedded-redis/data-folde
 import { EmbeddedRedisError } from './embedded-redis/embedded-redis-error.ts';
 import { hasDocker, mayHaveContainer, startRedisContainer } from './embedded-redis/redis-container.ts';
 import { openRedisFolder, type RedisFolder } from './embedded-redis/redis-folder.ts';
-import { adoptRedisServer, findRedisServer, type Fsync, startRedisServer } from './embedded-redis/redis-server.ts';
+import { adoptRedisServer, findRedisServer, startRedisServer } from './embedded-redis/redis-server.ts';
 import { type RunningRedis, waitUntilReady } from './embedded-redis/running-redis.ts';
 import type { Logger } from './logger.ts';
 
 export { EmbeddedRedisError, type EmbeddedRedisErrorCode } from './embedded-redis/embedded-redis-error.ts';
-export type { Fsync } from './embedded-redis/redis-server.ts';
 
 export interface EmbeddedRedisOptions {
   /** Absolute. Redis keeps its files in its folder `redis`. */
   readonly dataDirectory: string;
   readonly logger: Logger;
-  /** Default `always`: what was answered survives a kill of any process and of the machine. */
-  readonly fsync?: Fsync;
   /** Programs to look for, in order. Default redis-server, valkey-server. */
   readonly serverCommands?: readonly string[];
   /** Default docker. */
@@ -43,14 +40,14 @@ export const findRedis = async (): Promise<string | undefined> =>
   (await findRedisServer(serverPrograms)) ?? ((await hasDocker('docker')) ? 'docker' : undefined);
 
 const findOrStart = async (folder: RedisFolder, options: EmbeddedRedisOptions): Promise<RunningRedis> => {
-  const { logger, fsync = 'always', dockerCommand = 'docker' } = options;
+  const { logger, dockerCommand = 'docker' } = options;
   const adopted = await adoptRedisServer(folder, logger);
   if (adopted) return adopted;
   // Two servers on one append-only file would ruin it.
-  if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, { fsync, logger });
+  if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, logger);
   const command = await findRedisServer(options.serverCommands ?? serverPrograms);
-  if (command) return startRedisServer(command, folder, { fsync, logger });
-  if (await hasDocker(dockerCommand)) return startRedisContainer(dockerCommand, folder, { fsync, logger });
+  if (command) return startRedisServer(command, folder, logger);
+  if (await hasDocker(dockerCommand)) return startRedisContainer(dockerCommand, folder, logger);
   throw new EmbeddedRedisError('no_redis', howToInstall);
 };
 

@@ -5,7 +5,6 @@ export {
   type EmbeddedRedisErrorCode,
   type EmbeddedRedisOptions,
   findRedis,
-  type Fsync,
   startEmbeddedRedis,
 } from './embedded-redis.ts';
 export type { ApiKey } from './environment.ts';

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -77,7 +86,7 @@ it('starts a durable Redis on a socket that only the user can reach, and stops i
     client.config('GET', 'appendonly', 'appendfsync', 'save', 'maxmemory-policy', 'port', 'dir'),
   );
   expect(settings).toEqual(
-    expect.arrayContaining(['yes', 'always', '', 'noeviction', '0', join(dataDirectory, 'redis')]),
+    expect.arrayContaining(['yes', 'everysec', '', 'noeviction', '0', join(dataDirectory, 'redis')]),
   );
   expect(statSync(join(dataDirectory, 'redis')).mode & 0o777).toBe(0o700);
   expect(redis.pid).toBeDefined();
@@ -160,9 +169,11 @@ it('says what to install when there is nothing to start', async () => {
 });
 
 it('shows the end of the log when Redis does not start', async () => {
-  const failing = start({ fsync: 'sometimes' as 'always' });
+  mkdirSync(join(dataDirectory, 'redis', 'appendonlydir'), { recursive: true });
+  writeFileSync(join(dataDirectory, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense\n');
+  const failing = start();
   await expect(failing).rejects.toMatchObject({
     code: 'redis_failed',
-    message: expect.stringContaining('appendfsync') as string,
+    message: expect.stringContaining('manifest') as string,
   });
 });

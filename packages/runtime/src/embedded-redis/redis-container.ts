@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Logger } from '../logger.ts';
 import { EmbeddedRedisError } from './embedded-redis-error.ts';
 import type { RedisFolder } from './redis-folder.ts';
-import { durableOptions, type Fsync, type RedisServerOptions } from './redis-server.ts';
+import { durableOptions } from './redis-server.ts';
 import type { RunningRedis } from './running-redis.ts';
 
 const image = 'redis:8-alpine';
@@ -37,12 +38,12 @@ const passwordFor = (folder: RedisFolder): string => {
   }
 };
 
-const configFor = (password: string, fsync: Fsync): string =>
+const configFor = (password: string): string =>
   Object.entries({
     requirepass: password,
     dir: '/data',
     logfile: '/data/redis.log',
-    ...durableOptions(fsync),
+    ...durableOptions,
   })
     .map(([option, value]) => `${option} ${JSON.stringify(value)}\n`)
     .join('');
@@ -59,7 +60,7 @@ export const mayHaveContainer = (folder: RedisFolder): boolean => existsSync(con
 export const startRedisContainer = async (
   docker: string,
   folder: RedisFolder,
-  { fsync, logger }: RedisServerOptions,
+  logger: Logger,
 ): Promise<RunningRedis> => {
   const name = `promptmill-${folder.id}`;
   const password = passwordFor(folder);
@@ -69,7 +70,7 @@ export const startRedisContainer = async (
   };
 
   const start = async (): Promise<string | undefined> => {
-    writeFileSync(configFileIn(folder), configFor(password, fsync), { mode: 0o600 });
+    writeFileSync(configFileIn(folder), configFor(password), { mode: 0o600 });
     logger.info({ image, container: name }, 'starting Redis in Docker');
     const options = `--detach --rm --name ${name} --publish 127.0.0.1::6379`.split(' ');
     const user = `${process.getuid?.()}:${process.getgid?.()}`;

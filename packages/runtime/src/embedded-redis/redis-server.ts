@@ -10,17 +10,6 @@ import { isRunning, type ProcessRecord, readProcessRecord, recordOfProcess, stop
 import type { RedisFolder } from './redis-folder.ts';
 import type { RunningRedis } from './running-redis.ts';
 
-/**
- * When Redis syncs its append-only file: `always` before it answers, `everysec` in the background. Under `everysec` a
- * write that comes during a sync is answered before it leaves the process, so a kill -9 can lose it.
- */
-export type Fsync = 'always' | 'everysec';
-
-export interface RedisServerOptions {
-  readonly fsync: Fsync;
-  readonly logger: Logger;
-}
-
 const stopTimeoutMs = 30_000;
 /** Flags of scripts and sharded channels came with 7.0. Valkey's versions begin above it. */
 const minVersion = [7, 0] as const;
@@ -57,16 +46,16 @@ const toRunning = (record: ProcessRecord, folder: RedisFolder, stop: () => Promi
   stop,
 });
 
-/** The options that make Redis keep what it is given. */
-export const durableOptions = (fsync: Fsync): Readonly<Record<string, string>> => ({
+/** The options that make Redis keep what it is given, but for the last second before the power goes: that is found again. */
+export const durableOptions: Readonly<Record<string, string>> = {
   appendonly: 'yes',
-  appendfsync: fsync,
+  appendfsync: 'everysec',
   // The append-only file is enough.
   save: '',
   'maxmemory-policy': 'noeviction',
-});
+};
 
-const argumentsFor = ({ socket, directory }: RedisFolder, fsync: Fsync): string[] =>
+const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
   Object.entries({
     port: '0',
     unixsocket: socket,
@@ -75,25 +64,21 @@ const argumentsFor = ({ socket, directory }: RedisFolder, fsync: Fsync): string[
     // Standard output: what Redis says before it opens a log of its own is kept too.
     logfile: '',
     daemonize: 'no',
-    ...durableOptions(fsync),
+    ...durableOptions,
   }).flatMap(([option, value]) => [`--${option}`, value]);
 
-const spawnServer = (command: string, folder: RedisFolder, fsync: Fsync): ChildProcess => {
+const spawnServer = (command: string, folder: RedisFolder): ChildProcess => {
   const log = openSync(folder.log, 'a', 0o600);
   try {
     // A process group of its own: Ctrl-C at the terminal must not stop it before those who use it.
-    return spawn(command, argumentsFor(folder, fsync), { detached: true, stdio: ['ignore', log, log] });
+    return spawn(command, argumentsFor(folder), { detached: true, stdio: ['ignore', log, log] });
   } finally {
     closeSync(log);
   }
 };
 
-export const startRedisServer = async (
-  command: string,
-  folder: RedisFolder,
-  { fsync, logger }: RedisServerOptions,
-): Promise<RunningRedis> => {
-  const child = spawnServer(command, folder, fsync);
+export const startRedisServer = async (command: string, folder: RedisFolder, logger: Logger): Promise<RunningRedis> => {
+  const child = spawnServer(command, folder);
   const record = child.pid === undefined ? undefined : recordOfProcess(child.pid);
   // At once: should this process be killed, the next run knows the server by it.
   if (record) writeFileSync(serverRecordOf(folder), JSON.stringify(record), { mode: 0o600 });
