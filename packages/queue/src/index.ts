@@ -13,3 +13,4 @@ export * from './lane-turns.ts';
 export * from './queues.ts';
 export * from './redis.ts';
 export * from './results.ts';
+export * from './workers.ts';

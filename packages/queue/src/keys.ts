@@ -40,7 +40,16 @@ export const createKeys = (prefix: string) => {
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
     laneJobs: (
       lane: string,
-      part: 'meta' | 'active' | 'stalled' | 'wait' | 'prioritized' | 'delayed' | 'completed' | 'failed',
+      part:
+        | 'meta'
+        | 'active'
+        | 'stalled'
+        | 'stalled-check'
+        | 'wait'
+        | 'prioritized'
+        | 'delayed'
+        | 'completed'
+        | 'failed',
     ) => `${prefix}:{q-${lane}}:${lane}:${part}`,
     laneJob: (lane: string, jobId: string) => `${prefix}:{q-${lane}}:${lane}:${jobId}`,
     /** BullMQ prefix of a queue; its own hash tag lets lanes spread over a cluster. */

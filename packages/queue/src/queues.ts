@@ -1,15 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  backoffDelayMs,
-  batchesQueueName,
-  finalizeQueueName,
-  type RequestJob,
-  type RetryPolicy,
-} from '@promptmill/core';
-import { type Job, Queue, Worker, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
+import { batchesQueueName, finalizeQueueName, type RequestJob } from '@promptmill/core';
+import { Queue, type QueueOptions } from 'bullmq';
 import type { Keys } from './keys.ts';
 import type { RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
 
 export { batchesQueueName, finalizeQueueName };
 
@@ -18,21 +10,6 @@ export interface BatchJob {
   readonly batchId: string;
 }
 
-/**
- * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 9 s at most, where
- * BullMQ's defaults (30 s + 30 s) take a minute. Locks are renewed twice in `lockRenewTimeMs`, so that one which lives has
- * 5 s left at any moment: for so long an event loop may be blocked.
- */
-const lockDurationMs = 7000;
-const lockRenewTimeMs = 1000;
-const stalledIntervalMs = 1000;
-/** Stalled checks are never further apart than this; a lock lasts longer. */
-const stalledSetMs = 3000;
-/** A wait for a job ends well before the connection is taken for dead for want of an answer. */
-const longestBlockSeconds = 4;
-/** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
-const retryAfterConnectionErrorMs = 1000;
-const afterRefusalMs = 500;
 /** Attempts of a job that repeats until it succeeds. */
 const unlimited = 1_000_000_000;
 
@@ -40,7 +17,7 @@ const unlimited = 1_000_000_000;
 const keptEvents = 1000;
 
 const queueOptions = (connection: RedisConnection, keys: Keys, name: string): QueueOptions => ({
-  connection: connection,
+  connection,
   prefix: keys.queuePrefix(name),
   // Checked once by `promptmill doctor`; a check that meets a Redis that is just away would fail the queue for good.
   skipVersionCheck: true,
@@ -95,121 +72,4 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
 /** The job of a batch or of its finalizing is named after it: adding it twice is adding it once. */
 export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string): Promise<void> => {
   await queue.add('batch', { batchId }, { jobId: batchId });
-};
-
-export interface OpenWorkerOptions {
-  readonly connection: RedisConnection;
-  readonly keys: Keys;
-  readonly name: string;
-  /** Jobs at once in this process. */
-  readonly concurrency: number;
-  readonly retry?: RetryPolicy;
-  readonly onError: (error: Error) => void;
-}
-
-type RenewLocks = (jobIds: string[], tokens: string[], durationMs: number) => Promise<string[]>;
-
-/** BullMQ's worker, in the three things that it has no options for. */
-class SteadyWorker<T> extends Worker<T> {
-  readonly #renewLocks: RenewLocks;
-
-  constructor(name: string, processor: Processor<T>, options: WorkerOptions, renewLocks: RenewLocks) {
-    super(name, processor, options);
-    this.#renewLocks = renewLocks;
-  }
-
-  /** Of a queue with delayed jobs; 10 s otherwise. */
-  override get maximumBlockTimeout(): number {
-    return longestBlockSeconds;
-  }
-
-  /** Which it would repeat at once, without end, while Redis refuses it. */
-  protected override async moveToActive(token: string, name?: string): Promise<Job<T>> {
-    try {
-      return await super.moveToActive(token, name);
-    } catch (error) {
-      await sleep(afterRefusalMs);
-      throw error;
-    }
-  }
-
-  override extendJobLocks(jobIds: string[], tokens: string[], durationMs: number): Promise<string[]> {
-    return this.#renewLocks(jobIds, tokens, durationMs);
-  }
-}
-
-const createRenewLocks = (connection: RedisConnection, keys: Keys, name: string): RenewLocks => {
-  const run = createScripts(connection);
-  return (jobIds, tokens, durationMs) =>
-    run(
-      'renewLocks',
-      keys.laneJobs(name, 'active'),
-      keys.laneJobs(name, 'stalled'),
-      `${keys.queuePrefix(name)}:${name}:`,
-      durationMs,
-      stalledSetMs,
-      ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
-    ) as Promise<string[]>;
-};
-
-/** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
-export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
-  const { connection, keys, name, concurrency, retry, onError } = options;
-  const workerOptions: WorkerOptions = {
-    connection: connection,
-    prefix: keys.queuePrefix(name),
-    skipVersionCheck: true,
-    concurrency,
-    lockDuration: lockDurationMs,
-    lockRenewTime: lockRenewTimeMs,
-    stalledInterval: stalledIntervalMs,
-    drainDelay: longestBlockSeconds,
-    runRetryDelay: retryAfterConnectionErrorMs,
-    // A worker that was cut off, or stopped for a while, counts as lost too: what that says of a job is not BullMQ's to tell.
-    maxStalledCount: unlimited,
-    ...(retry
-      ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
-      : {}),
-  };
-  const worker = new SteadyWorker(name, processor, workerOptions, createRenewLocks(connection, keys, name));
-  worker.on('error', onError);
-  return worker;
-};
-
-const lookEveryMs = 50;
-
-/** BullMQ cuts its wait for a job by disconnecting; between two attempts to connect that would never end. */
-const untilConnectedOrEnded = async (worker: Worker): Promise<void> => {
-  const client = await worker.getBackend().blockingClient;
-  const isBetween = (): boolean => client !== undefined && client.status !== 'ready' && client.status !== 'end';
-  while (isBetween()) await sleep(lookEveryMs);
-};
-
-/**
- * Closes workers once their jobs have ended, or once their connection has, as its signal `closing` may let it; after
- * `longestMs` at most, since BullMQ may wait for ever for a connection that broke while it closed.
- */
-export const closeWorkers = async (
-  workers: readonly Worker[],
-  connection: RedisConnection,
-  longestMs: number,
-): Promise<void> => {
-  const ended = new Promise<void>((resolve) => {
-    if (connection.status === 'end') resolve();
-    else connection.once('end', () => resolve());
-  });
-  const closed = workers.map(async (worker) => {
-    const withoutWaiting = true;
-    try {
-      await worker.pause(withoutWaiting);
-      await untilConnectedOrEnded(worker);
-      await worker.close();
-    } catch (error) {
-      // Its connection broke meanwhile: what it had not told Redis is found by others, as after a crash.
-      worker.emit('error', error as Error);
-    }
-  });
-  const timeUp = new AbortController();
-  await Promise.race([ended, Promise.all(closed), sleep(longestMs, undefined, { signal: timeUp.signal })]);
-  timeUp.abort();
 };

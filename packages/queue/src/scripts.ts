@@ -12,6 +12,7 @@ const scripts = {
   leaveLane: { lua: source('leave-lane'), numberOfKeys: 5 },
   setLaneLimits: { lua: source('set-lane-limits'), numberOfKeys: 3 },
   renewLocks: { lua: source('renew-locks'), numberOfKeys: 2 },
+  awaitOthers: { lua: source('await-others'), numberOfKeys: 2 },
   blockBatch: { lua: source('block-batch'), numberOfKeys: 1 },
   resultsBytes: { lua: source('results-bytes'), numberOfKeys: 1 },
   takeRetry: { lua: source('take-retry'), numberOfKeys: 1 },

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { Cluster } from 'ioredis';
+import { expectGreeting } from './expect-greeting.ts';
 
 /** What ioredis keeps to itself. */
 interface Internals {
@@ -58,6 +59,7 @@ export const keepSteady = (cluster: Cluster): Cluster => {
     internals.handleCloseEvent();
   };
 
+  cluster.on('+node', expectGreeting);
   cluster.duplicate = (...options) => keepSteady(Cluster.prototype.duplicate.apply(cluster, options));
   return cluster;
 };

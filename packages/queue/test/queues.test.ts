@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { newBatchId } from '@promptmill/core';
 import type { Queue, Worker } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -9,10 +7,8 @@ import {
   type BatchJob,
   openBatchesQueue,
   openFinalizeQueue,
-  openLaneQueue,
   openWorker,
   type OpenWorkerOptions,
-  requestJobOptions,
 } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
@@ -41,57 +37,6 @@ const workerOptions = (name: string): OpenWorkerOptions => ({
   onError: () => {},
 });
 
-test('a job whose worker is killed is taken by another within 10 s', { timeout: 30_000 }, async () => {
-  const lane = 'simulator';
-  const queue = keep(openLaneQueue(space.redis, space.keys, lane));
-  const job = {
-    batchId: newBatchId(),
-    index: 0,
-    customId: 'a',
-    url: '/v1/chat/completions' as const,
-    body: { model: 'echo' },
-    bytes: 100,
-  };
-  await queue.add('request', job, requestJobOptions(job, 0, { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 }));
-  const script = join(import.meta.dirname, 'hang-in-job.ts');
-  const child = spawn(process.execPath, [script, space.url, space.prefix, lane], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(child, 'close');
-  try {
-    const [taken] = (await once(child.stdout, 'data')) as [Buffer];
-    expect(taken.toString().trim()).toBe(`${job.batchId}-0`);
-    const again = new Promise<unknown>((resolve) => {
-      keep(openWorker(async ({ data }) => resolve(data), workerOptions(lane)));
-    });
-    child.kill('SIGKILL');
-    const killedAt = performance.now();
-    expect(await again).toEqual(job);
-    expect(performance.now() - killedAt).toBeLessThan(10_000);
-  } finally {
-    child.kill('SIGKILL');
-    await ended;
-  }
-});
-
-test('a lock that ran out is taken back, unless another worker has it', async () => {
-  const queue = keep(openLaneQueue(space.redis, space.keys, 'simulator'));
-  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const worker = keep(openWorker(() => finished, workerOptions('simulator')));
-  const taken = once(worker, 'active');
-  await queue.add('request', { index: 0 } as never, { jobId: 'job-0' });
-  await taken;
-  const lock = `${queue.toKey('job-0')}:lock`;
-  const token = await space.redis.get(lock);
-  await space.redis.del(lock);
-  await expect.poll(() => space.redis.get(lock), { timeout: 5000 }).toBe(token);
-  const lost = once(worker, 'lockRenewalFailed');
-  await space.redis.set(lock, 'another');
-  expect(await lost).toEqual([['job-0']]);
-  expect(await space.redis.get(lock)).toBe('another');
-  finish();
-});
-
 test('a batch has one job, however often it is added', async () => {
   const queue = keep(openBatchesQueue(space.redis, space.keys));
   const batchId = newBatchId();
@@ -112,31 +57,4 @@ test('finalizing can be asked for again once it is done', async () => {
     await completed;
   }
   expect(finalized).toEqual([batchId, batchId]);
-});
-
-test('a worker takes a failed attempt up again after the policy’s delay', async () => {
-  const queue = keep(openLaneQueue(space.redis, space.keys, 'simulator'));
-  const retry = { attempts: 3, baseDelayMs: 10, maxDelayMs: 20 };
-  const job = {
-    batchId: newBatchId(),
-    index: 0,
-    customId: 'a',
-    url: '/v1/completions' as const,
-    body: { model: 'echo' },
-    bytes: 9,
-  };
-  let attempts = 0;
-  const worker = keep(
-    openWorker(
-      async () => {
-        attempts++;
-        if (attempts < 3) throw new Error('not yet');
-      },
-      { ...workerOptions('simulator'), retry },
-    ),
-  );
-  const completed = once(worker, 'completed');
-  await queue.add('request', job, requestJobOptions(job, 0, retry));
-  await completed;
-  expect(attempts).toBe(3);
 });

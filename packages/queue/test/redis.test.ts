@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectRedis, type RedisConnection, untilReady } from '../src/index.ts';
 
@@ -92,4 +94,32 @@ test.runIf(binary)('errors are told to whoever opened the connection', async () 
   await untilReady(redis);
   await kill('SIGKILL');
   await expect.poll(() => errors.length, { timeout: 5000 }).toBeGreaterThan(0);
+});
+
+test.runIf(binary)('a connection that is taken and never answered is given up, also by a copy', async () => {
+  const taken: Socket[] = [];
+  let dead = true;
+  const way = createServer((client) => {
+    taken.push(client);
+    if (dead) client.resume();
+    else client.pipe(connectSocket(socket)).pipe(client);
+  });
+  await once(way.listen(0, '127.0.0.1'), 'listening');
+  const { port } = way.address() as AddressInfo;
+  redis = connectRedis({ url: `redis://127.0.0.1:${port}`, whileAway: 'wait', onError: () => {} });
+  const copy = (redis as Redis).duplicate();
+  copy.on('error', () => {});
+  try {
+    await Promise.all([once(redis, 'connect'), once(copy, 'connect')]);
+    dead = false;
+    const startedAt = performance.now();
+    await Promise.all([untilReady(redis), untilReady(copy)]);
+    // An answer to anything else is waited for 6 s.
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  } finally {
+    copy.disconnect();
+    redis.disconnect();
+    for (const client of taken) client.destroy();
+    way.close();
+  }
 });
