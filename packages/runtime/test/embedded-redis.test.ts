@@ -86,7 +86,7 @@ it('starts a durable Redis on a socket that only the user can reach, and stops i
     client.config('GET', 'appendonly', 'appendfsync', 'save', 'maxmemory-policy', 'port', 'dir'),
   );
   expect(settings).toEqual(
-    expect.arrayContaining(['yes', 'everysec', '', 'noeviction', '0', join(dataDirectory, 'redis')]),
+    expect.arrayContaining(['yes', 'always', '', 'noeviction', '0', join(dataDirectory, 'redis')]),
   );
   expect(statSync(join(dataDirectory, 'redis')).mode & 0o777).toBe(0o700);
   expect(redis.pid).toBeDefined();

@@ -46,10 +46,13 @@ const toRunning = (record: ProcessRecord, folder: RedisFolder, stop: () => Promi
   stop,
 });
 
-/** The options that make Redis keep what it is given, but for the last second before the power goes: that is found again. */
+/**
+ * The options that make Redis keep what it is given. Under `everysec` a write that comes during a sync is answered before
+ * it leaves the process; here, workers and collectors may be killed with Redis, and nobody would have it.
+ */
 export const durableOptions: Readonly<Record<string, string>> = {
   appendonly: 'yes',
-  appendfsync: 'everysec',
+  appendfsync: 'always',
   // The append-only file is enough.
   save: '',
   'maxmemory-policy': 'noeviction',
