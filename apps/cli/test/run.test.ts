@@ -241,9 +241,11 @@ describe('run, run again', () => {
   });
 
   it('while it is running is refused', async () => {
-    const first = cli.start(command, env());
+    // It takes 12 s, which the second must not outlast.
+    const slow = { ...env(), SIMULATOR_LATENCY_MS: '1000' };
+    const first = cli.start(command, slow);
     await until('it runs', () => calls().length > 0);
-    const second = await cli.run(command, env());
+    const second = await cli.run(command, slow);
     expect(second.stderr).toContain(`process ${first.child.pid} is at this very run already`);
     expect(second.exit).toBe(1);
     expect((await first.ended).exit).toBe(0);
