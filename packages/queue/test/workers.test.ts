@@ -132,4 +132,7 @@ test('a worker that is back looks for dead ones later, where others may come bac
   const waitMs = await comeBack();
   expect(waitMs).toBeGreaterThan(2000);
   expect(waitMs).toBeLessThan(10_000);
+  // Coming back again puts nothing off.
+  await space.redis.pexpire(nextCheck, 2000);
+  expect(await comeBack()).toBeLessThanOrEqual(2000);
 });
