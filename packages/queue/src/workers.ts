@@ -3,16 +3,16 @@ import { backoffDelayMs, type RetryPolicy } from '@promptmill/core';
 import { type Job, type Processor, Worker, type WorkerOptions } from 'bullmq';
 import type { Keys } from './keys.ts';
 import { onBack, type RedisConnection } from './redis.ts';
-import { createScripts, type RunScript } from './scripts.ts';
+import { createScripts } from './scripts.ts';
 
 /**
- * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 9 s at most, where
+ * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 8 s at most, where
  * BullMQ's defaults (30 s + 30 s) take a minute. Locks are renewed twice in `lockRenewTimeMs`, so that one which lives has
  * 5 s left at any moment: for so long an event loop may be blocked.
  */
 const lockDurationMs = 7000;
 const lockRenewTimeMs = 1000;
-const stalledIntervalMs = 1000;
+const stalledIntervalMs = 500;
 /** Stalled checks are never further apart than this; a lock lasts longer. */
 const stalledSetMs = 3000;
 /** After an outage, whoever is back first waits so long for the others. */
@@ -64,18 +64,24 @@ class SteadyWorker<T> extends Worker<T> {
   }
 }
 
-const createRenewLocks =
-  (run: RunScript, keys: Keys, name: string): RenewLocks =>
-  (jobIds, tokens, durationMs) =>
-    run(
-      'renewLocks',
-      keys.laneJobs(name, 'active'),
-      keys.laneJobs(name, 'stalled'),
-      keys.laneJob(name, ''),
-      durationMs,
-      stalledSetMs,
-      ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
-    ) as Promise<string[]>;
+const createLockScripts = (connection: RedisConnection, keys: Keys, name: string) => {
+  const run = createScripts(connection);
+  const active = keys.laneJobs(name, 'active');
+  const jobKeysStart = keys.laneJob(name, '');
+  return {
+    renewLocks: (jobIds: string[], tokens: string[], durationMs: number) =>
+      run(
+        'renewLocks',
+        active,
+        keys.laneJobs(name, 'stalled'),
+        jobKeysStart,
+        durationMs,
+        stalledSetMs,
+        ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
+      ) as Promise<string[]>,
+    awaitOthers: () => run('awaitOthers', active, keys.laneJobs(name, 'stalled-check'), jobKeysStart, awaitOthersMs),
+  };
+};
 
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
@@ -96,21 +102,11 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
       : {}),
   };
-  const run = createScripts(connection);
-  const worker = new SteadyWorker(name, processor, workerOptions, createRenewLocks(run, keys, name));
+  const { renewLocks, awaitOthers } = createLockScripts(connection, keys, name);
+  const worker = new SteadyWorker(name, processor, workerOptions, renewLocks);
   worker.on('error', onError);
-  const awaitOthers = (): Promise<unknown> =>
-    run(
-      'awaitOthers',
-      keys.laneJobs(name, 'active'),
-      keys.laneJobs(name, 'stalled-check'),
-      keys.laneJob(name, ''),
-      awaitOthersMs,
-    );
-  worker.once(
-    'closed',
-    onBack(connection, () => void awaitOthers().catch(onError)),
-  );
+  const stopListening = onBack(connection, () => void awaitOthers().catch(onError));
+  worker.once('closed', stopListening);
   return worker;
 };
 

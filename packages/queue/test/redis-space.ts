@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Queue, Worker } from 'bullmq';
 import { inject } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { closeRedis, connectRedis, createKeys, type RedisConnection } from '../src/index.ts';
@@ -16,13 +17,20 @@ export const openRedisSpace = () => {
     return redis;
   };
   const redis = connect();
+  const kept: (Queue | Worker)[] = [];
   return {
     url,
     prefix,
     keys: createKeys(prefix),
     redis,
     connect,
+    /** Closes it, too, when the space is closed. */
+    keep<T extends Queue | Worker>(each: T): T {
+      kept.push(each);
+      return each;
+    },
     async close(): Promise<void> {
+      await Promise.all(kept.map((each) => each.close()));
       await deleteKeys(redis, prefix);
       await Promise.all(connections.map(closeRedis));
     },

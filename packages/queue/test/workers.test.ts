@@ -2,27 +2,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { newBatchId } from '@promptmill/core';
-import type { Queue, Worker } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openLaneQueue, openWorker, type OpenWorkerOptions, requestJobOptions } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 let space: RedisSpace;
-const opened: (Queue | Worker)[] = [];
 
 beforeEach(() => {
   space = openRedisSpace();
 });
 
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((each) => each.close()));
-  await space.close();
-});
-
-const keep = <T extends Queue | Worker>(each: T): T => {
-  opened.push(each);
-  return each;
-};
+afterEach(() => space.close());
 
 const workerOptions = (name: string): OpenWorkerOptions => ({
   connection: space.redis,
@@ -34,7 +24,7 @@ const workerOptions = (name: string): OpenWorkerOptions => ({
 
 test('a job whose worker is killed is taken by another within 10 s', { timeout: 30_000 }, async () => {
   const lane = 'simulator';
-  const queue = keep(openLaneQueue(space.redis, space.keys, lane));
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
   const job = {
     batchId: newBatchId(),
     index: 0,
@@ -53,7 +43,7 @@ test('a job whose worker is killed is taken by another within 10 s', { timeout: 
     const [taken] = (await once(child.stdout, 'data')) as [Buffer];
     expect(taken.toString().trim()).toBe(`${job.batchId}-0`);
     const again = new Promise<unknown>((resolve) => {
-      keep(openWorker(async ({ data }) => resolve(data), workerOptions(lane)));
+      space.keep(openWorker(async ({ data }) => resolve(data), workerOptions(lane)));
     });
     child.kill('SIGKILL');
     const killedAt = performance.now();
@@ -66,9 +56,9 @@ test('a job whose worker is killed is taken by another within 10 s', { timeout: 
 });
 
 test('a lock that ran out is taken back, unless another worker has it', async () => {
-  const queue = keep(openLaneQueue(space.redis, space.keys, 'simulator'));
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, 'simulator'));
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const worker = keep(openWorker(() => finished, workerOptions('simulator')));
+  const worker = space.keep(openWorker(() => finished, workerOptions('simulator')));
   const taken = once(worker, 'active');
   await queue.add('request', { index: 0 } as never, { jobId: 'job-0' });
   await taken;
@@ -84,7 +74,7 @@ test('a lock that ran out is taken back, unless another worker has it', async ()
 });
 
 test('a worker takes a failed attempt up again after the policy’s delay', async () => {
-  const queue = keep(openLaneQueue(space.redis, space.keys, 'simulator'));
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, 'simulator'));
   const retry = { attempts: 3, baseDelayMs: 10, maxDelayMs: 20 };
   const job = {
     batchId: newBatchId(),
@@ -95,7 +85,7 @@ test('a worker takes a failed attempt up again after the policy’s delay', asyn
     bytes: 9,
   };
   let attempts = 0;
-  const worker = keep(
+  const worker = space.keep(
     openWorker(
       async () => {
         attempts++;
@@ -113,7 +103,7 @@ test('a worker takes a failed attempt up again after the policy’s delay', asyn
 test('a worker that is back looks for dead ones later, where others may come back too', async () => {
   const lane = 'simulator';
   const connection = space.connect();
-  keep(openWorker(async () => {}, { ...workerOptions(lane), connection }));
+  space.keep(openWorker(async () => {}, { ...workerOptions(lane), connection }));
   const lock = `${space.keys.laneJob(lane, 'job-0')}:lock`;
   await space.redis.set(lock, 'another');
   await space.redis.lpush(space.keys.laneJobs(lane, 'active'), 'job-0');
