@@ -1,12 +1,11 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { type Certificate, createCertificate } from '../support/certificate.ts';
 import { freePort } from '../support/free-port.ts';
+import { startLocalCluster } from '../support/local-cluster.ts';
 import { createRedisServer } from '../support/local-redis.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -18,45 +17,58 @@ const permissions = async (): Promise<string> => {
   return line;
 };
 
-describe('over TLS, as a user who may do no more than it takes', () => {
-  let redisUrl: string;
-  let stack: Stack;
+describe('over TLS, a batch runs', () => {
+  let certificate: Certificate;
+  const running: { stop(): Promise<unknown> }[] = [];
 
   beforeAll(async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-tls-'));
-    const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];
-    const subject = '-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=redis -addext subjectAltName=IP:127.0.0.1';
-    await promisify(execFile)('openssl', ['req', ...subject.split(' '), '-keyout', key, '-out', certificate]);
-    const tlsPort = await freePort();
-    const server = await createRedisServer(
-      `--tls-port ${tlsPort} --tls-cert-file ${certificate} --tls-key-file ${key} --tls-auth-clients no`.split(' '),
-      `user mill on >p%ss ~test-* &test-* ${await permissions()}\n`,
-    );
-    await server.start();
-    redisUrl = server.url;
-    stack = await startStack({
-      redisUrl,
-      redisUrlOf: () => `rediss://mill:p%25ss@127.0.0.1:${tlsPort}`,
-      env: { NODE_EXTRA_CA_CERTS: certificate },
-    });
-    return async () => {
-      await stack.stop();
-      await server.stop();
-      await rm(directory, { recursive: true });
-    };
+    certificate = await createCertificate();
+  });
+  afterAll(async () => {
+    for (const each of running.toReversed()) await each.stop();
+    await certificate.remove();
   });
 
-  it('a batch runs, and the board shows it', async () => {
+  const start = async (redisArguments: readonly string[], config?: string) => {
+    const tlsPort = await freePort();
+    const server = await createRedisServer([...redisArguments, ...certificate.redisArguments(tlsPort)], config);
+    running.push(server);
+    await server.start();
+    return { ...server, tlsPort };
+  };
+
+  const runBatch = async (redisUrl: string, tlsUrl: string): Promise<Stack> => {
+    const env = { NODE_EXTRA_CA_CERTS: certificate.file };
+    const stack = await startStack({ redisUrl, redisUrlOf: () => tlsUrl, env });
+    running.push(stack);
     const input = inputOf(200);
     const { id } = await createBatch(stack.client, input);
     await checkBatch(stack, await untilBatch(stack.client, id), input);
+    return stack;
+  };
+
+  it('as a user who may do no more than it takes, and the board shows it', async () => {
+    const server = await start([], `user mill on >p%ss ~test-* &test-* ${await permissions()}\n`);
+    const stack = await runBatch(server.url, `rediss://mill:p%25ss@127.0.0.1:${server.tlsPort}`);
     const board = await fetch(`${stack.api.url}/admin/queues/api/queues`);
     expect(board.status).toBe(200);
-    const redis = new Redis(redisUrl);
+    const redis = new Redis(server.url);
     const refused = (await redis.call('ACL', 'LOG')) as unknown[];
     const clients = String(await redis.client('LIST'));
     redis.disconnect();
     expect(refused).toEqual([]);
     expect(clients).toMatch(/ user=mill /);
+  });
+
+  it('on the master that a sentinel names', async () => {
+    const master = await start([]);
+    const sentinel = await start(['--sentinel'], `sentinel monitor main 127.0.0.1 ${master.tlsPort} 1\n`);
+    await runBatch(master.url, `rediss+sentinel://127.0.0.1:${sentinel.tlsPort}/main`);
+  });
+
+  it('on a cluster', async () => {
+    const cluster = await startLocalCluster({ certificate });
+    running.push(cluster);
+    await runBatch(cluster.url, cluster.tlsUrl);
   });
 });

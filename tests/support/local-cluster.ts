@@ -1,11 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import type { Certificate } from './certificate.ts';
 import { freePort } from './free-port.ts';
 import { createRedisServer, type LocalRedis } from './local-redis.ts';
 
 type Server = Awaited<ReturnType<typeof createRedisServer>>;
 
 export interface LocalCluster extends LocalRedis {
+  /** Over TLS, if it has a certificate. */
+  readonly tlsUrl: string;
   /** The masters in the order of their slots, then their replicas. */
   readonly nodes: readonly Server[];
 }
@@ -15,13 +18,16 @@ export interface LocalClusterOptions {
   /** Of the last master, which has the batches. */
   readonly replicas?: number;
   readonly redisArguments?: readonly string[];
+  /** Its nodes speak TLS too, each on a port of its own. */
+  readonly certificate?: Certificate;
 }
 
 const slots = 16_384;
 /** A node that is silent for this long is taken for dead. */
 const nodeTimeoutMs = 1500;
 
-const startNode = async (redisArguments: readonly string[]): Promise<Server> => {
+const startNode = async (redisArguments: readonly string[], certificate?: Certificate) => {
+  const tlsPort = await freePort();
   const options = {
     'cluster-enabled': 'yes',
     'cluster-node-timeout': String(nodeTimeoutMs),
@@ -32,9 +38,10 @@ const startNode = async (redisArguments: readonly string[]): Promise<Server> => 
   const server = await createRedisServer([
     ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
     ...redisArguments,
+    ...(certificate?.redisArguments(tlsPort) ?? []),
   ]);
   await server.start();
-  return server;
+  return { ...server, tlsPort };
 };
 
 const busPortOf = async (redis: Redis): Promise<number> => Number((await redis.config('GET', 'cluster-port'))[1]);
@@ -54,9 +61,10 @@ export const startLocalCluster = async ({
   masters = 3,
   replicas = 0,
   redisArguments = [],
+  certificate,
 }: LocalClusterOptions = {}): Promise<LocalCluster> => {
   const count = masters + replicas;
-  const nodes = await Promise.all(Array.from({ length: count }, () => startNode(redisArguments)));
+  const nodes = await Promise.all(Array.from({ length: count }, () => startNode(redisArguments, certificate)));
   const clients = nodes.map(({ url }) => new Redis(url));
   try {
     const [first] = clients;
@@ -82,6 +90,7 @@ export const startLocalCluster = async ({
   }
   return {
     url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    tlsUrl: `rediss+cluster://${nodes.map(({ tlsPort }) => `127.0.0.1:${tlsPort}`).join(',')}`,
     nodes,
     async stop() {
       await Promise.all(nodes.map((node) => node.stop()));
