@@ -44,4 +44,17 @@ describe('on a Redis Cluster, a batch loses nothing', () => {
     // What the replica had not got yet may be asked for again.
     await checkBatch({ ...stack, client }, batch, input, { allowedRepeats: 3 * concurrency });
   });
+
+  it('with the slots of its lane, its own keys and its jobs moved to other nodes, and makes no call twice', async () => {
+    const input = inputOf(count);
+    const client = stack.client.withOptions({ maxRetries: 20 });
+    const { id } = await createBatch(client, input);
+    await untilBatch(client, id, halfDone);
+    // The rest, with the 20 calls that its one worker makes at a time, takes longer than the moves.
+    await stack.control({ latency: { kind: 'fixed', ms: 2000 } });
+    for (const tag of ['q-simulator', 's0', 'q-batches', 'q-finalize']) await cluster.moveSlotOf(`{${tag}}`);
+    expect((await client.batches.retrieve(id)).status).toBe('in_progress');
+    await stack.control({ latency: { kind: 'fixed', ms: 50 } });
+    await checkBatch({ ...stack, client }, await untilBatch(client, id), input);
+  });
 });

@@ -11,6 +11,8 @@ export interface LocalCluster extends LocalRedis {
   readonly tlsUrl: string;
   /** The masters in the order of their slots, then their replicas. */
   readonly nodes: readonly Server[];
+  /** Moves the slot of a key, with all its keys, to another of the first two nodes, as when a cluster is resharded. */
+  moveSlotOf(key: string): Promise<void>;
 }
 
 export interface LocalClusterOptions {
@@ -56,6 +58,36 @@ const isWhole = async (redis: Redis, count: number): Promise<boolean> => {
   );
 };
 
+/** What `redis-cli --cluster reshard` does. Source: https://redis.io/docs/latest/commands/cluster-setslot/ */
+const moveSlotOf = async (nodes: readonly Server[], key: string): Promise<void> => {
+  const clients = new Map(nodes.map(({ port, url }) => [port, new Redis(url, { lazyConnect: true })]));
+  const [first, second] = nodes.map(({ port }) => port);
+  const at = (port: number | undefined): Redis => {
+    const redis = clients.get(port ?? 0);
+    if (!redis) throw new Error(`the cluster has no node at ${port}`);
+    return redis;
+  };
+  try {
+    const moved = await at(first).exists(key).then(String, String);
+    const owner = Number(/MOVED \d+ .*:(\d+)/.exec(moved)?.[1] ?? first);
+    const heir = owner === first ? second : first;
+    const slot = await at(first).cluster('KEYSLOT', key);
+    const [ownerId, heirId] = [await at(owner).cluster('MYID'), await at(heir).cluster('MYID')];
+    await at(heir).call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', ownerId);
+    await at(owner).call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', heirId);
+    const some = 20;
+    for (;;) {
+      const keys = await at(owner).cluster('GETKEYSINSLOT', slot, some);
+      if (keys.length === 0) break;
+      await at(owner).migrate('127.0.0.1', heir ?? 0, '', 0, 5000, 'REPLACE', 'KEYS', ...keys);
+    }
+    for (const port of new Set([heir, owner, first, second]))
+      await at(port).call('CLUSTER', 'SETSLOT', slot, 'NODE', heirId);
+  } finally {
+    for (const redis of clients.values()) redis.disconnect();
+  }
+};
+
 /** A Redis Cluster of real servers on 127.0.0.1, each with its files in a temporary folder. */
 export const startLocalCluster = async ({
   masters = 3,
@@ -92,6 +124,7 @@ export const startLocalCluster = async ({
     url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     tlsUrl: `rediss+cluster://${nodes.map(({ tlsPort }) => `127.0.0.1:${tlsPort}`).join(',')}`,
     nodes,
+    moveSlotOf: (key) => moveSlotOf(nodes, key),
     async stop() {
       await Promise.all(nodes.map((node) => node.stop()));
     },
