@@ -9,12 +9,13 @@ import { startLocalCluster } from '../support/local-cluster.ts';
 import { createRedisServer } from '../support/local-redis.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-/** What the README says a user needs. */
-const permissions = async (): Promise<string> => {
+/** What the README says a user needs, and a cluster's user beyond it. */
+const permissions = async () => {
   const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8');
   const line = /^user promptmill on >\S+ ~pm:\* &pm:\* (.*)$/m.exec(readme)?.[1];
-  if (line === undefined) throw new Error('README.md has no line for an ACL user');
-  return line;
+  const onCluster = /a cluster's user also `(.*)`/.exec(readme)?.[1];
+  if (line === undefined || onCluster === undefined) throw new Error('README.md does not say what an ACL user needs');
+  return { line, onCluster };
 };
 
 describe('over TLS, a batch runs', () => {
@@ -47,17 +48,23 @@ describe('over TLS, a batch runs', () => {
     return stack;
   };
 
+  const expectNothingRefused = async (urls: readonly string[]): Promise<void> => {
+    for (const url of urls) {
+      const redis = new Redis(url);
+      const refused = (await redis.call('ACL', 'LOG')) as unknown[];
+      const clients = String(await redis.client('LIST'));
+      redis.disconnect();
+      expect(refused).toEqual([]);
+      expect(clients).toMatch(/ user=mill /);
+    }
+  };
+
   it('as a user who may do no more than it takes, and the board shows it', async () => {
-    const server = await start([], `user mill on >p%ss ~test-* &test-* ${await permissions()}\n`);
+    const server = await start([], `user mill on >p%ss ~test-* &test-* ${(await permissions()).line}\n`);
     const stack = await runBatch(server.url, `rediss://mill:p%25ss@127.0.0.1:${server.tlsPort}`);
     const board = await fetch(`${stack.api.url}/admin/queues/api/queues`);
     expect(board.status).toBe(200);
-    const redis = new Redis(server.url);
-    const refused = (await redis.call('ACL', 'LOG')) as unknown[];
-    const clients = String(await redis.client('LIST'));
-    redis.disconnect();
-    expect(refused).toEqual([]);
-    expect(clients).toMatch(/ user=mill /);
+    await expectNothingRefused([server.url]);
   });
 
   it('on the master that a sentinel names', async () => {
@@ -66,9 +73,12 @@ describe('over TLS, a batch runs', () => {
     await runBatch(master.url, `rediss+sentinel://127.0.0.1:${sentinel.tlsPort}/main`);
   });
 
-  it('on a cluster', async () => {
-    const cluster = await startLocalCluster({ certificate });
+  it('on a cluster, as a user who may do no more than it takes', async () => {
+    const { line, onCluster } = await permissions();
+    const user = `--user mill on >p%ss ~test-* &test-* ${line} ${onCluster}`;
+    const cluster = await startLocalCluster({ certificate, redisArguments: user.split(' ') });
     running.push(cluster);
-    await runBatch(cluster.url, cluster.tlsUrl);
+    await runBatch(cluster.url, cluster.tlsUrl.replace('://', '://mill:p%25ss@'));
+    await expectNothingRefused(cluster.nodes.map(({ url }) => url));
   });
 });
