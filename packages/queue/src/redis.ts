@@ -1,6 +1,6 @@
 import { parseRedisUrl, type RedisAccess, type RedisAddress } from '@promptmill/core';
 import { Cluster, Redis } from 'ioredis';
-import { expectGreeting } from './expect-greeting.ts';
+import { watchSilence } from './silence.ts';
 import { keepSteady } from './steady-cluster.ts';
 
 /** A connection to one server, or to the servers of a cluster; both take the same commands. */
@@ -112,8 +112,7 @@ export const connectRedis = (options: RedisOptions): RedisConnection => {
   const address = parseRedisUrl(url);
   if (address.kind === 'invalid')
     throw Object.assign(new Error(`the Redis URL ${address.problem}`), { code: 'invalid_redis_url' });
-  const redis =
-    address.kind === 'cluster' ? openCluster(address, options) : expectGreeting(openServer(address, options));
+  const redis = address.kind === 'cluster' ? openCluster(address, options) : watchSilence(openServer(address, options));
   redis.on('error', onError);
   redis.on('node error', onError);
   return redis;

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { Cluster } from 'ioredis';
-import { expectGreeting } from './expect-greeting.ts';
+import { watchSilence } from './silence.ts';
 
 /** What ioredis keeps to itself. */
 interface Internals {
@@ -59,7 +59,7 @@ export const keepSteady = (cluster: Cluster): Cluster => {
     internals.handleCloseEvent();
   };
 
-  cluster.on('+node', expectGreeting);
+  cluster.on('+node', watchSilence);
   cluster.duplicate = (...options) => keepSteady(Cluster.prototype.duplicate.apply(cluster, options));
   return cluster;
 };

@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as afterSending, setTimeout as sleep } from 'node:timers/promises';
 import { backoffDelayMs, type RetryPolicy } from '@promptmill/core';
 import { type Job, type Processor, Worker, type WorkerOptions } from 'bullmq';
 import type { Keys } from './keys.ts';
 import { onBack, type RedisConnection } from './redis.ts';
 import { createScripts } from './scripts.ts';
+import { silenceMs } from './silence.ts';
 
 /**
  * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 8 s at most, where
@@ -13,9 +14,11 @@ import { createScripts } from './scripts.ts';
 const lockDurationMs = 7000;
 const lockRenewTimeMs = 1000;
 const stalledIntervalMs = 500;
-/** Stalled checks are never further apart than this; a lock lasts longer. */
-const stalledSetMs = 3000;
-/** After an outage, whoever is back first waits so long for the others. */
+/** What one stalled check has marked is for the next to act on, which is never further away; a lock lasts longer. */
+const marksLastMs = 3000;
+/** An outage so short has let no lock run out. */
+const harmlessOutageMs = 5000;
+/** After a longer one, whoever is back first waits so long for the others. */
 const awaitOthersMs = 5000;
 /** A wait for a job ends well before the connection is taken for dead for want of an answer. */
 const longestBlockSeconds = 4;
@@ -33,15 +36,42 @@ export interface OpenWorkerOptions {
   readonly onError: (error: Error) => void;
 }
 
-type RenewLocks = (jobIds: string[], tokens: string[], durationMs: number) => Promise<string[]>;
+const createLockCommands = (connection: RedisConnection, keys: Keys, name: string) => {
+  const run = createScripts(connection);
+  const active = keys.laneJobs(name, 'active');
+  const marks = keys.laneJobs(name, 'stalled');
+  const jobKeysStart = keys.laneJob(name, '');
+  return {
+    renew: (jobIds: string[], tokens: string[], durationMs: number) =>
+      run(
+        'renewLocks',
+        active,
+        marks,
+        jobKeysStart,
+        durationMs,
+        ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
+      ) as Promise<string[]>,
+    limitMarks: () => connection.pexpire(marks, marksLastMs),
+    awaitOthers: () => run('awaitOthers', active, keys.laneJobs(name, 'stalled-check'), jobKeysStart, awaitOthersMs),
+  };
+};
 
-/** BullMQ's worker, in the three things that it has no options for. */
+type LockCommands = ReturnType<typeof createLockCommands>;
+
+/** BullMQ's worker, in the four things that it has no options for. */
 class SteadyWorker<T> extends Worker<T> {
-  readonly #renewLocks: RenewLocks;
+  readonly #locks: LockCommands;
 
-  constructor(name: string, processor: Processor<T>, options: WorkerOptions, renewLocks: RenewLocks) {
+  constructor(name: string, processor: Processor<T>, options: WorkerOptions, locks: LockCommands) {
     super(name, processor, options);
-    this.#renewLocks = renewLocks;
+    this.#locks = locks;
+    // Marks from before an outage would let the first check after it take the jobs of all that are not back yet.
+    const backend = this.getBackend();
+    const check = backend.moveStalledJobsToWait.bind(backend);
+    backend.moveStalledJobsToWait = async () => {
+      const [stalled] = await Promise.all([check(), afterSending().then(locks.limitMarks)]);
+      return stalled;
+    };
   }
 
   /** Of a queue with delayed jobs; 10 s otherwise. */
@@ -60,28 +90,9 @@ class SteadyWorker<T> extends Worker<T> {
   }
 
   override extendJobLocks(jobIds: string[], tokens: string[], durationMs: number): Promise<string[]> {
-    return this.#renewLocks(jobIds, tokens, durationMs);
+    return this.#locks.renew(jobIds, tokens, durationMs);
   }
 }
-
-const createLockScripts = (connection: RedisConnection, keys: Keys, name: string) => {
-  const run = createScripts(connection);
-  const active = keys.laneJobs(name, 'active');
-  const jobKeysStart = keys.laneJob(name, '');
-  return {
-    renewLocks: (jobIds: string[], tokens: string[], durationMs: number) =>
-      run(
-        'renewLocks',
-        active,
-        keys.laneJobs(name, 'stalled'),
-        jobKeysStart,
-        durationMs,
-        stalledSetMs,
-        ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
-      ) as Promise<string[]>,
-    awaitOthers: () => run('awaitOthers', active, keys.laneJobs(name, 'stalled-check'), jobKeysStart, awaitOthersMs),
-  };
-};
 
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
@@ -102,10 +113,12 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
       : {}),
   };
-  const { renewLocks, awaitOthers } = createLockScripts(connection, keys, name);
-  const worker = new SteadyWorker(name, processor, workerOptions, renewLocks);
+  const locks = createLockCommands(connection, keys, name);
+  const worker = new SteadyWorker(name, processor, workerOptions, locks);
   worker.on('error', onError);
-  const stopListening = onBack(connection, () => void awaitOthers().catch(onError));
+  const stopListening = onBack(connection, () => {
+    if (silenceMs(connection) > harmlessOutageMs) locks.awaitOthers().catch(onError);
+  });
   worker.once('closed', stopListening);
   return worker;
 };

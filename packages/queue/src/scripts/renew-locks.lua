@@ -2,11 +2,10 @@
 -- Renews the locks of jobs in work. Unlike BullMQ's own script it also takes back a lock that has run out while Redis, or
 -- the way to it, was gone, unless another worker has the job by now: the call is still under way.
 -- KEYS: 1 BullMQ's list of active jobs, 2 its set of those that were not renewed since the last stalled check
--- ARGV: 1 what a job's key starts with, 2 how long a lock lasts in ms, 3 how long the set lasts without renewals in ms,
---       then job id and token pairs
+-- ARGV: 1 what a job's key starts with, 2 how long a lock lasts in ms, then job id and token pairs
 -- Returns the ids of the jobs whose locks are lost
 local lost = {}
-for i = 4, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   local id, token = ARGV[i], ARGV[i + 1]
   local lock = ARGV[1] .. id .. ':lock'
   local holder = redis.call('GET', lock)
@@ -17,6 +16,4 @@ for i = 4, #ARGV, 2 do
     table.insert(lost, id)
   end
 end
--- When nobody could renew for a while, the next stalled check must not take them all for dead: it begins anew.
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return lost
