@@ -1,9 +1,9 @@
-import { Redis } from 'ioredis';
+import { type Cluster, Redis } from 'ioredis';
 
 /** Far less than the wait for any other answer: processes that were cut off are back within a moment of each other. */
 const greetingTimeoutMs = 2000;
 
-const heardAtMs = new WeakMap<object, number>();
+const heardAtMs = new WeakMap<Redis | Cluster, number>();
 
 /**
  * Breaks a connection, also of copies, whose other end takes it but says nothing for 2 s: it leads nowhere, and the next
@@ -36,4 +36,4 @@ export const watchSilence = (redis: Redis): Redis => {
  * For how long nothing has come over a connection, in ms, greetings apart: when it is ready again, for how long Redis was
  * away. Of a cluster, whose nodes may be away one by one, it is not known: Infinity.
  */
-export const silenceMs = (redis: object): number => performance.now() - (heardAtMs.get(redis) ?? -Infinity);
+export const silenceMs = (redis: Redis | Cluster): number => performance.now() - (heardAtMs.get(redis) ?? -Infinity);
