@@ -45,7 +45,12 @@ export const startCluster = async ({ fleet, concurrency, latencyMs, laneConcurre
     files: { 'promptmill.yaml': configOf(laneConcurrency) },
   });
   // Beside the proxies: it sees what is in Redis whatever befalls the way there.
-  const admin = new Redis(redis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: () => 50 });
+  const admin = new Redis(redis.url, {
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    retryStrategy: () => 50,
+    maxLoadingRetryTime: 50,
+  });
   admin.on('error', () => {});
   await new Promise((resolve) => {
     admin.once('ready', resolve);

@@ -17,8 +17,8 @@ const outagesOf = (faults: readonly AppliedFault[], fleet: Fleet): Span[] => {
 };
 
 /**
- * Milliseconds from a fault's end to the next recorded result; undefined when none was due. A fault that ends during an
- * outage is over when that is.
+ * Milliseconds from a fault's end to the next recorded result, or for which one was due and did not come; undefined when
+ * none was due. A fault that ends during an outage is over when that is.
  */
 export const createMeasureRecovery = (
   faults: readonly AppliedFault[],
@@ -33,10 +33,9 @@ export const createMeasureRecovery = (
       if (!outage) break;
       fromMs = outage.toMs;
     }
-    const next = progressMs.find((atMs) => atMs >= fromMs);
+    const next = progressMs.find((atMs) => atMs >= fromMs) ?? Infinity;
     const span = due.find((span) => isWithin(fromMs, span));
-    if (!span) return undefined;
-    return next !== undefined && next <= span.toMs ? next - fromMs : undefined;
+    return span && Math.min(next, span.toMs) - fromMs;
   };
 };
 

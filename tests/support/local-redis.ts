@@ -26,7 +26,7 @@ export interface DurableRedis extends LocalRedis {
 }
 
 const untilItAnswers = async (url: string, server: ChildProcess): Promise<void> => {
-  const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20 });
+  const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20, maxLoadingRetryTime: 20 });
   redis.on('error', () => {});
   const gone = new Promise<never>((_, reject) => {
     server.once('error', reject);

@@ -40,6 +40,8 @@ const reconnectAndSendAgain = 2;
 const connectionOptions = (whileAway: RedisOptions['whileAway']) => ({
   socketTimeout: socketTimeoutMs,
   connectTimeout: connectTimeoutMs,
+  // Otherwise as long as Redis guesses that it still has to load, up to 10 s: its first guesses are wild.
+  maxLoadingRetryTime: longestReconnectDelayMs,
   keepAlive: 10_000,
   reconnectOnError: (error: Error) => (isDemoted(error) ? reconnectAndSendAgain : false),
   ...(whileAway === 'fail'

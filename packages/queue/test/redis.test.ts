@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectRedis, type RedisConnection, untilReady } from '../src/index.ts';
 
@@ -16,8 +17,10 @@ let server: ChildProcess;
 let redis: RedisConnection;
 let errors: Error[];
 
-const startServer = (): ChildProcess =>
-  spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', directory, '--save', ''], { stdio: 'ignore' });
+const startServer = (more: readonly string[] = []): ChildProcess =>
+  spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', directory, '--save', '', ...more], {
+    stdio: 'ignore',
+  });
 
 const connect = (whileAway: 'fail' | 'wait'): RedisConnection =>
   connectRedis({ url: socket, whileAway, onError: (error) => errors.push(error) });
@@ -87,6 +90,34 @@ test.runIf(binary)('`wait`: a command is held until Redis is back', async () => 
   const answer = redis.set('key', 'value');
   server = startServer();
   expect(await answer).toBe('OK');
+});
+
+test.runIf(binary)('a Redis that loads its data is asked again soon, however long it thinks to take', async () => {
+  redis = connect('wait');
+  const keys = 40;
+  // While it loads, Redis answers once in so many bytes; what can be compressed is none.
+  const bytes = 1024;
+  const value = (): string => randomBytes(2 * bytes).toString('hex');
+  await redis.mset(Object.fromEntries(Array.from({ length: keys }, (_, i) => [`key-${i}`, value()])));
+  await redis.save();
+  const connected = once(redis, 'connect');
+  await kill('SIGKILL');
+  const perKeyUs = 500_000;
+  server = startServer([
+    '--key-load-delay',
+    String(perKeyUs),
+    '--loading-process-events-interval-bytes',
+    String(bytes),
+  ]);
+  await connected;
+  const hurry = new Redis(socket, { enableReadyCheck: false });
+  hurry.on('error', () => {});
+  expect(await hurry.info('persistence')).toMatch(/loading:1[^]*loading_eta_seconds:[1-9]/);
+  await hurry.config('SET', 'key-load-delay', '0');
+  const startedAt = performance.now();
+  await untilReady(redis);
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+  hurry.disconnect();
 });
 
 test.runIf(binary)('errors are told to whoever opened the connection', async () => {
