@@ -14,7 +14,7 @@ const integration = {
 export default defineConfig({
   test: {
     // Two cores, and tests that for a good part wait: for a lock to run out, for a process to be back.
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: [
       {
         test: {
