@@ -6,8 +6,8 @@ const greetingTimeoutMs = 2000;
 const heardAtMs = new WeakMap<Redis | Cluster, number>();
 
 /**
- * Breaks a connection, also of copies, whose other end takes it but says nothing for 2 s: it leads nowhere, and the next
- * may be answered. ioredis limits the time until it is taken only. A Redis that is loading its data says so.
+ * Breaks a connection whose other end takes it but says nothing for 2 s: it leads nowhere, and the next may be answered.
+ * ioredis limits the time until it is taken only. A Redis that is loading its data says so.
  */
 const expectGreeting = (redis: Redis): void => {
   const { stream } = redis;
@@ -18,7 +18,7 @@ const expectGreeting = (redis: Redis): void => {
   for (const event of ['data', 'close']) stream.once(event, () => clearTimeout(timer));
 };
 
-/** Watches a connection, and its copies, for silence. */
+/** Watches a connection, and its copies, for silence: one that begins with it is broken, others are measured. */
 export const watchSilence = (redis: Redis): Redis => {
   const hear = (): void => {
     if (redis.status === 'ready') heardAtMs.set(redis, performance.now());
