@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /** Below the ports that systems give to outgoing connections: one of those may be taken a moment later. */
@@ -11,10 +13,26 @@ const canListen = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** Holds the UDP port of the same number for as long as this process lives, which nobody else can do meanwhile. */
+const reserve = async (port: number): Promise<boolean> => {
+  const socket = createSocket('udp4').unref();
+  try {
+    socket.bind(port, '127.0.0.1');
+    await once(socket, 'listening');
+    return true;
+  } catch {
+    socket.close();
+    return false;
+  }
+};
+
+/**
+ * A free TCP port of 127.0.0.1. Until this process ends no other call gets it, in any process: whoever listens there
+ * later, again and again too, must not find another test's server, and the test must not talk to that one.
+ */
 export const freePort = async (): Promise<number> => {
   for (;;) {
     const port = first + Math.floor(Math.random() * count);
-    if (await canListen(port)) return port;
+    if ((await reserve(port)) && (await canListen(port))) return port;
   }
 };

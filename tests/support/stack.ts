@@ -63,6 +63,8 @@ const untilReady = async (url: string, child: ChildProcess, name: string, logPat
 
 /** Calls the simulator has ended, whether they are in its log yet or not; 0 once it has stopped, and so has written all. */
 const endedCalls = async ({ child, url }: RoleProcess): Promise<number> => {
+  if (child.exitCode)
+    throw new Error(`the simulator ended with ${child.exitCode}: its log does not tell what was called`);
   if (child.exitCode !== null || child.signalCode !== null) return 0;
   const stats = (await (await fetch(`${url}/control/stats`)).json()) as { calls: number; inFlight: number };
   return stats.calls - stats.inFlight;
