@@ -13,7 +13,7 @@ const canListen = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 
-/** Holds the UDP port of the same number for as long as this process lives, which nobody else can do meanwhile. */
+/** Holds the UDP port of the same number until this process ends; nobody else can meanwhile. */
 const reserve = async (port: number): Promise<boolean> => {
   const socket = createSocket('udp4').unref();
   try {
@@ -27,8 +27,8 @@ const reserve = async (port: number): Promise<boolean> => {
 };
 
 /**
- * A free TCP port of 127.0.0.1. Until this process ends no other call gets it, in any process: whoever listens there
- * later, again and again too, must not find another test's server, and the test must not talk to that one.
+ * A free TCP port of 127.0.0.1, which no other call in any process gets until this one ends: what a test starts there,
+ * and starts again, never meets another test's server.
  */
 export const freePort = async (): Promise<number> => {
   for (;;) {
