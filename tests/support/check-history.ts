@@ -105,9 +105,12 @@ export const checkHistory = (history: History): void => {
     if (!call.key?.startsWith(batch.id)) continue;
     callsOf.set(call.key, [...(callsOf.get(call.key) ?? []), call]);
   }
-  let repeats = 0;
-  for (const list of callsOf.values()) repeats += Math.max(0, list.length - 1 - allowedRetries);
-  if (repeats > allowedRepeats) throw new Error(`P3: ${repeats} calls were repeated, ${allowedRepeats} are explained`);
+  const repeated = [...callsOf.values()].filter((list) => list.length > 1 + allowedRetries);
+  const repeats = repeated.reduce((sum, list) => sum + list.length - 1 - allowedRetries, 0);
+  if (repeats > allowedRepeats)
+    throw new Error(
+      `P3: ${repeats} calls were repeated, ${allowedRepeats} are explained; first ${JSON.stringify(repeated[0])}`,
+    );
   for (const id of completed) {
     const key = `${batch.id}-${position.get(id)}`;
     if (!callsOf.get(key)?.some(isAnswer)) throw new Error(`P3: ${id} has a result that the provider never gave`);

@@ -40,7 +40,8 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     },
     async leave(end: CallEnd): Promise<LaneHold> {
       ends.push(end);
-      return { heldUntilMs: 0, began: end.signal === 'throttled' };
+      const began = end.signal === 'throttled';
+      return { heldUntilMs: began ? Date.now() + 500 : 0, began };
     },
   };
   const holds: string[] = [];
@@ -225,13 +226,33 @@ test('asks once for a volley while nothing limits the lane, and anew after a ref
   await vi.advanceTimersByTimeAsync(10);
   const second = await enter(0);
   expect(asked).toHaveLength(1);
-  await second?.leave({ signal: 'throttled' });
+  const told = second?.leave({ signal: 'throttled' });
+  const third = enter(0);
+  expect(asked).toHaveLength(2);
+  await told;
   // Not later: it must not seem to follow a hold that began meanwhile.
   expect(ends.at(-1)?.grantedAtMs).toBe(5000);
-  const third = enter(0);
   await vi.runAllTimersAsync();
   await third;
-  expect(asked).toHaveLength(2);
+});
+
+test.each(['before', 'while'])('what is asked %s a refusal is told opens the lane for nobody else', async (when) => {
+  const { enter, asked } = openGate([{ granted: 1 }, { granted: 1, isFree: true }, { waitFor: 'hold', waitMs: 500 }]);
+  const first = enter(0);
+  await vi.advanceTimersByTimeAsync(5);
+  const refused = await first;
+  let second: Promise<unknown> | undefined;
+  if (when === 'before') second = enter(1);
+  const told = refused?.leave({ signal: 'throttled' });
+  if (when === 'while') second = enter(1);
+  await told;
+  await vi.advanceTimersByTimeAsync(5);
+  expect(await second).toBeDefined();
+  const third = enter(2);
+  await vi.advanceTimersByTimeAsync(5);
+  expect(asked).toEqual([[0], [1], [2]]);
+  await vi.runAllTimersAsync();
+  expect(await third).toBeDefined();
 });
 
 test('who waits for a held lane is sent away within a second when its batch wants no call; the others stay', async () => {

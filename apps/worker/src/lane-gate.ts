@@ -69,6 +69,12 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
 
   // A call let in so counts as granted when Redis said it: a hold that another process began since is not ended by it.
   let free = { until: -Infinity, atMs: 0 };
+  /** So often may the lane have closed. */
+  let closings = 0;
+  const noLongerFree = (): void => {
+    free = { ...free, until: -Infinity };
+    closings++;
+  };
 
   let works = { count: 0, grantedAtMs: 0 };
   let tellTimer: NodeJS.Timeout | undefined;
@@ -119,11 +125,13 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     try {
       while (waiting.length > 0) {
         const asked = waiting.slice(0, askAtOnce);
+        const closingsThen = closings;
         const answer = await control.enter(
           asked.map(({ estimatedTokens }) => estimatedTokens),
           Math.min(timeoutMs, longestProbeMs),
         );
-        if (answer.isFree) free = { until: performance.now() + freeMs, atMs: answer.atMs };
+        // An answer to what was asked before Redis knew of the latest refusal is out of date.
+        if (answer.isFree && closings === closingsThen) free = { until: performance.now() + freeMs, atMs: answer.atMs };
         for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
         if (answer.isClosed) closedAt = performance.now();
         for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
@@ -144,8 +152,9 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
   const admission = ({ estimatedTokens }: WantedCall, grantedAtMs: number, isProbe: boolean): Admission => ({
     async leave(end) {
       if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
-      if (end.signal !== 'none') free = { ...free, until: -Infinity };
+      if (end.signal !== 'none') noLongerFree();
       const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, estimatedTokens });
+      if (heldUntilMs > 0) noLongerFree();
       if (began) onHold(end.reason ?? end.signal, heldUntilMs);
       if (isProbe) wake?.();
     },
