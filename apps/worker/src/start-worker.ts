@@ -171,10 +171,10 @@ export const startWorker = async ({
       const workers = open.map(({ worker }) => worker);
       await closeWorkers(workers, connection, graceMs + letGoMs);
       clearTimeout(putBack);
-      clearInterval(leaveWithNothing);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       await Promise.all([...clients.values()].map((client) => client.close()));
       await laneQueues.close();
+      clearInterval(leaveWithNothing);
       await closeRedis(connection);
       if (inHand.size > 0) throw new Error(`${inHand.size} answers were not recorded: Redis did not take them`);
     },

@@ -1,7 +1,7 @@
 import { parseRedisUrl, type RedisAccess, type RedisAddress } from '@promptmill/core';
 import { Cluster, Redis } from 'ioredis';
-import { watchSilence } from './silence.ts';
-import { keepSteady } from './steady-cluster.ts';
+import { keepClusterSteady } from './steady-cluster.ts';
+import { keepServerSteady } from './steady-server.ts';
 
 /** A connection to one server, or to the servers of a cluster; both take the same commands. */
 export type RedisConnection = Redis | Cluster;
@@ -89,7 +89,7 @@ const openCluster = (
   address: Extract<RedisAddress, { kind: 'cluster' }>,
   { whileAway, closing }: RedisOptions,
 ): Cluster =>
-  keepSteady(
+  keepClusterSteady(
     new Cluster([...address.nodes], {
       redisOptions: { ...connectionOptions(whileAway), ...accessOptions(address) },
       enableOfflineQueue: whileAway === 'wait',
@@ -114,7 +114,8 @@ export const connectRedis = (options: RedisOptions): RedisConnection => {
   const address = parseRedisUrl(url);
   if (address.kind === 'invalid')
     throw Object.assign(new Error(`the Redis URL ${address.problem}`), { code: 'invalid_redis_url' });
-  const redis = address.kind === 'cluster' ? openCluster(address, options) : watchSilence(openServer(address, options));
+  const redis =
+    address.kind === 'cluster' ? openCluster(address, options) : keepServerSteady(openServer(address, options));
   redis.on('error', onError);
   redis.on('node error', onError);
   return redis;

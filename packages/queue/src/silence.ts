@@ -1,4 +1,4 @@
-import { type Cluster, Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 
 /** Far less than the wait for any other answer: processes that were cut off are back within a moment of each other. */
 const greetingTimeoutMs = 2000;
@@ -18,8 +18,8 @@ const expectGreeting = (redis: Redis): void => {
   for (const event of ['data', 'close']) stream.once(event, () => clearTimeout(timer));
 };
 
-/** Watches a connection, and its copies, for silence: one that begins with it is broken, others are measured. */
-export const watchSilence = (redis: Redis): Redis => {
+/** Watches a connection to a server for silence: one that begins with it is broken, others are measured. */
+export const watchSilence = (redis: Redis): void => {
   const hear = (): void => {
     if (redis.status === 'ready') heardAtMs.set(redis, performance.now());
   };
@@ -28,8 +28,6 @@ export const watchSilence = (redis: Redis): Redis => {
     expectGreeting(redis);
     redis.stream.on('data', hear);
   });
-  redis.duplicate = (...options) => watchSilence(Redis.prototype.duplicate.apply(redis, options));
-  return redis;
 };
 
 /**

@@ -14,7 +14,7 @@ interface Internals {
  * Makes a cluster connection survive what BullMQ does with its blocking ones during a failover: it disconnects and
  * connects again. As ioredis is, a connection may then be lost for good, or never tell that it has ended.
  */
-export const keepSteady = (cluster: Cluster): Cluster => {
+export const keepClusterSteady = (cluster: Cluster): Cluster => {
   const internals = cluster as unknown as Internals;
   const { connectionPool } = internals;
 
@@ -60,6 +60,6 @@ export const keepSteady = (cluster: Cluster): Cluster => {
   };
 
   cluster.on('+node', watchSilence);
-  cluster.duplicate = (...options) => keepSteady(Cluster.prototype.duplicate.apply(cluster, options));
+  cluster.duplicate = (...options) => keepClusterSteady(Cluster.prototype.duplicate.apply(cluster, options));
   return cluster;
 };

@@ -130,21 +130,42 @@ test.runIf(binary)('errors are told to whoever opened the connection', async () 
   await expect.poll(() => errors.length, { timeout: 5000 }).toBeGreaterThan(0);
 });
 
-test.runIf(binary)('a connection that is taken and never answered is given up, also by a copy', async () => {
+/** A way to the server by TCP; `take` says what becomes of a connection. */
+const openWay = async (take: (client: Socket) => void) => {
   const taken: Socket[] = [];
-  let dead = true;
   const way = createServer((client) => {
     taken.push(client);
-    if (dead) client.resume();
-    else client.pipe(connectSocket(socket)).pipe(client);
+    take(client);
   });
   await once(way.listen(0, '127.0.0.1'), 'listening');
   const { port } = way.address() as AddressInfo;
-  redis = connectRedis({ url: `redis://127.0.0.1:${port}`, whileAway: 'wait', onError: () => {} });
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    taken,
+    breakAll(): void {
+      for (const client of taken) client.destroy();
+    },
+    close(): void {
+      this.breakAll();
+      way.close();
+    },
+  };
+};
+
+const passOn = (client: Socket): void => {
+  const there = connectSocket(socket);
+  there.on('error', () => client.destroy());
+  client.pipe(there).pipe(client);
+};
+
+test.runIf(binary)('a connection that is taken and never answered is given up, also by a copy', async () => {
+  let dead = true;
+  const way = await openWay((client) => (dead ? client.resume() : passOn(client)));
+  redis = connectRedis({ url: way.url, whileAway: 'wait', onError: () => {} });
   const copy = (redis as Redis).duplicate();
   copy.on('error', () => {});
   try {
-    await expect.poll(() => taken.length).toBe(2);
+    await expect.poll(() => way.taken.length).toBe(2);
     dead = false;
     const startedAt = performance.now();
     await Promise.all([untilReady(redis), untilReady(copy)]);
@@ -153,7 +174,29 @@ test.runIf(binary)('a connection that is taken and never answered is given up, a
   } finally {
     copy.disconnect();
     redis.disconnect();
-    for (const client of taken) client.destroy();
+    way.close();
+  }
+});
+
+test.runIf(binary)('what was under way fails when Redis is not waited for, also when it was half back', async () => {
+  const closing = new AbortController();
+  let isBack = true;
+  const way = await openWay((client) => (isBack ? passOn(client) : client.once('data', () => client.destroy())));
+  redis = connectRedis({ url: way.url, whileAway: 'wait', onError: () => {}, closing: closing.signal });
+  const copy = (redis as Redis).duplicate();
+  copy.on('error', () => {});
+  try {
+    await Promise.all([untilReady(redis), untilReady(copy)]);
+    const underWay = Promise.allSettled([redis.blpop('nothing', 0), copy.blpop('nothing', 0)]);
+    const halfBack = Promise.all([redis, copy].map((one) => new Promise((resolve) => one.once('connect', resolve))));
+    isBack = false;
+    way.breakAll();
+    await halfBack;
+    closing.abort();
+    const closed = { status: 'rejected', reason: new Error('Connection is closed.') };
+    expect(await underWay).toEqual([closed, closed]);
+  } finally {
+    copy.disconnect();
     way.close();
   }
 });
