@@ -5,7 +5,8 @@ import { freePort } from '../support/free-port.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const attempts = 3;
-const timeoutMs = 1500;
+/** Long enough for answers on a busy machine. */
+const timeoutMs = 4000;
 const probeIntervalMs = 200;
 
 interface Row {

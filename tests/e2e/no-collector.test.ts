@@ -21,9 +21,13 @@ afterAll(() => stack.stop());
 it('without a collector a batch stops at what Redis may hold, and says so; it goes on when there is one', async () => {
   const input = inputOf(5 * window);
   const { id } = await createBatch(stack.client, input);
-  const stopped = await untilBatch(stack.client, id, (batch) => blockedCode(batch) === 'no_collector');
+  // It is said 10 s after the first result: the workers may still be at it.
+  const stopped = await untilBatch(
+    stack.client,
+    id,
+    (batch) => blockedCode(batch) === 'no_collector' && (batch.request_counts?.completed ?? 0) >= window,
+  );
   expect(stopped.status).toBe('in_progress');
-  expect(stopped.request_counts?.completed).toBeGreaterThanOrEqual(window);
   // What was dispatched before as many waited still comes in.
   expect(stopped.request_counts?.completed).toBeLessThanOrEqual(2 * window);
 

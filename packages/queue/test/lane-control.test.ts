@@ -59,20 +59,30 @@ const enterAfter = async (control: LaneControl, waitFor: string) => {
   }
 };
 
-/** Takes all that the lane allows for so long, with several workers. */
+/** What a lane lets a late question catch up on. */
+const catchUpMs = 50;
+
+/**
+ * Takes all that the lane allows for so long, with several workers. `usableMs` is less where a busy machine let no worker
+ * ask for so long that what was missed is lost.
+ */
 const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf: () => number = () => 0) => {
   const granted: { readonly atMs: number; readonly tokens: number }[] = [];
+  const askedMs: number[] = [];
   const endsAt = performance.now() + forMs;
   const take = async (control: LaneControl): Promise<void> => {
     while (performance.now() < endsAt) {
       const wanted = [tokensOf(), tokensOf(), tokensOf()];
       const answer = await control.enter(wanted, probeMs);
+      askedMs.push(answer.atMs);
       granted.push(...wanted.slice(0, answer.granted).map((tokens) => ({ atMs: answer.atMs, tokens })));
       await delay(Math.min(answer.waitMs, 20));
     }
   };
   await Promise.all(controls.map(take));
-  return granted.sort((a, b) => a.atMs - b.atMs);
+  askedMs.sort((a, b) => a - b);
+  const usableMs = askedMs.reduce((sum, at, i) => sum + Math.min(catchUpMs, at - (askedMs[i - 1] ?? at)), 0);
+  return { granted: granted.sort((a, b) => a.atMs - b.atMs), usableMs };
 };
 
 /** The most calls that any window of a provider holds, which sees each one up to 30 ms after it was let in. */
@@ -85,7 +95,7 @@ describe.concurrent('limits', () => {
   it('never lets more calls in than a sliding window allows, and nearly as many', async () => {
     const limits = { requests: { count: 20, windowMs: 2000 } };
     const { control, again } = await openLane(limits);
-    const granted = await takeAll([control, again(), again()], 4000);
+    const { granted } = await takeAll([control, again(), again()], 4000);
     expect(
       busiestWindow(
         granted.map(({ atMs }) => atMs),
@@ -98,7 +108,7 @@ describe.concurrent('limits', () => {
   it('spreads tokens evenly, and uses nearly all', async () => {
     const { control, again } = await openLane({ tokensPerMinute: 60_000 });
     let n = 0;
-    const granted = await takeAll([control, again(), again()], 3000, () => 20 + ((n++ * 7919) % 80));
+    const { granted, usableMs } = await takeAll([control, again(), again()], 3000, () => 20 + ((n++ * 7919) % 80));
     const first = granted[0]?.atMs ?? 0;
     let sum = 0;
     // One a millisecond; a call may come as early as its predecessors' tokens allow, and catch up on 100 ms.
@@ -106,7 +116,7 @@ describe.concurrent('limits', () => {
       expect(sum).toBeLessThanOrEqual(atMs - first + 100);
       sum += tokens;
     }
-    expect(sum).toBeGreaterThanOrEqual(2700);
+    expect(sum).toBeGreaterThanOrEqual(0.9 * usableMs);
   });
 
   it('gives back what a call did not use, and takes what it used beyond its estimate', async () => {
@@ -190,7 +200,7 @@ describe.concurrent('a hold', () => {
     expect(probe?.isProbe).toBe(true);
     await control.leave({ signal: 'ok', grantedAtMs: probe?.atMs ?? 0, estimatedTokens: 0 });
 
-    const granted = await takeAll(controls, 500);
+    const { granted } = await takeAll(controls, 500);
     // Twenty a second, and a call or two more at the beginning.
     expect(granted.length).toBeGreaterThanOrEqual(8);
     expect(granted.length).toBeLessThanOrEqual(13);
