@@ -8,7 +8,7 @@ const integration = {
   globalSetup: ['tests/support/redis-setup.ts'],
   setupFiles: ['tests/support/leak-guard.ts'],
   testTimeout: 60_000,
-  hookTimeout: 60_000,
+  hookTimeout: 120_000,
 };
 
 export default defineConfig({
