@@ -1,5 +1,5 @@
 import type { CallEnd, LaneAnswer, LaneHold } from '@promptmill/queue';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest';
 import { createLaneGate, type WantedCall } from './lane-gate.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -26,6 +26,7 @@ const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCa
 const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const asked: number[][] = [];
   const ends: CallEnd[] = [];
+  const late: { readonly grantedAtMs: number; readonly estimatedTokens: number }[] = [];
   const errors: unknown[] = [];
   let underWay = 0;
   const control = {
@@ -37,6 +38,11 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       const answer = answers.shift() ?? { granted: estimatedTokens.length };
       if (answer instanceof Error) throw answer;
       return { ...nothing, ...answer };
+    },
+    async countLate(call: (typeof late)[number]): Promise<number> {
+      late.push(call);
+      if (call.grantedAtMs < 0) throw new Error('LOADING');
+      return call.grantedAtMs + 1000;
     },
     async leave(end: CallEnd): Promise<LaneHold> {
       ends.push(end);
@@ -65,7 +71,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     if (admission) admitted.push(number);
     return admission;
   };
-  return { gate, enter, admitted, asked, ends, errors, holds, stopped, looked };
+  return { gate, enter, admitted, asked, ends, late, errors, holds, stopped, looked };
 };
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
@@ -120,7 +126,7 @@ test('gives back the place of one who gave up while the question was under way',
   await vi.runAllTimersAsync();
   await both;
   expect(admitted).toEqual([3]);
-  expect(ends).toEqual([{ signal: 'none', grantedAtMs: 7, estimatedTokens: 2, usedTokens: 0 }]);
+  expect(ends).toEqual([{ signal: 'unsent', grantedAtMs: 7, estimatedTokens: 2 }]);
 });
 
 test('tells answers that only say that the provider works together', async () => {
@@ -163,6 +169,36 @@ test('goes on after an error of Redis', async () => {
   await both;
   expect(errors).toHaveLength(2);
   expect(admitted).toEqual([1, 2]);
+});
+
+describe('a call that goes out', () => {
+  /** `afterMs` the question that let it in. */
+  const sendAfter = async (afterMs: number, answer: Partial<LaneAnswer>) => {
+    const lane = openGate([{ granted: 1, ...answer }]);
+    const entering = lane.enter(3);
+    await vi.advanceTimersByTimeAsync(afterMs);
+    const admission = await entering;
+    return { ...lane, admission, sent: admission?.send() };
+  };
+
+  it.each([
+    ['at once counts from when it was let in', 20, {}, true, undefined],
+    ['late counts from then on', 30, {}, true, 1005],
+    ['late is not told where nothing limits the lane', 10_000, { sendWithinMs: undefined }, true, undefined],
+    ['is kept back when the lane may count it no more', 801, {}, false, undefined],
+  ] as const)('%s', async (_, afterMs, answer, goesOut, countedAtMs) => {
+    const { admission, sent, late, ends } = await sendAfter(afterMs, { atMs: 5, sendWithinMs: 800, ...answer });
+    expect(sent).toBe(goesOut);
+    expect(late).toEqual(countedAtMs ? [{ grantedAtMs: 5, estimatedTokens: 3 }] : []);
+    await admission?.leave({ signal: 'ok', usedTokens: 1 });
+    expect(ends).toEqual([{ signal: 'ok', usedTokens: 1, grantedAtMs: 5, countedAtMs, estimatedTokens: 3 }]);
+  });
+
+  it('late, while Redis is away, ends as it would have', async () => {
+    const { admission, sent, errors, ends } = await sendAfter(30, { atMs: -1, sendWithinMs: 800 });
+    await admission?.leave({ signal: 'ok', usedTokens: 1 });
+    expect([sent, errors.length, ends.length]).toEqual([true, 1, 1]);
+  });
 });
 
 const better = (when: { readonly closed: boolean }) => ({

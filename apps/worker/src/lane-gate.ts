@@ -3,7 +3,9 @@ import type { WayOut } from './fall-back.ts';
 
 /** Leave to make one call. Whoever has it says how the call ended. */
 export interface Admission {
-  leave(end: Omit<CallEnd, 'grantedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
+  /** The call goes out now. False when it is too late for that: the lane may count it no more. */
+  send(): boolean;
+  leave(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
 }
 
 /** A call that wants to be let in. */
@@ -25,13 +27,15 @@ export interface LaneGate {
   close(): Promise<void>;
 }
 
+type Grant = Pick<LaneAnswer, 'atMs' | 'isProbe' | 'sendWithinMs'>;
+
 interface Waiter extends WantedCall {
   readonly since: number;
   settle(outcome: Entrance | undefined): void;
 }
 
 export interface LaneGateOptions {
-  readonly control: Pick<LaneControl, 'enter' | 'leave'>;
+  readonly control: Pick<LaneControl, 'enter' | 'countLate' | 'leave'>;
   /** Whether a batch still wants its requests to be begun. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
@@ -51,6 +55,8 @@ const probeWaitMs = 250;
 const longestProbeMs = 8000;
 /** For so long after Redis said that nothing limits a lane, calls go in without a question: a volley asks once. */
 const freeMs = 20;
+/** A call that goes out later than this, as on a cold connection, counts from then on. The limits' windows allow for more. */
+const punctualMs = 25;
 /** Answers that only say that the provider works are told together. */
 const tellTogetherMs = 50;
 
@@ -68,7 +74,10 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
   let closedAt = -Infinity;
 
   // A call let in so counts as granted when Redis said it: a hold that another process began since is not ended by it.
-  let free = { until: -Infinity, atMs: 0 };
+  let free: { readonly until: number; readonly grant: Grant } = {
+    until: -Infinity,
+    grant: { atMs: 0, isProbe: false },
+  };
   /** So often may the lane have closed. */
   let closings = 0;
   const noLongerFree = (): void => {
@@ -100,11 +109,11 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
       };
     });
 
-  const take = async (waiter: Waiter, { atMs, isProbe }: LaneAnswer): Promise<void> => {
-    if (waiting.includes(waiter)) return waiter.settle(admission(waiter, atMs, isProbe));
+  const take = async (waiter: Waiter, grant: Grant, askedAt: number): Promise<void> => {
+    if (waiting.includes(waiter)) return waiter.settle(admission(waiter, grant, askedAt));
     // It gave up while the question was under way: nobody will say how its call ended, if not here.
     const { estimatedTokens } = waiter;
-    await control.leave({ signal: 'none', grantedAtMs: atMs, estimatedTokens, usedTokens: 0 });
+    await control.leave({ signal: 'unsent', grantedAtMs: grant.atMs, estimatedTokens });
   };
 
   /** A batch that is stopped or paused must not wait for a lane that may be held for long. Asked once for each batch. */
@@ -126,13 +135,14 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
       while (waiting.length > 0) {
         const asked = waiting.slice(0, askAtOnce);
         const closingsThen = closings;
+        const askedAt = performance.now();
         const answer = await control.enter(
           asked.map(({ estimatedTokens }) => estimatedTokens),
           Math.min(timeoutMs, longestProbeMs),
         );
         // An answer to what was asked before Redis knew of the latest refusal is out of date.
-        if (answer.isFree && closings === closingsThen) free = { until: performance.now() + freeMs, atMs: answer.atMs };
-        for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer);
+        if (answer.isFree && closings === closingsThen) free = { until: performance.now() + freeMs, grant: answer };
+        for (const waiter of asked.slice(0, answer.granted)) await take(waiter, answer, askedAt);
         if (answer.isClosed) closedAt = performance.now();
         for (const waiter of waiting.filter(({ wayOut }) => wayOut?.isBetter(answer.isClosed))) waiter.settle('left');
         if (answer.granted < asked.length && waiting.length > 0) {
@@ -149,16 +159,36 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     if (waiting.length > 0) void letIn();
   };
 
-  const admission = ({ estimatedTokens }: WantedCall, grantedAtMs: number, isProbe: boolean): Admission => ({
-    async leave(end) {
-      if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
-      if (end.signal !== 'none') noLongerFree();
-      const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, estimatedTokens });
-      if (heldUntilMs > 0) noLongerFree();
-      if (began) onHold(end.reason ?? end.signal, heldUntilMs);
-      if (isProbe) wake?.();
-    },
-  });
+  const countLate = async (call: Parameters<LaneControl['countLate']>[0]): Promise<number | undefined> => {
+    try {
+      return await control.countLate(call);
+    } catch (error) {
+      onError(error);
+      return undefined;
+    }
+  };
+
+  const admission = ({ estimatedTokens }: WantedCall, grant: Grant, askedAt: number): Admission => {
+    const { atMs: grantedAtMs, isProbe, sendWithinMs = Infinity } = grant;
+    let counted: Promise<number | undefined> | undefined;
+    return {
+      send() {
+        const lateMs = performance.now() - askedAt;
+        if (lateMs > sendWithinMs) return false;
+        if (lateMs > punctualMs && sendWithinMs < Infinity) counted = countLate({ grantedAtMs, estimatedTokens });
+        return true;
+      },
+      async leave(end) {
+        if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return noteWorks(grantedAtMs);
+        if (end.signal !== 'none' && end.signal !== 'unsent') noLongerFree();
+        const countedAtMs = await counted;
+        const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, countedAtMs, estimatedTokens });
+        if (heldUntilMs > 0) noLongerFree();
+        if (began) onHold(end.reason ?? end.signal, heldUntilMs);
+        if (isProbe) wake?.();
+      },
+    };
+  };
 
   return {
     enter: (call, signal) =>
@@ -175,7 +205,8 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
         };
         if (signal.aborted || isShut) return resolve(undefined);
         if (call.wayOut?.isBetter(performance.now() - closedAt < longestWaitMs)) return resolve('left');
-        if (waiter.since < free.until && waiting.length === 0) return resolve(admission(waiter, free.atMs, false));
+        if (waiter.since < free.until && waiting.length === 0)
+          return resolve(admission(waiter, free.grant, waiter.since));
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.push(waiter);
         void letIn();

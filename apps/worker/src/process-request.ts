@@ -10,6 +10,7 @@ import {
 import {
   type CallFailure,
   type CallResult,
+  type CallSuccess,
   laneSignalOf,
   type ProviderClient,
   type TokenEstimator,
@@ -87,6 +88,9 @@ const quarantineWaitMs = 1000;
 /** Retries that the lane cannot afford yet come back at different times. */
 const retrySpreadMs = 4000;
 
+/** What an end that is no failure says of the lane. */
+const signalOf = { success: 'ok', aborted: 'none', unsent: 'unsent' } as const;
+
 /** Undefined when nobody knows: what came back of a broken call was paid for, and counts at the provider. */
 const totalTokens = (result: CallResult): number | undefined => {
   if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
@@ -133,7 +137,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       const end = { signal: laneSignalOf(result.code), retryAfterMs: result.retryAfterMs, reason: reasonOf(result) };
       await insist(() => admission.leave({ ...end, usedTokens }));
     } else {
-      const signal = result.kind === 'success' ? 'ok' : 'none';
+      const signal = signalOf[result.kind];
       await insist(() => admission.leave({ signal, usedTokens }));
     }
   };
@@ -145,9 +149,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     wayOut: WayOut | undefined,
     begunAt: number,
     noteCall: () => Promise<void>,
-  ): Promise<
-    Exclude<CallResult, { kind: 'aborted' }> | 'aborted' | 'disowned' | 'left' | Exclude<RequestState, 'run'>
-  > => {
+  ): Promise<CallSuccess | CallFailure | 'aborted' | 'disowned' | 'left' | Exclude<RequestState, 'run'>> => {
     const tokens = estimator();
     const { batchId } = request;
     const wanted = { batchId, estimatedTokens: tokens?.estimate(request.body) ?? 0, wayOut };
@@ -158,15 +160,14 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       if (admission === 'unwanted' || performance.now() - begunAt > askAgainAfterMs) {
         begunAt = performance.now();
         const state = await insist(() => recorder.begin(request));
-        if (state !== 'run' && admission !== 'unwanted')
-          await insist(() => admission.leave({ signal: 'none', usedTokens: 0 }));
+        if (state !== 'run' && admission !== 'unwanted') await insist(() => admission.leave({ signal: 'unsent' }));
         if (state !== 'run') return state;
         if (admission === 'unwanted') continue;
       }
       const idempotencyKey = jobIdOf(batchId, request.index);
       // Another is at it. A call under way is never given up: it is paid for.
       if (owned.get(idempotencyKey) === false) {
-        await insist(() => admission.leave({ signal: 'none', usedTokens: 0 }));
+        await insist(() => admission.leave({ signal: 'unsent' }));
         return 'disowned';
       }
       await noteCall();
@@ -178,14 +179,16 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         body: request.body,
         idempotencyKey,
         signal,
+        maySend: () => admission.send(),
         onDelta: streamed?.add,
       });
       if (result.kind !== 'success') inHand.delete(idempotencyKey);
-      if (result.kind !== 'aborted') reach('answered');
+      if (result.kind === 'success' || result.kind === 'failure') reach('answered');
       streamed?.end(result.kind === 'success');
-      onCall(result, performance.now() - startedAt);
+      if (result.kind !== 'unsent') onCall(result, performance.now() - startedAt);
       if (result.kind === 'success') tokens?.learn(request.body, result.usage);
       await leave(admission, result);
+      if (result.kind === 'unsent') continue;
       if (result.kind === 'aborted') return 'aborted';
       if (result.kind === 'success' || !isRefusal(result)) return result;
       if (result.class === 'provider' && wayOut) return 'left';

@@ -28,5 +28,8 @@ export interface ModelList {
   readonly names: readonly string[];
 }
 
-/** How one attempt ended; `aborted`: the caller's signal fired before an answer was there. */
-export type CallResult = CallSuccess | CallFailure | { readonly kind: 'aborted' };
+/**
+ * How one attempt ended; `aborted`: the caller's signal fired before an answer was there; `unsent`: `maySend` said no, and
+ * the provider knows nothing of it.
+ */
+export type CallResult = CallSuccess | CallFailure | { readonly kind: 'aborted' } | { readonly kind: 'unsent' };

@@ -7,6 +7,7 @@ import { createSdk } from './openai-sdk.ts';
 import { createAnswerReader } from './read-answer.ts';
 import { readStream } from './read-stream.ts';
 import { createKeyRedactor } from './redact-key.ts';
+import { UnsentError } from './undici-fetch.ts';
 
 export interface CallRequest {
   readonly url: Endpoint;
@@ -15,15 +16,21 @@ export interface CallRequest {
   /** Sent as the header `Idempotency-Key`. */
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
+  /** Asked once the call has its connection, before its first byte goes out; false keeps it back. Default: it goes out. */
+  readonly maySend?: (() => boolean) | undefined;
   /** Given the text of a streamed answer as it comes, whatever comes of the call in the end. */
   readonly onDelta?: ((delta: AnswerDelta) => void) | undefined;
+}
+
+interface Aborted {
+  readonly kind: 'aborted';
 }
 
 export interface ProviderClient {
   /** One attempt. Whatever the provider does comes back as a result; none of it is thrown. */
   call(request: CallRequest): Promise<CallResult>;
   /** What it offers: a call that costs nothing, and shows whether it takes the key. Nothing is thrown. */
-  listModels(signal: AbortSignal): Promise<ModelList | CallFailure | { readonly kind: 'aborted' }>;
+  listModels(signal: AbortSignal): Promise<ModelList | CallFailure | Aborted>;
   /** Closes the connections once the calls in flight have ended. */
   close(): Promise<void>;
 }
@@ -87,7 +94,7 @@ export const createProviderClient = (
     now,
   });
 
-  const readThrown = (error: unknown, signal: AbortSignal): CallFailure | { readonly kind: 'aborted' } => {
+  const readThrown = (error: unknown, signal: AbortSignal): CallFailure | Aborted => {
     if (error instanceof APIUserAbortError) return { kind: 'aborted' };
     if (error instanceof APIConnectionError) return reader.readConnectionError(error.cause as Error);
     if (error instanceof APIError && error.status !== undefined && error.headers)
@@ -97,9 +104,9 @@ export const createProviderClient = (
   };
 
   return {
-    async call({ url, body, idempotencyKey, signal, onDelta }) {
+    async call({ url, body, idempotencyKey, signal, maySend, onDelta }) {
       const headers = { 'Idempotency-Key': idempotencyKey };
-      const options = { body: bodyToSend(url, body, provider), headers, signal };
+      const options = { body: bodyToSend(url, body, provider), headers, signal, fetchOptions: { maySend } as object };
       try {
         // The SDK's own parsing takes HTML for an answer, and drops one already here when the signal fires.
         const response = await sdk.post(url.slice('/v1'.length), options).asResponse();
@@ -109,6 +116,7 @@ export const createProviderClient = (
         if (signal.aborted) return { kind: 'aborted' };
         return reader.readStreamEnd(url, response.status, response.headers, streamed);
       } catch (error) {
+        if (error instanceof APIConnectionError && error.cause instanceof UnsentError) return { kind: 'unsent' };
         return readThrown(error, signal);
       }
     },

@@ -4,6 +4,28 @@ import { type CallClock, startCallClock, type TimeLimits } from './call-clock.ts
 type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 type Body = Dispatcher.ResponseData['body'];
 
+/** What a call may carry to the connection it goes out on. */
+interface Departure {
+  readonly maySend?: (() => boolean) | undefined;
+}
+
+/** Keeps a call back whose `maySend` says no. */
+export class UnsentError extends Error {
+  override readonly name = 'UnsentError';
+}
+
+/** Asks once the connection is there, which may take longer than all that comes before. The connection stays. */
+const askBeforeSending: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { maySend } = options as Departure;
+  if (!maySend) return dispatch(options, handler);
+  const start = handler.onRequestStart?.bind(handler);
+  handler.onRequestStart = (controller, context) => {
+    if (!maySend()) throw new UnsentError('the call came too late to be sent');
+    start?.(controller, context);
+  };
+  return dispatch(options, handler);
+};
+
 const flatten = (value: string | readonly string[] | undefined): string =>
   typeof value === 'string' ? value : (value ?? []).join(', ');
 
@@ -42,19 +64,23 @@ async function* readPieces(body: Body, clock: CallClock): AsyncGenerator<Buffer>
  * SDK reads of one and no more: a real one, with its stream and Headers, makes the whole call cost a third more CPU (see
  * bench/call-cost.ts).
  */
-export const createUndiciFetch =
-  (agent: Agent, limits: TimeLimits): Fetch =>
-  async (url, init = {}) => {
+export const createUndiciFetch = (agent: Agent, limits: TimeLimits): Fetch => {
+  const dispatcher = agent.compose(askBeforeSending);
+  return async (url, init = {}) => {
     const clock = startCallClock(limits, init.signal ?? new AbortController().signal);
     let isStream = false;
     try {
-      const { statusCode, headers, body } = await request(url as string, {
-        dispatcher: agent,
-        method: init.method as Dispatcher.HttpMethod,
-        headers: init.headers as Headers,
-        body: (init.body as string | undefined) ?? null,
-        signal: clock.signal,
-      });
+      const { statusCode, headers, body } = await request(
+        url as string,
+        {
+          dispatcher,
+          method: init.method as Dispatcher.HttpMethod,
+          headers: init.headers as Headers,
+          body: (init.body as string | undefined) ?? null,
+          signal: clock.signal,
+          maySend: (init as Departure).maySend,
+        } as Parameters<typeof request>[1],
+      );
       const ok = statusCode >= 200 && statusCode < 300;
       isStream = ok && flatten(headers['content-type']).toLowerCase().startsWith('text/event-stream');
       const text = isStream ? '' : await readText(body, clock);
@@ -71,3 +97,4 @@ export const createUndiciFetch =
       if (!isStream) clock.stop();
     }
   };
+};

@@ -8,6 +8,7 @@ import {
   type ProviderClient,
   type ProviderClientOptions,
 } from '../src/index.ts';
+import { freePort } from '../../../tests/support/free-port.ts';
 import { startTestProvider, type TestProvider } from './test-provider.ts';
 
 const apiKey = 'sk-test-0123456789';
@@ -264,6 +265,32 @@ describe('the signal', () => {
   it('keeps a call from starting', async () => {
     expect(await connect().call(request({ signal: AbortSignal.abort() }))).toEqual({ kind: 'aborted' });
     expect(upstream.calls).toHaveLength(0);
+  });
+});
+
+describe('a call that may be kept back', () => {
+  it('is not sent, and leaves its connection to the next', async () => {
+    upstream.answerJson(200, completion);
+    const provider = connect();
+    expect(await provider.call(request({ maySend: () => false }))).toEqual({ kind: 'unsent' });
+    expect(upstream.calls).toHaveLength(0);
+    expect(await provider.call(request({ maySend: () => true }))).toMatchObject({ kind: 'success' });
+    expect([upstream.calls.length, upstream.connections()]).toEqual([1, 1]);
+  });
+
+  it('is asked about when it goes out, and not before it has a connection', async () => {
+    const seenThen: number[] = [];
+    const maySend = () => seenThen.push(upstream.calls.length) > 0;
+    const nobody = connect({ baseUrl: `http://127.0.0.1:${await freePort()}/v1` });
+    expect(await nobody.call(request({ maySend }))).toMatchObject({ code: 'connection_error' });
+    expect(seenThen).toEqual([]);
+    await nobody.close();
+
+    upstream.answerJson(200, completion);
+    const provider = connect({}, { maxConnections: 1 });
+    const both = [provider.call(request({ maySend })), provider.call(request({ maySend }))];
+    expect(await Promise.all(both)).toMatchObject([{ kind: 'success' }, { kind: 'success' }]);
+    expect(seenThen).toEqual([0, 1]);
   });
 });
 

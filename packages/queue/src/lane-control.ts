@@ -18,14 +18,21 @@ export interface LaneAnswer {
   readonly isClosed: boolean;
   /** Nothing limits or holds the lane at this moment, but for the calls it may have in flight. */
   readonly isFree: boolean;
+  /** So long after the question the calls let in must have gone out, in milliseconds. Undefined: at any time. */
+  readonly sendWithinMs?: number | undefined;
 }
 
-/** How a call ended, as far as its lane is concerned; `none` says nothing of the provider. */
-export type CallSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'none';
+/**
+ * How a call ended, as far as its lane is concerned; `none` says nothing of the provider, which has not seen one that was
+ * `unsent`.
+ */
+export type CallSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'none' | 'unsent';
 
 export interface CallEnd {
   readonly signal: CallSignal;
   readonly grantedAtMs: number;
+  /** From when on it counts, by Redis's clock, in milliseconds. Default: since it was let in. */
+  readonly countedAtMs?: number | undefined;
   readonly estimatedTokens: number;
   /** Undefined when the answer does not say. */
   readonly usedTokens?: number | undefined;
@@ -74,7 +81,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
     const answer = await run('enterLane', limitsKey, stateKey, ledgerKey, probeMs, ...estimatedTokens);
-    const [granted, waitMs, waitFor, atMs, probe, closed, free] = answer as [
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = answer as [
       granted: number,
       waitMs: number,
       waitFor: LaneAnswer['waitFor'],
@@ -82,8 +89,18 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       probe: number,
       closed: number,
       free: number,
+      sendWithinMs?: number,
     ];
-    return { granted, waitMs, waitFor, atMs, isProbe: probe === 1, isClosed: closed === 1, isFree: free === 1 };
+    return {
+      granted,
+      waitMs,
+      waitFor,
+      atMs,
+      isProbe: probe === 1,
+      isClosed: closed === 1,
+      isFree: free === 1,
+      sendWithinMs,
+    };
   };
 
   return {
@@ -110,8 +127,17 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       return Number(await run('takeRetry', stateKey, firstRetries));
     },
 
+    /** Of a call that goes out late. Returns from when on it counts, by Redis's clock, in milliseconds. */
+    async countLate({
+      grantedAtMs,
+      estimatedTokens,
+    }: Pick<CallEnd, 'grantedAtMs' | 'estimatedTokens'>): Promise<number> {
+      return Number(await run('countLateCall', ledgerKey, grantedAtMs, estimatedTokens));
+    },
+
     async leave(end: CallEnd): Promise<LaneHold> {
-      const { signal, grantedAtMs, estimatedTokens, usedTokens = -1, retryAfterMs = -1, reason = '', count = 1 } = end;
+      const { signal, grantedAtMs, countedAtMs = grantedAtMs, estimatedTokens } = end;
+      const { usedTokens = -1, retryAfterMs = -1, reason = '', count = 1 } = end;
       const answer = await run(
         'leaveLane',
         limitsKey,
@@ -126,6 +152,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
         Math.ceil(retryAfterMs),
         reason,
         count,
+        countedAtMs,
       );
       const [heldUntilMs, began] = answer as [number, number];
       return { heldUntilMs, began: began === 1 };

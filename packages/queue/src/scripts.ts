@@ -9,6 +9,7 @@ const scripts = {
   recordResult: { lua: source('record-result'), numberOfKeys: 3 },
   commitSegment: { lua: source('commit-segment'), numberOfKeys: 3 },
   enterLane: { lua: source('enter-lane'), numberOfKeys: 3 },
+  countLateCall: { lua: source('count-late-call'), numberOfKeys: 1 },
   leaveLane: { lua: source('leave-lane'), numberOfKeys: 5 },
   setLaneLimits: { lua: source('set-lane-limits'), numberOfKeys: 3 },
   renewLocks: { lua: source('renew-locks'), numberOfKeys: 2 },

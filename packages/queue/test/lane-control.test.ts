@@ -135,6 +135,63 @@ describe.concurrent('limits', () => {
     expect(third.waitMs).toBeGreaterThan(55_000);
   });
 
+  it('counts a call that goes out late from then on', async () => {
+    const { name, control, again } = await openLane({ requests: { count: 10, windowMs: 1000 } });
+    const late = [
+      await enterOne(control),
+      await enterAfter(control, 'requests'),
+      await enterAfter(control, 'requests'),
+    ];
+    await delay(300);
+    const sentAtMs = await Promise.all(
+      late.map(({ atMs: grantedAtMs }) => control.countLate({ grantedAtMs, estimatedTokens: 0 })),
+    );
+    const { granted } = await takeAll([control, again()], 1500);
+    expect(busiestWindow([...sentAtMs, ...granted.map(({ atMs }) => atMs)], 1000)).toBeLessThanOrEqual(10);
+    await delay(1200);
+    await enterOne(control);
+    expect(await space.redis.hget(space.keys.laneLedger(name), 'requests:sum')).toBe('1');
+  });
+
+  it('settles the tokens of a call that went out late where they count', async () => {
+    const { name, control } = await openLane({ tokensPerMinute: 60_000 });
+    const sum = async () => Number(await space.redis.hget(space.keys.laneLedger(name), 'tokens:sum'));
+    const { atMs: grantedAtMs } = await control.enter([1000], probeMs);
+    // A slot of a minute's window is 250 ms.
+    await delay(300);
+    const countedAtMs = await control.countLate({ grantedAtMs, estimatedTokens: 1000 });
+    expect(await sum()).toBe(1000);
+    await control.leave({ signal: 'ok', grantedAtMs, countedAtMs, estimatedTokens: 1000, usedTokens: 10 });
+    expect(await sum()).toBe(10);
+    const slots = await space.redis.hgetall(space.keys.laneLedger(name));
+    expect(slots[`tokens:${Math.floor(countedAtMs / 250)}`]).toBe('10');
+    expect(slots[`tokens:${Math.floor(grantedAtMs / 250)}`]).toBe('0');
+  });
+
+  it('counts a call in anew that goes out after its time', async () => {
+    const { name, control } = await openLane({ requests: { count: 10, windowMs: 1000 } });
+    const sum = () => space.redis.hget(space.keys.laneLedger(name), 'requests:sum');
+    const { atMs: grantedAtMs } = await enterOne(control);
+    await delay(1200);
+    await enterOne(control);
+    expect(await sum()).toBe('1');
+    await delay(20);
+    await control.countLate({ grantedAtMs, estimatedTokens: 0 });
+    expect(await sum()).toBe('2');
+    await delay(1200);
+    await enterOne(control);
+    expect(await sum()).toBe('1');
+  });
+
+  it('gives back what a call took that was not sent', async () => {
+    const { name, control } = await openLane({ requests: { count: 10, windowMs: 60_000 }, tokensPerMinute: 1000 });
+    const sums = () => space.redis.hmget(space.keys.laneLedger(name), 'requests:sum', 'tokens:sum');
+    const { atMs: grantedAtMs, sendWithinMs } = await control.enter([500], probeMs);
+    expect([await sums(), sendWithinMs]).toEqual([['1', '500'], 45_360]);
+    await control.leave({ signal: 'unsent', grantedAtMs, estimatedTokens: 500 });
+    expect(await sums()).toEqual(['0', '0']);
+  });
+
   it('lets a call larger than the limit in alone', async () => {
     const { control } = await openLane({ tokensPerMinute: 100 });
     expect(await control.enter([1000, 1], probeMs)).toMatchObject({ granted: 1, waitFor: 'tokens' });
@@ -222,11 +279,11 @@ describe.concurrent('a hold', () => {
     expect(await holdMs()).toBeGreaterThan(800);
   });
 
-  it('lets another probe in when one was given up', async () => {
+  it.each(['none', 'unsent'] as const)('lets another probe in when one was given up: %s', async (signal) => {
     const { control } = await openLane({});
     await callOnce(control, throttled(10));
     await delay(15);
-    await callOnce(control, { signal: 'none' });
+    await callOnce(control, { signal });
     expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 1, isProbe: true });
   });
 
@@ -241,7 +298,7 @@ describe.concurrent('a hold', () => {
     expect(next.atMs - lost.atMs).toBeGreaterThanOrEqual(200);
   });
 
-  it.each([{ signal: 'none' }, throttled(0), { signal: 'ok' }] as const)(
+  it.each([{ signal: 'none' }, { signal: 'unsent' }, throttled(0), { signal: 'ok' }] as const)(
     'is not ended by a call from before it: %j',
     async (late) => {
       const { control } = await openLane({});

@@ -77,7 +77,7 @@ const checkCall = async (
     idempotencyKey: `doctor-${randomUUID()}`,
     signal,
   });
-  if (result.kind === 'aborted') throw signal.reason;
+  if (result.kind === 'aborted' || result.kind === 'unsent') throw signal.reason;
   if (result.kind === 'success')
     return ok(`${model} answered a call of one token in ${Math.round(performance.now() - startedAt)} ms`);
   const hint = hintFor(result, provider);

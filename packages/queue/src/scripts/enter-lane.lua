@@ -4,7 +4,8 @@
 -- KEYS: 1 limits, 2 state, 3 ledger: what was granted in each slot of the sliding windows
 -- ARGV: 1 ms after which another probe may go, then the estimated tokens of each call wanted, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms, 1 if what was granted is a
---           probe, 1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now }
+--           probe, 1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now, ms within
+--           which what was granted must go out, absent when it may at any time }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limits = redis.call('HMGET', KEYS[1], 'requests', 'windowMs', 'tokens', 'probeIntervalMs')
@@ -118,4 +119,7 @@ if requests then requests.save() end
 if tokens then tokens.save() end
 if waitMs == 0 and granted < #ARGV - 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
 local free = not (requests or tokens or rampMs or state[2]) and 1 or 0
-return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free }
+-- A call that goes out later than it was granted is counted anew (count-late-call.lua), while it still counts from then.
+local shortest = math.min(requests and requests.spanMs or math.huge, tokens and tokens.spanMs or math.huge)
+local sendWithinMs = shortest < math.huge and math.floor(shortest * 0.75) or nil
+return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free, sendWithinMs }

@@ -2,25 +2,32 @@
 -- Tells a lane how a call it let in has ended: settles its tokens, and opens, holds or narrows the lane.
 -- KEYS: 1 limits, 2 state, 3 ledger, 4 BullMQ's meta hash of the lane, 5 its list of active jobs
 -- ARGV: 1 outcome: 'ok' (the provider works), 'throttled' (429), 'overloaded' (503, 529, timeout), 'down' (5xx, no
---         connection), 'stopped' (nothing will work until someone acts) or 'none' (says nothing of the provider)
+--         connection), 'stopped' (nothing will work until someone acts), 'none' (says nothing of the provider) or 'unsent'
+--         (the provider has not seen it: it counts for nothing)
 --       2 when it was let in, in ms of Redis's clock, 3 tokens estimated, 4 tokens used (-1: unknown),
 --       5 how long the provider asks to be left alone in ms (-1: it does not say), 6 reason, for people,
---       7 how many calls ended so
+--       7 how many calls ended so, 8 from when on it counts, in ms of Redis's clock
 -- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local outcome, grantedAt = ARGV[1], tonumber(ARGV[2])
 
-local used = tonumber(ARGV[4])
-local slotMs = tonumber(redis.call('HGET', KEYS[3], 'tokens:slotMs') or 0)
-if used >= 0 and slotMs > 0 then
-  local field = 'tokens:' .. math.floor(grantedAt / slotMs)
-  local difference = used - tonumber(ARGV[3])
-  -- A slot that has left the window has taken its estimate with it.
+local function settle(name, difference)
+  local slotMs = tonumber(redis.call('HGET', KEYS[3], name .. ':slotMs') or 0)
+  if slotMs == 0 then return false end
+  local field = name .. ':' .. math.floor(tonumber(ARGV[8]) / slotMs)
+  -- A slot that has left the window has taken what it counted with it.
   if redis.call('HEXISTS', KEYS[3], field) == 1 then
     redis.call('HINCRBY', KEYS[3], field, difference)
-    redis.call('HINCRBY', KEYS[3], 'tokens:sum', difference)
+    redis.call('HINCRBY', KEYS[3], name .. ':sum', difference)
   end
+  return true
+end
+
+if outcome == 'unsent' then settle('requests', -1) end
+local used = outcome == 'unsent' and 0 or tonumber(ARGV[4])
+local difference = used - tonumber(ARGV[3])
+if used >= 0 and settle('tokens', difference) then
   local limit = tonumber(redis.call('HGET', KEYS[1], 'tokens') or 0)
   if limit > 0 then
     redis.call('HINCRBYFLOAT', KEYS[2], 'nextTokenAt', string.format('%.3f', difference * 60500 / limit))
@@ -89,7 +96,7 @@ elseif outcome == 'throttled' then
 elseif outcome == 'stopped' then
   hold(tonumber(redis.call('HGET', KEYS[1], 'probeIntervalMs')))
   redis.call('HSET', KEYS[2], 'closedFrom', now)
-elseif outcome == 'none' then
+elseif outcome == 'none' or outcome == 'unsent' then
   -- A probe that was given up leaves its place to another.
   if state[2] and grantedAt > tonumber(state[3] or 0) then redis.call('HDEL', KEYS[2], 'probeUntil') end
 elseif outcome == 'overloaded' or outcome == 'down' then
