@@ -19,6 +19,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // They share nothing but modules, which are loaded once for all.
+          isolate: false,
           expect,
           testTimeout: 60_000,
           include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{support,chaos}/*.test.ts'],

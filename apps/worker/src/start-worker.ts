@@ -1,5 +1,10 @@
 import type { Lane, LaneTable, RequestJob } from '@promptmill/core';
-import { createProviderClient, createTokenEstimator, type ProviderClient } from '@promptmill/provider';
+import {
+  createProviderClient,
+  openTokenEstimator,
+  type ProviderClient,
+  type TokenEstimator,
+} from '@promptmill/provider';
 import {
   closeRedis,
   closeWorkers,
@@ -86,8 +91,10 @@ export const startWorker = async ({
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
+    let estimator: TokenEstimator | undefined;
     const setLimits = async ({ limits, provider }: Lane): Promise<void> => {
       limitsTokens = limits.tokensPerMinute !== undefined;
+      if (limitsTokens) estimator ??= await openTokenEstimator();
       const { probeIntervalMs } = provider;
       await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs });
     };
@@ -106,7 +113,6 @@ export const startWorker = async ({
       },
       onError: (error) => logError(error, 'lane', { lane: lane.name }),
     });
-    const estimator = createTokenEstimator();
     const { processRequest, recordFailed } = createProcessRequest({
       lane,
       client: clientOf(lane),

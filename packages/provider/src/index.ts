@@ -7,4 +7,4 @@ export {
   type ProviderClient,
   type ProviderClientOptions,
 } from './provider-client.ts';
-export { createTokenEstimator, type TokenEstimator } from './token-estimator.ts';
+export { openTokenEstimator, type TokenEstimator } from './token-estimator.ts';

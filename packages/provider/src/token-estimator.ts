@@ -1,5 +1,4 @@
 import type { BatchUsage, RequestBody } from '@promptmill/core';
-import { countTokens } from 'gpt-tokenizer';
 
 /** Guesses what a call will use, and learns from what calls have used. */
 export interface TokenEstimator {
@@ -17,22 +16,14 @@ const deviations = 0.5;
 /** Longer texts are counted by their beginning; a tokenizer takes about 1 µs for 4 characters. */
 const countedCharacters = 20_000;
 
-const countText = (text: string): number => {
-  if (text.length <= countedCharacters) return countTokens(text);
-  return Math.ceil((countTokens(text.slice(0, countedCharacters)) * text.length) / countedCharacters);
+/** Every text in a body's messages, prompt or input, wherever it is nested; a data URL is none. */
+const textsIn = (value: unknown): string[] => {
+  if (typeof value === 'string') return value.startsWith('data:') ? [] : [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 };
 
-/** Every text in a body's messages, prompt or input, wherever it is nested; a data URL counts as no text. */
-const countIn = (value: unknown): number => {
-  if (typeof value === 'string') return value.startsWith('data:') ? 0 : countText(value);
-  if (Array.isArray(value)) return value.reduce((sum: number, item: unknown) => sum + countIn(item), 0);
-  if (typeof value === 'object' && value !== null)
-    return Object.values(value).reduce((sum: number, item: unknown) => sum + countIn(item), 0);
-  return 0;
-};
-
-const countInput = (body: RequestBody): number =>
-  countIn([body['messages'], body['prompt'], body['input'], body['instructions'], body['tools']]);
+const inputTexts = (body: RequestBody): string[] =>
+  textsIn([body['messages'], body['prompt'], body['input'], body['instructions'], body['tools']]);
 
 const outputLimit = (body: RequestBody): number => {
   const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].map((name) => body[name]);
@@ -41,16 +32,23 @@ const outputLimit = (body: RequestBody): number => {
 
 const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefined || body['prompt'] !== undefined;
 
-export const createTokenEstimator = (): TokenEstimator => {
+/** The tokenizer takes 0.3 s and memory to load: only who needs an estimator should open one. */
+export const openTokenEstimator = async (): Promise<TokenEstimator> => {
+  const { countTokens } = await import('gpt-tokenizer');
   /** Real input tokens for each counted one: providers' tokenizers differ, and some add to each message. */
   let inputRatio = 1;
   let output: { mean: number; variance: number } | undefined;
   const counted = new WeakMap<RequestBody, number>();
 
+  const countText = (text: string): number => {
+    if (text.length <= countedCharacters) return countTokens(text);
+    return Math.ceil((countTokens(text.slice(0, countedCharacters)) * text.length) / countedCharacters);
+  };
+
   const inputOf = (body: RequestBody): number => {
     const known = counted.get(body);
     if (known !== undefined) return known;
-    const count = countInput(body);
+    const count = inputTexts(body).reduce((sum, text) => sum + countText(text), 0);
     counted.set(body, count);
     return count;
   };
