@@ -122,6 +122,7 @@ const open = (window = 1000, windowBytes = 1e9) => {
     known,
     dispatch: async (id: string) => dispatch(await known(id)),
     reconcile: async (id: string) => reconcile(await known(id)),
+    reconcileAsSeen: reconcile,
   };
 };
 
@@ -318,6 +319,17 @@ test('it is not counted again while a result is on its way, or known results can
   connections++;
   await opened.reconcile(id);
   expect(await opened.known(id)).toMatchObject({ completed: 6, failed: 1 });
+});
+
+test('one that ends while it is looked at keeps its counts, which have the requests that never ran', async () => {
+  const opened = open();
+  const id = await startHalf(opened);
+  const seenBefore = await opened.known(id);
+  await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await batches.close(id, 10);
+  await batches.transition(id, 'cancelled', nowMs, { completed: 5, failed: 5 });
+  await opened.reconcileAsSeen(seenBefore);
+  expect(await opened.known(id)).toMatchObject({ status: 'cancelled', completed: 5, failed: 5 });
 });
 
 test('what was answered beyond a cursor that Redis lost is not dispatched again, and keeps the window', async () => {

@@ -1,5 +1,6 @@
 import {
   addUsage,
+  isTerminal,
   noUsage,
   parseSegmentName,
   type SegmentEntry,
@@ -51,7 +52,8 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
 
   const recount = async (id: string): Promise<boolean> => {
     const [batch, { collected }] = [await batches.get(id), await batches.dispatchState(id)];
-    if (!batch) return false;
+    // One that has ended meanwhile is not adrift: it counts its requests that never ran, too.
+    if (!batch || isTerminal(batch.status)) return false;
     const names = new Set(await batches.segments(id));
     const unknown = (await storedSegments(files, id)).filter(({ name }) => !names.has(name));
     const count = createCount(batch.total);
