@@ -1,5 +1,5 @@
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
 
 /** Where a request's line starts in the input. */
 export interface InputPlace {

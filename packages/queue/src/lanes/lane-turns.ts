@@ -1,7 +1,7 @@
 import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
 import type { BulkJobOptions, Queue } from 'bullmq';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
 
 /**
  * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A batch's requests follow

@@ -1,18 +1,7 @@
-import type { BatchUsage } from '@promptmill/core';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
-
-export type RequestStatus = 'completed' | 'failed';
-
-/** What is to become of a request that a worker has in hand. */
-export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';
-
-export interface RecordedRequest {
-  readonly batchId: string;
-  readonly index: number;
-  readonly bytes: number;
-}
+import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
+import type { Keys } from '../keys.ts';
+import type { RequestStatus } from './result-recorder.ts';
 
 /** A result on the stream, on its way to a segment. */
 export interface CollectedResult {
@@ -27,51 +16,11 @@ export interface CollectedResult {
   readonly left: number;
 }
 
-/** The worker's side: what happens to a request, as far as its batch is concerned. */
-export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
-  const run = createScripts(redis);
-  return {
-    begin: (request: RecordedRequest): Promise<RequestState> =>
-      run(
-        'beginRequest',
-        keys.batch(request.batchId),
-        keys.settledBits(request.batchId),
-        request.index,
-        request.bytes,
-      ) as Promise<RequestState>,
-
-    /** Whether a batch wants its requests to be begun. Only looks, where {@link begin} counts. */
-    async isRunning(batchId: string): Promise<boolean> {
-      const [status, stopping, paused] = await redis.hmget(keys.batch(batchId), 'status', 'stopping', 'paused');
-      return status === 'in_progress' && stopping === null && paused === null;
-    },
-
-    /** Only the first terminal result of a request is kept. */
-    record: (
-      { batchId, index, bytes }: RecordedRequest,
-      status: RequestStatus,
-      line: string,
-      usage: BatchUsage,
-    ): Promise<'recorded' | 'duplicate' | 'closed'> =>
-      run(
-        'recordResult',
-        keys.batch(batchId),
-        keys.settledBits(batchId),
-        keys.resultsOf(batchId),
-        batchId,
-        index,
-        status,
-        line,
-        bytes,
-        usage.inputTokens,
-        usage.cachedTokens,
-        usage.outputTokens,
-        usage.reasoningTokens,
-      ) as Promise<'recorded' | 'duplicate' | 'closed'>,
-  };
-};
-
-export type ResultRecorder = ReturnType<typeof createResultRecorder>;
+const commitSegment = defineScript<
+  [batch: string, segments: string, results: string],
+  [group: string, segment: string, ...streamIds: string[]],
+  'ready' | 'partial'
+>(new URL('./commit-segment.lua', import.meta.url));
 
 const group = 'collectors';
 const streamStart = '0-0';
@@ -109,7 +58,6 @@ export const createResultsStream = (
   keys: Keys,
   { shard, consumer }: { shard: number; consumer: string },
 ) => {
-  const run = createScripts(redis);
   const stream = keys.results(shard);
   let claimFrom = streamStart;
   return {
@@ -152,15 +100,7 @@ export const createResultsStream = (
 
     /** Takes a published segment's results off the stream; `ready` when the batch has no more to come. */
     commit: (batchId: string, segment: string, streamIds: readonly string[]): Promise<'ready' | 'partial'> =>
-      run(
-        'commitSegment',
-        keys.batch(batchId),
-        keys.segments(batchId),
-        stream,
-        group,
-        segment,
-        ...streamIds,
-      ) as Promise<'ready' | 'partial'>,
+      commitSegment(redis, [keys.batch(batchId), keys.segments(batchId), stream], [group, segment, ...streamIds]),
 
     /** Forgets this consumer; what it still held was claimed or is committed. */
     async leave(): Promise<void> {

@@ -1,6 +1,15 @@
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
-import type { RunScript } from './scripts.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
+
+const addToIndex = defineScript<[index: string, removed: string], [id: string, nowMicros: number], null>(
+  new URL('./add-to-index.lua', import.meta.url),
+);
+const removeFromIndex = defineScript<
+  [index: string, removed: string, removedTimes: string],
+  [id: string, nowSeconds: number, rememberSeconds: number],
+  null
+>(new URL('./remove-from-index.lua', import.meta.url));
 
 /** As long as an idempotency key may stand for what was removed. */
 const rememberRemovedSeconds = 86_400;
@@ -8,18 +17,21 @@ const rememberRemovedSeconds = 86_400;
 export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean };
 
 /** A tenant's ids, newest first (or oldest), in pages that start after any id, even one removed meanwhile. */
-export const createCreatedIndex = (redis: RedisConnection, run: RunScript, keys: Keys) => {
+export const createCreatedIndex = (redis: RedisConnection, keys: Keys) => {
   const scoreOf = async (index: string, tenant: string, id: string): Promise<string | undefined> => {
     const [score, removed] = await Promise.all([redis.zscore(index, id), redis.hget(keys.removed(tenant), id)]);
     return score ?? removed ?? undefined;
   };
   return {
     async add(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
-      await run('addToIndex', index, keys.removed(tenant), id, Math.round(nowMs * 1000));
+      await addToIndex(redis, [index, keys.removed(tenant)], [id, Math.round(nowMs * 1000)]);
     },
     async remove(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
-      const names = [index, keys.removed(tenant), keys.removedTimes(tenant)];
-      await run('removeFromIndex', ...names, id, Math.floor(nowMs / 1000), rememberRemovedSeconds);
+      await removeFromIndex(
+        redis,
+        [index, keys.removed(tenant), keys.removedTimes(tenant)],
+        [id, Math.floor(nowMs / 1000), rememberRemovedSeconds],
+      );
     },
     /** undefined when `after` is no id this index ever had. */
     async ids(

@@ -17,10 +17,49 @@ import {
   type StatusFields,
   type StopReason,
 } from './batch-record.ts';
-import { createCreatedIndex, type Page } from './created-index.ts';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
+import { createCreatedIndex, type Page } from '../indexes/created-index.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
+
+const at = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
+const createBatch = defineScript<[batch: string], [fixed: string, status: BatchStatus, seconds: number], null>(
+  at('create-batch'),
+);
+const linkRetry = defineScript<[retried: string], [id: string], null>(at('link-retry'));
+const pauseBatch = defineScript<
+  [batch: string],
+  [since: number | '', number: number | ''],
+  number | 'known' | 'missing' | BatchStatus
+>(at('pause-batch'));
+const transitionBatch = defineScript<
+  [batch: string],
+  [to: BatchStatus, fromCount: number, ...statusesThenFieldsAndValues: string[]],
+  BatchStatus | 'missing'
+>(at('transition-batch'));
+const isAdrift = defineScript<[batch: string, settledBits: string, results: string], [id: string], 0 | 1>(
+  at('is-adrift'),
+);
+const recountBatch = defineScript<
+  [batch: string, settledBits: string, segments: string],
+  [
+    status: BatchStatus,
+    completed: number,
+    failed: number,
+    collected: number,
+    bits: Buffer,
+    newSegmentCount: number,
+    ...newSegmentsThenFieldsAndValues: string[],
+  ],
+  0 | 1
+>(at('recount-batch'));
+const resultsBytes = defineScript<[results: string], [], number>(at('results-bytes'));
+const advanceCursor = defineScript<
+  [batch: string, marks: string],
+  [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
+  0 | 1
+>(at('advance-cursor'));
+const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
 export type TransitionOutcome =
   | { readonly kind: 'moved' }
@@ -49,17 +88,12 @@ const requestsBetweenMarks = 10_000;
 
 /** The record of each batch: its status, counts and cursor. The truth, of which BullMQ's jobs are only a means. */
 export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
-  const run = createScripts(redis);
-  const index = createCreatedIndex(redis, run, keys);
+  const index = createCreatedIndex(redis, keys);
 
   const read = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
 
   const setPaused = async (id: string, { number, since }: Partial<Pause>): Promise<PauseOutcome> => {
-    const answer = (await run('pauseBatch', keys.batch(id), since ?? '', number ?? '')) as
-      | BatchStatus
-      | 'known'
-      | 'missing'
-      | number;
+    const answer = await pauseBatch(redis, [keys.batch(id)], [since ?? '', number ?? '']);
     if (typeof answer === 'number')
       return { kind: 'done', pause: { number: answer, ...(since === undefined ? {} : { since }) } };
     return answer === 'known' || answer === 'missing' ? { kind: answer } : { kind: 'refused', status: answer };
@@ -70,7 +104,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     async create(batch: NewBatch): Promise<void> {
       const { id, ...fixed } = batch;
       const status: BatchStatus = 'validating';
-      await run('createBatch', keys.batch(id), JSON.stringify(fixed), status, unfinishedCreateSeconds);
+      await createBatch(redis, [keys.batch(id)], [JSON.stringify(fixed), status, unfinishedCreateSeconds]);
     },
 
     /** Makes a created batch last, lists it with its tenant's and notes it with the batch it is a retry of. */
@@ -79,7 +113,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       await Promise.all([
         redis.persist(keys.batch(id)),
         index.add(keys.batchIndex(tenant), tenant, id, nowMs),
-        ...(retryOf === undefined ? [] : [run('linkRetry', keys.batch(retryOf), id)]),
+        ...(retryOf === undefined ? [] : [linkRetry(redis, [keys.batch(retryOf)], [id])]),
       ]);
     },
 
@@ -106,14 +140,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     ): Promise<TransitionOutcome> {
       const from = statusesBefore(to);
       const timestamp = to in timestampOf ? timestampOf[to as keyof typeof timestampOf] : undefined;
-      const before = (await run(
-        'transitionBatch',
-        keys.batch(id),
-        to,
-        from.length,
-        ...from,
-        ...encodeFields({ ...fields, ...(timestamp ? { [timestamp]: Math.floor(nowMs / 1000) } : {}) }),
-      )) as BatchStatus | 'missing';
+      const written = encodeFields({ ...fields, ...(timestamp ? { [timestamp]: Math.floor(nowMs / 1000) } : {}) });
+      const before = await transitionBatch(redis, [keys.batch(id)], [to, from.length, ...from, ...written]);
       if (before === 'missing') return { kind: 'missing' };
       return canTransition(before, to) ? { kind: 'moved' } : { kind: 'refused', status: before };
     },
@@ -132,7 +160,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
     /** Whether its counts, its bits and what is in its segments differ, though nothing is on its way there. */
     async isAdrift(id: string): Promise<boolean> {
-      return (await run('isAdrift', keys.batch(id), keys.settledBits(id), keys.resultsOf(id), id)) === 1;
+      return (await isAdrift(redis, [keys.batch(id), keys.settledBits(id), keys.resultsOf(id)], [id])) === 1;
     },
 
     /**
@@ -154,40 +182,30 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       settled: Buffer,
       newSegments: readonly string[],
     ): Promise<boolean> {
-      const set = await run(
-        'recountBatch',
-        keys.batch(id),
-        keys.settledBits(id),
-        keys.segments(id),
-        status,
-        completed,
-        failed,
-        collected,
-        settled,
-        newSegments.length,
-        ...newSegments,
-        ...encodeFields({ ...counts, ...usage, collected: counts.completed + counts.failed, dropped: 0 }),
+      const written = encodeFields({
+        ...counts,
+        ...usage,
+        collected: counts.completed + counts.failed,
+        dropped: 0,
+      });
+      const set = await recountBatch(
+        redis,
+        [keys.batch(id), keys.settledBits(id), keys.segments(id)],
+        [status, completed, failed, collected, settled, newSegments.length, ...newSegments, ...written],
       );
       return set === 1;
     },
 
     /** Memory that the results of this and other batches take in Redis until they are in segments, in bytes. */
-    resultsBytes: (id: string): Promise<number> => run('resultsBytes', keys.resultsOf(id)) as Promise<number>,
+    resultsBytes: (id: string): Promise<number> => resultsBytes(redis, [keys.resultsOf(id)], []),
 
     /** False when another dispatcher moved the cursor meanwhile. */
     async advanceCursor(id: string, from: number, to: Cursor): Promise<boolean> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
-      const places = JSON.stringify(positions);
-      const moved = await run(
-        'advanceCursor',
-        keys.batch(id),
-        keys.marks(id),
-        from,
-        dispatched,
-        cursorOffset,
-        cursorLine,
-        places,
-        requestsBetweenMarks,
+      const moved = await advanceCursor(
+        redis,
+        [keys.batch(id), keys.marks(id)],
+        [from, dispatched, cursorOffset, cursorLine, JSON.stringify(positions), requestsBetweenMarks],
       );
       return moved === 1;
     },
@@ -199,7 +217,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
     /** Shows why a batch's results do not get into files, until they do. Whether this was not known before. */
     async block(id: string, { code, message }: Blocked): Promise<boolean> {
-      return (await run('blockBatch', keys.batch(id), JSON.stringify({ code, message }))) === 1;
+      return (await blockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })])) === 1;
     },
 
     /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */

@@ -1,7 +1,7 @@
 import { batchesQueueName, finalizeQueueName, type RequestJob } from '@promptmill/core';
 import { Queue, type QueueOptions } from 'bullmq';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
 
 export { batchesQueueName, finalizeQueueName };
 

@@ -1,5 +1,5 @@
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
 
 /** What can be seen of a lane. */
 export interface LaneState {

@@ -1,10 +1,10 @@
 import { setImmediate as afterSending, setTimeout as sleep } from 'node:timers/promises';
 import { backoffDelayMs, type RetryPolicy } from '@promptmill/core';
 import { type Job, type Processor, Worker, type WorkerOptions } from 'bullmq';
-import type { Keys } from './keys.ts';
-import { onBack, type RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
-import { silenceMs } from './silence.ts';
+import type { Keys } from '../keys.ts';
+import { onBack, type RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
+import { silenceMs } from '../connection/silence.ts';
 
 /**
  * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 8 s at most, where
@@ -36,23 +36,29 @@ export interface OpenWorkerOptions {
   readonly onError: (error: Error) => void;
 }
 
+const renewLocks = defineScript<
+  [active: string, marks: string],
+  [jobKeysStart: string, durationMs: number, ...idsAndTokens: string[]],
+  string[]
+>(new URL('./renew-locks.lua', import.meta.url));
+const awaitOthers = defineScript<[active: string, stalledCheck: string], [jobKeysStart: string, waitMs: number], null>(
+  new URL('./await-others.lua', import.meta.url),
+);
+
 const createLockCommands = (connection: RedisConnection, keys: Keys, name: string) => {
-  const run = createScripts(connection);
   const active = keys.laneJobs(name, 'active');
   const marks = keys.laneJobs(name, 'stalled');
   const jobKeysStart = keys.laneJob(name, '');
   return {
     renew: (jobIds: string[], tokens: string[], durationMs: number) =>
-      run(
-        'renewLocks',
-        active,
-        marks,
-        jobKeysStart,
-        durationMs,
-        ...jobIds.flatMap((id, i) => [id, tokens[i] ?? '']),
-      ) as Promise<string[]>,
+      renewLocks(
+        connection,
+        [active, marks],
+        [jobKeysStart, durationMs, ...jobIds.flatMap((id, i) => [id, tokens[i] ?? ''])],
+      ),
     limitMarks: () => connection.pexpire(marks, marksLastMs),
-    awaitOthers: () => run('awaitOthers', active, keys.laneJobs(name, 'stalled-check'), jobKeysStart, awaitOthersMs),
+    awaitOthers: () =>
+      awaitOthers(connection, [active, keys.laneJobs(name, 'stalled-check')], [jobKeysStart, awaitOthersMs]),
   };
 };
 

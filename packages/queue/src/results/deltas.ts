@@ -1,6 +1,6 @@
 import type { Delta, RequestJob } from '@promptmill/core';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
 
 /** The deltas of one call. */
 export interface CallDeltas {

@@ -1,9 +1,21 @@
 import type { FilePurpose, FileRecord } from '@promptmill/core';
-import { createCreatedIndex, type Page } from './created-index.ts';
-import { createDueIndex } from './due-index.ts';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
+import { createCreatedIndex, type Page } from '../indexes/created-index.ts';
+import { createDueIndex } from '../indexes/due-index.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
+
+const putFile = defineScript<[file: string, removed: string], [id: string, record: string], 0 | 1>(
+  new URL('./put-file.lua', import.meta.url),
+);
+const useFile = defineScript<[file: string, uses: string], [batchId: string, nowSeconds: number], 0 | 1>(
+  new URL('./use-file.lua', import.meta.url),
+);
+const deleteFile = defineScript<
+  [file: string, uses: string, index: string, removed: string],
+  [id: string, ...batchIdsAndTimes: (string | number)[]],
+  'deleted' | 'missing' | string[]
+>(new URL('./delete-file.lua', import.meta.url));
 
 export interface FileListOptions {
   readonly after?: string | undefined;
@@ -26,8 +38,7 @@ export type DeleteOutcome =
 
 /** What is known of each tenant's files; their bytes rest in the file store. */
 export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
-  const run = createScripts(redis);
-  const index = createCreatedIndex(redis, run, keys);
+  const index = createCreatedIndex(redis, keys);
   const due = createDueIndex(redis, keys);
 
   const get = async (tenant: string, id: string): Promise<FileRecord | undefined> => {
@@ -46,16 +57,16 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
       const { id, tenant, expiresAt } = file;
       // First, so that no file is kept for ever.
       if (expiresAt !== undefined) await due.set({ kind: 'file', tenant, id }, expiresAt * 1000);
-      const names = [keys.file(tenant, id), keys.removed(tenant)];
-      if ((await run('putFile', ...names, id, JSON.stringify(file))) === 0) return false;
+      const isPut = await putFile(redis, [keys.file(tenant, id), keys.removed(tenant)], [id, JSON.stringify(file)]);
+      if (isPut === 0) return false;
       await index.add(keys.fileIndex(tenant), tenant, id, file.createdAt * 1000);
       return true;
     },
 
     /** Keeps a file from being deleted until {@link release}. False when there is no such file. */
     async use(tenant: string, id: string, batchId: string, nowMs: number): Promise<boolean> {
-      const names = [keys.file(tenant, id), keys.fileUses(tenant, id)];
-      return (await run('useFile', ...names, batchId, Math.floor(nowMs / 1000))) === 1;
+      const names = [keys.file(tenant, id), keys.fileUses(tenant, id)] as const;
+      return (await useFile(redis, [...names], [batchId, Math.floor(nowMs / 1000)])) === 1;
     },
 
     async release(tenant: string, id: string, batchId: string): Promise<void> {
@@ -68,15 +79,11 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
      * @param over uses, as an earlier outcome told of them, that count no more
      */
     async delete(tenant: string, id: string, nowMs: number, over: readonly FileUse[] = []): Promise<DeleteOutcome> {
-      const outcome = (await run(
-        'deleteFile',
-        keys.file(tenant, id),
-        keys.fileUses(tenant, id),
-        keys.fileIndex(tenant),
-        keys.removed(tenant),
-        id,
-        ...over.flatMap(({ batchId, since }) => [batchId, since]),
-      )) as 'deleted' | 'missing' | string[];
+      const outcome = await deleteFile(
+        redis,
+        [keys.file(tenant, id), keys.fileUses(tenant, id), keys.fileIndex(tenant), keys.removed(tenant)],
+        [id, ...over.flatMap(({ batchId, since }) => [batchId, since])],
+      );
       if (typeof outcome !== 'string') {
         const uses: FileUse[] = [];
         for (let i = 0; i + 1 < outcome.length; i += 2)

@@ -1,7 +1,47 @@
 import type { LaneLimits } from '@promptmill/core';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
+
+const setLaneLimits = defineScript<
+  [limits: string, state: string, meta: string],
+  [startWidth: number, ...fieldsAndValues: (string | number)[]],
+  null
+>(new URL('./set-lane-limits.lua', import.meta.url));
+const enterLane = defineScript<
+  [limits: string, state: string, ledger: string],
+  [probeMs: number, ...estimatedTokens: number[]],
+  [
+    granted: number,
+    waitMs: number,
+    waitFor: LaneAnswer['waitFor'],
+    atMs: number,
+    isProbe: 0 | 1,
+    isClosed: 0 | 1,
+    isFree: 0 | 1,
+    sendWithinMs?: number,
+  ]
+>(new URL('./enter-lane.lua', import.meta.url));
+const countLateCall = defineScript<[ledger: string], [grantedAtMs: number, estimatedTokens: number], number>(
+  new URL('./count-late-call.lua', import.meta.url),
+);
+const leaveLane = defineScript<
+  [limits: string, state: string, ledger: string, meta: string, active: string],
+  [
+    signal: CallSignal,
+    grantedAtMs: number,
+    estimatedTokens: number,
+    usedTokens: number,
+    retryAfterMs: number,
+    reason: string,
+    count: number,
+    countedAtMs: number,
+  ],
+  [heldUntilMs: number, began: 0 | 1]
+>(new URL('./leave-lane.lua', import.meta.url));
+const takeRetry = defineScript<[state: string], [firstRetries: number], number>(
+  new URL('./take-retry.lua', import.meta.url),
+);
 
 /** What asking to let calls into a lane came to. */
 export interface LaneAnswer {
@@ -65,7 +105,6 @@ const firstRetries = 100;
 
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
 export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: string) => {
-  const run = createScripts(redis);
   const limitsKey = keys.laneLimits(lane);
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
@@ -76,21 +115,15 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     const { count, windowMs } = requests ?? {};
     const fields = { concurrency, requests: count, windowMs, tokens, probeIntervalMs };
     const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-    await run('setLaneLimits', limitsKey, stateKey, keys.laneJobs(lane, 'meta'), startWidth, ...pairs);
+    await setLaneLimits(redis, [limitsKey, stateKey, keys.laneJobs(lane, 'meta')], [startWidth, ...pairs]);
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
-    const answer = await run('enterLane', limitsKey, stateKey, ledgerKey, probeMs, ...estimatedTokens);
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = answer as [
-      granted: number,
-      waitMs: number,
-      waitFor: LaneAnswer['waitFor'],
-      atMs: number,
-      probe: number,
-      closed: number,
-      free: number,
-      sendWithinMs?: number,
-    ];
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await enterLane(
+      redis,
+      [limitsKey, stateKey, ledgerKey],
+      [probeMs, ...estimatedTokens],
+    );
     return {
       granted,
       waitMs,
@@ -124,7 +157,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
 
     /** 0 when the lane can afford a retry, which is then spent; else the milliseconds after which to ask again. */
     async takeRetry(): Promise<number> {
-      return Number(await run('takeRetry', stateKey, firstRetries));
+      return takeRetry(redis, [stateKey], [firstRetries]);
     },
 
     /** Of a call that goes out late. Returns from when on it counts, by Redis's clock, in milliseconds. */
@@ -132,29 +165,17 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       grantedAtMs,
       estimatedTokens,
     }: Pick<CallEnd, 'grantedAtMs' | 'estimatedTokens'>): Promise<number> {
-      return Number(await run('countLateCall', ledgerKey, grantedAtMs, estimatedTokens));
+      return countLateCall(redis, [ledgerKey], [grantedAtMs, estimatedTokens]);
     },
 
     async leave(end: CallEnd): Promise<LaneHold> {
       const { signal, grantedAtMs, countedAtMs = grantedAtMs, estimatedTokens } = end;
       const { usedTokens = -1, retryAfterMs = -1, reason = '', count = 1 } = end;
-      const answer = await run(
-        'leaveLane',
-        limitsKey,
-        stateKey,
-        ledgerKey,
-        keys.laneJobs(lane, 'meta'),
-        keys.laneJobs(lane, 'active'),
-        signal,
-        grantedAtMs,
-        estimatedTokens,
-        usedTokens,
-        Math.ceil(retryAfterMs),
-        reason,
-        count,
-        countedAtMs,
+      const [heldUntilMs, began] = await leaveLane(
+        redis,
+        [limitsKey, stateKey, ledgerKey, keys.laneJobs(lane, 'meta'), keys.laneJobs(lane, 'active')],
+        [signal, grantedAtMs, estimatedTokens, usedTokens, Math.ceil(retryAfterMs), reason, count, countedAtMs],
       );
-      const [heldUntilMs, began] = answer as [number, number];
       return { heldUntilMs, began: began === 1 };
     },
   };

@@ -1,5 +1,5 @@
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
 
 /** What is kept for a time only. */
 export type Kept =

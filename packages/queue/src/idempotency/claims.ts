@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Keys } from './keys.ts';
-import type { RedisConnection } from './redis.ts';
-import { createScripts } from './scripts.ts';
+import type { Keys } from '../keys.ts';
+import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
 
 /** `made` is what the key stands for: `fresh` when it is new, else what it was first claimed with. */
 export type ClaimOutcome<Made> =
@@ -17,11 +17,14 @@ export interface NewClaim<Made> {
   readonly fresh: Made;
 }
 
+const releaseClaim = defineScript<[claim: string], [text: string], null>(
+  new URL('./release-claim.lua', import.meta.url),
+);
+
 const rememberSeconds = 24 * 3600;
 
 /** Ties an idempotency key to what was made under it, so that repeats, even at the same time, make it once. */
 export const createClaims = <Made>(redis: RedisConnection, keys: Keys, kind: 'batch' | 'file') => {
-  const run = createScripts(redis);
   const nameOf = (tenant: string, key: string): string =>
     keys.idempotency(tenant, kind, createHash('sha256').update(key).digest('hex'));
   const textOf = (contentHash: string, made: Made): string => JSON.stringify({ contentHash, made });
@@ -37,7 +40,7 @@ export const createClaims = <Made>(redis: RedisConnection, keys: Keys, kind: 'ba
 
     /** Frees a key, unless it has come to stand for something else than `made`. */
     async release({ tenant, key, contentHash }: Omit<NewClaim<Made>, 'fresh'>, made: Made): Promise<void> {
-      await run('releaseClaim', nameOf(tenant, key), textOf(contentHash, made));
+      await releaseClaim(redis, [nameOf(tenant, key)], [textOf(contentHash, made)]);
     },
   };
 };

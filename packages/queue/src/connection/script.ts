@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import type { RedisConnection } from './redis.ts';
+
+type ScriptKeys = readonly string[];
+type ScriptArguments = readonly (string | number | Buffer)[];
+
+/** Runs a Lua script on a connection. The types name its KEYS, its ARGV and what it returns, as its header does. */
+export type Script<Keys extends ScriptKeys, Arguments extends ScriptArguments, Reply> = (
+  redis: RedisConnection,
+  keys: Keys,
+  args: Arguments,
+) => Promise<Reply>;
+
+type Command = (keyCount: number, ...keysAndArguments: ScriptArguments) => Promise<unknown>;
+
+/**
+ * A script that stands in a file of its own. Each connection registers it once, at its first use; ioredis then sends the
+ * text once to each server, and its digest from then on.
+ *
+ * @param lua beside the caller: `new URL('./begin-request.lua', import.meta.url)`
+ */
+export const defineScript = <Keys extends ScriptKeys, Arguments extends ScriptArguments, Reply>(
+  lua: URL,
+): Script<Keys, Arguments, Reply> => {
+  const name = lua.pathname.slice(lua.pathname.lastIndexOf('/') + 1);
+  const text = readFileSync(lua, 'utf8');
+  return (redis, keys, args) => {
+    const commands = redis as unknown as Record<string, Command | undefined>;
+    if (!Object.hasOwn(commands, name)) redis.defineCommand(name, { lua: text });
+    const command = commands[name] as Command;
+    return command.call(redis, keys.length, ...keys, ...args) as Promise<Reply>;
+  };
+};
