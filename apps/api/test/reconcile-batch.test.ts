@@ -151,7 +151,7 @@ const answer = (id: string, index: number): string =>
     kind: 'response',
     statusCode: 200,
     requestId: 'req_1',
-    body: { usage: { prompt_tokens: 2, completion_tokens: 3 } },
+    json: '{"usage":{"prompt_tokens":2,"completion_tokens":3}}',
   });
 
 /** As a collector leaves it that dies before it takes the results off the stream. */

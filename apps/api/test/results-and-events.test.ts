@@ -27,7 +27,12 @@ describe('results while a batch runs', () => {
     readonly next: string;
     readonly has_more: boolean;
   }
-  const outcome: Outcome = { kind: 'response', statusCode: 200, requestId: 'req_1', body: { text: 'tab\tand\nline' } };
+  const outcome: Outcome = {
+    kind: 'response',
+    statusCode: 200,
+    requestId: 'req_1',
+    json: JSON.stringify({ text: 'tab\tand\nline' }),
+  };
 
   /** As a collector does it. */
   const collect = async (id: string, name: string, indexes: readonly number[]): Promise<void> => {

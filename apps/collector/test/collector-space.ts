@@ -26,7 +26,7 @@ export const answerLine = (batchId: string, index: number, succeeded: boolean): 
     kind: 'response',
     statusCode: succeeded ? 200 : 400,
     requestId: `req_${index}`,
-    body: { index, text: 'x'.repeat(20_000) },
+    json: JSON.stringify({ index, text: 'x'.repeat(20_000) }),
   });
 
 /** Requests `request-1` … with the blank lines and line endings that people's files have. */

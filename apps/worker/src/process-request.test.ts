@@ -14,7 +14,7 @@ const data: RequestJob = {
   body: { model: 'grok-4', messages: [] },
   bytes: 10,
 };
-const success: CallResult = { kind: 'success', statusCode: 200, requestId: 'req_1', body: {}, usage: noUsage };
+const success: CallResult = { kind: 'success', statusCode: 200, requestId: 'req_1', json: '{}', usage: noUsage };
 
 /** Runs one request whose calls may go out, in turn, as `mayGo` says. */
 const processOne = async (mayGo: readonly boolean[]) => {

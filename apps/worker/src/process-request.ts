@@ -53,8 +53,11 @@ export interface JobReference {
   readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
-const outcomeOf = ({ response, code, message }: CallFailure): Outcome =>
-  response ? { kind: 'response', ...response } : { kind: 'error', code, message };
+const outcomeOf = ({ response, code, message }: CallFailure): Outcome => {
+  if (!response) return { kind: 'error', code, message };
+  const { statusCode, requestId, body } = response;
+  return { kind: 'response', statusCode, requestId, json: JSON.stringify(body) };
+};
 
 const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
 
@@ -239,8 +242,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     // The process is stopping: another worker takes the request at once.
     if (result === 'aborted') return putBack(job, token, 0);
     if (result.kind === 'success') {
-      const { statusCode, requestId, body } = result;
-      return { status: await record(request, { kind: 'response', statusCode, requestId, body }, result.usage) };
+      const { statusCode, requestId, json } = result;
+      return { status: await record(request, { kind: 'response', statusCode, requestId, json }, result.usage) };
     }
     if (mayRetry(result, job, retry)) throw new Error(reasonOf(result));
     await record(request, outcomeOf(result));

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 const idPattern = /^(?:file-|batch_)[0-9a-f]{32}$/;
 
@@ -17,7 +17,7 @@ export const isBatchId = (value: string): boolean => value.startsWith('batch_') 
  * request twice writes the same bytes.
  */
 export const requestIdOf = (batchId: string, index: number): string =>
-  `batch_req_${createHash('sha256').update(`${batchId}-${index}`).digest('hex').slice(0, 32)}`;
+  `batch_req_${hash('sha256', `${batchId}-${index}`).slice(0, 32)}`;
 
 /** The BullMQ job id of a request, also the `Idempotency-Key` its provider sees. BullMQ forbids `:` in job ids. */
 export const jobIdOf = (batchId: string, index: number): string => `${batchId}-${index}`;

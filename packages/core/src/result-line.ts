@@ -1,8 +1,8 @@
 import { requestIdOf } from './ids.ts';
 
-/** How a request ended: an answer of the provider, or none. */
+/** How a request ended: an answer of the provider, its JSON on one line, or none. */
 export type Outcome =
-  | { readonly kind: 'response'; readonly statusCode: number; readonly requestId: string; readonly body: unknown }
+  | { readonly kind: 'response'; readonly statusCode: number; readonly requestId: string; readonly json: string }
   | { readonly kind: 'error'; readonly code: string; readonly message: string };
 
 /** Only a 2xx answer goes to the output file; all else goes to the error file. */
@@ -27,36 +27,27 @@ export const resultLine = (
   customId: string,
   outcome: Outcome,
   fallback?: FallbackNote,
-): string =>
-  JSON.stringify({
-    id: requestIdOf(batchId, index),
-    custom_id: customId,
-    response:
-      outcome.kind === 'response'
-        ? { status_code: outcome.statusCode, request_id: outcome.requestId, body: outcome.body }
-        : null,
-    error: outcome.kind === 'error' ? { code: outcome.code, message: outcome.message } : null,
-    ...(fallback ? { promptmill: { model: fallback.model, fallback_from: fallback.fallbackFrom } } : {}),
-  });
-
-const notStorable: Outcome = {
-  kind: 'error',
-  code: 'answer_not_storable',
-  message: 'The provider answered, but its answer cannot be written as JSON: it is nested too deeply, or too long.',
+): string => {
+  const response =
+    outcome.kind === 'response'
+      ? `{"status_code":${outcome.statusCode},"request_id":${JSON.stringify(outcome.requestId)},"body":${outcome.json}}`
+      : 'null';
+  const error = outcome.kind === 'error' ? JSON.stringify({ code: outcome.code, message: outcome.message }) : 'null';
+  const note = fallback
+    ? `,"promptmill":${JSON.stringify({ model: fallback.model, fallback_from: fallback.fallbackFrom })}`
+    : '';
+  // The answer's text is taken over as it is: to parse it and write it again costs more than the rest of the line.
+  return `{"id":"${requestIdOf(batchId, index)}","custom_id":${JSON.stringify(customId)},"response":${response},"error":${error}${note}}`;
 };
 
-/** A request's line, and which file it is for. It never throws: an answer that cannot be written leaves an error. */
+/** A request's line, and which file it is for. */
 export const toResult = (
   batchId: string,
   index: number,
   customId: string,
   outcome: Outcome,
   fallback?: FallbackNote,
-): { readonly status: 'completed' | 'failed'; readonly line: string } => {
-  try {
-    const line = resultLine(batchId, index, customId, outcome, fallback);
-    return { status: isSuccess(outcome) ? 'completed' : 'failed', line };
-  } catch {
-    return { status: 'failed', line: resultLine(batchId, index, customId, notStorable, fallback) };
-  }
-};
+): { readonly status: 'completed' | 'failed'; readonly line: string } => ({
+  status: isSuccess(outcome) ? 'completed' : 'failed',
+  line: resultLine(batchId, index, customId, outcome, fallback),
+});

@@ -23,49 +23,43 @@ class CallTimeoutError extends Error {
 }
 
 export interface CallClock {
-  /** Aborts when a limit is passed, with a {@link CallTimeoutError}, or when the caller's signal does. */
-  readonly signal: AbortSignal;
   /** A piece of the body has come. */
   tick(): void;
   /** The call is over. */
   stop(): void;
 }
 
-/** Holds one call against its limits, from now on. */
-export const startCallClock = ({ wholeMs, firstByteMs, idleMs }: TimeLimits, caller: AbortSignal): CallClock => {
-  const controller = new AbortController();
+/** Holds one call against its limits, from now on. Calls `onTimeout` once, when the first of them is passed. */
+export const startCallClock = (
+  { wholeMs, firstByteMs, idleMs }: TimeLimits,
+  onTimeout: (error: CallTimeoutError) => void,
+): CallClock => {
   let hasBegun = false;
 
   const stop = (): void => {
     clearTimeout(whole);
-    clearTimeout(wait);
-    wait = undefined;
-    caller.removeEventListener('abort', follow);
+    clearTimeout(pause);
+    pause = undefined;
   };
-  const end = (reason: unknown): void => {
+  const expire = (message: string): void => {
     stop();
-    controller.abort(reason);
+    onTimeout(new CallTimeoutError(message));
   };
-  const follow = (): void => end(caller.reason);
-  const expire = (message: string): void => end(new CallTimeoutError(message));
 
   const whole = setTimeout(expire, wholeMs, `gave no complete answer within ${wholeMs} ms`);
-  // A limit that the whole call's makes pointless costs no timer.
-  let wait =
+  // A limit that is not shorter than the whole call's needs no timer.
+  let pause =
     firstByteMs < wholeMs ? setTimeout(expire, firstByteMs, `sent no answer within ${firstByteMs} ms`) : undefined;
-  if (caller.aborted) follow();
-  else caller.addEventListener('abort', follow, { once: true });
 
   return {
-    signal: controller.signal,
     tick() {
       if (hasBegun) {
-        wait?.refresh();
+        pause?.refresh();
         return;
       }
       hasBegun = true;
-      clearTimeout(wait);
-      wait = idleMs < wholeMs ? setTimeout(expire, idleMs, `fell silent for ${idleMs} ms in its answer`) : undefined;
+      clearTimeout(pause);
+      pause = idleMs < wholeMs ? setTimeout(expire, idleMs, `fell silent for ${idleMs} ms in its answer`) : undefined;
     },
     stop,
   };

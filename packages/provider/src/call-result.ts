@@ -6,7 +6,8 @@ export interface CallSuccess {
   readonly statusCode: number;
   /** The provider's `x-request-id`; empty when it sends none. */
   readonly requestId: string;
-  readonly body: unknown;
+  /** The answer as it came, on one line. */
+  readonly json: string;
   readonly usage: BatchUsage;
 }
 

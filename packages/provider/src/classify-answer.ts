@@ -35,6 +35,8 @@ export const failures = {
   incomplete_stream: { class: 'retry', lane: 'down' },
   /** More bytes than `maxAnswerBytes`: it would be so again, and be paid for again. */
   answer_too_large: { class: 'final', lane: 'ok' },
+  /** Nested so deeply that others could not read it. */
+  answer_not_storable: { class: 'final', lane: 'ok' },
 
   provider_timeout: { class: 'retry', lane: 'overloaded', statuses: [408] },
   conflict: { class: 'retry', lane: 'ok', statuses: [409] },

@@ -1,13 +1,13 @@
 import { ConfigError, type Endpoint, type Provider, type RequestBody } from '@promptmill/core';
-import { APIConnectionError, APIError, APIUserAbortError } from 'openai';
-import { Agent } from 'undici';
+import { Pool } from 'undici';
 import { type AnswerDelta, mayStream } from './assemble-stream.ts';
 import type { CallFailure, CallResult, ModelList } from './call-result.ts';
-import { createSdk } from './openai-sdk.ts';
+import { timeLimitsOf } from './call-clock.ts';
 import { createAnswerReader } from './read-answer.ts';
 import { readStream } from './read-stream.ts';
 import { createKeyRedactor } from './redact-key.ts';
-import { UnsentError } from './undici-fetch.ts';
+import { createRequestHeads, createSdk } from './request-heads.ts';
+import { sendCall } from './send-call.ts';
 
 export interface CallRequest {
   readonly url: Endpoint;
@@ -68,7 +68,9 @@ const bodyToSend = (
 };
 
 /**
- * A client of one provider: the openai SDK over connections of its own.
+ * A client of one provider: the openai SDK says what is sent and reads streams of events, undici sends it over connections
+ * of its own. The SDK's own way to send would retry, keep no time limit beyond the headers, and take a page of HTML for an
+ * answer.
  * Throws {@link ConfigError} when the provider's key cannot be sent in a header.
  */
 export const createProviderClient = (
@@ -76,17 +78,16 @@ export const createProviderClient = (
   { maxConnections, maxAnswerBytes = defaultMaxAnswerBytes, now = Date.now }: ProviderClientOptions,
 ): ProviderClient => {
   const apiKey = keyOf(provider);
-  const agent = new Agent({
+  const pool = new Pool(new URL(provider.baseUrl).origin, {
     connections: maxConnections,
     maxResponseSize: maxAnswerBytes,
     // One lost HTTP/2 connection would take every call on it down.
     allowH2: false,
-    connect: { timeout: provider.connectTimeoutMs ?? defaultConnectTimeoutMs },
-    // The fetch has limits of its own.
-    headersTimeout: 0,
-    bodyTimeout: 0,
+    connectTimeout: provider.connectTimeoutMs ?? defaultConnectTimeoutMs,
   });
-  const sdk = createSdk(provider, apiKey, agent);
+  const sdk = createSdk(provider, apiKey);
+  const headOf = createRequestHeads(sdk);
+  const limits = timeLimitsOf(provider);
   const reader = createAnswerReader({
     providerName: provider.name,
     maxAnswerBytes,
@@ -94,40 +95,33 @@ export const createProviderClient = (
     now,
   });
 
-  const readThrown = (error: unknown, signal: AbortSignal): CallFailure | Aborted => {
-    if (error instanceof APIUserAbortError) return { kind: 'aborted' };
-    if (error instanceof APIConnectionError) return reader.readConnectionError(error.cause as Error);
-    if (error instanceof APIError && error.status !== undefined && error.headers)
-      return reader.readError(error.status, error.headers, error.error);
-    if (signal.aborted) return { kind: 'aborted' };
-    return reader.readStreamFailure(error);
-  };
-
   return {
     async call({ url, body, idempotencyKey, signal, maySend, onDelta }) {
-      const headers = { 'Idempotency-Key': idempotencyKey };
-      const options = { body: bodyToSend(url, body, provider), headers, signal, fetchOptions: { maySend } as object };
+      const reply = await sendCall(pool, {
+        head: await headOf('POST', url.slice('/v1'.length)),
+        headers: ['idempotency-key', idempotencyKey],
+        body: JSON.stringify(bodyToSend(url, body, provider)),
+        limits,
+        signal,
+        maySend,
+      });
+      if (reply.kind === 'aborted' || reply.kind === 'unsent') return reply;
+      if (reply.kind === 'lost') return reader.readConnectionError(reply.error);
+      if (reply.kind === 'answer') return reader.readAnswer(url, reply);
       try {
-        // The SDK's own parsing takes HTML for an answer, and drops one already here when the signal fires.
-        const response = await sdk.post(url.slice('/v1'.length), options).asResponse();
-        if (!response.body) return reader.readAnswer(url, response.status, response.headers, await response.text());
-        const streamed = await readStream(url, response, sdk, onDelta);
-        // It ends a stream without a word.
-        if (signal.aborted) return { kind: 'aborted' };
-        return reader.readStreamEnd(url, response.status, response.headers, streamed);
+        const answer = await readStream(url, reply.events, sdk, onDelta);
+        return reader.readStreamEnd(url, reply, answer);
       } catch (error) {
-        if (error instanceof APIConnectionError && error.cause instanceof UnsentError) return { kind: 'unsent' };
-        return readThrown(error, signal);
+        return signal.aborted ? { kind: 'aborted' } : reader.readStreamFailure(error);
       }
     },
     async listModels(signal) {
-      try {
-        const response = await sdk.get('/models', { signal }).asResponse();
-        return reader.readModels(response.status, await response.text());
-      } catch (error) {
-        return readThrown(error, signal);
-      }
+      const reply = await sendCall(pool, { head: await headOf('GET', '/models'), limits, signal });
+      if (reply.kind === 'answer') return reader.readModels(reply);
+      if (reply.kind === 'lost') return reader.readConnectionError(reply.error);
+      if (reply.kind === 'stream') await reply.events.cancel();
+      return reply.kind === 'stream' ? reader.readModels({ ...reply, text: '' }) : { kind: 'aborted' };
     },
-    close: () => agent.close(),
+    close: () => pool.close(),
   };
 };

@@ -5,6 +5,7 @@ import type { CallFailure, CallResult, ModelList } from './call-result.ts';
 import { classOf, codeOfAnswer, codeOfStreamError, type FailureCode, messageOfAnswer } from './classify-answer.ts';
 import type { RedactKey } from './redact-key.ts';
 import { retryAfterMsOf } from './retry-after.ts';
+import type { ReplyHeaders } from './send-call.ts';
 
 const maxMessageLength = 500;
 const maxExcerptLength = 200;
@@ -16,7 +17,29 @@ export interface AnswerReaderOptions {
   readonly now: () => number;
 }
 
-const requestIdOf = (headers: Headers): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
+/** A value that is nested deeper cannot be relied on to be read by others, nor to be written as JSON. */
+const maxAnswerDepth = 1000;
+
+/** What came back of a call, with the whole of its body. */
+interface WholeReply {
+  readonly statusCode: number;
+  readonly headers: ReplyHeaders;
+  readonly text: string;
+}
+
+const requestIdOf = (headers: ReplyHeaders): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
+
+const isDeeperThan = (depth: number, value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth === 0) return true;
+  for (const item of Array.isArray(value) ? value : Object.values(value))
+    if (isDeeperThan(depth - 1, item)) return true;
+  return false;
+};
+
+/** The text of a JSON value on one line. Most providers write it so; others' is written anew. */
+const onOneLine = (text: string, value: unknown): string =>
+  text.includes('\n') || text.includes('\r') ? JSON.stringify(value) : text.trim();
 
 const parseJson = (text: string): unknown => {
   try {
@@ -43,13 +66,21 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     message: `${providerName} ${redactKey(text)}`.slice(0, maxMessageLength),
   });
 
-  const success = (statusCode: number, headers: Headers, body: unknown): CallResult => ({
-    kind: 'success',
-    statusCode,
-    requestId: requestIdOf(headers),
-    body,
-    usage: usageOf(body),
-  });
+  const success = (
+    { statusCode, headers }: Pick<WholeReply, 'statusCode' | 'headers'>,
+    body: unknown,
+    text?: string,
+  ): CallResult => {
+    if (isDeeperThan(maxAnswerDepth, body))
+      return failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`);
+    return {
+      kind: 'success',
+      statusCode,
+      requestId: requestIdOf(headers),
+      json: text === undefined ? JSON.stringify(body) : onOneLine(text, body),
+      usage: usageOf(body),
+    };
+  };
 
   const noAnswer = (statusCode: number, what: string, text: string): CallFailure => {
     // Redacted before it is cut: half a key would not be found.
@@ -65,37 +96,41 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);
   };
 
+  /** Any other status than 2xx. */
+  const readError = ({ statusCode, headers, text }: WholeReply): CallFailure => {
+    const parsed = parseJson(text);
+    const body = redactKey(parsed === undefined || isDeeperThan(maxAnswerDepth, parsed) ? text : parsed);
+    const retryAfterMs = retryAfterMsOf(headers, now());
+    const message = messageOfAnswer(body) ?? '(no message)';
+    return {
+      ...failure(codeOfAnswer(statusCode, body), `answered ${statusCode}: ${message}`),
+      response: { statusCode, requestId: requestIdOf(headers), body },
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+  };
+
+  const isSuccess = ({ statusCode }: WholeReply): boolean => statusCode >= 200 && statusCode < 300;
+
   return {
-    /** A 2xx. */
-    readAnswer(url: Endpoint, statusCode: number, headers: Headers, text: string): CallResult {
-      const body = parseJson(text);
-      if (hasAnswerShape(url, body)) return success(statusCode, headers, body);
-      return noAnswer(statusCode, body === undefined ? 'no JSON' : `no answer of ${url}`, text);
+    readAnswer(url: Endpoint, reply: WholeReply): CallResult {
+      if (!isSuccess(reply)) return readError(reply);
+      const body = parseJson(reply.text);
+      if (hasAnswerShape(url, body)) return success(reply, body, reply.text);
+      return noAnswer(reply.statusCode, body === undefined ? 'no JSON' : `no answer of ${url}`, reply.text);
     },
 
-    /** A 2xx of `GET /models`. Source: https://platform.openai.com/docs/api-reference/models/list */
-    readModels(statusCode: number, text: string): ModelList | CallFailure {
-      const names = modelNamesOf(parseJson(text));
-      return names ? { kind: 'models', names } : noAnswer(statusCode, 'no list of models', text);
+    /** What `GET /models` gave. Source: https://platform.openai.com/docs/api-reference/models/list */
+    readModels(reply: WholeReply): ModelList | CallFailure {
+      if (!isSuccess(reply)) return readError(reply);
+      const names = modelNamesOf(parseJson(reply.text));
+      return names ? { kind: 'models', names } : noAnswer(reply.statusCode, 'no list of models', reply.text);
     },
 
-    /** A 2xx whose stream has ended; `body` is what its events came to, undefined when they break off. */
-    readStreamEnd(url: Endpoint, statusCode: number, headers: Headers, body: unknown): CallResult {
+    /** A stream that has ended; `body` is what its events came to, undefined when they break off. */
+    readStreamEnd(url: Endpoint, reply: Pick<WholeReply, 'statusCode' | 'headers'>, body: unknown): CallResult {
       if (body === undefined) return failure('incomplete_stream', 'ended its stream before the answer was complete');
-      if (hasAnswerShape(url, body)) return success(statusCode, headers, body);
-      return noAnswer(statusCode, `a stream that is no answer of ${url}`, JSON.stringify(body));
-    },
-
-    /** Any other status. */
-    readError(statusCode: number, headers: Headers, errorBody: unknown): CallFailure {
-      const body = redactKey(errorBody);
-      const retryAfterMs = retryAfterMsOf(headers, now());
-      const message = messageOfAnswer(body) ?? '(no message)';
-      return {
-        ...failure(codeOfAnswer(statusCode, body), `answered ${statusCode}: ${message}`),
-        response: { statusCode, requestId: requestIdOf(headers), body },
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      };
+      if (hasAnswerShape(url, body)) return success(reply, body);
+      return noAnswer(reply.statusCode, `a stream that is no answer of ${url}`, JSON.stringify(body));
     },
 
     readConnectionError,

@@ -9,12 +9,12 @@ import { type AnswerDelta, createStreamAssembler } from './assemble-stream.ts';
  */
 export const readStream = async (
   url: Endpoint,
-  response: Response,
+  events: ReadableStream<Uint8Array>,
   sdk: OpenAI,
   onDelta?: (delta: AnswerDelta) => void,
 ): Promise<unknown> => {
   const assembler = createStreamAssembler(url);
-  for await (const event of Stream.fromSSEResponse(response, new AbortController(), sdk))
+  for await (const event of Stream.fromSSEResponse(new Response(events), new AbortController(), sdk))
     for (const delta of assembler.add(event)) onDelta?.(delta);
   return assembler.answer();
 };

@@ -66,15 +66,34 @@ describe('a good answer', () => {
       kind: 'success',
       statusCode: 200,
       requestId: 'req_1',
-      body: completion,
+      json: JSON.stringify(completion),
       usage: { inputTokens: 9, cachedTokens: 4, outputTokens: 3, reasoningTokens: 0 },
     });
   });
 
-  it('may be nested a hundred thousand deep', async () => {
+  it('stays as it came, on one line', async () => {
+    upstream.answerText(200, 'application/json', ' {"data": [1.0, 1e400, "\\u00e9"]}\t');
+    expect(await connect().call(request({ url: '/v1/embeddings' }))).toMatchObject({
+      json: '{"data": [1.0, 1e400, "\\u00e9"]}',
+    });
+    upstream.answerText(200, 'application/json', '{\r\n  "data": [1]\n}\n');
+    expect(await connect().call(request({ url: '/v1/embeddings' }))).toMatchObject({ json: '{"data":[1]}' });
+  });
+
+  it('nested a hundred thousand deep is no answer that could be kept', async () => {
     const content = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     upstream.answerText(200, 'application/json', `{"choices":[{"message":{"content":${content}}}]}`);
-    expect(await connect().call(request())).toMatchObject({ kind: 'success', statusCode: 200 });
+    expect(await connect().call(request())).toMatchObject({
+      kind: 'failure',
+      class: 'final',
+      code: 'answer_not_storable',
+    });
+  });
+
+  it('that is an error nested a hundred thousand deep is kept as its text', async () => {
+    const text = `{"error":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    upstream.answerText(400, 'application/json', text);
+    expect(await connect().call(request())).toMatchObject({ code: 'bad_request', response: { body: text } });
   });
 
   it('is asked for with the key, the Idempotency-Key and the body', async () => {
@@ -200,7 +219,7 @@ describe('a 200 that is no answer: retry', () => {
 
   it('takes JSON that is not called so', async () => {
     upstream.answerText(200, 'text/plain', JSON.stringify(completion));
-    expect(await connect().call(request())).toMatchObject({ kind: 'success', body: completion });
+    expect(await connect().call(request())).toMatchObject({ kind: 'success', json: JSON.stringify(completion) });
   });
 });
 

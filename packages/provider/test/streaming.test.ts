@@ -67,12 +67,12 @@ it('comes back whole, and its text as it comes', async () => {
     kind: 'success',
     statusCode: 200,
     requestId: 'req_1',
-    body: {
+    json: JSON.stringify({
       id: 'c1',
       object: 'chat.completion',
-      choices: [{ index: 0, message: { role: 'assistant', content: 'Bonjour' }, finish_reason: 'stop' }],
       usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
-    },
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Bonjour' }, finish_reason: 'stop' }],
+    }),
     usage: { inputTokens: 9, cachedTokens: 0, outputTokens: 3, reasoningTokens: 0 },
   });
   expect(deltas).toEqual([
@@ -171,7 +171,7 @@ it('is aborted by the signal, and closes its connection', async () => {
 it('takes an answer that came whole all the same', async () => {
   const answer = { object: 'chat.completion', choices: [{ message: { content: 'x' }, finish_reason: 'stop' }] };
   upstream.answerJson(200, answer);
-  expect(await connect().call(request())).toMatchObject({ kind: 'success', body: answer });
+  expect(await connect().call(request())).toMatchObject({ kind: 'success', json: JSON.stringify(answer) });
 });
 
 it('needs no [DONE] after the finish reason', async () => {

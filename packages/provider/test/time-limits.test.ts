@@ -120,7 +120,7 @@ it('an answer that takes longer than the idle limit to begin is waited for', asy
   upstream.answerWith((_request, response) => {
     setTimeout(() => response.writeHead(200, json).end(JSON.stringify(answer)), 150);
   });
-  expect((await call({ idleTimeoutMs: 50 })).result).toMatchObject({ kind: 'success', body: answer });
+  expect((await call({ idleTimeoutMs: 50 })).result).toMatchObject({ kind: 'success', json: JSON.stringify(answer) });
 });
 
 it('a connection that is not made ends at the connect limit', async () => {

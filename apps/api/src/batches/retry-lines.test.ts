@@ -31,7 +31,7 @@ const refused = (statusCode: number, error: unknown): Outcome => ({
   kind: 'response',
   statusCode,
   requestId: 'req_1',
-  body: { error },
+  json: JSON.stringify({ error }),
 });
 
 /** How each of six requests ended; the third was answered. */
