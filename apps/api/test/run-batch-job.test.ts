@@ -102,7 +102,7 @@ const step = async (batchId: string): Promise<number | undefined> => {
     },
   } as unknown as Job<BatchJob>;
   try {
-    await takeStep(job, 'token');
+    await takeStep(job);
     return undefined;
   } catch (error) {
     if (!(error instanceof DelayedError)) throw error;

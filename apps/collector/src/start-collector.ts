@@ -55,6 +55,8 @@ export const startCollector = async ({
   const logError = createErrorLog(logger);
   const onError = (error: unknown): void => logError(error, 'collector');
   const closing = new AbortController();
+  /** Fires when the grace is over: finalizing that has not ended is left to another collector. */
+  const leaving = new AbortController();
   const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError, closing: closing.signal });
   const keys = createKeys(config.redisPrefix);
   const redis = connect();
@@ -96,13 +98,12 @@ export const startCollector = async ({
     reach,
   });
   const finalizer = openWorker<BatchJob>(
-    // BullMQ passes the signal only to a function that declares three parameters.
-    async (job, token, signal) => {
+    async (job) => {
       const { batchId } = job.data;
       const startedAt = performance.now();
-      const outcome = await finalizeBatch(batchId, signal).catch(async (error: unknown) => {
-        if (signal?.aborted) {
-          await job.moveToDelayed(Date.now(), token);
+      const outcome = await finalizeBatch(batchId, leaving.signal).catch(async (error: unknown) => {
+        if (leaving.signal.aborted) {
+          await job.moveToDelayed(Date.now(), job.token);
           throw new DelayedError();
         }
         await block(batchId, error).catch(onError);
@@ -132,7 +133,7 @@ export const startCollector = async ({
     async close() {
       // Nothing here is lost: what Redis has not taken, another does again. So a connection that broke is not waited for.
       closing.abort();
-      const leave = setTimeout(() => finalizer.cancelAllJobs('the collector is stopping'), config.graceMs);
+      const leave = setTimeout(() => leaving.abort(), config.graceMs);
       await Promise.race([letGo(), sleep(config.graceMs + letGoMs, undefined, { ref: false })]);
       clearTimeout(leave);
     },

@@ -1,82 +1,50 @@
-import {
-  jobIdOf,
-  type Lane,
-  noUsage,
-  type Outcome,
-  type RequestJob,
-  type RetryPolicy,
-  toResult,
-} from '@promptmill/core';
-import {
-  type CallFailure,
-  type CallResult,
-  type CallSuccess,
-  laneSignalOf,
-  type ProviderClient,
-  type TokenEstimator,
-} from '@promptmill/provider';
-import type { DeltaPublisher, RequestState, ResultRecorder } from '@promptmill/queue';
-import type { Reach } from '@promptmill/runtime';
+import { jobIdOf, type Lane, noUsage, type RequestJob, type RetryPolicy, toResult } from '@promptmill/core';
+import { type CallResult, laneSignalOf, type ProviderClient, type TokenEstimator } from '@promptmill/provider';
+import type { DeltaPublisher, JobLock, ResultRecorder } from '@promptmill/queue';
+import type { Metrics, Reach } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { decide, type Ending, endingOfState, isRefusal, reasonOf, type RecordedEnd } from './decide.ts';
 import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
-import type { Insist } from './insist.ts';
 import type { Admission, LaneGate } from './lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface ProcessRequestOptions {
   readonly lane: Lane;
   readonly client: ProviderClient;
-  readonly recorder: ResultRecorder;
-  readonly deltas: DeltaPublisher;
   readonly gate: LaneGate;
+  /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
+  readonly takeRetry: () => Promise<number>;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
   readonly findWayOut: FindWayOut;
-  readonly quarantine: Quarantine;
-  /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
-  readonly takeRetry: () => Promise<number>;
+  readonly recorder: ResultRecorder;
+  readonly deltas: DeltaPublisher;
   readonly retry: RetryPolicy;
-  /** All that Redis must take goes through it. */
-  readonly insist: Insist;
-  /** Requests whose call is under way, or has an answer that is not recorded. */
-  readonly inHand: Set<string>;
-  /** Jobs in work, by id, and whether they still are this worker's: while it was stopped another may have taken them. */
-  readonly owned: Map<string, boolean>;
+  readonly untilRedisTakes: UntilRedisTakes;
+  /** Jobs whose call is under way, or has an answer that is not recorded. */
+  readonly unrecorded: Set<JobLock>;
+  readonly quarantine: Quarantine;
+  /** Fires when calls under way must be given up, since the process ends. */
+  readonly leaving: AbortSignal;
+  readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
   readonly reach: Reach;
-  readonly onFallback: () => void;
-  readonly onCall: (result: CallResult, durationMs: number) => void;
 }
 
-/** What a finished job returns: a reference. The result itself is on its batch's stream. */
+/** What a finished job returns. The result itself is on the results stream. */
 export interface JobReference {
-  /** `moved`: another lane, or another worker, has it now. `parked`: its batch is paused; it gets a new job when the batch goes on. */
+  /** `moved`: another lane, or another worker, has it now. `parked`: it gets a new job when its paused batch goes on. */
   readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
-const outcomeOf = ({ response, code, message }: CallFailure): Outcome => {
-  if (!response) return { kind: 'error', code, message };
-  const { statusCode, requestId, body } = response;
-  return { kind: 'response', statusCode, requestId, json: JSON.stringify(body) };
-};
-
-const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
-
-/** The provider took no notice of the request: it goes back, and has used no attempt. */
-const isRefusal = (failure: CallFailure): boolean =>
-  failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
-
-/** Whether another attempt may change the answer, and the request has one left. */
-const mayRetry = (failure: CallFailure, job: Job<RequestJob>, retry: RetryPolicy): boolean =>
-  failure.class === 'retry' && job.attemptsMade + 1 < retry.attempts;
-
-/** A request that was found to be wanted longer ago than this, because it waited for its lane, may not be any more. */
+/** A request that waited for its lane for longer may not be wanted any more: its batch is looked at again. */
 const askAgainAfterMs = 1000;
-/** A paused batch's request that has used attempts keeps its job, which remembers them. */
+/** A paused batch's request that has used attempts keeps its job, which remembers them. It asks again after this long. */
 const pausedAgainMs = 5000;
 
 /**
- * So many workers were lost with a request before it runs in quarantine. One more, and it was the request: unless they
- * were lost before they called, as when Redis is away, which says nothing against it.
+ * A request that lost this many workers runs in quarantine. When it loses one more there, it is the cause. Workers that
+ * were lost before they called, as when Redis is away, do not count against it.
  */
 const suspectAfter = 2;
 const killedItsWorkers = {
@@ -85,7 +53,7 @@ const killedItsWorkers = {
   message: 'Each worker that ran this request was lost.',
 } as const;
 
-/** When a request asks for the quarantine again, at the earliest. */
+/** A request asks for the quarantine again after this long, or up to twice as long. */
 const quarantineWaitMs = 1000;
 
 /** Retries that the lane cannot afford yet come back at different times. */
@@ -100,176 +68,169 @@ const totalTokens = (result: CallResult): number | undefined => {
   return result.kind === 'failure' && isRefusal(result) ? 0 : undefined;
 };
 
+const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean =>
+  stalledCounter > suspectAfter && (data.begun ?? 0) >= suspectAfter;
+
 /**
- * Answers one request: calls the provider, when its lane lets it in, unless the request is settled, and records the
- * result before the job ends, so that a crash in between repeats the recording's refusal and not the call.
+ * Answers one request: asks whether it is still wanted, waits until its lane lets it in, calls the provider, and carries
+ * out what {@link decide} makes of the result. The result is recorded before the job ends: after a crash in between, the
+ * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const {
-    lane,
-    client,
-    recorder,
-    deltas,
-    gate,
-    estimator,
-    findWayOut,
-    quarantine,
-    takeRetry,
-    retry,
-    insist,
-    inHand,
-    owned,
-    reach,
-    onFallback,
-    onCall,
-  } = options;
+  const { lane, client, gate, takeRetry, estimator, findWayOut, recorder, deltas, retry } = options;
+  const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, reach } = options;
 
-  const record = async (job: RequestJob, outcome: Outcome, usage = noUsage) => {
-    const { batchId, index, customId, fallbackFrom } = job;
-    const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, job), fallbackFrom };
+  const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
+    const { batchId, index, customId, fallbackFrom } = request;
+    const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, request), fallbackFrom };
     const { status, line } = toResult(batchId, index, customId, outcome, note);
-    const recorded = await insist(() => recorder.record(job, status, line, usage));
-    inHand.delete(jobIdOf(batchId, index));
+    const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage));
     reach('recorded');
     return recorded;
   };
 
-  const leave = async (admission: Admission, result: CallResult): Promise<void> => {
-    const usedTokens = totalTokens(result);
-    if (result.kind === 'failure') {
-      const end = { signal: laneSignalOf(result.code), retryAfterMs: result.retryAfterMs, reason: reasonOf(result) };
-      await insist(() => admission.leave({ ...end, usedTokens }));
-    } else {
-      const signal = signalOf[result.kind];
-      await insist(() => admission.leave({ signal, usedTokens }));
-    }
+  /** Before the lane is asked: why the request is not to be called now, undefined when it is. */
+  const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
+    const state = await untilRedisTakes(() => recorder.begin(job.data));
+    if (state !== 'run') return endingOfState(state);
+    if (hasKilledItsWorkers(job))
+      return { kind: 'record', outcome: killedItsWorkers, usage: noUsage, failure: killedItsWorkers.message };
+    if (job.attemptsMade === 0) return undefined;
+    const waitMs = await untilRedisTakes(takeRetry);
+    return waitMs > 0 ? { kind: 'put back', delayMs: waitMs + Math.random() * retrySpreadMs } : undefined;
   };
 
-  /** One call that the provider took notice of; a refused one waits in the lane and is made again, or leaves. */
-  const callOnce = async (
+  /** Waits for the lane. */
+  const admit = async (
     request: RequestJob,
-    signal: AbortSignal,
+    lock: JobLock,
     wayOut: WayOut | undefined,
-    begunAt: number,
-    noteCall: () => Promise<void>,
-  ): Promise<CallSuccess | CallFailure | 'aborted' | 'disowned' | 'left' | Exclude<RequestState, 'run'>> => {
-    const tokens = estimator();
-    const { batchId } = request;
-    const wanted = { batchId, estimatedTokens: tokens?.estimate(request.body) ?? 0, wayOut };
+  ): Promise<Admission | { readonly ending: Ending }> => {
+    const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
+    let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.enter(wanted, signal);
-      if (!admission) return 'aborted';
-      if (admission === 'left') return 'left';
-      if (admission === 'unwanted' || performance.now() - begunAt > askAgainAfterMs) {
-        begunAt = performance.now();
-        const state = await insist(() => recorder.begin(request));
-        if (state !== 'run' && admission !== 'unwanted') await insist(() => admission.leave({ signal: 'unsent' }));
-        if (state !== 'run') return state;
+      const admission = await gate.enter({ batchId: request.batchId, estimatedTokens, wayOut }, leaving);
+      if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
+      if (admission === 'left') return { ending: { kind: 'fall back' } };
+      const giveBack = async (ending: Ending) => {
+        if (admission !== 'unwanted') await untilRedisTakes(() => admission.leave({ signal: 'unsent' }));
+        return { ending };
+      };
+      if (admission === 'unwanted' || performance.now() - askedAtMs > askAgainAfterMs) {
+        askedAtMs = performance.now();
+        const state = await untilRedisTakes(() => recorder.begin(request));
+        if (state !== 'run') return giveBack(endingOfState(state));
         if (admission === 'unwanted') continue;
       }
-      const idempotencyKey = jobIdOf(batchId, request.index);
-      // Another is at it. A call under way is never given up: it is paid for.
-      if (owned.get(idempotencyKey) === false) {
-        await insist(() => admission.leave({ signal: 'unsent' }));
-        return 'disowned';
-      }
-      await noteCall();
-      const startedAt = performance.now();
-      const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
-      inHand.add(idempotencyKey);
-      const result = await client.call({
-        url: request.url,
-        body: request.body,
-        idempotencyKey,
-        signal,
-        maySend: () => admission.send(),
-        onDelta: streamed?.add,
-      });
-      if (result.kind !== 'success') inHand.delete(idempotencyKey);
-      if (result.kind === 'success' || result.kind === 'failure') reach('answered');
-      streamed?.end(result.kind === 'success');
-      if (result.kind !== 'unsent') onCall(result, performance.now() - startedAt);
-      if (result.kind === 'success') tokens?.learn(request.body, result.usage);
-      await leave(admission, result);
-      if (result.kind === 'unsent') continue;
-      if (result.kind === 'aborted') return 'aborted';
-      if (result.kind === 'success' || !isRefusal(result)) return result;
-      if (result.class === 'provider' && wayOut) return 'left';
+      return lock.isHeld ? admission : giveBack({ kind: 'leave', status: 'moved' });
     }
   };
 
-  /** No attempt is used. */
-  const putBack = async (job: Job<RequestJob>, token: string | undefined, delayMs: number): Promise<never> => {
-    await insist(() => job.moveToDelayed(Date.now() + delayMs, token));
-    throw new DelayedError();
+  const tellLane = async (admission: Admission, result: CallResult): Promise<void> => {
+    const usedTokens = totalTokens(result);
+    await untilRedisTakes(() =>
+      admission.leave(
+        result.kind === 'failure'
+          ? {
+              signal: laneSignalOf(result.code),
+              retryAfterMs: result.retryAfterMs,
+              reason: reasonOf(result),
+              usedTokens,
+            }
+          : { signal: signalOf[result.kind], usedTokens },
+      ),
+    );
   };
 
-  const answer = async (
-    job: Job<RequestJob>,
-    token: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<JobReference> => {
+  /** One call. It is not given up when another worker takes the job meanwhile: it is paid for. */
+  const call = async (request: RequestJob, lock: JobLock, admission: Admission): Promise<CallResult> => {
+    const startedAt = performance.now();
+    const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
+    unrecorded.add(lock);
+    const result = await client.call({
+      url: request.url,
+      body: request.body,
+      idempotencyKey: jobIdOf(request.batchId, request.index),
+      signal: leaving,
+      maySend: () => admission.send(),
+      onDelta: streamed?.add,
+    });
+    if (result.kind !== 'success') unrecorded.delete(lock);
+    if (result.kind === 'success' || result.kind === 'failure') reach('answered');
+    streamed?.end(result.kind === 'success');
+    if (result.kind !== 'unsent') {
+      metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
+      metrics.callDuration.observe({ lane: lane.name }, (performance.now() - startedAt) / 1000);
+    }
+    if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
+    await tellLane(admission, result);
+    return result;
+  };
+
+  const answer = async (job: Job<RequestJob>, lock: JobLock, wayOut: WayOut | undefined): Promise<Ending> => {
     const request = job.data;
-    const park = async (): Promise<JobReference> =>
-      job.attemptsMade === 0 ? { status: 'parked' } : putBack(job, token, pausedAgainMs);
-    const begunAt = performance.now();
-    const state = await insist(() => recorder.begin(request));
-    if (state === 'paused') return park();
-    if (state !== 'run') return { status: state };
-    if (job.stalledCounter > suspectAfter && (request.begun ?? 0) >= suspectAfter) {
-      await record(request, killedItsWorkers);
-      throw new UnrecoverableError(killedItsWorkers.message);
+    const ending = await check(job);
+    if (ending) return ending;
+    for (let calls = 0; ; calls++) {
+      const admission = await admit(request, lock, wayOut);
+      if ('ending' in admission) return admission.ending;
+      if (job.stalledCounter > 0 && calls === 0)
+        await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
+      const result = await call(request, lock, admission);
+      const next = decide(result, {
+        attemptsLeft: retry.attempts - job.attemptsMade - 1,
+        hasFallback: wayOut !== undefined,
+      });
+      if (next.kind !== 'call again') return next;
     }
-    if (job.attemptsMade > 0) {
-      const waitMs = await insist(takeRetry);
-      if (waitMs > 0) return putBack(job, token, waitMs + Math.random() * retrySpreadMs);
-    }
-    const wayOut = findWayOut(request, lane);
-    const noteCall = async (): Promise<void> => {
-      if (job.stalledCounter === 0 || job.data !== request) return;
-      await insist(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
-    };
-    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut, begunAt, noteCall);
-    if (result === 'paused') return park();
-    if (result === 'settled' || result === 'dropped') return { status: result };
-    if (result === 'disowned') return { status: 'moved' };
-    if (result === 'left') {
-      if (wayOut) await insist(() => wayOut.take());
-      reach('fallback-added');
-      onFallback();
-      return { status: 'moved' };
-    }
-    // The process is stopping: another worker takes the request at once.
-    if (result === 'aborted') return putBack(job, token, 0);
-    if (result.kind === 'success') {
-      const { statusCode, requestId, json } = result;
-      return { status: await record(request, { kind: 'response', statusCode, requestId, json }, result.usage) };
-    }
-    if (mayRetry(result, job, retry)) throw new Error(reasonOf(result));
-    await record(request, outcomeOf(result));
-    throw new UnrecoverableError(reasonOf(result));
   };
 
-  // BullMQ passes the signal only to a function that declares three parameters.
-  const processRequest = async (
+  /** Ends the job. BullMQ takes an error for the end of an attempt, and DelayedError for a job that has gone back. */
+  const carryOut = async (
     job: Job<RequestJob>,
-    token: string | undefined,
-    signal: AbortSignal | undefined,
+    lock: JobLock,
+    ending: Ending,
+    wayOut: WayOut | undefined,
   ): Promise<JobReference> => {
-    const id = jobIdOf(job.data.batchId, job.data.index);
-    owned.set(id, true);
-    try {
-      if (job.stalledCounter < suspectAfter) return await answer(job, token, signal);
-      const outcome = await quarantine.run(() => answer(job, token, signal));
-      return outcome === 'taken' ? await putBack(job, token, quarantineWaitMs * (1 + Math.random())) : outcome;
-    } finally {
-      owned.delete(id);
+    const putBack = async (delayMs: number): Promise<never> => {
+      await untilRedisTakes(() => job.moveToDelayed(Date.now() + delayMs, job.token));
+      throw new DelayedError();
+    };
+    switch (ending.kind) {
+      case 'record': {
+        const status = await record(job.data, ending);
+        unrecorded.delete(lock);
+        if (ending.failure !== undefined) throw new UnrecoverableError(ending.failure);
+        return { status };
+      }
+      case 'retry':
+        throw new Error(ending.reason);
+      case 'fall back':
+        await untilRedisTakes(async () => wayOut?.take());
+        reach('fallback-added');
+        metrics.fallbacks.inc({ lane: lane.name });
+        return { status: 'moved' };
+      case 'put back':
+        return putBack(ending.delayMs);
+      case 'park':
+        return job.attemptsMade === 0 ? { status: 'parked' } : putBack(pausedAgainMs);
+      default:
+        return { status: ending.status };
     }
   };
 
-  /** A job that has failed for a reason nobody thought of still leaves a result. */
-  const recordFailed = (request: RequestJob, reason: string) =>
-    record(request, { kind: 'error', code: 'internal_error', message: reason });
+  const processRequest = async (job: Job<RequestJob>, lock: JobLock): Promise<JobReference> => {
+    const wayOut = findWayOut(job.data, lane);
+    const run = () => answer(job, lock, wayOut);
+    const ending = job.stalledCounter < suspectAfter ? await run() : await quarantine.run(run);
+    const delayMs = quarantineWaitMs * (1 + Math.random());
+    return carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, wayOut);
+  };
 
-  return { processRequest, recordFailed };
+  return {
+    processRequest,
+    /** A job that has failed for a reason nobody thought of still leaves a result. */
+    recordFailed: (request: RequestJob, message: string) =>
+      record(request, { outcome: { kind: 'error', code: 'internal_error', message }, usage: noUsage }),
+  };
 };

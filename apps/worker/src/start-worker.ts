@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Lane, LaneTable, RequestJob } from '@promptmill/core';
 import {
   createProviderClient,
@@ -14,16 +15,17 @@ import {
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
+  type JobLock,
   onBack,
   openLaneQueues,
   openWorker,
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
 import { createFindWayOut } from './fall-back.ts';
-import { createInsist } from './insist.ts';
 import { createLaneGate } from './lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
+import { createUntilRedisTakes } from './until-redis-takes.ts';
 
 export interface StartWorkerOptions {
   readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry' | 'graceMs'>;
@@ -61,9 +63,10 @@ export const startWorker = async ({
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
   const leaving = new AbortController();
-  const inHand = new Set<string>();
-  const owned = new Map<string, boolean>();
-  const insist = createInsist({
+  // Each call under way listens to it.
+  setMaxListeners(0, leaving.signal);
+  const unrecorded = new Set<JobLock>();
+  const untilRedisTakes = createUntilRedisTakes({
     signal: leaving.signal,
     onRefused: (error) => logError(error, 'Redis refuses; what it should take waits'),
   });
@@ -116,24 +119,20 @@ export const startWorker = async ({
     const { processRequest, recordFailed } = createProcessRequest({
       lane,
       client: clientOf(lane),
-      recorder,
-      deltas,
       gate,
       takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findWayOut,
-      quarantine,
+      recorder,
+      deltas,
       retry,
-      insist,
-      inHand,
-      owned,
+      untilRedisTakes,
+      unrecorded,
+      quarantine,
+      leaving: leaving.signal,
+      metrics,
       reach,
-      onFallback: () => metrics.fallbacks.inc({ lane: lane.name }),
-      onCall: (result, durationMs) => {
-        metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
-        metrics.callDuration.observe({ lane: lane.name }, durationMs / 1000);
-      },
     });
     const worker = openWorker<RequestJob>(processRequest, {
       connection,
@@ -142,9 +141,6 @@ export const startWorker = async ({
       concurrency: workerConcurrency,
       retry,
       onError,
-    });
-    worker.on('lockRenewalFailed', (jobIds) => {
-      for (const id of jobIds) if (owned.has(id)) owned.set(id, false);
     });
     worker.on('failed', (job, error) => {
       // As a rule the processor has recorded a result already, and this changes nothing.
@@ -166,13 +162,10 @@ export const startWorker = async ({
     },
     async close() {
       for (const { gate } of open) gate.shut();
-      const putBack = setTimeout(() => {
-        leaving.abort();
-        for (const { worker } of open) worker.cancelAllJobs('the worker is stopping');
-      }, graceMs);
+      const putBack = setTimeout(() => leaving.abort(), graceMs);
       // A Redis that is away is waited for only with an answer that it must take.
       const leaveWithNothing = setInterval(() => {
-        if (connection.status !== 'ready' && inHand.size === 0) leaving.abort();
+        if (connection.status !== 'ready' && unrecorded.size === 0) leaving.abort();
       }, lookEveryMs);
       const workers = open.map(({ worker }) => worker);
       await closeWorkers(workers, connection, graceMs + letGoMs);
@@ -182,7 +175,7 @@ export const startWorker = async ({
       await laneQueues.close();
       clearInterval(leaveWithNothing);
       await closeRedis(connection);
-      if (inHand.size > 0) throw new Error(`${inHand.size} answers were not recorded: Redis did not take them`);
+      if (unrecorded.size > 0) throw new Error(`${unrecorded.size} answers were not recorded: Redis did not take them`);
     },
   };
 };

@@ -9,7 +9,7 @@ import {
   type ProviderClientOptions,
 } from '../src/index.ts';
 import { freePort } from '../../../tests/support/free-port.ts';
-import { startTestProvider, type TestProvider } from './test-provider.ts';
+import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
 
 const apiKey = 'sk-test-0123456789';
 const completion = {

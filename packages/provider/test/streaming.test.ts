@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AnswerDelta, type CallRequest, createProviderClient, type ProviderClient } from '../src/index.ts';
-import { startTestProvider, type TestProvider } from './test-provider.ts';
+import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
 
 let upstream: TestProvider;
 let client: ProviderClient;

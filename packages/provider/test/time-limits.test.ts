@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createProviderClient, type ProviderClient } from '../src/index.ts';
-import { startTestProvider, type TestProvider } from './test-provider.ts';
+import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
 
 /** What a limit may take longer than it says, on a machine that has other things to do. */
 const slackMs = 1000;

@@ -105,7 +105,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     return done ? watchTickMs : dispatchTickMs;
   };
 
-  return async (job: Job<BatchJob>, token: string | undefined): Promise<BatchProgress | { status: 'gone' }> => {
+  return async (job: Job<BatchJob>): Promise<BatchProgress | { status: 'gone' }> => {
     const { batchId } = job.data;
     let shown = '';
     for (;;) {
@@ -120,7 +120,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       }
       const delayMs = await step(batch);
       if (delayMs === 0) continue;
-      await job.moveToDelayed(Date.now() + delayMs, token);
+      await job.moveToDelayed(Date.now() + delayMs, job.token);
       throw new DelayedError();
     }
   };

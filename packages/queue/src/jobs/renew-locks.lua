@@ -3,7 +3,7 @@
 -- the way to it, was gone, unless another worker has the job by now: the call is still under way.
 -- KEYS: 1 BullMQ's list of active jobs, 2 its set of those that were not renewed since the last stalled check
 -- ARGV: 1 what a job's key starts with, 2 how long a lock lasts in ms, then job id and token pairs
--- Returns the ids of the jobs whose locks are lost
+-- Returns the positions of the pairs whose lock is another's, from 0
 local lost = {}
 for i = 3, #ARGV, 2 do
   local id, token = ARGV[i], ARGV[i + 1]
@@ -13,7 +13,7 @@ for i = 3, #ARGV, 2 do
     redis.call('SET', lock, token, 'PX', ARGV[2])
     redis.call('SREM', KEYS[2], id)
   else
-    table.insert(lost, id)
+    table.insert(lost, (i - 3) / 2)
   end
 end
 return lost

@@ -1,30 +1,32 @@
 import { setImmediate as afterSending, setTimeout as sleep } from 'node:timers/promises';
 import { backoffDelayMs, type RetryPolicy } from '@promptmill/core';
-import { type Job, type Processor, Worker, type WorkerOptions } from 'bullmq';
+import { type Job, Worker, type WorkerOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import { onBack, type RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import { silenceMs } from '../connection/silence.ts';
+import { createJobLocks, type JobLock, lockDurationMs } from './job-locks.ts';
 
 /**
- * A worker that dies is noticed when its jobs' locks have run out and a stalled check has passed: after 8 s at most, where
- * BullMQ's defaults (30 s + 30 s) take a minute. Locks are renewed twice in `lockRenewTimeMs`, so that one which lives has
- * 5 s left at any moment: for so long an event loop may be blocked.
+ * A worker that dies is noticed when its jobs' locks have run out (7 s) and a stalled check has passed: after 8 s at most,
+ * where BullMQ's defaults (30 s + 30 s) take a minute. A worker that lives has 6 s left of each lock at any moment: its
+ * event loop may be blocked for as long.
  */
-const lockDurationMs = 7000;
-const lockRenewTimeMs = 1000;
 const stalledIntervalMs = 500;
 /** What one stalled check has marked is for the next to act on, which is never further away; a lock lasts longer. */
 const marksLastMs = 3000;
-/** An outage so short has let no lock run out. */
+/** No lock runs out in an outage that is shorter. */
 const harmlessOutageMs = 5000;
-/** After a longer one, whoever is back first waits so long for the others. */
+/** After a longer outage, the first worker that is back waits this long for the others. */
 const awaitOthersMs = 5000;
 /** A wait for a job ends well before the connection is taken for dead for want of an answer. */
 const longestBlockSeconds = 4;
 /** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
 const retryAfterConnectionErrorMs = 1000;
 const afterRefusalMs = 500;
+
+/** Works on one job. What it returns is the job's return value; what it throws fails the attempt. */
+export type ProcessJob<T> = (job: Job<T>, lock: JobLock) => Promise<unknown>;
 
 export interface OpenWorkerOptions {
   readonly connection: RedisConnection;
@@ -36,56 +38,29 @@ export interface OpenWorkerOptions {
   readonly onError: (error: Error) => void;
 }
 
-const renewLocks = defineScript<
-  [active: string, marks: string],
-  [jobKeysStart: string, durationMs: number, ...idsAndTokens: string[]],
-  string[]
->(new URL('./renew-locks.lua', import.meta.url));
 const awaitOthers = defineScript<[active: string, stalledCheck: string], [jobKeysStart: string, waitMs: number], null>(
   new URL('./await-others.lua', import.meta.url),
 );
 
-const createLockCommands = (connection: RedisConnection, keys: Keys, name: string) => {
-  const active = keys.laneJobs(name, 'active');
-  const marks = keys.laneJobs(name, 'stalled');
-  const jobKeysStart = keys.laneJob(name, '');
-  return {
-    renew: (jobIds: string[], tokens: string[], durationMs: number) =>
-      renewLocks(
-        connection,
-        [active, marks],
-        [jobKeysStart, durationMs, ...jobIds.flatMap((id, i) => [id, tokens[i] ?? ''])],
-      ),
-    limitMarks: () => connection.pexpire(marks, marksLastMs),
-    awaitOthers: () =>
-      awaitOthers(connection, [active, keys.laneJobs(name, 'stalled-check')], [jobKeysStart, awaitOthersMs]),
-  };
-};
-
-type LockCommands = ReturnType<typeof createLockCommands>;
-
-/** BullMQ's worker, in the four things that it has no options for. */
+/** BullMQ's worker, in the three things that it has no options for. */
 class SteadyWorker<T> extends Worker<T> {
-  readonly #locks: LockCommands;
-
-  constructor(name: string, processor: Processor<T>, options: WorkerOptions, locks: LockCommands) {
+  constructor(name: string, processor: (job: Job<T>) => Promise<unknown>, options: WorkerOptions, marks: StalledMarks) {
     super(name, processor, options);
-    this.#locks = locks;
     // Marks from before an outage would let the first check after it take the jobs of all that are not back yet.
     const backend = this.getBackend();
     const check = backend.moveStalledJobsToWait.bind(backend);
     backend.moveStalledJobsToWait = async () => {
-      const [stalled] = await Promise.all([check(), afterSending().then(locks.limitMarks)]);
+      const [stalled] = await Promise.all([check(), afterSending().then(marks.limit)]);
       return stalled;
     };
   }
 
-  /** Of a queue with delayed jobs; 10 s otherwise. */
+  /** The longest wait for a job, in seconds, while the queue has delayed jobs; `drainDelay` is the one without. */
   override get maximumBlockTimeout(): number {
     return longestBlockSeconds;
   }
 
-  /** Which it would repeat at once, without end, while Redis refuses it. */
+  /** BullMQ repeats it at once, without end, while Redis refuses it. */
   protected override async moveToActive(token: string, name?: string): Promise<Job<T>> {
     try {
       return await super.moveToActive(token, name);
@@ -94,14 +69,22 @@ class SteadyWorker<T> extends Worker<T> {
       throw error;
     }
   }
-
-  override extendJobLocks(jobIds: string[], tokens: string[], durationMs: number): Promise<string[]> {
-    return this.#locks.renew(jobIds, tokens, durationMs);
-  }
 }
 
+const createStalledMarks = (connection: RedisConnection, keys: Keys, name: string) => ({
+  limit: () => connection.pexpire(keys.laneJobs(name, 'stalled'), marksLastMs),
+  awaitOthers: () =>
+    awaitOthers(
+      connection,
+      [keys.laneJobs(name, 'active'), keys.laneJobs(name, 'stalled-check')],
+      [keys.laneJob(name, ''), awaitOthersMs],
+    ),
+});
+
+type StalledMarks = ReturnType<typeof createStalledMarks>;
+
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
-export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOptions): Worker<T> => {
+export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOptions): Worker<T> => {
   const { connection, keys, name, concurrency, retry, onError } = options;
   const workerOptions: WorkerOptions = {
     connection,
@@ -109,23 +92,33 @@ export const openWorker = <T>(processor: Processor<T>, options: OpenWorkerOption
     skipVersionCheck: true,
     concurrency,
     lockDuration: lockDurationMs,
-    lockRenewTime: lockRenewTimeMs,
+    // The locks below do it.
+    skipLockRenewal: true,
     stalledInterval: stalledIntervalMs,
     drainDelay: longestBlockSeconds,
     runRetryDelay: retryAfterConnectionErrorMs,
-    // A worker that was cut off, or stopped for a while, counts as lost too: what that says of a job is not BullMQ's to tell.
+    // A worker that was cut off, or stopped for a while, counts as lost too. The processor decides what that says of a job.
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     ...(retry
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
       : {}),
   };
-  const locks = createLockCommands(connection, keys, name);
-  const worker = new SteadyWorker(name, processor, workerOptions, locks);
+  const locks = createJobLocks(connection, keys, name, onError);
+  const marks = createStalledMarks(connection, keys, name);
+  const worker = new SteadyWorker<T>(
+    name,
+    (job) => locks.during(job, (lock) => processJob(job, lock)),
+    workerOptions,
+    marks,
+  );
   worker.on('error', onError);
   const stopListening = onBack(connection, () => {
-    if (silenceMs(connection) > harmlessOutageMs) locks.awaitOthers().catch(onError);
+    if (silenceMs(connection) > harmlessOutageMs) marks.awaitOthers().catch(onError);
   });
-  worker.once('closed', stopListening);
+  worker.once('closed', () => {
+    stopListening();
+    locks.close();
+  });
   return worker;
 };
 

@@ -3,9 +3,9 @@ import { backoffDelayMs } from '@promptmill/core';
 import { DelayedError } from 'bullmq';
 
 /** Does a piece of work on Redis, again and again until it succeeds. */
-export type Insist = <T>(work: () => Promise<T>) => Promise<T>;
+export type UntilRedisTakes = <T>(work: () => Promise<T>) => Promise<T>;
 
-export interface InsistOptions {
+export interface UntilRedisTakesOptions {
   /** Fires when the process has no time left. */
   readonly signal: AbortSignal;
   readonly onRefused: (error: unknown) => void;
@@ -26,8 +26,8 @@ const isFinal = (error: unknown): boolean =>
  * command waits by itself. Once the signal has fired, a refusal throws DelayedError: by that BullMQ leaves the job as it is,
  * for another worker.
  */
-export const createInsist =
-  ({ signal, onRefused, sleep = wait }: InsistOptions): Insist =>
+export const createUntilRedisTakes =
+  ({ signal, onRefused, sleep = wait }: UntilRedisTakesOptions): UntilRedisTakes =>
   async (work) => {
     for (let attempt = 1; ; attempt++)
       try {

@@ -1,6 +1,6 @@
 import { DelayedError } from 'bullmq';
 import { expect, test, vi } from 'vitest';
-import { createInsist } from './insist.ts';
+import { createUntilRedisTakes } from './until-redis-takes.ts';
 
 const refusal = new Error("OOM command not allowed when used memory > 'maxmemory'.");
 
@@ -8,7 +8,7 @@ const start = () => {
   const stop = new AbortController();
   const onRefused = vi.fn<(error: unknown) => void>();
   const sleep = vi.fn(async (_ms: number) => {});
-  return { stop, onRefused, sleep, insist: createInsist({ signal: stop.signal, onRefused, sleep }) };
+  return { stop, onRefused, sleep, untilRedisTakes: createUntilRedisTakes({ signal: stop.signal, onRefused, sleep }) };
 };
 
 /** Refuses so many times, then gives `taken`. */
@@ -19,16 +19,16 @@ const refusing = (times: number, error: Error = refusal) => {
 };
 
 test('what Redis takes is done once', async () => {
-  const { insist, onRefused } = start();
+  const { untilRedisTakes, onRefused } = start();
   const work = refusing(0);
-  expect(await insist(work)).toBe('taken');
+  expect(await untilRedisTakes(work)).toBe('taken');
   expect(work).toHaveBeenCalledTimes(1);
   expect(onRefused).not.toHaveBeenCalled();
 });
 
 test('what it refuses is tried again until it is taken, at least every 2 s', async () => {
-  const { insist, onRefused, sleep } = start();
-  expect(await insist(refusing(20))).toBe('taken');
+  const { untilRedisTakes, onRefused, sleep } = start();
+  expect(await untilRedisTakes(refusing(20))).toBe('taken');
   expect(onRefused.mock.calls).toEqual(Array.from({ length: 20 }, () => [refusal]));
   const waits = sleep.mock.calls.map(([ms]) => ms);
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(50);
@@ -37,17 +37,17 @@ test('what it refuses is tried again until it is taken, at least every 2 s', asy
 });
 
 test('a process that must end leaves its job to another, after one try more', async () => {
-  const { insist, stop } = start();
+  const { untilRedisTakes, stop } = start();
   const work = refusing(2);
   stop.abort();
-  await expect(insist(work)).rejects.toBeInstanceOf(DelayedError);
+  await expect(untilRedisTakes(work)).rejects.toBeInstanceOf(DelayedError);
   expect(work).toHaveBeenCalledTimes(1);
 });
 
 test('a job that is another worker’s by now is not insisted on', async () => {
-  const { insist } = start();
+  const { untilRedisTakes } = start();
   const lostLock = Object.assign(new Error('Missing lock for job 1'), { code: -2 });
   const work = refusing(1, lostLock);
-  await expect(insist(work)).rejects.toBe(lostLock);
+  await expect(untilRedisTakes(work)).rejects.toBe(lostLock);
   expect(work).toHaveBeenCalledTimes(1);
 });

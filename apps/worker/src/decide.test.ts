@@ -1,0 +1,60 @@
+import { noUsage } from '@promptmill/core';
+import type { CallFailure, CallResult } from '@promptmill/provider';
+import { expect, test } from 'vitest';
+import { decide } from './decide.ts';
+
+const answer = { statusCode: 200, requestId: 'req_1', json: '{}' };
+const usage = { ...noUsage, inputTokens: 3 };
+const failure = (failureClass: CallFailure['class'], code: CallFailure['code'], more = {}): CallFailure => ({
+  kind: 'failure',
+  class: failureClass,
+  code,
+  message: 'why',
+  ...more,
+});
+const refusal = { statusCode: 400, requestId: 'req_2', body: { error: 'no' } };
+
+test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean }, object]>([
+  [
+    'an answer is the result',
+    { kind: 'success', ...answer, usage },
+    {},
+    { kind: 'record', outcome: { kind: 'response', ...answer }, usage },
+  ],
+  ['a call that did not go out is let in anew', { kind: 'unsent' }, {}, { kind: 'call again' }],
+  ['a call given up goes back at once', { kind: 'aborted' }, {}, { kind: 'put back', delayMs: 0 }],
+  [
+    'a failure that may pass is tried again',
+    failure('retry', 'provider_error'),
+    { attemptsLeft: 1 },
+    { kind: 'retry', reason: 'provider_error: why' },
+  ],
+  [
+    'the last attempt’s failure is the result',
+    failure('retry', 'provider_error'),
+    {},
+    {
+      kind: 'record',
+      outcome: { kind: 'error', code: 'provider_error', message: 'why' },
+      usage: noUsage,
+      failure: 'provider_error: why',
+    },
+  ],
+  [
+    'what will never succeed is not tried again',
+    failure('final', 'bad_request', { response: refusal }),
+    { attemptsLeft: 5 },
+    {
+      kind: 'record',
+      outcome: { kind: 'response', statusCode: 400, requestId: 'req_2', json: '{"error":"no"}' },
+      usage: noUsage,
+      failure: 'bad_request: why',
+    },
+  ],
+  ['a 429 uses no attempt', failure('retry', 'rate_limited'), {}, { kind: 'call again' }],
+  ['nor does it take the fallback', failure('retry', 'rate_limited'), { hasFallback: true }, { kind: 'call again' }],
+  ['a provider that takes no call is waited for', failure('provider', 'payment_required'), {}, { kind: 'call again' }],
+  ['or left for the fallback', failure('provider', 'payment_required'), { hasFallback: true }, { kind: 'fall back' }],
+])('%s', (_, result, { attemptsLeft = 0, hasFallback = false }, decision) => {
+  expect(decide(result, { attemptsLeft, hasFallback })).toEqual(decision);
+});

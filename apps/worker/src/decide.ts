@@ -1,0 +1,63 @@
+import { noUsage, type BatchUsage, type Outcome } from '@promptmill/core';
+import { type CallFailure, type CallResult, laneSignalOf } from '@promptmill/provider';
+import type { RequestState } from '@promptmill/queue';
+
+export interface RecordedEnd {
+  readonly outcome: Outcome;
+  readonly usage: BatchUsage;
+}
+
+/** How the job of a request ends. */
+export type Ending =
+  /** The request has its result. With `failure` Bull Board shows the job as failed. */
+  | ({ readonly kind: 'record'; readonly failure?: string } & RecordedEnd)
+  /** The attempt failed, another follows after the retry policy's delay. */
+  | { readonly kind: 'retry'; readonly reason: string }
+  /** The request gets a job in its fallback's lane. */
+  | { readonly kind: 'fall back' }
+  /** The job goes back into its lane; no attempt is used. */
+  | { readonly kind: 'put back'; readonly delayMs: number }
+  /** Its batch is paused. */
+  | { readonly kind: 'park' }
+  /** No call: it has its result (`settled`), its batch wants it no more (`dropped`), or another worker has it (`moved`). */
+  | { readonly kind: 'leave'; readonly status: 'settled' | 'dropped' | 'moved' };
+
+/** What a job whose request is not to be called ends with. */
+export const endingOfState = (state: Exclude<RequestState, 'run'>): Ending =>
+  state === 'paused' ? { kind: 'park' } : { kind: 'leave', status: state };
+
+export const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
+
+/** The provider took no notice of the request: it has used no attempt. */
+export const isRefusal = (failure: CallFailure): boolean =>
+  failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
+
+const outcomeOf = ({ response, code, message }: CallFailure): Outcome => {
+  if (!response) return { kind: 'error', code, message };
+  const { statusCode, requestId, body } = response;
+  return { kind: 'response', statusCode, requestId, json: JSON.stringify(body) };
+};
+
+export interface RequestSituation {
+  /** Attempts that the retry policy allows after this one. */
+  readonly attemptsLeft: number;
+  readonly hasFallback: boolean;
+}
+
+/** What follows from a call. `call again`: the lane must let the request in anew, since the provider took no notice of it. */
+export const decide = (
+  result: CallResult,
+  { attemptsLeft, hasFallback }: RequestSituation,
+): Ending | { readonly kind: 'call again' } => {
+  if (result.kind === 'unsent') return { kind: 'call again' };
+  // The process is stopping: another worker takes the request at once.
+  if (result.kind === 'aborted') return { kind: 'put back', delayMs: 0 };
+  if (result.kind === 'success') {
+    const { statusCode, requestId, json, usage } = result;
+    return { kind: 'record', outcome: { kind: 'response', statusCode, requestId, json }, usage };
+  }
+  if (result.class === 'provider' && hasFallback) return { kind: 'fall back' };
+  if (isRefusal(result)) return { kind: 'call again' };
+  if (result.class === 'retry' && attemptsLeft > 0) return { kind: 'retry', reason: reasonOf(result) };
+  return { kind: 'record', outcome: outcomeOf(result), usage: noUsage, failure: reasonOf(result) };
+};

@@ -1,0 +1,76 @@
+import { buildLanes, buildProviders, fileConfig, type RequestJob } from '@promptmill/core';
+import { createBatchStore, createResultRecorder, openLaneQueue, requestJobOptions } from '@promptmill/queue';
+import { createLogger, createMetrics } from '@promptmill/runtime';
+import { createdAt, newBatch } from '../../../packages/queue/test/new-batch.ts';
+import { openRedisSpace } from '../../../packages/queue/test/redis-space.ts';
+import { startTestProvider } from '../../../tests/support/test-provider.ts';
+import { type RunningWorker, startWorker } from '../src/index.ts';
+
+export interface WorkerSpaceOptions {
+  /** More of the configuration of the provider `first`. */
+  readonly first?: object;
+  readonly retry?: { readonly attempts: number; readonly baseDelayMs: number; readonly maxDelayMs: number };
+  readonly graceMs?: number;
+}
+
+/** A worker with the lanes `first` and `second`, each with a provider of its own, and a batch in progress. */
+export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
+  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000 } = options;
+  const space = openRedisSpace();
+  const providers = { first: await startTestProvider(), second: await startTestProvider() };
+  const config = fileConfig.parse({
+    providers: {
+      first: { baseUrl: providers.first.baseUrl, ...options.first },
+      second: { baseUrl: providers.second.baseUrl },
+    },
+  });
+  const lanes = buildLanes(buildProviders(config, {}));
+  const batches = createBatchStore(space.redis, space.keys);
+  const { id: batchId, ...batch } = newBatch();
+  const total = 100;
+  await batches.create({ id: batchId, ...batch });
+  await batches.transition(batchId, 'in_progress', createdAt * 1000, { total });
+  await batches.advanceCursor(batchId, 0, { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} });
+
+  let worker: RunningWorker | undefined;
+  const stopWorker = async (): Promise<void> => {
+    await worker?.close();
+    worker = undefined;
+  };
+  return {
+    ...space,
+    ...providers,
+    batches,
+    batchId,
+    recorder: createResultRecorder(space.redis, space.keys),
+    startWorker: async (): Promise<void> => {
+      worker = await startWorker({
+        config: { redisUrl: space.url, redisPrefix: space.prefix, lanes, workerConcurrency: 10, retry, graceMs },
+        logger: createLogger({ level: 'silent', role: 'worker' }),
+        metrics: createMetrics('worker'),
+      });
+    },
+    stopWorker,
+    /** Adds the job of a request to a lane; gives its id. */
+    add: async (lane: 'first' | 'second', index: number): Promise<string> => {
+      const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
+      const job: RequestJob = {
+        batchId,
+        index,
+        customId: `r${index}`,
+        url: '/v1/chat/completions',
+        body: { model: 'm', messages: [] },
+        bytes: 1,
+      };
+      await queue.add('request', job, requestJobOptions(job, 0, retry));
+      return `${batchId}-${index}`;
+    },
+    close: async (): Promise<void> => {
+      await stopWorker();
+      await Promise.all([providers.first.close(), providers.second.close()]);
+      await space.close();
+    },
+  };
+};
+
+export type WorkerSpace = Awaited<ReturnType<typeof openWorkerSpace>>;
