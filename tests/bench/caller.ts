@@ -10,9 +10,9 @@ import { Queue, Worker } from 'bullmq';
 import OpenAI from 'openai';
 import type { ChatCompletion } from 'openai/resources/chat/completions';
 import { Agent, request } from 'undici';
-import type { Way } from './processes.ts';
+import type { CallerKind } from './processes.ts';
 
-const [way, simulatorUrl, concurrencyText, redisUrl] = process.argv.slice(2);
+const [kind, simulatorUrl, concurrencyText, redisUrl] = process.argv.slice(2);
 const concurrency = Number(concurrencyText);
 
 type Call = (prompt: string) => Promise<ChatCompletion>;
@@ -83,13 +83,13 @@ const inQueue = (call: Call): Run => {
   };
 };
 
-const runs: Readonly<Record<Way, () => Run>> = {
+const runs: Readonly<Record<CallerKind, () => Run>> = {
   sdk: () => inPool(callWithSdk()),
   undici: () => inPool(callWithUndici()),
   bullmq: () => inQueue(callWithSdk()),
 };
 
-const run = runs[way as Way]();
+const run = runs[kind as CallerKind]();
 process.on('message', (requests: number) => {
   void run(requests).then((right) => process.send?.(right));
 });

@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Redis } from 'ioredis';
 
-/** How a request is answered without Promptmill; `caller.ts` says what each does. */
-export type Way = 'sdk' | 'undici' | 'bullmq';
+/** What a request goes through without Promptmill; `caller.ts` says what each is. */
+export type CallerKind = 'sdk' | 'undici' | 'bullmq';
 
 const ticksPerSecond = 100;
 
@@ -21,9 +20,6 @@ export const cpuSecondsOf = async (pid: number | undefined): Promise<number> => 
   return [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) / ticksPerSecond;
 };
 
-export const pidOfRedis = async (redis: Redis): Promise<number> =>
-  Number(/process_id:(\d+)/.exec(await redis.info('server'))?.[1] ?? Number.NaN);
-
 /** A process of `caller.ts`. */
 export interface Caller {
   readonly pid: number | undefined;
@@ -32,10 +28,10 @@ export interface Caller {
   stop(): Promise<void>;
 }
 
-const messageFrom = (child: ChildProcess, way: Way): Promise<unknown> =>
+const messageFrom = (child: ChildProcess, kind: CallerKind): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const end = (code: number | null): void => {
-      reject(new Error(`the process of ${way} ended with ${code}`));
+      reject(new Error(`the process of the caller ${kind} ended with ${code}`));
     };
     child.once('exit', end);
     child.once('message', (message) => {
@@ -46,19 +42,19 @@ const messageFrom = (child: ChildProcess, way: Way): Promise<unknown> =>
 
 /** Resolves once the process has loaded its modules. `redisUrl` is for `bullmq`. */
 export const startCaller = async (
-  way: Way,
+  kind: CallerKind,
   options: { readonly simulatorUrl: string; readonly concurrency: number; readonly redisUrl?: string },
 ): Promise<Caller> => {
   const { simulatorUrl, concurrency, redisUrl = '' } = options;
-  const child = fork(join(import.meta.dirname, 'caller.ts'), [way, simulatorUrl, String(concurrency), redisUrl], {
+  const child = fork(join(import.meta.dirname, 'caller.ts'), [kind, simulatorUrl, String(concurrency), redisUrl], {
     // As the stack's processes have it.
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache') },
   });
-  await messageFrom(child, way);
+  await messageFrom(child, kind);
   return {
     pid: child.pid,
     run: async (requests) => {
-      const answers = messageFrom(child, way);
+      const answers = messageFrom(child, kind);
       child.send(requests);
       return Number(await answers);
     },
