@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { startDurableRedis } from '../support/local-redis.ts';
 import type { LoggedCall } from '../support/check-history.ts';
 import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
+import { cpuSecondsOf } from './processes.ts';
 
 /** A line of the simulator's call log. Times are in epoch milliseconds. */
 export interface ProviderCall extends LoggedCall {
@@ -15,19 +16,10 @@ export interface ProviderCall extends LoggedCall {
   readonly aborted?: true;
 }
 
-const fromProc = async (pid: number | undefined, file: string): Promise<string> =>
-  readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
-
 /** Most memory a process has held so far, in MiB. Linux only. */
 export const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
-  const match = /VmHWM:\s+(\d+) kB/.exec(await fromProc(child.pid, 'status'));
-  return Math.round(Number(match?.[1] ?? Number.NaN) / 1024);
-};
-
-/** Processor time a process has used so far, in seconds. Linux only. */
-const cpuSeconds = async ({ child }: RoleProcess): Promise<number> => {
-  const fields = (await fromProc(child.pid, 'stat')).split(') ').at(-1)?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
+  return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024);
 };
 
 /** A stack of real processes over a durable Redis of its own, that says what each process cost. */
@@ -58,7 +50,10 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
         simulator: [stack.simulator],
       }))
         for (const [i, running] of list.entries())
-          costs[`${name} ${i + 1}`] = { peakMiB: await peakMiB(running), cpuSeconds: await cpuSeconds(running) };
+          costs[`${name} ${i + 1}`] = {
+            peakMiB: await peakMiB(running),
+            cpuSeconds: await cpuSecondsOf(running.child.pid),
+          };
       const info = await admin.info();
       const number = (field: string): number => Number(new RegExp(`${field}:([\\d.]+)`).exec(info)?.[1] ?? Number.NaN);
       costs['redis'] = {

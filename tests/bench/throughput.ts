@@ -3,9 +3,8 @@
  * the history check.
  *
  *   node tests/bench/throughput.ts [--requests 20000] [--latency-ms 50] [--concurrency 50] [--workers 2] [--collectors 2]
- *                                  [--warm-up 0] [--heap-mib N]
+ *                                  [--heap-mib N]
  *
- * `--warm-up` requests run before, as they have on a server that is not new: Node compiles what it has seen run.
  * `--heap-mib` is the most that each process's heap may grow to; without it Node lets garbage pile up while there is room.
  */
 import { parseArgs } from 'node:util';
@@ -19,7 +18,6 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '50' },
     workers: { type: 'string', default: '2' },
     collectors: { type: 'string', default: '2' },
-    'warm-up': { type: 'string', default: '0' },
     'heap-mib': { type: 'string' },
   },
 });
@@ -40,8 +38,6 @@ const stack = await startMeasuredStack({
   },
 });
 try {
-  const warmUp = Number(values['warm-up']);
-  if (warmUp > 0) await untilBatch(stack.client, (await createBatch(stack.client, inputOf(warmUp))).id);
   const input = inputOf(requests);
   const before = await stack.costs();
   const startedAt = performance.now();
@@ -62,7 +58,7 @@ try {
       idealSeconds,
       overIdeal: Number((seconds / idealSeconds).toFixed(3)),
       perSecond: Math.round(requests / seconds),
-      calls: calls.length - warmUp,
+      calls: calls.length,
       counts: batch.request_counts,
     }),
   );
