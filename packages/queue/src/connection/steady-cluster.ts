@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { Cluster } from 'ioredis';
 import { watchSilence } from './silence.ts';
+import { writeTogether } from './write-together.ts';
 
 /** What ioredis keeps to itself. */
 interface Internals {
@@ -60,6 +61,7 @@ export const keepClusterSteady = (cluster: Cluster): Cluster => {
   };
 
   cluster.on('+node', watchSilence);
+  cluster.on('+node', writeTogether);
   cluster.duplicate = (...options) => keepClusterSteady(Cluster.prototype.duplicate.apply(cluster, options));
   return cluster;
 };

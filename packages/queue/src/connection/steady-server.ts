@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { watchSilence } from './silence.ts';
+import { writeTogether } from './write-together.ts';
 
 /** What ioredis keeps to itself. */
 interface Internals {
@@ -13,6 +14,7 @@ interface Internals {
  */
 export const keepServerSteady = (redis: Redis): Redis => {
   watchSilence(redis);
+  writeTogether(redis);
   redis.on('end', () => {
     const { prevCommandQueue: forgotten } = redis as unknown as Internals;
     for (let item = forgotten?.shift(); item; item = forgotten?.shift())
