@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { fileKey, newBatchId, segmentFolder } from '@promptmill/core';
+import { encodeSegmentEntry, fileKey, newBatchId, segmentFolder } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchStore, FileRecords, NewBatch, ResultsStream } from '@promptmill/queue';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -46,11 +46,7 @@ const answer = async (
     const results = await stream.read(perSegment, 1);
     if (results.length === 0) return;
     const name = await writeSegment(files, { batchId: batch.id, results });
-    await stream.commit(
-      batch.id,
-      name,
-      results.map(({ streamId }) => streamId),
-    );
+    await stream.commit(batch.id, name, results);
   }
 };
 
@@ -158,8 +154,12 @@ test('finalizing again after a crash before the status was set gives the same by
   const batch = await startBatch(6);
   await answer(batch, [5, 1, 3, 0, 2, 4], (index) => index !== 2);
   // Two collectors wrote this one, and one of them died before it took its results off the stream.
-  const orphan = { batchId: batch.id, index: 3, status: 'completed' as const, bytes: 100, streamId: '', left: 0 };
-  await writeSegment(files, { batchId: batch.id, results: [{ ...orphan, line: answerLine(batch.id, 3, true) }] });
+  const line = answerLine(batch.id, 3, true);
+  const entries = Buffer.from(encodeSegmentEntry({ index: 3, status: 'completed', bytes: 100, line }));
+  await writeSegment(files, {
+    batchId: batch.id,
+    results: [{ batchId: batch.id, streamId: '', left: 0, count: 1, entries }],
+  });
   const crash: BatchStore = {
     ...batches,
     async transition(id, to, ...more) {
