@@ -11,7 +11,7 @@ import {
 import { type FileStore, splitLines } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
-import { ResultsMissingError } from './blocked-by.ts';
+import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
 import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
 
@@ -50,14 +50,21 @@ type WrittenResult = Pick<SegmentEntry, 'status' | 'line'>;
 const linesOf = (results: readonly WrittenResult[], status: WrittenResult['status']): Buffer[] =>
   results.filter((result) => result.status === status).map(({ line }) => line);
 
+/**
+ * The custom id of each request in the input, by index. Requests are counted as dispatch counts them: a blank line holds
+ * none.
+ *
+ * @throws InputChangedError
+ */
 async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<string> {
   const source = await files.get(fileKey(batch.inputFileId));
   for await (const lines of splitLines(source, { maxLineBytes: Number.MAX_SAFE_INTEGER }))
     for (const line of lines) {
-      if (line.oversize || line.bytes.length === 0) continue;
-      const text = line.bytes.toString();
-      const parsed = text.trim() === '' ? undefined : parseRequestLine(text);
-      if (parsed?.ok) yield parsed.request.customId;
+      const text = line.oversize ? '' : line.bytes.toString();
+      if (text.trim() === '') continue;
+      const parsed = parseRequestLine(text);
+      if (!parsed.ok) throw new InputChangedError(`line ${line.number} is no request`);
+      yield parsed.request.customId;
     }
 }
 
@@ -68,6 +75,8 @@ async function* oneByOne<Item>(lists: AsyncGenerator<readonly Item[]>): AsyncGen
 /**
  * The collected results with a line for each request that has none, in input order. Throws at the end when fewer than
  * `expected` were collected: what was paid for must not be told to have never run.
+ *
+ * @throws ResultsMissingError; InputChangedError
  */
 async function* fillMissing(
   files: FileStore,
@@ -94,6 +103,7 @@ async function* fillMissing(
       }
       index++;
     }
+    if (index !== batch.total) throw new InputChangedError(`it has ${index} requests, not ${batch.total}`);
     if (found < expected) throw new ResultsMissingError(found, expected);
   } finally {
     await collected.return(undefined);

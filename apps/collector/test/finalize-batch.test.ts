@@ -212,6 +212,28 @@ test.each(['cancelled', 'expired'] as const)(
   },
 );
 
+test.each([
+  [
+    'a line can no longer be read',
+    (input: string) => input.replace('"custom_id":"request-2"', '"custom_id":"request-2'),
+  ],
+  ['a line is gone', (input: string) => input.replace(/\{.*request-2.*\}/, '')],
+])('an input of which %s holds up its batch, until it is restored', async (_, change) => {
+  const batch = await startBatch(4);
+  await answer(batch, [2]);
+  await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await batches.close(batch.id, 4);
+  const input = inputOf(4);
+  await space.putInput(batch, change(input));
+  await expect(finalize(batch.id)).rejects.toMatchObject({ code: 'input_changed' });
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'cancelling', outputPublished: false });
+
+  await space.putInput(batch, input);
+  expect(await finalize(batch.id)).toBe('finalized');
+  expect(customIdsOf(await contentOf(batch.outputFileId))).toEqual(['request-3']);
+  expect(customIdsOf(await contentOf(batch.errorFileId))).toEqual(['request-1', 'request-2', 'request-4']);
+});
+
 test('a batch cancelled before anything ran has only its error file', async () => {
   const batch = await startBatch(3);
   await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
