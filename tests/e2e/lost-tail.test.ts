@@ -86,7 +86,7 @@ it('of a script that was cut off half way, and is there again at the next start,
   await untilMore(300);
   await redis.kill();
   // Within the effects of recording a result: its bit and its count are there, the result is not.
-  const stream = createKeys(stack.prefix).results(0);
+  const stream = createKeys(stack.prefix).results;
   await redis.cutAfter(`XADD\r\n$${stream.length}\r\n${stream}`);
   await redis.restart();
   await untilMore(50);

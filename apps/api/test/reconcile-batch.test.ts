@@ -27,6 +27,7 @@ import {
   createLaneTurns,
   createResultRecorder,
   createResultsStream,
+  type RecordedResults,
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
@@ -163,15 +164,15 @@ const writeSegment = async (id: string, indexes: readonly number[]): Promise<str
   return name;
 };
 
-/** Ids of all that is on the stream. */
-const readStream = async (): Promise<string[]> => {
-  const stream = createResultsStream(redis, redis, keys, { shard: 0, consumer: 'test' });
+/** All that is on the stream. */
+const readStream = async (): Promise<RecordedResults[]> => {
+  const stream = createResultsStream({ redis, blocking: redis, keys, consumer: 'test' });
   await stream.ensureGroup();
-  return (await stream.read(10_000, 1)).map(({ streamId }) => streamId);
+  return stream.read(10_000, 1);
 };
 
-const commit = (id: string, name: string, streamIds: readonly string[]) =>
-  createResultsStream(redis, redis, keys, { shard: 0, consumer: 'test' }).commit(id, name, streamIds);
+const commit = (id: string, name: string, results: readonly RecordedResults[]) =>
+  createResultsStream({ redis, blocking: redis, keys, consumer: 'test' }).commit(id, name, results);
 
 const states = (id: string, indexes: readonly number[]): Promise<string[]> =>
   Promise.all(indexes.map((index) => lane.getJobState(jobIdOf(id, index))));
@@ -261,7 +262,7 @@ const halves: readonly [what: string, apply: (id: string) => Promise<unknown>][]
 
 /** Five of ten requests are answered and in a segment. */
 const startHalf = async ({ dispatch, recorder }: ReturnType<typeof open>): Promise<string> => {
-  await redis.del(keys.results(0));
+  await redis.del(keys.results);
   const id = await startBatch(10);
   await dispatch(id);
   const indexes = [0, 1, 2, 3, 4];
@@ -314,7 +315,7 @@ test('it is not counted again while a result is on its way, or known results can
   await opened.reconcile(id);
   expect(await opened.known(id)).toMatchObject({ completed: 6, failed: 1 });
 
-  await redis.del(keys.results(0));
+  await redis.del(keys.results);
   await files.deletePrefix(segmentFolder(id));
   connections++;
   await opened.reconcile(id);

@@ -11,6 +11,16 @@ export class ResultsMissingError extends Error {
   }
 }
 
+/** The input file is not what was checked at its upload: an index may not mean the same request any more. */
+export class InputChangedError extends Error {
+  override readonly name = 'InputChangedError';
+  readonly code = 'input_changed';
+
+  constructor(what: string) {
+    super(`The input file has changed since it was checked: ${what}.`);
+  }
+}
+
 const storeMessages: Readonly<Partial<Record<FileStoreErrorCode, string>>> = {
   no_space: 'The file store is full.',
   read_only: 'The file store cannot be written.',
@@ -19,7 +29,8 @@ const storeMessages: Readonly<Partial<Record<FileStoreErrorCode, string>>> = {
 };
 
 const whatIsWrong = (error: unknown): Blocked => {
-  if (error instanceof ResultsMissingError || error instanceof TornSegmentError) return error;
+  if (error instanceof ResultsMissingError || error instanceof TornSegmentError || error instanceof InputChangedError)
+    return error;
   const message = error instanceof FileStoreError ? storeMessages[error.code] : undefined;
   if (error instanceof FileStoreError && message !== undefined) return { code: error.code, message };
   return { code: 'internal_error', message: 'The collector had an error, which its log tells of.' };

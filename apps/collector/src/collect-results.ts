@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FileStore, FileStoreError } from '@promptmill/files';
-import type { ResultsStream } from '@promptmill/queue';
+import type { RecordedResults, ResultsStream } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
 import { writeSegment } from './write-segment.ts';
@@ -19,7 +19,9 @@ export interface CollectResultsOptions {
   readonly reach?: Reach;
 }
 
-const readCount = 500;
+/** Entries read at once, and the bytes that bound them. An entry has 256 KiB at most, or a single result that has more. */
+const maxReadCount = 100;
+const maxReadBytes = 16 * 1024 * 1024;
 const longestBlockMs = 1000;
 const claimEveryMs = 1000;
 /** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
@@ -28,7 +30,7 @@ const pauseAfterErrorMs = 500;
 const forgetDeadAfterMs = 3_600_000;
 
 /**
- * The collector's loop: reads results off a shard's stream, and writes, then commits, segments. What a crash interrupts
+ * The collector's loop: reads results off the stream, and writes, then commits, segments. What a crash interrupts
  * is still on the stream and is claimed by another collector.
  */
 export const collectResults = (options: CollectResultsOptions) => {
@@ -36,15 +38,12 @@ export const collectResults = (options: CollectResultsOptions) => {
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
   let nextClaimAtMs = 0;
+  let readCount = maxReadCount;
 
   const flush = async (segment: Segment): Promise<void> => {
     const name = await writeSegment(files, segment);
     reach('segment-written');
-    const state = await stream.commit(
-      segment.batchId,
-      name,
-      segment.results.map(({ streamId }) => streamId),
-    );
+    const state = await stream.commit(segment.batchId, name, segment.results);
     onSegment(segment);
     if (state !== 'ready') return;
     reach('segment-committed');
@@ -68,15 +67,22 @@ export const collectResults = (options: CollectResultsOptions) => {
     return !flushed.includes(false);
   };
 
+  /** What comes next is taken to be as large as what came last. */
+  const hold = (results: readonly RecordedResults[]): void => {
+    for (const recorded of results) buffer.add(recorded, now());
+    const largest = Math.max(1, ...results.map(({ entries }) => entries.length));
+    if (results.length > 0) readCount = Math.max(1, Math.min(maxReadCount, Math.floor(maxReadBytes / largest)));
+  };
+
   const cycle = async (): Promise<void> => {
     if (now() >= nextClaimAtMs) {
       const { results, more } = await stream.claim(readCount, claimIdleMs);
       if (!more) nextClaimAtMs = now() + claimEveryMs;
-      for (const result of results) buffer.add(result, now());
+      hold(results);
     }
     // BLOCK 0 would wait for ever.
     const blockMs = Math.max(1, Math.min(longestBlockMs, Math.ceil(buffer.dueInMs(now()))));
-    for (const result of await stream.read(readCount, blockMs)) buffer.add(result, now());
+    hold(await stream.read(readCount, blockMs));
     if (!(await flushAll(buffer.takeDue(now())))) await pause(pauseAfterErrorMs);
   };
 

@@ -11,7 +11,7 @@ import {
 import { type FileStore, splitLines } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
-import { ResultsMissingError } from './blocked-by.ts';
+import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
 import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
 
@@ -47,30 +47,47 @@ const endings = {
 /** What a result file needs of a result. */
 type WrittenResult = Pick<SegmentEntry, 'status' | 'line'>;
 
+const linesOf = (results: readonly WrittenResult[], status: WrittenResult['status']): Buffer[] =>
+  results.filter((result) => result.status === status).map(({ line }) => line);
+
+/**
+ * The custom id of each request in the input, by index. Requests are counted as dispatch counts them: a blank line holds
+ * none.
+ *
+ * @throws InputChangedError
+ */
 async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<string> {
   const source = await files.get(fileKey(batch.inputFileId));
   for await (const lines of splitLines(source, { maxLineBytes: Number.MAX_SAFE_INTEGER }))
     for (const line of lines) {
-      if (line.oversize || line.bytes.length === 0) continue;
-      const text = line.bytes.toString();
-      const parsed = text.trim() === '' ? undefined : parseRequestLine(text);
-      if (parsed?.ok) yield parsed.request.customId;
+      const text = line.oversize ? '' : line.bytes.toString();
+      if (text.trim() === '') continue;
+      const parsed = parseRequestLine(text);
+      if (!parsed.ok) throw new InputChangedError(`line ${line.number} is no request`);
+      yield parsed.request.customId;
     }
+}
+
+async function* oneByOne<Item>(lists: AsyncGenerator<readonly Item[]>): AsyncGenerator<Item, void, undefined> {
+  for await (const items of lists) yield* items;
 }
 
 /**
  * The collected results with a line for each request that has none, in input order. Throws at the end when fewer than
  * `expected` were collected: what was paid for must not be told to have never run.
+ *
+ * @throws ResultsMissingError; InputChangedError
  */
 async function* fillMissing(
   files: FileStore,
   batch: Batch,
-  collected: AsyncGenerator<SegmentEntry>,
+  merged: AsyncGenerator<SegmentEntry[]>,
   expected: number,
   missing: NonNullable<Ending['missing']>,
-): AsyncGenerator<WrittenResult> {
+): AsyncGenerator<WrittenResult[]> {
   // Cancelled before it was found to be runnable: its input may hold lines that are no requests.
   if (batch.total === 0) return;
+  const collected = oneByOne(merged);
   try {
     let entry = await collected.next();
     let index = 0;
@@ -78,14 +95,15 @@ async function* fillMissing(
     for await (const customId of customIdsOf(files, batch)) {
       if (!entry.done && entry.value.index === index) {
         found++;
-        yield entry.value;
+        yield [entry.value];
         entry = await collected.next();
       } else {
         const line = resultLine(batch.id, index, customId, { kind: 'error', ...missing });
-        yield { status: 'failed', line };
+        yield [{ status: 'failed', line: Buffer.from(line) }];
       }
       index++;
     }
+    if (index !== batch.total) throw new InputChangedError(`it has ${index} requests, not ${batch.total}`);
     if (found < expected) throw new ResultsMissingError(found, expected);
   } finally {
     await collected.return(undefined);
@@ -97,15 +115,16 @@ async function* fillMissing(
  * bytes under the same ids, and only the first to set the status ends the batch.
  */
 export const createFinalizeBatch = ({ batches, records, files, now, reach = reachNothing }: FinalizeBatchOptions) => {
-  const writeFiles = async (batch: Batch, entries: AsyncIterable<WrittenResult>, signal: AbortSignal | undefined) => {
+  const writeFiles = async (batch: Batch, results: AsyncIterable<WrittenResult[]>, signal: AbortSignal | undefined) => {
     let lines = 0;
     const output = openResultFile(files, fileKey(batch.outputFileId));
     const errors = openResultFile(files, fileKey(batch.errorFileId));
     try {
-      for await (const { status, line } of entries) {
+      for await (const some of results) {
         signal?.throwIfAborted();
-        await (status === 'completed' ? output : errors).write(line);
-        lines++;
+        await output.write(linesOf(some, 'completed'));
+        await errors.write(linesOf(some, 'failed'));
+        lines += some.length;
       }
       if (lines !== batch.total) throw new ResultsMissingError(lines, batch.total);
       const written = await Promise.all([output.finish(), errors.finish()]);
@@ -143,8 +162,8 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
 
     const committed = await batches.segments(batchId);
     const merged = mergeSegments(files, batchId, committed, scratchFolder(batchId));
-    const entries = ending.missing ? fillMissing(files, batch, merged, collected, ending.missing) : merged;
-    const { output, errors } = await writeFiles(batch, entries, signal);
+    const results = ending.missing ? fillMissing(files, batch, merged, collected, ending.missing) : merged;
+    const { output, errors } = await writeFiles(batch, results, signal);
 
     if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);

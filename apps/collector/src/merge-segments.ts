@@ -1,38 +1,49 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import {
-  encodeSegmentEntry,
-  parseSegmentName,
   type SegmentEntry,
+  segmentEntryHead,
   segmentFolder,
   type SegmentLabel,
   type SegmentSpan,
 } from '@promptmill/core';
-import { type FileStore, readSegment, TornSegmentError } from '@promptmill/files';
+import { type FileStore, listSegments, readSegment, TornSegmentError } from '@promptmill/files';
 
-/** Segments read at once; more than this are first merged into fewer. Bounds memory and open files. */
-const defaultFanIn = 128;
+/** Segments read at once; more than this are first merged into fewer. Bounds memory (half a MiB each) and open files. */
+const defaultFanIn = 32;
 
 interface Source {
-  readonly entries: AsyncGenerator<SegmentEntry>;
+  readonly chunks: AsyncGenerator<SegmentEntry[]>;
+  chunk: readonly SegmentEntry[];
+  /** Where in the chunk the head is. */
+  at: number;
   head: SegmentEntry;
 }
 
 /**
  * Of what the segments say of one request, the entry to keep. They may differ where Redis lost its last second, and the
  * request was answered again: a success was paid for.
+ *
+ * @param open sorted by descending index; `source` is its last
  */
 const bestOf = (open: readonly Source[], source: Source): SegmentEntry => {
   const { index } = source.head;
-  return open.find(({ head }) => head.index === index && head.status === 'completed')?.head ?? source.head;
+  for (let at = open.length - 1; open[at]?.head.index === index; at--) {
+    const head = open[at]?.head;
+    if (head?.status === 'completed') return head;
+  }
+  return source.head;
 };
 
-/** Merges segments that each are sorted by index, to one entry for each index. */
+/**
+ * Merges segments that each are sorted by index, to one entry for each index, some at a time. What was given is to be used
+ * before the next is asked for: until then it is all that keeps its bytes alive.
+ */
 async function* mergeFew(
   files: FileStore,
   folder: string,
   segments: readonly SegmentLabel[],
-): AsyncGenerator<SegmentEntry> {
+): AsyncGenerator<SegmentEntry[]> {
   const waiting = [...segments].sort((a, b) => b.first - a.first);
   // Sorted by descending index, so that the next entry is at the end. Few are open at once, as few spans overlap.
   const open: Source[] = [];
@@ -41,31 +52,42 @@ async function* mergeFew(
     while (at > 0 && (open[at - 1]?.head.index ?? 0) < source.head.index) at--;
     open.splice(at, 0, source);
   };
-  const advance = async (entries: AsyncGenerator<SegmentEntry>): Promise<void> => {
-    const next = await entries.next();
-    if (!next.done) place({ entries, head: next.value });
+  const readOn = async (chunks: AsyncGenerator<SegmentEntry[]>): Promise<void> => {
+    const next = await chunks.next();
+    if (next.done) return;
+    const [head] = next.value;
+    if (head) place({ chunks, chunk: next.value, at: 0, head });
   };
   let lastIndex = -1;
+  let merged: SegmentEntry[] = [];
   try {
     for (;;) {
-      const nextIndex = open.at(-1)?.head.index ?? Infinity;
+      const source = open.at(-1);
       const unopened = waiting.at(-1);
-      if (unopened && unopened.first <= nextIndex) {
+      if (unopened && unopened.first <= (source?.head.index ?? Infinity)) {
         waiting.pop();
-        await advance(readSegment(files, folder, unopened));
+        await readOn(readSegment(files, folder, unopened));
         continue;
       }
-      // It stays in `open` while its head is out, so that whoever leaves then has it closed too.
-      const source = open.at(-1);
       if (!source) return;
       const { index } = source.head;
-      if (index > lastIndex) yield bestOf(open, source);
+      if (index > lastIndex) merged.push(bestOf(open, source));
       lastIndex = index;
+      const next = source.chunk[++source.at];
+      if (next) {
+        open.pop();
+        source.head = next;
+        place(source);
+        continue;
+      }
+      // The source stays in `open` while these are out, so that whoever leaves then has it closed too.
+      if (merged.length > 0) yield merged;
+      merged = [];
       open.pop();
-      await advance(source.entries);
+      await readOn(source.chunks);
     }
   } finally {
-    await Promise.all(open.map(({ entries }) => entries.return(undefined)));
+    await Promise.all(open.map(({ chunks }) => chunks.return(undefined)));
   }
 }
 
@@ -93,17 +115,18 @@ const isWhole = async (files: FileStore, folder: string, segment: SegmentLabel):
   }
 };
 
-const listSegments = async (
+/**
+ * Those to merge: what is in the store counts, not what Redis lists, unless it is torn and was not committed. A segment
+ * that was not committed has its results in others too, or they are asked for again.
+ */
+const findSegments = async (
   files: FileStore,
-  folder: string,
+  batchId: string,
   committed: ReadonlySet<string>,
 ): Promise<SegmentLabel[]> => {
   const segments: SegmentLabel[] = [];
-  for await (const { key } of files.list(folder)) {
-    const segment = parseSegmentName(key.slice(folder.length));
-    // One that was not committed has its results in others too, or they are asked for again: it is used if it can be.
-    if (segment && (committed.has(segment.name) || (await isWhole(files, folder, segment)))) segments.push(segment);
-  }
+  for (const segment of await listSegments(files, batchId))
+    if (committed.has(segment.name) || (await isWhole(files, segmentFolder(batchId), segment))) segments.push(segment);
   // In one order whatever the store's is: merging again must keep the same entries.
   return segments.sort((a, b) => a.first - b.first || (a.name < b.name ? -1 : 1));
 };
@@ -116,10 +139,13 @@ const widen = async (
   to: string,
 ): Promise<SegmentLabel> => {
   const name = randomBytes(8).toString('hex');
+  const newline = Buffer.from('\n');
   let sum = 0;
   async function* encode(): AsyncGenerator<Buffer> {
-    for await (const entry of mergeFew(files, from, run)) {
-      const bytes = Buffer.from(encodeSegmentEntry(entry));
+    for await (const entries of mergeFew(files, from, run)) {
+      const bytes = Buffer.concat(
+        entries.flatMap((entry) => [Buffer.from(segmentEntryHead(entry)), entry.line, newline]),
+      );
       sum = crc32(bytes, sum);
       yield bytes;
     }
@@ -129,9 +155,8 @@ const widen = async (
 };
 
 /**
- * All results of a batch by index, each once. It lists the store, not Redis: what is there counts, unless it is torn and
- * not among the committed. Where too many segments overlap, as when each has a straggler, runs of them are merged into
- * wider ones first.
+ * All results of a batch by index, each once, some at a time; those are to be used before the next are asked for. Where
+ * too many segments overlap, as when each has a straggler, runs of them are merged into wider ones first.
  *
  * @param committed names of segments that must be whole
  * @throws TornSegmentError, perhaps only at the end; FileStoreError
@@ -142,9 +167,9 @@ export async function* mergeSegments(
   committed: readonly string[],
   scratchFolder: string,
   fanIn = defaultFanIn,
-): AsyncGenerator<SegmentEntry> {
+): AsyncGenerator<SegmentEntry[]> {
   let folder = segmentFolder(batchId);
-  let segments = await listSegments(files, folder, new Set(committed));
+  let segments = await findSegments(files, batchId, new Set(committed));
   for (let pass = 0; widestOverlap(segments) > fanIn; pass++) {
     const target = `${scratchFolder}${pass}/`;
     const wider: SegmentLabel[] = [];

@@ -28,7 +28,7 @@ test('lines come out as they went in, each with its ending', async () => {
   const { kept, put } = createKeeper();
   const file = openResultFile(storeWith(put), 'files/a');
   const lines = ['{"a":1}', `{"é":"${manyCharacters}"}`, '{"b":2}'];
-  for (const line of lines) await file.write(line);
+  await file.write(lines.map((line) => Buffer.from(line)));
   expect(await file.finish()).toEqual({ lines: 3, bytes: Buffer.byteLength(kept.get('files/a') ?? '') });
   expect(kept.get('files/a')).toBe(lines.map((line) => `${line}\n`).join(''));
 });
@@ -44,7 +44,7 @@ test('without a line there is no file', async () => {
 test('what is aborted is not kept', async () => {
   const { kept, put } = createKeeper();
   const file = openResultFile(storeWith(put), 'files/a');
-  await file.write(manyCharacters);
+  await file.write([Buffer.from(manyCharacters)]);
   await file.abort(refusal);
   expect(kept.size).toBe(0);
 });
@@ -70,7 +70,7 @@ const failures: [string, Put][] = [
 test.each(failures)('a store that fails %s fails the write or the finish, and nothing else', async (_, put) => {
   const file = openResultFile(storeWith(put), 'files/a');
   const writing = async (): Promise<void> => {
-    for (let i = 0; i < 20; i++) await file.write(manyCharacters);
+    for (let i = 0; i < 20; i++) await file.write([Buffer.from(manyCharacters)]);
     await file.finish();
   };
   await expect(writing()).rejects.toBe(refusal);
@@ -84,7 +84,7 @@ test('an abort while the store is still opening the file is no uncaught error, a
     return put(...file);
   };
   const file = openResultFile(storeWith(slow), 'files/a');
-  await file.write(manyCharacters);
+  await file.write([Buffer.from(manyCharacters)]);
   await file.abort(refusal);
   expect(kept.size).toBe(0);
 });

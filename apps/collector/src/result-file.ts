@@ -2,15 +2,17 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { FileStore } from '@promptmill/files';
 
-const chunkCharacters = 64 * 1024;
+const chunkBytes = 64 * 1024;
+const newline = 0x0a;
 
 /**
  * A result file in the making, streamed into the store. Nothing is stored when it gets no line, and nothing is visible
  * before {@link finish}.
  */
 export const openResultFile = (files: FileStore, key: string) => {
-  let chunk = '';
-  let lines = 0;
+  let chunk = Buffer.alloc(0);
+  let filled = 0;
+  let count = 0;
   let started: { stream: PassThrough; stored: Promise<{ bytes: number }>; failed: AbortSignal } | undefined;
 
   const start = () => {
@@ -27,24 +29,33 @@ export const openResultFile = (files: FileStore, key: string) => {
   const flush = async (): Promise<void> => {
     started ??= start();
     const { stream, stored, failed } = started;
-    const text = chunk;
-    chunk = '';
-    if (!stream.write(text)) await once(stream, 'drain', { signal: failed }).catch(() => stored);
+    const full = chunk.subarray(0, filled);
+    // The stream keeps it until the store has it.
+    chunk = Buffer.alloc(0);
+    filled = 0;
+    if (!stream.write(full)) await once(stream, 'drain', { signal: failed }).catch(() => stored);
   };
 
   return {
-    async write(line: string): Promise<void> {
-      chunk += `${line}\n`;
-      lines++;
-      if (chunk.length >= chunkCharacters) await flush();
+    /** Copies the lines, which have no newline yet. */
+    async write(lines: readonly Buffer[]): Promise<void> {
+      for (const line of lines) {
+        const length = line.length + 1;
+        if (filled > 0 && filled + length > chunk.length) await flush();
+        if (chunk.length === 0) chunk = Buffer.allocUnsafe(Math.max(chunkBytes, length));
+        line.copy(chunk, filled);
+        filled += length;
+        chunk[filled - 1] = newline;
+      }
+      count += lines.length;
     },
 
     /** Publishes the file, if there is one. */
     async finish(): Promise<{ lines: number; bytes: number }> {
-      if (lines === 0) return { lines: 0, bytes: 0 };
+      if (count === 0) return { lines: 0, bytes: 0 };
       await flush();
       started?.stream.end();
-      return { lines, bytes: (await started?.stored)?.bytes ?? 0 };
+      return { lines: count, bytes: (await started?.stored)?.bytes ?? 0 };
     },
 
     /** Leaves nothing behind. */

@@ -72,22 +72,22 @@ export const startCollector = async ({
       logger.warn({ err: error, batch: batchId, code: blocked.code }, 'batch waits for its files');
   };
 
-  const shards = keys.shards.map((shard) => {
-    const blocking = connect();
-    const stream = createResultsStream(redis, blocking, keys, { shard, consumer });
-    const loop = collectResults({
-      stream,
-      files,
-      onReady: (batchId) => addBatchJob(finalizeQueue, batchId),
-      onSegment: ({ results }) => {
-        metrics.segments.inc();
-        metrics.results.inc({ outcome: 'collected' }, results.length);
-      },
-      onBlocked: block,
-      onError,
-      reach,
-    });
-    return { blocking, stream, loop };
+  const blocking = connect();
+  const stream = createResultsStream({ redis, blocking, keys, consumer });
+  const collecting = collectResults({
+    stream,
+    files,
+    onReady: (batchId) => addBatchJob(finalizeQueue, batchId),
+    onSegment: ({ results }) => {
+      metrics.segments.inc();
+      metrics.results.inc(
+        { outcome: 'collected' },
+        results.reduce((sum, { count }) => sum + count, 0),
+      );
+    },
+    onBlocked: block,
+    onError,
+    reach,
   });
 
   const finalizeBatch = createFinalizeBatch({
@@ -116,13 +116,9 @@ export const startCollector = async ({
   logger.info({ consumer }, 'collector started');
 
   const letGo = async (): Promise<void> => {
-    await Promise.all(
-      shards.map(async ({ blocking, stream, loop }) => {
-        await loop.close();
-        await stream.leave().catch(onError);
-        blocking.disconnect();
-      }),
-    );
+    await collecting.close();
+    await stream.leave().catch(onError);
+    blocking.disconnect();
     await closeWorkers([finalizer], redis, config.graceMs + letGoMs);
     await finalizeQueue.close();
     await closeRedis(redis);

@@ -1,7 +1,7 @@
-import { decodeSegmentEntry, segmentFolder } from '@promptmill/core';
+import { segmentFolder, splitSegmentEntries } from '@promptmill/core';
 import { type FileStore, FileStoreError } from '@promptmill/files';
 import type { NewBatch } from '@promptmill/queue';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { collectResults } from '../src/collect-results.ts';
 import { type CollectorSpace, openCollectorSpace } from './collector-space.ts';
@@ -49,18 +49,15 @@ const collected = async ({ id }: NewBatch): Promise<number[][]> => {
   const segments = await Array.fromAsync(space.files.list(segmentFolder(id)));
   return Promise.all(
     segments.map(async ({ key }) => {
-      const content = await text(await space.files.get(key));
-      return content
-        .trimEnd()
-        .split('\n')
-        .map((line) => decodeSegmentEntry(line).index);
+      const content = await buffer(await space.files.get(key));
+      return splitSegmentEntries(content).map(({ index }) => index);
     }),
   );
 };
 
 const untilReady = (batch: NewBatch) => expect.poll(() => ready).toContain(batch.id);
 
-const streamLength = (): Promise<number> => space.redis.xlen(space.keys.results(0));
+const streamLength = (): Promise<number> => space.redis.xlen(space.keys.results);
 
 test('two collectors gather several batches, each result once and sorted in its segment', async () => {
   startCollector('first');
@@ -90,7 +87,7 @@ test('a batch’s last result is collected at once, whatever else is held', asyn
 });
 
 test('a collector that closes writes what it holds', async () => {
-  const pending = async () => (await space.redis.xpending(space.keys.results(0), 'collectors'))[0];
+  const pending = async () => (await space.redis.xpending(space.keys.results, 'collectors'))[0];
   const collector = startCollector('only');
   const batch = await space.startBatch(50_000);
   await space.record(batch, [1], () => true);

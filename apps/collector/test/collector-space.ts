@@ -57,7 +57,7 @@ export const openCollectorSpace = async () => {
     files,
     batches,
     records: createFileRecords(redis, keys),
-    openStream: (consumer: string) => createResultsStream(redis, connect(), keys, { shard: 0, consumer }),
+    openStream: (consumer: string) => createResultsStream({ redis, blocking: connect(), keys, consumer }),
 
     async startBatch(total: number, more: Partial<NewBatch> = {}): Promise<NewBatch> {
       const batch: NewBatch = {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { fileKey, newBatchId, segmentFolder } from '@promptmill/core';
+import { encodeSegmentEntry, fileKey, newBatchId, segmentFolder } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchStore, FileRecords, NewBatch, ResultsStream } from '@promptmill/queue';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -46,11 +46,7 @@ const answer = async (
     const results = await stream.read(perSegment, 1);
     if (results.length === 0) return;
     const name = await writeSegment(files, { batchId: batch.id, results });
-    await stream.commit(
-      batch.id,
-      name,
-      results.map(({ streamId }) => streamId),
-    );
+    await stream.commit(batch.id, name, results);
   }
 };
 
@@ -158,8 +154,12 @@ test('finalizing again after a crash before the status was set gives the same by
   const batch = await startBatch(6);
   await answer(batch, [5, 1, 3, 0, 2, 4], (index) => index !== 2);
   // Two collectors wrote this one, and one of them died before it took its results off the stream.
-  const orphan = { batchId: batch.id, index: 3, status: 'completed' as const, bytes: 100, streamId: '', left: 0 };
-  await writeSegment(files, { batchId: batch.id, results: [{ ...orphan, line: answerLine(batch.id, 3, true) }] });
+  const line = answerLine(batch.id, 3, true);
+  const entries = Buffer.from(encodeSegmentEntry({ index: 3, status: 'completed', bytes: 100, line }));
+  await writeSegment(files, {
+    batchId: batch.id,
+    results: [{ batchId: batch.id, streamId: '', left: 0, count: 1, entries }],
+  });
   const crash: BatchStore = {
     ...batches,
     async transition(id, to, ...more) {
@@ -211,6 +211,28 @@ test.each(['cancelled', 'expired'] as const)(
     expect(await batches.get(batch.id)).toMatchObject({ status: reason, total: 7, completed: 2, failed: 5 });
   },
 );
+
+test.each([
+  [
+    'a line can no longer be read',
+    (input: string) => input.replace('"custom_id":"request-2"', '"custom_id":"request-2'),
+  ],
+  ['a line is gone', (input: string) => input.replace(/\{.*request-2.*\}/, '')],
+])('an input of which %s holds up its batch, until it is restored', async (_, change) => {
+  const batch = await startBatch(4);
+  await answer(batch, [2]);
+  await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  await batches.close(batch.id, 4);
+  const input = inputOf(4);
+  await space.putInput(batch, change(input));
+  await expect(finalize(batch.id)).rejects.toMatchObject({ code: 'input_changed' });
+  expect(await batches.get(batch.id)).toMatchObject({ status: 'cancelling', outputPublished: false });
+
+  await space.putInput(batch, input);
+  expect(await finalize(batch.id)).toBe('finalized');
+  expect(customIdsOf(await contentOf(batch.outputFileId))).toEqual(['request-3']);
+  expect(customIdsOf(await contentOf(batch.errorFileId))).toEqual(['request-1', 'request-2', 'request-4']);
+});
 
 test('a batch cancelled before anything ran has only its error file', async () => {
   const batch = await startBatch(3);

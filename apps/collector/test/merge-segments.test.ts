@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { newBatchId, type SegmentEntry, segmentFolder } from '@promptmill/core';
+import { encodeSegmentEntry, newBatchId, type SegmentEntry, segmentFolder } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
-import type { CollectedResult } from '@promptmill/queue';
+import type { RecordedResults } from '@promptmill/queue';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mergeSegments, widestOverlap } from '../src/merge-segments.ts';
@@ -25,15 +25,15 @@ const entry = (index: number): SegmentEntry => ({
   index,
   status: index % 3 ? 'completed' : 'failed',
   bytes: 100,
-  line: JSON.stringify({ index, text: 'tab \t 🦔' }),
+  line: Buffer.from(JSON.stringify({ index, text: 'tab \t 🦔' })),
 });
 
-const collected = (batchId: string, index: number, status = entry(index).status): CollectedResult => ({
-  ...entry(index),
-  status,
+const recorded = (batchId: string, index: number, status = entry(index).status): RecordedResults => ({
   batchId,
   streamId: `1-${index}`,
   left: 0,
+  count: 1,
+  entries: Buffer.from(encodeSegmentEntry({ ...entry(index), status, line: entry(index).line.toString() })),
 });
 
 /** Writes each list of indexes as a segment, in whatever order they are in. */
@@ -43,7 +43,7 @@ const writeSegments = async (segments: readonly (readonly number[])[]): Promise<
     segments.map((indexes) =>
       writeSegment(files, {
         batchId,
-        results: indexes.map((index) => collected(batchId, index)),
+        results: indexes.map((index) => recorded(batchId, index)),
       }),
     ),
   );
@@ -55,7 +55,7 @@ const keysIn = async (folder: string): Promise<string[]> =>
 
 const merge = async (batchId: string, fanIn?: number): Promise<SegmentEntry[]> => {
   const committed = await keysIn(segmentFolder(batchId));
-  return Array.fromAsync(mergeSegments(files, batchId, committed, `scratch/${batchId}/`, fanIn));
+  return (await Array.fromAsync(mergeSegments(files, batchId, committed, `scratch/${batchId}/`, fanIn))).flat();
 };
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
@@ -123,8 +123,8 @@ test('of segments that were not committed, the whole ones count', async () => {
   const [first = '', second = ''] = (await keysIn(segmentFolder(batchId))).sort();
   const key = segmentFolder(batchId) + second;
   await files.put(key, (await text(await files.get(key))).slice(0, -1));
-  const mergeCommitted = (...committed: string[]): Promise<SegmentEntry[]> =>
-    Array.fromAsync(mergeSegments(files, batchId, committed, `scratch/${batchId}/`));
+  const mergeCommitted = async (...committed: string[]): Promise<SegmentEntry[]> =>
+    (await Array.fromAsync(mergeSegments(files, batchId, committed, `scratch/${batchId}/`))).flat();
   expect(await mergeCommitted(first)).toEqual([0, 1, 4].map(entry));
   await expect(mergeCommitted(first, second)).rejects.toMatchObject({ code: 'torn_segment' });
 });
@@ -135,7 +135,7 @@ test.each([
 ] as const)('of a request that is %s in one segment and %s in another, the success counts', async (...statuses) => {
   const batchId = newBatchId();
   for (const status of statuses)
-    await writeSegment(files, { batchId, results: [0, 1, 2].map((index) => collected(batchId, index, status)) });
+    await writeSegment(files, { batchId, results: [0, 1, 2].map((index) => recorded(batchId, index, status)) });
   expect((await merge(batchId)).map(({ index, status }) => [index, status])).toEqual([
     [0, 'completed'],
     [1, 'completed'],
@@ -168,8 +168,8 @@ test('a merge that is left early closes what it opened', async () => {
     },
   };
   const committed = await keysIn(segmentFolder(batchId));
-  for await (const { index } of mergeSegments(watched, batchId, committed, `scratch/${batchId}/`))
-    if (index === 1) break;
+  for await (const entries of mergeSegments(watched, batchId, committed, `scratch/${batchId}/`))
+    if (entries.some(({ index }) => index === 1)) break;
   expect(opened.map(({ destroyed }) => destroyed)).toEqual([true, true]);
 });
 

@@ -1,6 +1,12 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeSegmentEntry, encodeSegmentEntry, parseSegmentName, segmentName } from './segment.ts';
+import {
+  decodeSegmentEntry,
+  encodeSegmentEntry,
+  parseSegmentName,
+  segmentName,
+  splitSegmentEntries,
+} from './segment.ts';
 
 test('any result line comes back as it was, on one line', () => {
   // JSON.stringify leaves no raw tab or newline; a tab between its tokens would be JSON too.
@@ -9,9 +15,24 @@ test('any result line comes back as it was, on one line', () => {
     fc.property(fc.nat(), fc.constantFrom('completed', 'failed'), fc.nat(), jsonLine, (index, status, bytes, line) => {
       const text = encodeSegmentEntry({ index, status, bytes, line });
       expect(text.indexOf('\n')).toBe(text.length - 1);
-      expect(decodeSegmentEntry(text.slice(0, -1))).toEqual({ index, status, bytes, line });
+      expect(decodeSegmentEntry(Buffer.from(text.slice(0, -1)))).toEqual({
+        index,
+        status,
+        bytes,
+        line: Buffer.from(line),
+      });
     }),
   );
+});
+
+test('entries that stand one after another are taken apart, each with its index and newline', () => {
+  const texts = [7, 0, 123_456].map((index) =>
+    encodeSegmentEntry({ index, status: 'failed', bytes: 1, line: `{"i":"${index} 🦔"}` }),
+  );
+  const split = splitSegmentEntries(Buffer.from(texts.join('')));
+  expect(split.map(({ index }) => index)).toEqual([7, 0, 123_456]);
+  expect(split.map(({ entry }) => entry.toString())).toEqual(texts);
+  expect(splitSegmentEntries(Buffer.alloc(0))).toEqual([]);
 });
 
 test.each([
@@ -27,7 +48,7 @@ test.each([
   'x\tcompleted\t7\t{}',
   '{"a":1}',
 ])('%j is no entry', (text) => {
-  expect(() => decodeSegmentEntry(text)).toThrow('torn segment entry');
+  expect(() => decodeSegmentEntry(Buffer.from(text))).toThrow('torn segment entry');
 });
 
 test("a segment's name gives its span and its checksum", () => {

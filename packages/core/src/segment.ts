@@ -1,10 +1,15 @@
-/** One result in a segment: `<index>\t<completed|failed>\t<bytes>\t<result line>`. */
-export interface SegmentEntry {
+/** What stands before the result line in a segment's entry, `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
+export interface SegmentEntryHead {
   readonly index: number;
   readonly status: 'completed' | 'failed';
   /** Bytes of the request's input line. */
   readonly bytes: number;
-  readonly line: string;
+}
+
+/** One result in a segment. */
+export interface SegmentEntry extends SegmentEntryHead {
+  /** The result line without its newline: a view of the bytes it was read from, which it keeps alive. */
+  readonly line: Buffer;
 }
 
 /** The folder of a batch's segments in the file store. */
@@ -41,17 +46,43 @@ export const parseSegmentName = (name: string): SegmentLabel | undefined => {
   return { name, first: Number(first), last: Number(last), crc32: Number.parseInt(crc32, 16) };
 };
 
-export const encodeSegmentEntry = ({ index, status, bytes, line }: SegmentEntry): string =>
-  `${index}\t${status}\t${bytes}\t${line}\n`;
+/** The bytes before an entry's line. */
+export const segmentEntryHead = ({ index, status, bytes }: SegmentEntryHead): string =>
+  `${index}\t${status}\t${bytes}\t`;
 
-/** Throws when the text is no segment entry: a segment is written whole or not at all. */
-export const decodeSegmentEntry = (text: string): SegmentEntry => {
-  const head = /^(\d+)\t(completed|failed)\t(\d+)\t/.exec(text);
+/** An entry with its newline. `line` is JSON on one line. */
+export const encodeSegmentEntry = (entry: SegmentEntryHead & { readonly line: string }): string =>
+  `${segmentEntryHead(entry)}${entry.line}\n`;
+
+/** Three numbers or words and a tab each: 16 + 9 + 16 + 3 characters at most. */
+const maxHeadBytes = 48;
+
+/**
+ * An entry without its newline.
+ *
+ * @throws when the bytes are no segment entry: a segment is written whole or not at all
+ */
+export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
+  const head = /^(\d+)\t(completed|failed)\t(\d+)\t/.exec(entry.toString('latin1', 0, maxHeadBytes));
   if (!head) throw new Error('torn segment entry');
   return {
     index: Number(head[1]),
     status: head[2] as SegmentEntry['status'],
     bytes: Number(head[3]),
-    line: text.slice(head[0].length),
+    line: entry.subarray(head[0].length),
   };
+};
+
+const newline = 0x0a;
+
+/** Takes entries apart that stand one after another. Each keeps its newline, and is a view of `entries`. */
+export const splitSegmentEntries = (entries: Buffer): { readonly index: number; readonly entry: Buffer }[] => {
+  const split: { index: number; entry: Buffer }[] = [];
+  for (let start = 0; start < entries.length;) {
+    const end = entries.indexOf(newline, start) + 1 || entries.length;
+    const index = Number.parseInt(entries.toString('latin1', start, Math.min(end, start + maxHeadBytes)), 10);
+    split.push({ index, entry: entries.subarray(start, end) });
+    start = end;
+  }
+  return split;
 };

@@ -1,5 +1,11 @@
 import { crc32 } from 'node:zlib';
-import { decodeSegmentEntry, type SegmentEntry, type SegmentLabel } from '@promptmill/core';
+import {
+  decodeSegmentEntry,
+  parseSegmentName,
+  type SegmentEntry,
+  segmentFolder,
+  type SegmentLabel,
+} from '@promptmill/core';
 import type { FileStore } from './file-store.ts';
 import { splitLines } from './split-lines.ts';
 
@@ -14,8 +20,23 @@ export class TornSegmentError extends Error {
 }
 
 /**
- * The entries of a segment. Whether it is torn may show only at its end: before that, nothing may be made of it that
- * cannot be undone.
+ * The segments of a batch in the store, whether they were committed or not, in no particular order.
+ *
+ * @throws FileStoreError
+ */
+export const listSegments = async (files: FileStore, batchId: string): Promise<SegmentLabel[]> => {
+  const folder = segmentFolder(batchId);
+  const segments: SegmentLabel[] = [];
+  for await (const { key } of files.list(folder)) {
+    const segment = parseSegmentName(key.slice(folder.length));
+    if (segment) segments.push(segment);
+  }
+  return segments;
+};
+
+/**
+ * The entries of a segment, as many at a time as a chunk of the file holds. Whether it is torn may show only at its end:
+ * before that, nothing may be made of them that cannot be undone.
  *
  * @param folder that it is in, with its `/`
  * @throws TornSegmentError; FileStoreError
@@ -24,7 +45,7 @@ export async function* readSegment(
   files: FileStore,
   folder: string,
   { name, crc32: expected }: Pick<SegmentLabel, 'name' | 'crc32'>,
-): AsyncGenerator<SegmentEntry, void, undefined> {
+): AsyncGenerator<SegmentEntry[], void, undefined> {
   let sum = 0;
   const source = await files.get(folder + name);
   async function* summed(): AsyncGenerator<Buffer> {
@@ -33,14 +54,14 @@ export async function* readSegment(
       yield chunk;
     }
   }
-  const decode = (text: string): SegmentEntry => {
+  const decode = (entry: Buffer): SegmentEntry => {
     try {
-      return decodeSegmentEntry(text);
+      return decodeSegmentEntry(entry);
     } catch (error) {
       throw new TornSegmentError(name, { cause: error });
     }
   };
   for await (const lines of splitLines(summed(), { maxLineBytes: Number.MAX_SAFE_INTEGER }))
-    for (const line of lines) if (!line.oversize) yield decode(line.bytes.toString());
+    yield lines.flatMap((line) => (line.oversize ? [] : [decode(line.bytes)]));
   if (sum !== expected) throw new TornSegmentError(name);
 }

@@ -1,14 +1,9 @@
-/** Shards over which batches spread; each batch's keys and the results stream it writes to share a hash tag. */
-const shardCount = 1;
-
-const shardOf = (batchId: string): number => Number.parseInt(batchId.slice(-8), 16) % shardCount;
-
 /** The names of all Redis keys that are not BullMQ's own, and the prefixes of those that are. */
 export const createKeys = (prefix: string) => {
-  const shardTag = (shard: number): string => `${prefix}:{s${shard}}`;
-  const batchKey = (id: string): string => `${shardTag(shardOf(id))}:batch:${id}`;
+  // All batches and their results are in one slot of a cluster: a script writes keys of both.
+  const batchesTag = `${prefix}:{s0}`;
+  const batchKey = (id: string): string => `${batchesTag}:batch:${id}`;
   return {
-    shards: Array.from({ length: shardCount }, (_, shard) => shard),
     batch: batchKey,
     settledBits: (id: string) => `${batchKey(id)}:settled`,
     segments: (id: string) => `${batchKey(id)}:segments`,
@@ -18,8 +13,8 @@ export const createKeys = (prefix: string) => {
     ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
-    results: (shard: number) => `${shardTag(shard)}:results`,
-    resultsOf: (id: string) => `${shardTag(shardOf(id))}:results`,
+    /** The stream of results on their way to segments. */
+    results: `${batchesTag}:results`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,

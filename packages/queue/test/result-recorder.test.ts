@@ -1,5 +1,5 @@
-import { noUsage } from '@promptmill/core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decodeSegmentEntry, encodeSegmentEntry, noUsage, splitSegmentEntries } from '@promptmill/core';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type BatchStore, createBatchStore, createResultRecorder, type ResultRecorder } from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
@@ -36,11 +36,20 @@ const request = (batchId: string, index: number) => ({ batchId, index, bytes });
 
 /** What of a batch is on the results stream, in the order it was recorded. */
 const recorded = async (batchId: string): Promise<Record<string, string>[]> => {
-  const entries = await space.redis.xrange(space.keys.resultsOf(batchId), '-', '+');
+  const entries = await space.redis.xrange(space.keys.results, '-', '+');
   const results = entries.map(([, fields]) =>
     Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]])),
   );
   return results.filter(({ batch }) => batch === batchId);
+};
+
+/** The results of a batch on the stream, in the order they were recorded. */
+const recordedEntries = async (batchId: string) => {
+  const blobs = (await recorded(batchId)).map(({ results }) => Buffer.from(results ?? ''));
+  return blobs.flatMap(splitSegmentEntries).map(({ entry }) => {
+    const { index, status, line } = decodeSegmentEntry(entry.subarray(0, -1));
+    return { index, status, line: line.toString() };
+  });
 };
 
 test('of many results for one request only the first counts', async () => {
@@ -62,16 +71,46 @@ test('of many results for one request only the first counts', async () => {
     usage: { ...noUsage, inputTokens: 7 },
   });
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
-  expect(await recorded(id)).toEqual([
-    {
-      batch: id,
-      index: '1',
-      status: winner % 2 ? 'completed' : 'failed',
-      bytes: String(bytes),
-      line: `{"turn":${winner}}`,
-      left: '2',
-    },
-  ]);
+  const status = winner % 2 ? 'completed' : 'failed';
+  const entry = encodeSegmentEntry({ index: 1, status, bytes, line: `{"turn":${winner}}` });
+  expect(await recorded(id)).toEqual([{ batch: id, left: '2', count: '1', results: entry }]);
+});
+
+test('what is begun or recorded in one turn of the event loop is one call a batch, each with its own answer', async () => {
+  const [a, b] = [await startBatch(3), await startBatch(3)];
+  await recorder.record(request(a, 0), 'completed', '{}', noUsage);
+  const redis = space.connect();
+  const watched = createResultRecorder(redis, space.keys);
+  await watched.begin(request(a, 0));
+  await watched.record(request(a, 0), 'completed', '{}', noUsage);
+  const calls = vi.spyOn(redis, 'sendCommand');
+  const gone = newBatch().id;
+  expect(await Promise.all([request(a, 0), request(b, 0), request(a, 1), request(gone, 0)].map(watched.begin))).toEqual(
+    ['settled', 'run', 'run', 'dropped'],
+  );
+  expect(calls).toHaveBeenCalledTimes(3);
+  const record = (batchId: string, index: number, line = '{}') =>
+    watched.record(request(batchId, index), index === 2 ? 'failed' : 'completed', line, noUsage);
+  expect(
+    await Promise.all([record(a, 1), record(b, 2), record(a, 0), record(gone, 0), record(a, 2), record(a, 1)]),
+  ).toEqual(['recorded', 'recorded', 'duplicate', 'closed', 'recorded', 'duplicate']);
+  expect(calls).toHaveBeenCalledTimes(6);
+  expect(await store.get(a)).toMatchObject({ completed: 2, failed: 1 });
+  expect(await recordedEntries(a)).toMatchObject([{ index: 0 }, { index: 1 }, { index: 2, status: 'failed' }]);
+  // More than a group may hold goes out in several.
+  await Promise.all(Array.from({ length: 600 }, () => record(b, 1, '{}')));
+  expect(calls).toHaveBeenCalledTimes(8);
+  await Promise.all(Array.from({ length: 10 }, () => record(b, 1, '"' + 'x'.repeat(100_000) + '"')));
+  expect(calls).toHaveBeenCalledTimes(12);
+});
+
+test('a call that fails fails for all who share it', async () => {
+  const id = await startBatch(2);
+  const redis = space.connect();
+  const failing = createResultRecorder(redis, space.keys);
+  vi.spyOn(redis, 'sendCommand').mockRejectedValue(new Error('OOM'));
+  const outcomes = await Promise.allSettled([0, 1].map((index) => failing.begin(request(id, index))));
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
 });
 
 test('counts and usage add up over all requests, and each result says how many are left', async () => {
@@ -94,16 +133,17 @@ test('counts and usage add up over all requests, and each result says how many a
     usage: { inputTokens: 450, cachedTokens: 300, outputTokens: 750, reasoningTokens: 150 },
   });
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 0, outstandingBytes: 0 });
-  const results = await recorded(id);
-  expect(results.map(({ left }) => Number(left))).toEqual(Array.from({ length: total }, (_, i) => total - 1 - i));
-  expect(new Set(results.map(({ index }) => index)).size).toBe(total);
+  let left = total;
+  for (const entry of await recorded(id)) expect(Number(entry['left'])).toBe((left -= Number(entry['count'])));
+  expect(left).toBe(0);
+  expect(new Set((await recordedEntries(id)).map(({ index }) => index)).size).toBe(total);
 });
 
 test('a line comes through byte for byte', async () => {
   const id = await startBatch(1);
   const line = JSON.stringify({ text: 'tab \t quote " null \0 emoji 🦔 lone \ud800' });
   await recorder.record(request(id, 0), 'completed', line, noUsage);
-  expect((await recorded(id))[0]?.['line']).toBe(line);
+  expect((await recordedEntries(id))[0]?.line).toBe(line);
 });
 
 test('a request is run until it has its result, then it is settled', async () => {
@@ -158,7 +198,8 @@ test('a call in flight when its batch is stopped is still recorded; what was dro
   await recorder.begin(request(id, 1));
   expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('recorded');
   expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('duplicate');
-  expect(await recorded(id)).toMatchObject([{ index: '0', left: '1' }]);
+  expect(await recorded(id)).toMatchObject([{ count: '1', left: '1' }]);
+  expect(await recordedEntries(id)).toMatchObject([{ index: 0 }]);
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 1 });
 });
 

@@ -1,18 +1,17 @@
-import { newBatchId, noUsage } from '@promptmill/core';
+import { encodeSegmentEntry, newBatchId, noUsage, splitSegmentEntries } from '@promptmill/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   type BatchStore,
-  type CollectedResult,
   createBatchStore,
   createResultRecorder,
   createResultsStream,
+  type RecordedResults,
   type ResultRecorder,
   type ResultsStream,
 } from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
-const shard = 0;
 const longMs = 60_000;
 
 let space: RedisSpace;
@@ -22,7 +21,7 @@ let first: ResultsStream;
 let second: ResultsStream;
 
 const collector = (consumer: string): ResultsStream =>
-  createResultsStream(space.redis, space.connect(), space.keys, { shard, consumer });
+  createResultsStream({ redis: space.redis, blocking: space.connect(), keys: space.keys, consumer });
 
 beforeEach(async () => {
   space = openRedisSpace();
@@ -45,19 +44,28 @@ const startBatch = async (total: number): Promise<string> => {
 const record = (batchId: string, index: number) =>
   recorder.record({ batchId, index, bytes: 100 }, index % 2 ? 'failed' : 'completed', `{"index":${index}}`, noUsage);
 
-const recordAll = (batchId: string, count: number) =>
-  Promise.all(Array.from({ length: count }, (_, index) => record(batchId, index)));
+/** Records results one after another: each is an entry of its own. */
+const recordAll = async (batchId: string, count: number): Promise<void> => {
+  for (let index = 0; index < count; index++) await record(batchId, index);
+};
 
-const idsOf = (results: readonly CollectedResult[]): string[] => results.map(({ streamId }) => streamId);
-const indexesOf = (results: readonly CollectedResult[]): number[] => results.map(({ index }) => index);
+/** Records results in one turn of the event loop: they share an entry. */
+const recordTogether = (batchId: string, indexes: readonly number[]) =>
+  Promise.all(indexes.map((index) => record(batchId, index)));
+
+const idsOf = (results: readonly RecordedResults[]): string[] => results.map(({ streamId }) => streamId);
+const indexesOf = (results: readonly RecordedResults[]): number[] =>
+  results.flatMap(({ entries }) => splitSegmentEntries(entries).map(({ index }) => index));
+const bytesOf = (results: readonly RecordedResults[]): number =>
+  results.reduce((sum, { entries }) => sum + entries.length, 0);
 
 const consumers = async (): Promise<string[]> => {
-  const rows = (await space.redis.xinfo('CONSUMERS', space.keys.results(shard), 'collectors')) as string[][];
+  const rows = (await space.redis.xinfo('CONSUMERS', space.keys.results, 'collectors')) as string[][];
   return rows.map((row) => row[1] ?? '').sort();
 };
 
 test('a result is read as it was recorded, also from before there was a collector', async () => {
-  await space.redis.del(space.keys.results(shard));
+  await space.redis.del(space.keys.results);
   const id = await startBatch(2);
   await record(id, 1);
   await first.ensureGroup();
@@ -65,11 +73,9 @@ test('a result is read as it was recorded, also from before there was a collecto
     {
       streamId: expect.stringMatching(/^\d+-\d+$/),
       batchId: id,
-      index: 1,
-      status: 'failed',
-      bytes: 100,
-      line: '{"index":1}',
       left: 1,
+      count: 1,
+      entries: Buffer.from(encodeSegmentEntry({ index: 1, status: 'failed', bytes: 100, line: '{"index":1}' })),
     },
   ]);
 });
@@ -92,28 +98,28 @@ test('a read waits for the first result', async () => {
 test('a batch is ready with the commit of its last result, and not before', async () => {
   const id = await startBatch(3);
   await recordAll(id, 3);
-  const [a, ...others] = idsOf(await first.read(10, 1));
-  expect(await first.commit(id, '0-0-a', [a ?? ''])).toBe('partial');
+  const results = await first.read(10, 1);
+  expect(await first.commit(id, '0-0-a', results.slice(0, 1))).toBe('partial');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
-  expect(await first.commit(id, '1-2-b', others)).toBe('ready');
+  expect(await first.commit(id, '1-2-b', results.slice(1))).toBe('ready');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 3, ready: true });
   expect(await store.segments(id)).toEqual(['0-0-a', '1-2-b']);
-  expect(await space.redis.xlen(space.keys.results(shard))).toBe(0);
+  expect(await space.redis.xlen(space.keys.results)).toBe(0);
 });
 
 test('a batch whose last results are still to come is not ready, though all recorded ones are collected', async () => {
   const id = await startBatch(3);
   await recordAll(id, 2);
-  expect(await first.commit(id, '0-1-a', idsOf(await first.read(10, 1)))).toBe('partial');
+  expect(await first.commit(id, '0-1-a', await first.read(10, 1))).toBe('partial');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 2, ready: false });
 });
 
 test('two collectors that commit the same results count them once', async () => {
   const id = await startBatch(4);
   await recordAll(id, 4);
-  const ids = idsOf(await first.read(10, 1));
-  expect(idsOf((await second.claim(10, 0)).results)).toEqual(ids);
-  const states = await Promise.all([first.commit(id, '0-3-a', ids), second.commit(id, '0-3-b', ids)]);
+  const results = await first.read(10, 1);
+  expect((await second.claim(10, 0)).results).toEqual(results);
+  const states = await Promise.all([first.commit(id, '0-3-a', results), second.commit(id, '0-3-b', results)]);
   expect(states).toEqual(['ready', 'ready']);
   expect(await store.dispatchState(id)).toMatchObject({ collected: 4, ready: true });
   expect(await store.segments(id)).toHaveLength(1);
@@ -122,44 +128,78 @@ test('two collectors that commit the same results count them once', async () => 
 test('commits that overlap count each result once and list both segments', async () => {
   const id = await startBatch(4);
   await recordAll(id, 4);
-  const ids = idsOf(await first.read(10, 1));
-  expect(await first.commit(id, '0-2-a', ids.slice(0, 3))).toBe('partial');
-  expect(await second.commit(id, '1-3-b', ids.slice(1))).toBe('ready');
+  const results = await first.read(10, 1);
+  expect(await first.commit(id, '0-2-a', results.slice(0, 3))).toBe('partial');
+  expect(await second.commit(id, '1-3-b', results.slice(1))).toBe('ready');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 4 });
   expect(await store.segments(id)).toEqual(['0-2-a', '1-3-b']);
+});
+
+test('results that were recorded together share an entry, and each of them is counted', async () => {
+  const id = await startBatch(7);
+  await recordTogether(id, [4, 0, 5]);
+  await recordTogether(id, [2, 1]);
+  const results = await first.read(10, 1);
+  expect(results.map(({ count, left }) => [count, left])).toEqual([
+    [3, 4],
+    [2, 2],
+  ]);
+  expect(indexesOf(results)).toEqual([4, 0, 5, 2, 1]);
+  expect(await first.commit(id, '0-5-a', results.slice(0, 1))).toBe('partial');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 3, uncollected: 2 });
+  // A claim may bring an entry again that was committed.
+  expect(await second.commit(id, '0-5-b', results)).toBe('partial');
+  expect(await store.dispatchState(id)).toMatchObject({ collected: 5, uncollected: 0 });
+  await recordTogether(id, [3, 6]);
+  expect(await first.commit(id, '3-6-c', await first.read(10, 1))).toBe('ready');
+});
+
+test('a batch knows the bytes of its results that are on the stream', async () => {
+  const id = await startBatch(6);
+  const uncollectedBytes = async () => Number(await space.redis.hget(space.keys.batch(id), 'uncollectedBytes'));
+  await recordTogether(id, [0, 1, 1]);
+  await record(id, 2);
+  await record(id, 2);
+  const results = await first.read(10, 1);
+  expect(indexesOf(results)).toEqual([0, 1, 2]);
+  expect(await uncollectedBytes()).toBe(bytesOf(results));
+  await first.commit(id, '0-1-a', results.slice(0, 1));
+  expect(await uncollectedBytes()).toBe(bytesOf(results.slice(1)));
+  await second.commit(id, '0-2-b', results);
+  expect(await uncollectedBytes()).toBe(0);
 });
 
 test('a segment may hold more results than Lua unpacks at once', async () => {
   // Lua 5.1's C stack ends at 8000.
   const total = 9000;
   const id = await startBatch(total);
-  await recordAll(id, total);
-  const ids = idsOf(await first.read(total, 1));
-  expect(ids).toHaveLength(total);
-  expect(await first.commit(id, '0-8999-a', ids)).toBe('ready');
+  for (let from = 0; from < total; from += 3) await recordTogether(id, [from, from + 1, from + 2]);
+  const results = await first.read(total, 1);
+  expect(results).toHaveLength(total / 3);
+  expect(await first.commit(id, '0-8999-a', results)).toBe('ready');
   expect(await store.dispatchState(id)).toMatchObject({ collected: total });
-  expect(await space.redis.xlen(space.keys.results(shard))).toBe(0);
+  expect(await space.redis.xlen(space.keys.results)).toBe(0);
 });
 
 test('a closed batch is ready once what was recorded is collected', async () => {
   const id = await startBatch(9);
   await recordAll(id, 3);
-  const [a, ...others] = idsOf(await first.read(10, 1));
+  const results = await first.read(10, 1);
   await store.stop(id, 'expired', Date.now());
-  expect(await first.commit(id, '0-0-a', [a ?? ''])).toBe('partial');
+  expect(await first.commit(id, '0-0-a', results.slice(0, 1))).toBe('partial');
   await store.close(id, 9);
   expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
-  expect(await first.commit(id, '1-2-b', others)).toBe('ready');
+  expect(await first.commit(id, '1-2-b', results.slice(1))).toBe('ready');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 3, ready: true });
 });
 
 test('results of a batch that is gone leave the stream and make no record', async () => {
   const id = await startBatch(1);
   await record(id, 0);
-  const ids = idsOf(await first.read(10, 1));
+  const results = await first.read(10, 1);
   await space.redis.del(space.keys.batch(id));
-  expect(await first.commit(id, '0-0-a', ids)).toBe('partial');
-  expect(await space.redis.xlen(space.keys.results(shard))).toBe(0);
+  expect(await first.commit(id, '0-0-a', results)).toBe('partial');
+  expect(await space.redis.xlen(space.keys.results)).toBe(0);
   expect(await space.redis.exists(space.keys.batch(id), space.keys.segments(id))).toBe(0);
 });
 
@@ -170,7 +210,7 @@ test('what a dead collector held is claimed whole by another, and by nobody whil
   expect((await second.claim(10, longMs)).results).toEqual([]);
   expect((await second.claim(10, 0)).results).toEqual(held);
   expect((await second.claim(10, longMs)).results).toEqual([]);
-  expect(await second.commit(id, '0-4-a', idsOf(held))).toBe('ready');
+  expect(await second.commit(id, '0-4-a', held)).toBe('ready');
   expect((await first.claim(10, 0)).results).toEqual([]);
 });
 
@@ -178,20 +218,20 @@ test('a claim skips what was committed meanwhile', async () => {
   const id = await startBatch(2);
   await recordAll(id, 2);
   const [a] = idsOf(await first.read(10, 1));
-  await space.redis.xdel(space.keys.results(shard), a ?? '');
+  await space.redis.xdel(space.keys.results, a ?? '');
   expect(indexesOf((await second.claim(10, 0)).results)).toEqual([1]);
 });
 
 test('a collector that leaves is forgotten, unless it still holds results', async () => {
   const id = await startBatch(2);
   await recordAll(id, 2);
-  const ids = idsOf(await first.read(1, 1));
-  await second.commit(id, '1-1-a', idsOf(await second.read(1, 1)));
+  const held = await first.read(1, 1);
+  await second.commit(id, '1-1-a', await second.read(1, 1));
   expect(await consumers()).toEqual(['first', 'second']);
   await first.leave();
   await second.leave();
   expect(await consumers()).toEqual(['first']);
-  await first.commit(id, '0-0-b', ids);
+  await first.commit(id, '0-0-b', held);
   await first.leave();
   expect(await consumers()).toEqual([]);
 });
@@ -200,7 +240,7 @@ test('a consumer that was not heard of for long is forgotten, unless it holds re
   const id = await startBatch(2);
   await recordAll(id, 2);
   await first.read(1, 1);
-  await second.commit(id, '1-1-a', idsOf(await second.read(1, 1)));
+  await second.commit(id, '1-1-a', await second.read(1, 1));
   await first.forgetDead(longMs);
   expect(await consumers()).toEqual(['first', 'second']);
   await first.forgetDead(-1);
@@ -224,7 +264,7 @@ test('why a batch waits is noted once, until its next segment or status', async 
 
   await recordAll(id, 2);
   expect(await store.dispatchState(id)).toMatchObject({ uncollected: 2 });
-  await first.commit(id, '0-1-a', idsOf(await first.read(10, 1)));
+  await first.commit(id, '0-1-a', await first.read(10, 1));
   expect(await store.get(id)).not.toHaveProperty('blocked');
   expect(await store.dispatchState(id)).toMatchObject({ uncollected: 0 });
 

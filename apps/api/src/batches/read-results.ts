@@ -33,7 +33,7 @@ async function* resultLines(files: FileStore, key: string, offset: number) {
           code: 'invalid_value',
           param: 'after',
         });
-      if (!seam) yield { line: decodeSegmentEntry(line.bytes.toString()).line, nextOffset: line.nextOffset };
+      if (!seam) yield { line: decodeSegmentEntry(line.bytes).line.toString(), nextOffset: line.nextOffset };
       seam = false;
     }
 }

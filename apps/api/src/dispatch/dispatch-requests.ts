@@ -54,7 +54,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     if (cursor.dispatched >= batch.total) return { done: true };
     // Without a collector, or while it cannot write, results would pile up in Redis.
     if (state.uncollected >= window.requests) return { done: false };
-    if ((await batches.resultsBytes(batch.id)) >= window.bytes) return { done: false };
+    if ((await batches.resultsBytes()) >= window.bytes) return { done: false };
     const settledBeyond = await requests.settledBeyond(batch.id, cursor.dispatched);
     outstanding += settledBeyond;
 

@@ -57,7 +57,8 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
     const names = new Set(await batches.segments(id));
     const unknown = (await storedSegments(files, id)).filter(({ name }) => !names.has(name));
     const count = createCount(batch.total);
-    const read = (segment: SegmentLabel) => Array.fromAsync(readSegment(files, segmentFolder(id), segment));
+    const read = async (segment: SegmentLabel): Promise<SegmentEntry[]> =>
+      (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat();
     for (const name of names) (await read(knownSegment(name))).forEach(count.add);
     const found: string[] = [];
     for (const segment of unknown)

@@ -19,7 +19,11 @@ export interface RestoreResultsOptions {
 }
 
 export const usageOfLine = ({ status, line }: SegmentEntry) =>
-  usageOf(status === 'completed' ? (JSON.parse(line) as { response?: { body?: unknown } }).response?.body : undefined);
+  usageOf(
+    status === 'completed'
+      ? (JSON.parse(line.toString()) as { response?: { body?: unknown } }).response?.body
+      : undefined,
+  );
 
 /** The segments of a batch in the store, whether Redis knows them or not. */
 export const storedSegments = async (files: FileStore, batchId: string): Promise<SegmentLabel[]> => {
@@ -48,7 +52,7 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
         recorder.record(
           { batchId, index: entry.index, bytes: entry.bytes },
           entry.status,
-          entry.line,
+          entry.line.toString(),
           usageOfLine(entry),
         ),
       ),
@@ -64,7 +68,10 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
         // The whole of it: whether it is torn may show only at its end.
-        restored += await restoreEntries(id, await Array.fromAsync(readSegment(files, segmentFolder(id), segment)));
+        restored += await restoreEntries(
+          id,
+          (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat(),
+        );
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }

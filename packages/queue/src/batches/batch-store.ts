@@ -160,7 +160,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
     /** Whether its counts, its bits and what is in its segments differ, though nothing is on its way there. */
     async isAdrift(id: string): Promise<boolean> {
-      return (await isAdrift(redis, [keys.batch(id), keys.settledBits(id), keys.resultsOf(id)], [id])) === 1;
+      return (await isAdrift(redis, [keys.batch(id), keys.settledBits(id), keys.results], [id])) === 1;
     },
 
     /**
@@ -186,6 +186,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
         ...counts,
         ...usage,
         collected: counts.completed + counts.failed,
+        uncollectedBytes: 0,
         dropped: 0,
       });
       const set = await recountBatch(
@@ -196,8 +197,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       return set === 1;
     },
 
-    /** Memory that the results of this and other batches take in Redis until they are in segments, in bytes. */
-    resultsBytes: (id: string): Promise<number> => resultsBytes(redis, [keys.resultsOf(id)], []),
+    /** Memory that the results of all batches take in Redis until they are in segments, in bytes. */
+    resultsBytes: (): Promise<number> => resultsBytes(redis, [keys.results], []),
 
     /** False when another dispatcher moved the cursor meanwhile. */
     async advanceCursor(id: string, from: number, to: Cursor): Promise<boolean> {

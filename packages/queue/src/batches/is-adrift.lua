@@ -10,10 +10,11 @@ local settled = (record[1] or 0) + (record[2] or 0)
 if settled == tonumber(record[3] or 0) and settled + (record[4] or 0) == redis.call('BITCOUNT', KEYS[2]) then return 0 end
 local from = '-'
 while true do
-  local entries = redis.call('XRANGE', KEYS[3], from, '+', 'COUNT', 100)
+  -- Few at a time: an entry holds the results of many requests.
+  local entries = redis.call('XRANGE', KEYS[3], from, '+', 'COUNT', 10)
   for _, entry in ipairs(entries) do
     if entry[2][2] == ARGV[1] then return 0 end
   end
-  if #entries < 100 then return 1 end
-  from = '(' .. entries[100][1]
+  if #entries < 10 then return 1 end
+  from = '(' .. entries[10][1]
 end

@@ -1,76 +1,84 @@
-import type { BatchUsage } from '@promptmill/core';
+import { type BatchUsage, encodeSegmentEntry, type SegmentEntryHead } from '@promptmill/core';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
+import { groupCalls } from './group-calls.ts';
 
-export type RequestStatus = 'completed' | 'failed';
+export type RequestStatus = SegmentEntryHead['status'];
 
 /** What is to become of a request that a worker has in hand. */
 export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';
 
+export type RecordOutcome = 'recorded' | 'duplicate' | 'closed';
+
 export interface RecordedRequest {
   readonly batchId: string;
   readonly index: number;
+  /** Bytes of its input line. */
   readonly bytes: number;
 }
 
-const beginRequest = defineScript<[batch: string, settledBits: string], [index: number, bytes: number], RequestState>(
-  new URL('./begin-request.lua', import.meta.url),
+const beginRequests = defineScript<[batch: string, settledBits: string], number[], RequestState[]>(
+  new URL('./begin-requests.lua', import.meta.url),
 );
-const recordResult = defineScript<
+const recordResults = defineScript<
   [batch: string, settledBits: string, results: string],
-  [
-    batchId: string,
-    index: number,
-    status: RequestStatus,
-    line: string,
-    bytes: number,
-    inputTokens: number,
-    cachedTokens: number,
-    outputTokens: number,
-    reasoningTokens: number,
-  ],
-  'recorded' | 'duplicate' | 'closed'
->(new URL('./record-result.lua', import.meta.url));
+  [batchId: string, ...entriesAndUsages: (string | number)[]],
+  RecordOutcome[]
+>(new URL('./record-results.lua', import.meta.url));
 
-/** The worker's side: what happens to a request, as far as its batch is concerned. */
+interface EncodedResult {
+  readonly entry: string;
+  readonly usage: BatchUsage;
+}
+
+/**
+ * The worker's side: what happens to a request, as far as its batch is concerned. The requests of a batch that are begun
+ * or recorded in one event-loop turn share one call to Redis; where it fails, it fails for all of them.
+ */
 export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
-  return {
-    begin: (request: RecordedRequest): Promise<RequestState> =>
-      beginRequest(
+  const begin = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>
+    beginRequests(
+      redis,
+      [keys.batch(batchId), keys.settledBits(batchId)],
+      requests.flatMap(({ index, bytes }) => [index, bytes]),
+    ),
+  );
+  const record = groupCalls(
+    (batchId: string, results: readonly EncodedResult[]) =>
+      recordResults(
         redis,
-        [keys.batch(request.batchId), keys.settledBits(request.batchId)],
-        [request.index, request.bytes],
+        [keys.batch(batchId), keys.settledBits(batchId), keys.results],
+        [
+          batchId,
+          ...results.flatMap(({ entry, usage }) => [
+            entry,
+            usage.inputTokens,
+            usage.cachedTokens,
+            usage.outputTokens,
+            usage.reasoningTokens,
+          ]),
+        ],
       ),
+    ({ entry }) => entry.length,
+  );
 
-    /** Whether a batch wants its requests to be begun. Only looks, where {@link begin} counts. */
+  return {
+    begin: (request: RecordedRequest): Promise<RequestState> => begin(request.batchId, request),
+
+    /** Whether a batch wants its requests to be begun. It only looks, where {@link begin} counts. */
     async isRunning(batchId: string): Promise<boolean> {
       const [status, stopping, paused] = await redis.hmget(keys.batch(batchId), 'status', 'stopping', 'paused');
       return status === 'in_progress' && stopping === null && paused === null;
     },
 
-    /** Only the first terminal result of a request is kept. */
+    /** Only the first terminal result of a request is kept. `line` is JSON on one line. */
     record: (
       { batchId, index, bytes }: RecordedRequest,
       status: RequestStatus,
       line: string,
       usage: BatchUsage,
-    ): Promise<'recorded' | 'duplicate' | 'closed'> =>
-      recordResult(
-        redis,
-        [keys.batch(batchId), keys.settledBits(batchId), keys.resultsOf(batchId)],
-        [
-          batchId,
-          index,
-          status,
-          line,
-          bytes,
-          usage.inputTokens,
-          usage.cachedTokens,
-          usage.outputTokens,
-          usage.reasoningTokens,
-        ],
-      ),
+    ): Promise<RecordOutcome> => record(batchId, { entry: encodeSegmentEntry({ index, status, bytes, line }), usage }),
   };
 };
 

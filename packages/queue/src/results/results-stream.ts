@@ -1,64 +1,59 @@
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
-import type { RequestStatus } from './result-recorder.ts';
 
-/** A result on the stream, on its way to a segment. */
-export interface CollectedResult {
+/** Results of one batch that were recorded together: an entry of the stream, on its way to a segment. */
+export interface RecordedResults {
   readonly streamId: string;
   readonly batchId: string;
-  readonly index: number;
-  readonly status: RequestStatus;
-  /** Bytes of the request's input line. */
-  readonly bytes: number;
-  readonly line: string;
-  /** Requests of the batch still without a result when this one was recorded. */
+  /** Requests of the batch still without a result when these were recorded. */
   readonly left: number;
+  readonly count: number;
+  /** Their segment entries, one after another, in no particular order. */
+  readonly entries: Buffer;
 }
 
 const commitSegment = defineScript<
   [batch: string, segments: string, results: string],
-  [group: string, segment: string, ...streamIds: string[]],
+  [group: string, segment: string, ...idsCountsAndBytes: (string | number)[]],
   'ready' | 'partial'
 >(new URL('./commit-segment.lua', import.meta.url));
 
 const group = 'collectors';
 const streamStart = '0-0';
 
-type StreamEntry = [id: string, fields: string[] | null];
+type StreamEntry = [id: Buffer, fields: Buffer[] | null];
 
-const decodeEntry = ([streamId, fields]: StreamEntry): CollectedResult | undefined => {
+/** The order of the fields is that of record-results.lua. */
+const decodeEntry = ([streamId, fields]: StreamEntry): RecordedResults | undefined => {
   if (!fields) return undefined;
-  const entry: Record<string, string> = {};
-  for (let i = 0; i + 1 < fields.length; i += 2) entry[fields[i] ?? ''] = fields[i + 1] ?? '';
-  const { batch = '', index, status, bytes, line = '', left } = entry;
+  const [, batchId, , left, , count, , entries] = fields;
   return {
-    streamId,
-    batchId: batch,
-    index: Number(index),
-    status: status as RequestStatus,
-    bytes: Number(bytes),
-    line,
+    streamId: String(streamId),
+    batchId: String(batchId),
     left: Number(left),
+    count: Number(count),
+    // A copy, since the parser's buffers hold whatever else came with it.
+    entries: Buffer.from(entries ?? ''),
   };
 };
 
-const decodeEntries = (entries: StreamEntry[]): CollectedResult[] =>
+const decodeEntries = (entries: StreamEntry[]): RecordedResults[] =>
   entries.map(decodeEntry).filter((entry) => entry !== undefined);
 
-/**
- * The collector's side of one shard's stream.
- *
- * @param redis for commands
- * @param blocking a connection of its own, since it waits in XREADGROUP
- */
-export const createResultsStream = (
-  redis: RedisConnection,
-  blocking: RedisConnection,
-  keys: Keys,
-  { shard, consumer }: { shard: number; consumer: string },
-) => {
-  const stream = keys.results(shard);
+export interface ResultsStreamOptions {
+  /** For commands. */
+  readonly redis: RedisConnection;
+  /** A connection of its own, since it waits in XREADGROUP. */
+  readonly blocking: RedisConnection;
+  readonly keys: Keys;
+  /** This collector's name in the group. */
+  readonly consumer: string;
+}
+
+/** The collector's side of the results stream. */
+export const createResultsStream = ({ redis, blocking, keys, consumer }: ResultsStreamOptions) => {
+  const stream = keys.results;
   let claimFrom = streamStart;
   return {
     async ensureGroup(): Promise<void> {
@@ -79,28 +74,32 @@ export const createResultsStream = (
       }
     },
 
-    /** Up to `count` results that no collector has had; waits up to `blockMs` for the first. */
-    async read(count: number, blockMs: number): Promise<CollectedResult[]> {
-      const reply = await blocking.xreadgroup(
+    /** Up to `count` entries that no collector has had; waits up to `blockMs` for the first. */
+    async read(count: number, blockMs: number): Promise<RecordedResults[]> {
+      const reply = await blocking.xreadgroupBuffer(
         ...(['GROUP', group, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', stream, '>'] as const),
       );
-      return ((reply ?? []) as [string, StreamEntry[]][]).flatMap(([, entries]) => decodeEntries(entries));
+      return ((reply ?? []) as [Buffer, StreamEntry[]][]).flatMap(([, entries]) => decodeEntries(entries));
     },
 
     /**
-     * Takes over results that a collector has held for `minIdleMs`: it is dead or stuck, or could not write them.
-     * `more`: not all that are held have been looked at; the next call goes on from there.
+     * Takes over up to `count` entries that a collector has held for `minIdleMs`: it is dead or stuck, or could not write
+     * them. `more`: not all that are held have been looked at; the next call goes on from there.
      */
-    async claim(count: number, minIdleMs: number): Promise<{ results: CollectedResult[]; more: boolean }> {
-      const reply = await redis.xautoclaim(stream, group, consumer, minIdleMs, claimFrom, 'COUNT', count);
-      const [next, entries] = reply as [string, StreamEntry[]];
-      claimFrom = next;
-      return { results: decodeEntries(entries), more: next !== streamStart };
+    async claim(count: number, minIdleMs: number): Promise<{ results: RecordedResults[]; more: boolean }> {
+      const reply = await redis.callBuffer('XAUTOCLAIM', stream, group, consumer, minIdleMs, claimFrom, 'COUNT', count);
+      const [next, entries] = reply as [Buffer, StreamEntry[]];
+      claimFrom = String(next);
+      return { results: decodeEntries(entries), more: claimFrom !== streamStart };
     },
 
     /** Takes a published segment's results off the stream; `ready` when the batch has no more to come. */
-    commit: (batchId: string, segment: string, streamIds: readonly string[]): Promise<'ready' | 'partial'> =>
-      commitSegment(redis, [keys.batch(batchId), keys.segments(batchId), stream], [group, segment, ...streamIds]),
+    commit: (batchId: string, segment: string, results: readonly RecordedResults[]): Promise<'ready' | 'partial'> =>
+      commitSegment(
+        redis,
+        [keys.batch(batchId), keys.segments(batchId), stream],
+        [group, segment, ...results.flatMap(({ streamId, count, entries }) => [streamId, count, entries.length])],
+      ),
 
     /** Forgets this consumer; what it still held was claimed or is committed. */
     async leave(): Promise<void> {

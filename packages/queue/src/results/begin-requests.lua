@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- Decides what a worker does with requests of one batch that it has just taken: call the provider, or nothing.
+-- KEYS: 1 batch record, 2 bit per settled request
+-- ARGV: for each request its index and the bytes of its input line
+-- Returns for each request 'run', 'settled' (it has its result already), 'paused' (its batch wants it later; the record
+--         then says that there are such requests) or 'dropped' (its batch no longer wants it)
+local record = redis.call('HMGET', KEYS[1], 'status', 'stopping', 'closed', 'paused')
+local answers = {}
+if not record[1] then
+  for i = 1, #ARGV, 2 do answers[#answers + 1] = 'dropped' end
+  return answers
+end
+local unsettled = 'dropped'
+-- A batch that is validated again, since Redis has lost its latest state, wants its requests later too.
+if (record[1] == 'in_progress' or record[1] == 'validating') and not record[2] then
+  unsettled = record[1] == 'in_progress' and not record[4] and 'run' or 'paused'
+end
+local dropped, droppedBytes, paused = 0, 0, false
+for i = 1, #ARGV, 2 do
+  local answer = unsettled
+  if redis.call('GETBIT', KEYS[2], ARGV[i]) == 1 then
+    answer = 'settled'
+  elseif answer == 'paused' then
+    paused = true
+  elseif answer == 'dropped' and not record[3] then
+    redis.call('SETBIT', KEYS[2], ARGV[i], 1)
+    dropped = dropped + 1
+    droppedBytes = droppedBytes + ARGV[i + 1]
+  end
+  answers[#answers + 1] = answer
+end
+if paused then redis.call('HSET', KEYS[1], 'parked', 1) end
+if dropped > 0 then
+  redis.call('HINCRBY', KEYS[1], 'dropped', dropped)
+  redis.call('HINCRBY', KEYS[1], 'settledBytes', droppedBytes)
+end
+return answers

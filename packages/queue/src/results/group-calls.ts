@@ -1,0 +1,53 @@
+interface Call<Member, Answer> {
+  readonly member: Member;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A group goes out as soon as it has so many members, or so many characters. */
+const maxMembers = 500;
+const maxCharacters = 256 * 1024;
+
+/**
+ * Gathers the calls of one event-loop turn into one call for each batch. Each caller gets the answer of its own member;
+ * an error reaches all callers of the group.
+ *
+ * @param send gives an answer for each member, in their order
+ * @param charactersOf a member's share of what is sent; default 0
+ */
+export const groupCalls = <Member, Answer>(
+  send: (batchId: string, members: readonly Member[]) => Promise<readonly Answer[]>,
+  charactersOf: (member: Member) => number = () => 0,
+) => {
+  let groups = new Map<string, { calls: Call<Member, Answer>[]; characters: number }>();
+
+  const sendGroup = async (batchId: string, calls: readonly Call<Member, Answer>[]): Promise<void> => {
+    try {
+      const answers = await send(
+        batchId,
+        calls.map(({ member }) => member),
+      );
+      for (const [i, { resolve }] of calls.entries()) resolve(answers[i] as Answer);
+    } catch (error) {
+      for (const { reject } of calls) reject(error);
+    }
+  };
+
+  const sendAll = (): void => {
+    const waiting = groups;
+    groups = new Map();
+    for (const [batchId, { calls }] of waiting) void sendGroup(batchId, calls);
+  };
+
+  return (batchId: string, member: Member): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      if (groups.size === 0) setImmediate(sendAll);
+      const group = groups.get(batchId) ?? { calls: [], characters: 0 };
+      groups.set(batchId, group);
+      group.calls.push({ member, resolve, reject });
+      group.characters += charactersOf(member);
+      if (group.calls.length < maxMembers && group.characters < maxCharacters) return;
+      groups.delete(batchId);
+      void sendGroup(batchId, group.calls);
+    });
+};
