@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
-  type Batch,
   encodeSegmentEntry,
   fileKey,
   jobIdOf,
@@ -19,6 +18,7 @@ import {
 } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
+  type BatchSnapshot,
   type BatchStore,
   connectRedis,
   createBatchStore,
@@ -112,16 +112,17 @@ const open = (window = 1000, windowBytes = 1e9) => {
     logger,
     now: () => nowMs,
   });
-  const known = async (id: string): Promise<Batch> => {
-    const batch = await batches.get(id);
-    if (!batch) throw new Error(`no batch ${id}`);
-    return batch;
+  const read = async (id: string): Promise<BatchSnapshot> => {
+    const snapshot = await batches.read(id);
+    if (!snapshot) throw new Error(`no batch ${id}`);
+    return snapshot;
   };
   return {
     recorder,
-    known,
-    dispatch: async (id: string) => dispatch(await known(id)),
-    reconcile: async (id: string) => reconcile(await known(id)),
+    read,
+    known: async (id: string) => (await read(id)).batch,
+    dispatch: async (id: string) => dispatch(await read(id)),
+    reconcile: async (id: string) => reconcile(await read(id)),
     reconcileAsSeen: reconcile,
   };
 };
@@ -324,7 +325,7 @@ test('it is not counted again while a result is on its way, or known results can
 test('one that ends while it is looked at keeps its counts, which have the requests that never ran', async () => {
   const opened = open();
   const id = await startHalf(opened);
-  const seenBefore = await opened.known(id);
+  const seenBefore = await opened.read(id);
   await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
   await batches.close(id, 10);
   await batches.transition(id, 'cancelled', nowMs, { completed: 5, failed: 5 });

@@ -1,6 +1,6 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { Reach } from '@promptmill/runtime';
 import type { AddRequests, IndexedRequest } from './add-requests.ts';
 import { readRequests } from './read-requests.ts';
@@ -47,8 +47,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   };
 
   /** Says whether all of the input is dispatched. */
-  return async (batch: Batch): Promise<{ done: boolean }> => {
-    const state = await batches.dispatchState(batch.id);
+  return async ({ batch, state }: BatchSnapshot): Promise<{ done: boolean }> => {
     let cursor: Cursor = state;
     let { outstanding, outstandingBytes } = state;
     if (cursor.dispatched >= batch.total) return { done: true };

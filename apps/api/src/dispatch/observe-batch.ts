@@ -1,5 +1,5 @@
-import type { Batch, Blocked, HeldLane } from '@promptmill/core';
-import type { BatchStore, LaneState } from '@promptmill/queue';
+import type { Blocked, HeldLane } from '@promptmill/core';
+import type { BatchSnapshot, BatchStore, LaneState } from '@promptmill/queue';
 
 export interface ObserveBatchOptions {
   readonly batches: BatchStore;
@@ -39,14 +39,14 @@ export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOpti
     );
   };
 
-  return async (batch: Batch): Promise<void> => {
+  return async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const atMs = now();
     const settled = batch.completed + batch.failed;
     const before = seen.get(batch.id);
     if (before && atMs < before.atMs + everyMs) return;
     const latest = before && ((settled - before.settled) * 1000) / (atMs - before.atMs);
     const rate = latest === undefined ? undefined : (before?.rate ?? latest) * (1 - weight) + latest * weight;
-    const { positions, collected, uncollected } = await batches.dispatchState(batch.id);
+    const { positions, collected, uncollected } = state;
     const stuck = uncollected > 0 && collected === before?.collected;
     const stuckSinceMs = stuck ? before.stuckSinceMs : atMs;
     seen.delete(batch.id);

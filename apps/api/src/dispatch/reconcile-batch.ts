@@ -1,6 +1,6 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchStore, DispatchedRequests, DispatchState } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { AddRequests, IndexedRequest } from './add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
@@ -43,7 +43,7 @@ interface Seen {
  * Finds what a batch has lost and puts it right: results that are in the store and no longer in Redis are recorded again;
  * requests without result and job get a new job. It looks only when there is reason to: after a connection to Redis, when
  * a paused batch goes on, and when no result has come, or got into a segment, for long. Of a batch that takes no more
- * results only the counts are put right.
+ * results only the counts are put right. Says whether it found anything.
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
@@ -65,9 +65,10 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     }
   };
 
-  const look = async (batch: Batch, state: DispatchState, alsoRestore: boolean): Promise<number> => {
+  const look = async (snapshot: BatchSnapshot, alsoRestore: boolean): Promise<number> => {
+    const { batch, state } = snapshot;
     const { id } = batch;
-    const recounted = await recount(id);
+    const recounted = await recount(snapshot);
     if (state.closed) return recounted ? 1 : 0;
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
@@ -84,10 +85,10 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
   };
 
-  return async (batch: Batch): Promise<void> => {
+  return async (snapshot: BatchSnapshot): Promise<boolean> => {
+    const { batch, state } = snapshot;
     const { id } = batch;
     const connection = connections();
-    const state = await batches.dispatchState(id);
     const progress = `${batch.completed + batch.failed} ${state.collected}`;
     const before = seen.get(id);
     const isNew = before?.connection !== connection;
@@ -95,12 +96,13 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const isIdle = hasNothingDue || progress !== before?.progress;
     if (!isNew && !state.parked && (isIdle || now() < before.lookAtMs)) {
       if (isIdle) remember(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
-      return;
+      return false;
     }
     // Before the look: a request that is parked while it goes on is found by the next.
     if (state.parked) await batches.unpark(id);
-    const found = await look(batch, state, isNew || !state.parked);
+    const found = await look(snapshot, isNew || !state.parked);
     const waitMs = isNew || found > 0 ? firstLookMs : Math.min(longestLookMs, before.waitMs * 2);
     remember(id, { connection, progress, lookAtMs: now() + waitMs, waitMs });
+    return found > 0;
   };
 };

@@ -1,16 +1,16 @@
 import { type Batch, canPause, isTerminal } from '@promptmill/core';
-import type { BatchJob, BatchStore, FileRecords } from '@promptmill/queue';
+import type { BatchJob, BatchSnapshot, BatchStore, FileRecords } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
 
 export interface RunBatchJobOptions {
   readonly batches: BatchStore;
   readonly records: FileRecords;
   readonly validate: (batch: Batch) => Promise<void>;
-  readonly dispatch: (batch: Batch) => Promise<{ done: boolean }>;
-  /** Finds what was lost and puts it right, when there is reason to look. */
-  readonly reconcile: (batch: Batch) => Promise<void>;
+  readonly dispatch: (snapshot: BatchSnapshot) => Promise<{ done: boolean }>;
+  /** Finds what was lost and puts it right, when there is reason to look. True when it changed the batch's record. */
+  readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
   /** Notes how fast the batch gets on. */
-  readonly observe: (batch: Batch) => Promise<void>;
+  readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
   /** Whether calls for it, once it was stopped, may still be in flight in one of these lanes or in another. */
   readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
@@ -64,8 +64,8 @@ const progressOf = (batch: Batch): BatchProgress => {
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, now } = options;
 
-  const closeWhenDrained = async (batch: Batch): Promise<void> => {
-    const { outstanding, positions, stoppedAt = 0 } = await batches.dispatchState(batch.id);
+  const closeWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
+    const { outstanding, positions, stoppedAt = 0 } = state;
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
@@ -74,21 +74,22 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   };
 
   /** Milliseconds until the next step. */
-  const step = async (batch: Batch): Promise<number> => {
+  const step = async (snapshot: BatchSnapshot): Promise<number> => {
+    const { batch } = snapshot;
     if (batch.status === 'validating') {
       await batches.confirmCreated(batch, batch.createdAt * 1000);
       await records.use(batch.tenant, batch.inputFileId, batch.id, now());
       await validate(batch);
       return 0;
     }
-    const { stopping, closed, ready } = await batches.dispatchState(batch.id);
+    const { stopping, closed, ready } = snapshot.state;
     if (ready) {
       await finalize(batch.id);
       return watchTickMs;
     }
     if (stopping) {
-      if (closed) await reconcile(batch);
-      else await closeWhenDrained(batch);
+      if (closed) await reconcile(snapshot);
+      else await closeWhenDrained(snapshot);
       return dispatchTickMs;
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
@@ -96,21 +97,22 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       return dispatchTickMs;
     }
     if (batch.pausedAt !== undefined) {
-      await observe(batch);
+      await observe(snapshot);
       return watchTickMs;
     }
-    await reconcile(batch);
-    const { done } = await dispatch(batch);
-    await observe(batch);
+    if (await reconcile(snapshot)) return 0;
+    const { done } = await dispatch(snapshot);
+    await observe(snapshot);
     return done ? watchTickMs : dispatchTickMs;
   };
 
   return async (job: Job<BatchJob>, token: string | undefined): Promise<BatchProgress | { status: 'gone' }> => {
     const { batchId } = job.data;
-    let shown = '';
+    let shown = JSON.stringify(job.progress);
     for (;;) {
-      const batch = await batches.get(batchId);
-      if (!batch) return { status: 'gone' };
+      const snapshot = await batches.read(batchId);
+      if (!snapshot) return { status: 'gone' };
+      const { batch } = snapshot;
       const progress = progressOf(batch);
       if (JSON.stringify(progress) !== shown) await job.updateProgress({ ...progress });
       shown = JSON.stringify(progress);
@@ -118,7 +120,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
         await retire(batch);
         return progress;
       }
-      const delayMs = await step(batch);
+      const delayMs = await step(snapshot);
       if (delayMs === 0) continue;
       await job.moveToDelayed(Date.now() + delayMs, token);
       throw new DelayedError();

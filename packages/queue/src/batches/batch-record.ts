@@ -60,6 +60,12 @@ export interface DispatchState extends Cursor {
   readonly ready: boolean;
 }
 
+/** A batch and how far it is, both read at the same moment. */
+export interface BatchSnapshot {
+  readonly batch: Batch;
+  readonly state: DispatchState;
+}
+
 /** What ends a batch before all of its requests have run. */
 export type StopReason = 'cancelled' | 'expired';
 

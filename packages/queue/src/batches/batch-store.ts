@@ -7,6 +7,7 @@ import {
   timestampOf,
 } from '@promptmill/core';
 import {
+  type BatchSnapshot,
   type Counts,
   type Cursor,
   decodeBatch,
@@ -90,7 +91,7 @@ const requestsBetweenMarks = 10_000;
 export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
   const index = createCreatedIndex(redis, keys);
 
-  const read = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
+  const get = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
 
   const setPaused = async (id: string, { number, since }: Partial<Pause>): Promise<PauseOutcome> => {
     const answer = await pauseBatch(redis, [keys.batch(id)], [since ?? '', number ?? '']);
@@ -117,7 +118,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       ]);
     },
 
-    get: read,
+    get,
+
+    /** Undefined when there is no such batch. */
+    async read(id: string): Promise<BatchSnapshot | undefined> {
+      const record = await redis.hgetall(keys.batch(id));
+      const batch = decodeBatch(id, record);
+      return batch && { batch, state: decodeDispatchState(record) };
+    },
 
     /** Newest first; undefined when `after` is no batch of this tenant. */
     async list(
@@ -127,7 +135,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       const { after, limit } = options;
       const ids = await index.ids(keys.batchIndex(tenant), tenant, { after, limit: limit + 1, order: 'desc' });
       if (!ids) return undefined;
-      const batches = await Promise.all(ids.slice(0, limit).map(read));
+      const batches = await Promise.all(ids.slice(0, limit).map(get));
       return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };
     },
 
