@@ -14,6 +14,7 @@ import {
 } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import { batchJobName } from './batches/batch-job-name.ts';
 import type { Creation } from './batches/creation.ts';
 import type { ApiDependencies } from './dependencies.ts';
 
@@ -85,7 +86,8 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     if (await batches.get(batch.id)) return false;
     if (claim) await claims.claim(claim);
     await batches.create(batch);
-    await addBatchJob(batchesQueue, batch.id);
+    const input = await records.get(batch.tenant, batch.inputFileId);
+    await addBatchJob(batchesQueue, batch.id, batchJobName(batch.id, input));
     await batches.confirmCreated(batch, batch.createdAt * 1000);
     return true;
   };

@@ -17,6 +17,7 @@ import { DelayedError, type Job, type JobProgress, type Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { createFindCallsInFlight } from '../src/dispatch/find-calls-in-flight.ts';
+import { createPlaces } from '../src/dispatch/places.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 
 const prefix = `test-${randomBytes(6).toString('hex')}`;
@@ -58,6 +59,8 @@ beforeAll(() => {
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     finalize: note('finalize'),
     retire: note('retire'),
+    // With one place it takes a step and gives its place up.
+    places: createPlaces(1),
     now: () => nowMs,
   });
 });

@@ -1,6 +1,7 @@
 import { type Batch, canPause, isTerminal } from '@promptmill/core';
 import type { BatchJob, BatchSnapshot, BatchStore, FileRecords } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
+import type { Places } from './places.ts';
 
 export interface RunBatchJobOptions {
   readonly batches: BatchStore;
@@ -17,6 +18,7 @@ export interface RunBatchJobOptions {
   readonly finalize: (batchId: string) => Promise<void>;
   /** What is to be done once it has ended. The job ends only after it. */
   readonly retire: (batch: Batch) => Promise<void>;
+  readonly places: Places;
   readonly now: () => number;
 }
 
@@ -25,6 +27,12 @@ const dispatchTickMs = 100;
 const watchTickMs = 1000;
 /** How long calls in flight may still end after a batch was cancelled or has expired. */
 const stopGraceMs = 10_000;
+
+interface NextStep {
+  readonly afterMs: number;
+  /** The batch has nothing to do until then, and will not for long: it needs no place meanwhile. */
+  readonly rests?: true;
+}
 
 /** What Bull Board draws as the ring of a batch's job. */
 interface BatchProgress {
@@ -57,12 +65,21 @@ const progressOf = (batch: Batch): BatchProgress => {
   };
 };
 
+/** Every lane that the batch's requests are in lets no call in, or its results do not get into files. */
+const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
+  const lanes = Object.keys(state.positions).length;
+  return batch.blocked !== undefined || (lanes > 0 && (batch.waitingFor ?? []).length >= lanes);
+};
+
 /**
- * One step in a batch's life: look at its record, do what its status asks for, show its progress, and come back later
- * until it is terminal. It holds nothing between steps; any api process takes the next one, after any crash.
+ * The life of a batch, step by step until it is terminal: look at its record, show its progress, do what its status asks
+ * for. The job stays active while the batch is at work. It goes back to the queue, to come again later, when the batch
+ * rests, when others want its place, and when the process stops. A step holds nothing that the next one needs; any api
+ * process takes the next one, after any crash.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
-  const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, now } = options;
+  const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, places, now } =
+    options;
 
   const closeWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { outstanding, positions, stoppedAt = 0 } = state;
@@ -73,40 +90,44 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     await batches.close(batch.id, batch.total || runnable);
   };
 
-  /** Milliseconds until the next step. */
-  const step = async (snapshot: BatchSnapshot): Promise<number> => {
+  const step = async (snapshot: BatchSnapshot): Promise<NextStep> => {
     const { batch } = snapshot;
     if (batch.status === 'validating') {
       await batches.confirmCreated(batch, batch.createdAt * 1000);
       await records.use(batch.tenant, batch.inputFileId, batch.id, now());
       await validate(batch);
-      return 0;
+      return { afterMs: 0 };
     }
     const { stopping, closed, ready } = snapshot.state;
     if (ready) {
       await finalize(batch.id);
-      return watchTickMs;
+      return { afterMs: watchTickMs };
     }
     if (stopping) {
       if (closed) await reconcile(snapshot);
       else await closeWhenDrained(snapshot);
-      return dispatchTickMs;
+      return { afterMs: dispatchTickMs };
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
       await batches.stop(batch.id, 'expired', now());
-      return dispatchTickMs;
+      return { afterMs: dispatchTickMs };
     }
     if (batch.pausedAt !== undefined) {
       await observe(snapshot);
-      return watchTickMs;
+      return { afterMs: watchTickMs, rests: true };
     }
-    if (await reconcile(snapshot)) return 0;
+    if (await reconcile(snapshot)) return { afterMs: 0 };
     const { done } = await dispatch(snapshot);
     await observe(snapshot);
-    return done ? watchTickMs : dispatchTickMs;
+    if (waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
+    return { afterMs: done ? watchTickMs : dispatchTickMs };
   };
 
-  return async (job: Job<BatchJob>, token: string | undefined): Promise<BatchProgress | { status: 'gone' }> => {
+  const live = async (
+    job: Job<BatchJob>,
+    token: string | undefined,
+    lost: AbortSignal | undefined,
+  ): Promise<BatchProgress | { status: 'gone' }> => {
     const { batchId } = job.data;
     let shown = JSON.stringify(job.progress);
     for (;;) {
@@ -120,10 +141,21 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
         await retire(batch);
         return progress;
       }
-      const delayMs = await step(snapshot);
-      if (delayMs === 0) continue;
-      await job.moveToDelayed(Date.now() + delayMs, token);
+      const { afterMs, rests = false } = await step(snapshot);
+      const nextAtMs = Date.now() + afterMs;
+      if (!rests && (await places.wait(afterMs, lost))) continue;
+      if (!lost?.aborted) await job.moveToDelayed(places.isClosed() ? Date.now() : nextAtMs, token);
       throw new DelayedError();
+    }
+  };
+
+  /** @param lost fires when the job's lock is another process's: the batch is that one's now */
+  return async (job: Job<BatchJob>, token: string | undefined, lost?: AbortSignal) => {
+    const leave = places.take();
+    try {
+      return await live(job, token, lost);
+    } finally {
+      leave();
     }
   };
 };

@@ -27,6 +27,7 @@ import { createDispatchRequests } from './dispatch-requests.ts';
 import { createFindCallsInFlight } from './find-calls-in-flight.ts';
 import { createFindLostRequests } from './find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
+import { createPlaces } from './places.ts';
 import { createReconcileBatch } from './reconcile-batch.ts';
 import { createRecountResults } from './recount-results.ts';
 import { createRestoreResults } from './restore-results.ts';
@@ -47,8 +48,8 @@ export interface StartDispatchOptions {
 /** What a step may take that is under way when the process stops. */
 const longestStepMs = 10_000;
 
-/** Batches stepped at once; a step is short. */
-const concurrency = 16;
+/** Batches in work at once, those between two steps too. With more, they take turns. */
+const placeCount = 64;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
@@ -72,6 +73,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const recorder = createResultRecorder(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
 
+  const places = createPlaces(placeCount);
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -113,15 +115,18 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     ),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    places,
     now: Date.now,
   });
-  const worker = openWorker<BatchJob>(runBatchJob, {
+  // BullMQ gives the signal to a function that names three parameters.
+  const worker = openWorker<BatchJob>((job, token, lost) => runBatchJob(job, token, lost), {
     connection: redis,
     keys,
     name: batchesQueueName,
-    concurrency,
+    concurrency: placeCount,
     onError,
   });
+  worker.on('lockRenewalFailed', (jobIds) => jobIds.forEach((id) => worker.cancelJob(id)));
   worker.on('failed', (job, error) =>
     logError(error, 'a step of a batch failed; it is tried again', { batch: job?.data.batchId }),
   );
@@ -130,6 +135,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     async close(): Promise<void> {
       // A step that breaks off is done again, by another process.
       closing.abort();
+      places.close();
       await closeWorkers([worker], redis, longestStepMs);
       await Promise.all([laneQueues.close(), finalizeQueue.close()]);
       await closeRedis(redis);

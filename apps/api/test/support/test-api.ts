@@ -63,6 +63,8 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     },
     /** Files of the store that are being written. */
     partialUploads: () => readdir(path.join(storeDirectory, 'tmp~')).catch(() => []),
+    /** Stops the api, and keeps what it has written. */
+    stop: () => api.close(),
     async close(): Promise<void> {
       await api.close();
       await deleteKeys(redis, prefix);
