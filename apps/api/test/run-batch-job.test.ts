@@ -59,6 +59,7 @@ beforeAll(() => {
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     finalize: note('finalize'),
     retire: note('retire'),
+    onBlocked: () => {},
     // With one place it takes a step and gives its place up.
     places: createPlaces(1),
     now: () => nowMs,

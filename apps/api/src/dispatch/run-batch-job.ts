@@ -1,6 +1,7 @@
 import { type Batch, canPause, isTerminal } from '@promptmill/core';
 import type { BatchJob, BatchSnapshot, BatchStore, FileRecords } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
+import { DispatchBlockedError, isDispatchBlockedCode } from './dispatch-blocked-error.ts';
 import type { Places } from './places.ts';
 
 export interface RunBatchJobOptions {
@@ -18,6 +19,8 @@ export interface RunBatchJobOptions {
   readonly finalize: (batchId: string) => Promise<void>;
   /** What is to be done once it has ended. The job ends only after it. */
   readonly retire: (batch: Batch) => Promise<void>;
+  /** Told once of each reason for which a batch cannot be dispatched. */
+  readonly onBlocked: (batchId: string, reason: DispatchBlockedError) => void;
   readonly places: Places;
   readonly now: () => number;
 }
@@ -45,7 +48,7 @@ interface BatchProgress {
   readonly failed: number;
   /** The lanes it waits for, and why. */
   readonly waitingFor?: readonly string[];
-  /** Why its results do not get into files. */
+  /** Why it does not get on. */
   readonly blocked?: string;
 }
 
@@ -65,7 +68,7 @@ const progressOf = (batch: Batch): BatchProgress => {
   };
 };
 
-/** Every lane that the batch's requests are in lets no call in, or its results do not get into files. */
+/** Every lane that the batch's requests are in lets no call in, or something else keeps it from getting on. */
 const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
   const lanes = Object.keys(state.positions).length;
   return batch.blocked !== undefined || (lanes > 0 && (batch.waitingFor ?? []).length >= lanes);
@@ -78,8 +81,20 @@ const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
  * process takes the next one, after any crash.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
-  const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, places, now } =
-    options;
+  const {
+    batches,
+    records,
+    validate,
+    dispatch,
+    reconcile,
+    observe,
+    hasCallsInFlight,
+    finalize,
+    retire,
+    onBlocked,
+    places,
+    now,
+  } = options;
 
   const closeWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { outstanding, positions, stoppedAt = 0 } = state;
@@ -88,6 +103,24 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
     await batches.close(batch.id, batch.total || runnable);
+  };
+
+  /** Puts right what was lost and dispatches what there is room for; what keeps it from that it notes. */
+  const goOn = async (snapshot: BatchSnapshot): Promise<'changed' | 'blocked' | 'done' | 'not done'> => {
+    const { id, blocked } = snapshot.batch;
+    try {
+      if (await reconcile(snapshot)) return 'changed';
+      const { done } = await dispatch(snapshot);
+      if (blocked && isDispatchBlockedCode(blocked.code)) {
+        await batches.unblock(id, blocked);
+        return 'changed';
+      }
+      return done ? 'done' : 'not done';
+    } catch (error) {
+      if (!(error instanceof DispatchBlockedError)) throw error;
+      if (await batches.block(id, error)) onBlocked(id, error);
+      return 'blocked';
+    }
   };
 
   const step = async (snapshot: BatchSnapshot): Promise<NextStep> => {
@@ -116,11 +149,11 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await observe(snapshot);
       return { afterMs: watchTickMs, rests: true };
     }
-    if (await reconcile(snapshot)) return { afterMs: 0 };
-    const { done } = await dispatch(snapshot);
+    const goneOn = await goOn(snapshot);
+    if (goneOn === 'changed') return { afterMs: 0 };
     await observe(snapshot);
-    if (waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
-    return { afterMs: done ? watchTickMs : dispatchTickMs };
+    if (goneOn === 'blocked' || waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
+    return { afterMs: goneOn === 'done' ? watchTickMs : dispatchTickMs };
   };
 
   const live = async (

@@ -115,6 +115,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     ),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
     places,
     now: Date.now,
   });

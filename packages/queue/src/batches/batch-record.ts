@@ -49,6 +49,8 @@ export interface DispatchState extends Cursor {
   readonly collected: number;
   /** Results that are not yet: they are in Redis. */
   readonly uncollected: number;
+  /** Bytes of those. */
+  readonly uncollectedBytes: number;
   /** Why no further request is wanted, if that is so, and since when, in Unix seconds. */
   readonly stopping?: StopReason;
   readonly stoppedAt?: number;
@@ -144,6 +146,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     closed,
     collected,
     uncollected: number('completed') + number('failed') - collected,
+    uncollectedBytes: number('uncollectedBytes'),
     ready: collected === expected && (closed || expected > 0),
     dispatched: number('dispatched'),
     cursorOffset: number('cursorOffset'),

@@ -60,6 +60,7 @@ const advanceCursor = defineScript<
   [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
   0 | 1
 >(at('advance-cursor'));
+const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
 export type TransitionOutcome =
@@ -195,6 +196,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
         ...usage,
         collected: counts.completed + counts.failed,
         dropped: 0,
+        uncollectedBytes: 0,
       });
       const set = await recountBatch(
         redis,
@@ -223,9 +225,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
-    /** Shows why a batch's results do not get into files, until they do. Whether this was not known before. */
+    /** Shows why a batch does not get on, until a segment or its status does. Whether this was not known before. */
     async block(id: string, { code, message }: Blocked): Promise<boolean> {
       return (await blockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })])) === 1;
+    },
+
+    /** Shows this reason no more. */
+    async unblock(id: string, { code, message }: Blocked): Promise<void> {
+      await unblockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })]);
     },
 
     /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */
