@@ -18,7 +18,8 @@ import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 
 /** What the api needs of the configuration. */
-export type ApiConfig = StartDispatchOptions['config'] & Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board'>;
+export type ApiConfig = StartDispatchOptions['config'] &
+  Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board' | 'graceMs'>;
 
 /** What handlers work with. */
 export interface ApiDependencies {
