@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FileRecord } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
@@ -24,12 +23,16 @@ import {
 import { createApp } from './app.ts';
 import type { Creation } from './batches/creation.ts';
 import { createBoard } from './bull-board.ts';
-import type { ApiConfig } from './dependencies.ts';
+import type { ApiConfig } from './api-config.ts';
+import type { ApiDependencies } from './dependencies.ts';
 import { startDispatch } from './dispatch/start-dispatch.ts';
 import { createReceiveInput } from './files/receive-input.ts';
 import { createRemoveFile } from './files/remove-file.ts';
 import { startHttpServer } from './http-server.ts';
-import { createJournal, createReplayJournal, keepReplaying, lookTwice } from './journal.ts';
+import { createJournal } from './journal/journal.ts';
+import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
+import { createReplayedBatches } from './journal/replayed-batches.ts';
+import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 
 export interface StartApiOptions {
@@ -80,21 +83,13 @@ export const startApi = async ({
   const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
-  const dependencies = {
+  const dependencies: ApiDependencies = {
     config,
     redis,
     keys,
     files,
-    records: {
-      ...records,
-      get: (tenant: string, id: string) => lookTwice(() => records.get(tenant, id), replayed),
-      async put(record: FileRecord): Promise<boolean> {
-        const isPut = await records.put(record);
-        if (isPut) await journal.noteFile(record);
-        return isPut;
-      },
-    },
-    batches: { ...batches, get: (id: string) => lookTwice(() => batches.get(id), replayed) },
+    records: createJournalledFileRecords(records, journal, replayed),
+    batches: createReplayedBatches(batches, replayed),
     due,
     journal,
     replayed,

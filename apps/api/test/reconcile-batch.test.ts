@@ -35,10 +35,10 @@ import type { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
-import { createFindLostRequests } from '../src/dispatch/find-lost-requests.ts';
-import { createReconcileBatch } from '../src/dispatch/reconcile-batch.ts';
-import { createRecountResults } from '../src/dispatch/recount-results.ts';
-import { createRestoreResults } from '../src/dispatch/restore-results.ts';
+import { createFindLostRequests } from '../src/recovery/find-lost-requests.ts';
+import { createReconcileBatch } from '../src/recovery/reconcile-batch.ts';
+import { createRecountResults } from '../src/recovery/recount-results.ts';
+import { createRestoreResults } from '../src/recovery/restore-results.ts';
 
 const { lanes, retry } = loadConfig({}, { readFile: () => '' });
 const logger = createLogger({ level: 'silent', role: 'api' });

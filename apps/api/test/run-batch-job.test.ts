@@ -16,7 +16,7 @@ import {
 import { DelayedError, type Job, type JobProgress, type Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
-import { createFindCallsInFlight } from '../src/dispatch/find-calls-in-flight.ts';
+import { createFindCallsInFlight } from '../src/recovery/find-calls-in-flight.ts';
 import { createPlaces } from '../src/dispatch/places.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 

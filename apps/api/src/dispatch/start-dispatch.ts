@@ -20,23 +20,24 @@ import {
   readJobsInWork,
   readLaneState,
 } from '@promptmill/queue';
-import { type Config, createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
-import { lookTwice } from '../journal.ts';
+import { createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
+import type { DispatchConfig } from '../api-config.ts';
+import { lookTwice } from '../journal/look-twice.ts';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
-import { createFindCallsInFlight } from './find-calls-in-flight.ts';
-import { createFindLostRequests } from './find-lost-requests.ts';
+import { createFindCallsInFlight } from '../recovery/find-calls-in-flight.ts';
+import { createFindLostRequests } from '../recovery/find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
 import { createPlaces } from './places.ts';
-import { createReconcileBatch } from './reconcile-batch.ts';
-import { createRecountResults } from './recount-results.ts';
-import { createRestoreResults } from './restore-results.ts';
+import { createReconcileBatch } from '../recovery/reconcile-batch.ts';
+import { createRecountResults } from '../recovery/recount-results.ts';
+import { createRestoreResults } from '../recovery/restore-results.ts';
 import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
 
 export interface StartDispatchOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'retry' | 'window' | 'limits' | 'keepDays'>;
+  readonly config: DispatchConfig;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;

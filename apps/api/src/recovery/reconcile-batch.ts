@@ -2,9 +2,9 @@ import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import type { AddRequests, IndexedRequest } from './add-requests.ts';
+import type { AddRequests, IndexedRequest } from '../dispatch/add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
-import { readRequests } from './read-requests.ts';
+import { readRequests } from '../dispatch/read-requests.ts';
 import type { RecountResults } from './recount-results.ts';
 import type { RestoreResults } from './restore-results.ts';
 
