@@ -208,6 +208,17 @@ test('a request that has neither result nor job gets a job again, and only such 
   expect(await known(id)).toMatchObject({ total: 700, completed: 1, failed: 0 });
 });
 
+test('a request that is lost and no longer in the input is told of', async () => {
+  const { dispatch, reconcile, known } = open();
+  const id = await startBatch(3);
+  await dispatch(id);
+  await removeJob(id, 0);
+  await removeJob(id, 2);
+  await files.put(fileKey((await known(id)).inputFileId), lineOf(0));
+  await expect(reconcile(id)).rejects.toMatchObject({ code: 'input_changed' });
+  expect(await states(id, [0, 2])).toEqual(['unknown', 'unknown']);
+});
+
 test('a job that has ended without a result is taken away first: it would keep the new one out', async () => {
   const { dispatch, reconcile } = open();
   const id = await startBatch(3);

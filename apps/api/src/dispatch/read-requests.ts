@@ -1,5 +1,5 @@
 import { fileKey, parseRequestLine, type RequestLine } from '@promptmill/core';
-import { type FileStore, FileStoreError, splitLines } from '@promptmill/files';
+import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 
 export interface InputRequest {
@@ -29,18 +29,15 @@ export async function* readRequests(
   from: { readonly offset: number; readonly line: number },
 ): AsyncGenerator<InputRequest> {
   const source = await open(files, inputFileId, from.offset);
-  const options = { maxLineBytes: Number.MAX_SAFE_INTEGER, startOffset: from.offset, startNumber: from.line };
-  for await (const lines of splitLines(source, options))
+  const place = { startOffset: from.offset, startNumber: from.line };
+  for await (const lines of readInput(source, parseRequestLine, place))
     for (const line of lines) {
-      const text = line.oversize ? undefined : line.bytes.toString();
-      if (text?.trim() === '') continue;
-      const parsed = text === undefined ? undefined : parseRequestLine(text);
-      if (!parsed?.ok)
+      if (line.oversize || !line.parsed.ok)
         throw new DispatchBlockedError(
           'input_changed',
           `Line ${line.number} of the input file ${inputFileId} has changed since it was checked.`,
         );
-      const { request } = parsed;
+      const { request } = line.parsed;
       yield { request, bytes: line.nextOffset - line.offset, nextOffset: line.nextOffset, nextLine: line.number + 1 };
     }
 }

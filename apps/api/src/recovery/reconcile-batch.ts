@@ -4,7 +4,9 @@ import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/
 import type { Logger } from '@promptmill/runtime';
 import type { AddRequests, IndexedRequest } from '../dispatch/add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
+import { DispatchBlockedError } from '../dispatch/dispatch-blocked-error.ts';
 import { readRequests } from '../dispatch/read-requests.ts';
+import { createSeenBatches } from '../seen-batches.ts';
 import type { RecountResults } from './recount-results.ts';
 import type { RestoreResults } from './restore-results.ts';
 
@@ -28,8 +30,6 @@ const longestLookMs = 60_000;
 /** Looked at in one step. */
 const maxRequests = 20_000;
 const addAtOnce = 500;
-/** Batches watched at once; one forgotten is looked into anew. */
-const maxSeen = 1000;
 
 interface Seen {
   readonly connection: number;
@@ -47,7 +47,7 @@ interface Seen {
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
-  const seen = new Map<string, Seen>();
+  const seen = createSeenBatches<Seen>();
 
   const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
     const last = Math.max(...lost);
@@ -60,9 +60,13 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
         await add(batch, chunk);
         chunk = [];
       }
-      if (index === last) break;
+      if (index === last) return;
       index++;
     }
+    throw new DispatchBlockedError(
+      'input_changed',
+      `The input file ${batch.inputFileId} has fewer requests than before.`,
+    );
   };
 
   const look = async (snapshot: BatchSnapshot, alsoRestore: boolean): Promise<number> => {
@@ -79,12 +83,6 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     return found + (recounted ? 1 : 0);
   };
 
-  const remember = (id: string, what: Seen): void => {
-    seen.delete(id);
-    seen.set(id, what);
-    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
-  };
-
   return async (snapshot: BatchSnapshot): Promise<boolean> => {
     const { batch, state } = snapshot;
     const { id } = batch;
@@ -95,14 +93,14 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const hasNothingDue = state.outstanding === 0 && state.uncollected === 0;
     const isIdle = hasNothingDue || progress !== before?.progress;
     if (!isNew && !state.parked && (isIdle || now() < before.lookAtMs)) {
-      if (isIdle) remember(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
+      if (isIdle) seen.note(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
       return false;
     }
     // Before the look: a request that is parked while it goes on is found by the next.
     if (state.parked) await batches.unpark(id);
     const found = await look(snapshot, isNew || !state.parked);
     const waitMs = isNew || found > 0 ? firstLookMs : Math.min(longestLookMs, before.waitMs * 2);
-    remember(id, { connection, progress, lookAtMs: now() + waitMs, waitMs });
+    seen.note(id, { connection, progress, lookAtMs: now() + waitMs, waitMs });
     return found > 0;
   };
 };
