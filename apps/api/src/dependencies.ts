@@ -9,16 +9,13 @@ import type {
   Keys,
   RedisConnection,
 } from '@promptmill/queue';
-import type { Config, Logger, Metrics, Reach } from '@promptmill/runtime';
+import type { Logger, Metrics, Reach } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
-import type { StartDispatchOptions } from './dispatch/start-dispatch.ts';
+import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
-import type { Journal } from './journal.ts';
+import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
-
-/** What the api needs of the configuration. */
-export type ApiConfig = StartDispatchOptions['config'] & Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board'>;
 
 /** What handlers work with. */
 export interface ApiDependencies {

@@ -1,2 +1,2 @@
 export { type RunningApi, startApi, type StartApiOptions } from './start-api.ts';
-export type { ApiConfig } from './dependencies.ts';
+export type { ApiConfig } from './api-config.ts';

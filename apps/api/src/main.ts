@@ -13,7 +13,7 @@ const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'api' });
 const metrics = createMetrics('api');
 const life = createLifecycle(logger);
-runUntilSignal(life, { logger, graceMs: 30_000 });
+runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const files = await openFileStore(config.store);
 const api = await startApi({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FileRecord } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
@@ -24,12 +23,16 @@ import {
 import { createApp } from './app.ts';
 import type { Creation } from './batches/creation.ts';
 import { createBoard } from './bull-board.ts';
-import type { ApiConfig } from './dependencies.ts';
+import type { ApiConfig } from './api-config.ts';
+import type { ApiDependencies } from './dependencies.ts';
 import { startDispatch } from './dispatch/start-dispatch.ts';
 import { createReceiveInput } from './files/receive-input.ts';
 import { createRemoveFile } from './files/remove-file.ts';
 import { startHttpServer } from './http-server.ts';
-import { createJournal, createReplayJournal, keepReplaying, lookTwice } from './journal.ts';
+import { createJournal } from './journal/journal.ts';
+import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
+import { createReplayedBatches } from './journal/replayed-batches.ts';
+import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 
 export interface StartApiOptions {
@@ -37,19 +40,19 @@ export interface StartApiOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** How long requests in flight may go on after `close`, in milliseconds. Default 10000. */
-  readonly graceMs?: number;
   /** Default: there are no fail points. */
   readonly reach?: Reach;
 }
 
 export interface RunningApi {
   readonly url: string;
-  /** Takes no more requests, ends event streams, lets the rest end, and lets go of Redis. */
+  /** Takes no more requests, ends event streams, lets the rest end for the configured `graceMs`, and lets go of Redis. */
   close(): Promise<void>;
 }
 
 const redisHeadStartMs = 1000;
+/** After the grace: what dispatch has in hand goes back to the queue. */
+const letGoMs = 5000;
 
 /**
  * Serves the HTTP API and Bull Board, and dispatches batches. It listens even while Redis is away: then it answers 503
@@ -60,11 +63,10 @@ export const startApi = async ({
   files,
   logger,
   metrics,
-  graceMs = 10_000,
   reach = reachNothing,
 }: StartApiOptions): Promise<RunningApi> => {
   assertSafeToExpose(config);
-  const { redisUrl, redisPrefix, limits, host, apiPort } = config;
+  const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
   const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
@@ -81,21 +83,13 @@ export const startApi = async ({
   const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
-  const dependencies = {
+  const dependencies: ApiDependencies = {
     config,
     redis,
     keys,
     files,
-    records: {
-      ...records,
-      get: (tenant: string, id: string) => lookTwice(() => records.get(tenant, id), replayed),
-      async put(record: FileRecord): Promise<boolean> {
-        const isPut = await records.put(record);
-        if (isPut) await journal.noteFile(record);
-        return isPut;
-      },
-    },
-    batches: { ...batches, get: (id: string) => lookTwice(() => batches.get(id), replayed) },
+    records: createJournalledFileRecords(records, journal, replayed),
+    batches: createReplayedBatches(batches, replayed),
     due,
     journal,
     replayed,
@@ -128,10 +122,12 @@ export const startApi = async ({
   life.add('sweep', () => sweep.close());
   life.add('journal', () => replaying.close());
   life.add('event streams', () => stopping.abort());
-  life.add('server', () => server.close());
+  // Dispatch waits for Redis, which may be away for good; another process goes on with what it leaves.
+  const stopDispatch = () => Promise.race([dispatch.close(), sleep(graceMs + letGoMs, undefined, { ref: false })]);
+  life.add('server and dispatch', async () => {
+    await Promise.all([server.close(), stopDispatch()]);
+  });
   life.add('deltas', () => deltas.close());
-  // It waits for Redis, which may be away for good; another process goes on with what it leaves.
-  life.add('dispatch', () => Promise.race([dispatch.close(), sleep(graceMs, undefined, { ref: false })]));
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());
   life.add('redis', () => redis.disconnect());

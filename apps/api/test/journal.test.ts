@@ -2,7 +2,8 @@ import { createBatchStore, createClaims, createFileRecords, openBatchesQueue } f
 import { createLogger } from '@promptmill/runtime';
 import { toFile } from 'openai';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { createReplayJournal, lookTwice } from '../src/journal.ts';
+import { lookTwice } from '../src/journal/look-twice.ts';
+import { createReplayJournal } from '../src/journal/replay-journal.ts';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { startTestApi, type TestApi } from './support/test-api.ts';
 

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
-  type Batch,
   encodeSegmentEntry,
   fileKey,
   jobIdOf,
@@ -19,6 +18,7 @@ import {
 } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
+  type BatchSnapshot,
   type BatchStore,
   connectRedis,
   createBatchStore,
@@ -36,10 +36,10 @@ import type { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
-import { createFindLostRequests } from '../src/dispatch/find-lost-requests.ts';
-import { createReconcileBatch } from '../src/dispatch/reconcile-batch.ts';
-import { createRecountResults } from '../src/dispatch/recount-results.ts';
-import { createRestoreResults } from '../src/dispatch/restore-results.ts';
+import { createFindLostRequests } from '../src/recovery/find-lost-requests.ts';
+import { createReconcileBatch } from '../src/recovery/reconcile-batch.ts';
+import { createRecountResults } from '../src/recovery/recount-results.ts';
+import { createRestoreResults } from '../src/recovery/restore-results.ts';
 
 const { lanes, retry } = loadConfig({}, { readFile: () => '' });
 const logger = createLogger({ level: 'silent', role: 'api' });
@@ -83,7 +83,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-const open = (window = 1000, windowBytes = 1e9) => {
+const open = (window = 1000) => {
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
   const queueOf = () => lane;
@@ -94,7 +94,7 @@ const open = (window = 1000, windowBytes = 1e9) => {
     files,
     requests,
     add,
-    window: { requests: window, bytes: windowBytes },
+    window: { requests: window, bytes: 1e9 },
     onDispatched: () => {},
     reach: reachNothing,
   });
@@ -113,16 +113,17 @@ const open = (window = 1000, windowBytes = 1e9) => {
     logger,
     now: () => nowMs,
   });
-  const known = async (id: string): Promise<Batch> => {
-    const batch = await batches.get(id);
-    if (!batch) throw new Error(`no batch ${id}`);
-    return batch;
+  const read = async (id: string): Promise<BatchSnapshot> => {
+    const snapshot = await batches.read(id);
+    if (!snapshot) throw new Error(`no batch ${id}`);
+    return snapshot;
   };
   return {
     recorder,
-    known,
-    dispatch: async (id: string) => dispatch(await known(id)),
-    reconcile: async (id: string) => reconcile(await known(id)),
+    read,
+    known: async (id: string) => (await read(id)).batch,
+    dispatch: async (id: string) => dispatch(await read(id)),
+    reconcile: async (id: string) => reconcile(await read(id)),
     reconcileAsSeen: reconcile,
   };
 };
@@ -206,6 +207,17 @@ test('a request that has neither result nor job gets a job again, and only such 
   ]);
   expect((await lane.getJob(jobIdOf(id, 350)))?.data).toMatchObject({ customId: 'c350', body: { prompt: 'Say 350' } });
   expect(await known(id)).toMatchObject({ total: 700, completed: 1, failed: 0 });
+});
+
+test('a request that is lost and no longer in the input is told of', async () => {
+  const { dispatch, reconcile, known } = open();
+  const id = await startBatch(3);
+  await dispatch(id);
+  await removeJob(id, 0);
+  await removeJob(id, 2);
+  await files.put(fileKey((await known(id)).inputFileId), lineOf(0));
+  await expect(reconcile(id)).rejects.toMatchObject({ code: 'input_changed' });
+  expect(await states(id, [0, 2])).toEqual(['unknown', 'unknown']);
 });
 
 test('a job that has ended without a result is taken away first: it would keep the new one out', async () => {
@@ -325,7 +337,7 @@ test('it is not counted again while a result is on its way, or known results can
 test('one that ends while it is looked at keeps its counts, which have the requests that never ran', async () => {
   const opened = open();
   const id = await startHalf(opened);
-  const seenBefore = await opened.known(id);
+  const seenBefore = await opened.read(id);
   await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
   await batches.close(id, 10);
   await batches.transition(id, 'cancelled', nowMs, { completed: 5, failed: 5 });
@@ -371,24 +383,18 @@ test('it looks after each connection and when nothing comes, ever less often, an
   expect(await after(0)).toBe(4);
 });
 
-test.each([
-  ['results', 10, 1e9, '{}'],
-  ['bytes of them', 1000, 100_000, 'x'.repeat(20_000)],
-])(
-  'with as many %s waiting for a collector as may be in Redis, nothing is dispatched',
-  async (_, window, bytes, line) => {
-    const { dispatch, recorder } = open(window, bytes);
-    const id = await startBatch(2000);
-    const dispatched = async (): Promise<number> => {
-      await dispatch(id);
-      return (await batches.dispatchState(id)).dispatched;
-    };
-    const before = await dispatched();
-    for (let index = 0; index < 10; index++)
-      await recorder.record({ batchId: id, index, bytes: 1000 }, 'completed', line, noUsage);
-    expect(await dispatched()).toBe(before);
+test('with as many results waiting for a collector as may be in Redis, nothing is dispatched', async () => {
+  const { dispatch, recorder } = open(10);
+  const id = await startBatch(2000);
+  const dispatched = async (): Promise<number> => {
+    await dispatch(id);
+    return (await batches.dispatchState(id)).dispatched;
+  };
+  const before = await dispatched();
+  for (let index = 0; index < 10; index++)
+    await recorder.record({ batchId: id, index, bytes: 1000 }, 'completed', '{}', noUsage);
+  expect(await dispatched()).toBe(before);
 
-    await commit(id, 'a segment', await readStream());
-    expect(await dispatched()).toBeGreaterThan(before);
-  },
-);
+  await commit(id, 'a segment', await readStream());
+  expect(await dispatched()).toBeGreaterThan(before);
+});

@@ -13,10 +13,11 @@ import {
   readJobsInWork,
   type ResultRecorder,
 } from '@promptmill/queue';
-import { DelayedError, type Job, type Queue } from 'bullmq';
-import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { DelayedError, type Job, type JobProgress, type Queue } from 'bullmq';
+import { afterAll, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
-import { createFindCallsInFlight } from '../src/dispatch/find-calls-in-flight.ts';
+import { createFindCallsInFlight } from '../src/recovery/find-calls-in-flight.ts';
+import { createPlaces } from '../src/dispatch/places.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 
 const prefix = `test-${randomBytes(6).toString('hex')}`;
@@ -50,11 +51,17 @@ beforeAll(() => {
       asked.push('dispatch');
       return { done: true };
     },
-    reconcile: note('reconcile'),
+    reconcile: async () => {
+      asked.push('reconcile');
+      return false;
+    },
     observe: note('observe'),
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     finalize: note('finalize'),
     retire: note('retire'),
+    onBlocked: () => {},
+    // With one place it takes a step and gives its place up.
+    places: createPlaces(1),
     now: () => nowMs,
   });
 });
@@ -91,22 +98,32 @@ const startBatch = async (): Promise<string> => {
   return id;
 };
 
-/** Takes a step, and says in how many milliseconds the next is to be. */
-const step = async (batchId: string): Promise<number | undefined> => {
+/** The job of a batch, as BullMQ gives it again for each step. */
+const jobOf = (batchId: string) => {
+  const told: JobProgress[] = [];
   let delayMs = 0;
   const job = {
     data: { batchId },
-    updateProgress: async () => {},
+    progress: 0 as JobProgress,
+    async updateProgress(progress: JobProgress) {
+      this.progress = progress;
+      told.push(progress);
+    },
     moveToDelayed: async (atMs: number) => {
       delayMs = atMs - Date.now();
     },
-  } as unknown as Job<BatchJob>;
+  };
+  return { job: job as unknown as Job<BatchJob>, told, delayMs: () => delayMs };
+};
+
+/** Takes a step, and says in how many milliseconds the next is to be. */
+const step = async (batchId: string, { job, delayMs } = jobOf(batchId)): Promise<number | undefined> => {
   try {
-    await takeStep(job);
+    await takeStep(job, { isHeld: true });
     return undefined;
   } catch (error) {
     if (!(error instanceof DelayedError)) throw error;
-    return Math.round(delayMs / 100) * 100;
+    return Math.round(delayMs() / 100) * 100;
   }
 };
 
@@ -195,4 +212,23 @@ test('a paused batch that has all of its results is finalized', async () => {
   await redis.hset(keys.batch(id), { completed: total, collected: total });
   await step(id);
   expect(asked).toEqual(['finalize']);
+});
+
+test('a step reads the record once', async () => {
+  const id = await startBatch();
+  const read = vi.spyOn(redis, 'hgetall');
+  await step(id);
+  expect(read).toHaveBeenCalledTimes(1);
+  read.mockRestore();
+});
+
+test('progress is told when it has changed, not with every step', async () => {
+  const id = await startBatch();
+  const job = jobOf(id);
+  await step(id, job);
+  await step(id, job);
+  expect(job.told).toHaveLength(1);
+  await recorder.record({ batchId: id, index: 1, bytes: 100 }, 'completed', '{}', noUsage);
+  await step(id, job);
+  expect(job.told).toEqual([expect.anything(), expect.objectContaining({ completed: 1 })]);
 });

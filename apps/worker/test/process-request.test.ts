@@ -27,7 +27,7 @@ test('a request is called once, and its answer and tokens are recorded', async (
   await expect.poll(counts).toEqual({ completed: 1, failed: 0 });
   expect(first.calls.map(({ headers }) => headers['idempotency-key'])).toEqual([id]);
   expect((await batches.get(batchId))?.usage).toMatchObject({ inputTokens: 9, outputTokens: 3 });
-  const stream = JSON.stringify(await redis.xrange(keys.resultsOf(batchId), '-', '+'));
+  const stream = JSON.stringify(await redis.xrange(keys.results, '-', '+'));
   expect(stream).toContain(JSON.stringify(JSON.stringify(completion)).slice(1, -1));
 });
 

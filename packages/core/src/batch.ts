@@ -62,7 +62,7 @@ export interface Batch {
   readonly retriedBy?: readonly string[];
 }
 
-/** Why a batch's results do not get into files. */
+/** Why a batch does not get on: it is not dispatched, or its results do not get into files. */
 export interface Blocked {
   /** Such as `no_space`. */
   readonly code: string;

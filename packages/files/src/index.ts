@@ -14,5 +14,6 @@ export {
   type StoredFile,
 } from './file-store.ts';
 export { openFileStore } from './open-file-store.ts';
+export { type InputLine, readInput } from './read-input.ts';
 export { listSegments, readSegment, TornSegmentError } from './read-segment.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';

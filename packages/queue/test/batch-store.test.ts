@@ -189,6 +189,7 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     collected: 0,
     parked: false,
     uncollected: 0,
+    uncollectedBytes: 0,
     closed: false,
     ready: false,
   });

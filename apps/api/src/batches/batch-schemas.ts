@@ -57,10 +57,10 @@ export const batchObject = z
         waiting_for: z
           .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
           .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
-        blocked: z
-          .object({ code: z.string(), message: z.string() })
-          .nullable()
-          .meta({ description: 'Why its results do not get into files, such as `no_space`. It goes on by itself.' }),
+        blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({
+          description:
+            'Why it does not get on, such as `no_lane` or `no_space`. It goes on by itself once that is put right.',
+        }),
         paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
         retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
         retried_by: z

@@ -4,6 +4,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
 import { badRequest } from '../request-problem.ts';
+import { batchJobName } from './batch-job-name.ts';
 import { type Creation, newCreation } from './creation.ts';
 
 /** What a creation decides of a batch. */
@@ -74,7 +75,8 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} is gone while it was created`);
     if (batch.status === 'validating') {
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId));
+      const name = batchJobName(batchId, await records.get(tenant, batch.inputFileId));
+      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, name));
       reach('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });

@@ -1,5 +1,5 @@
 import { type Batch, fileKey, parseRequestLine } from '@promptmill/core';
-import { type FileStore, FileStoreError, splitLines } from '@promptmill/files';
+import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
 import { badRequest } from '../request-problem.ts';
 
 /** Which requests of a batch run again: those that either of both names; without both, all that failed. */
@@ -46,14 +46,10 @@ const open = async (files: FileStore, id: string, kind: 'input' | 'error') => {
   }
 };
 
-async function* readFile(files: FileStore, id: string, kind: 'input' | 'error') {
-  yield* splitLines(await open(files, id, kind), { maxLineBytes: Number.MAX_SAFE_INTEGER });
-}
-
 async function* failedRequests(files: FileStore, batch: Batch): AsyncGenerator<FailedRequest, undefined> {
   if (!batch.errorPublished) return;
-  for await (const lines of readFile(files, batch.errorFileId, 'error'))
-    for (const line of lines) if (!line.oversize) yield readFailure(line.bytes.toString());
+  for await (const lines of readInput(await open(files, batch.errorFileId, 'error'), readFailure))
+    for (const line of lines) if (!line.oversize) yield line.parsed;
 }
 
 const list = (names: readonly string[]): string => {
@@ -86,12 +82,11 @@ export async function* retryLines(files: FileStore, batch: Batch, choice: RetryC
     let failed = (await failures?.next())?.value;
     let chosen = 0;
     const isWanted = ({ codes }: FailedRequest): boolean => errorCodes?.some((code) => codes.has(code)) ?? true;
-    for await (const lines of readFile(files, batch.inputFileId, 'input')) {
+    for await (const lines of readInput(await open(files, batch.inputFileId, 'input'), parseRequestLine)) {
       const parts: Buffer[] = [];
       for (const line of lines) {
-        const parsed = line.oversize ? undefined : parseRequestLine(line.bytes.toString());
-        if (line.oversize || !parsed?.ok) continue;
-        const { customId } = parsed.request;
+        if (line.oversize || !line.parsed.ok) continue;
+        const { customId } = line.parsed.request;
         const failure = failed?.customId === customId ? failed : undefined;
         if (failure) failed = (await failures?.next())?.value;
         if (!named.delete(customId) && !(failure && isWanted(failure))) continue;

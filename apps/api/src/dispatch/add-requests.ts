@@ -1,6 +1,7 @@
 import { type Batch, deadlineNearMs, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import { type Cursor, type LaneTurns, requestJobOptions } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
+import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import type { InputRequest } from './read-requests.ts';
 
 export interface AddRequestsOptions {
@@ -16,13 +17,17 @@ export interface IndexedRequest extends InputRequest {
 
 /**
  * Adds requests of a batch to their lanes, in order, and gives the position after the last in each lane. Adding one again
- * whose job is there changes nothing.
+ * whose job is there changes nothing. Throws DispatchBlockedError `no_lane`.
  */
 export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsOptions) => {
   const toJob = (batch: Batch, { index, request, bytes }: IndexedRequest): [lane: string, job: RequestJob] => {
     const { customId, url, body } = request;
     const route = lanes.route(body.model);
-    if (!route) throw new Error(`no lane takes the model ${body.model} any more`);
+    if (!route)
+      throw new DispatchBlockedError(
+        'no_lane',
+        `No provider in the configuration takes the model ${body.model} any more.`,
+      );
     const { name, fallback } = route.lane;
     const job: RequestJob = {
       batchId: batch.id,

@@ -1,8 +1,9 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { Reach } from '@promptmill/runtime';
 import type { AddRequests, IndexedRequest } from './add-requests.ts';
+import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
@@ -11,13 +12,16 @@ export interface DispatchRequestsOptions {
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
   /**
-   * What of one batch may be in Redis at once: requests, and bytes of their input lines. As many results may wait for a
-   * collector.
+   * What of one batch may be in Redis at once: requests, and bytes of their input lines. As many results, and bytes of
+   * them, may wait for a collector.
    */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
   readonly reach: Reach;
 }
+
+/** The results of all batches together may take so many windows of bytes in Redis. */
+const windowsOfAll = 8;
 
 /** More would hold up the event loop and Redis for longer than a ping may take; fewer cost more round trips. */
 const chunkRequests = 500;
@@ -46,15 +50,19 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return batch?.status === 'in_progress' && batch.pausedAt === undefined;
   };
 
-  /** Says whether all of the input is dispatched. */
-  return async (batch: Batch): Promise<{ done: boolean }> => {
-    const state = await batches.dispatchState(batch.id);
+  /** Whether results pile up in Redis: without a collector, or while it cannot write. */
+  const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
+    state.uncollected >= window.requests ||
+    (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
+    (await batches.resultsBytes()) >= windowsOfAll * window.bytes;
+
+  /** Says whether all of the input is dispatched. Throws DispatchBlockedError. */
+  return async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
+    const { batch, state } = snapshot;
     let cursor: Cursor = state;
     let { outstanding, outstandingBytes } = state;
     if (cursor.dispatched >= batch.total) return { done: true };
-    // Without a collector, or while it cannot write, results would pile up in Redis.
-    if (state.uncollected >= window.requests) return { done: false };
-    if ((await batches.resultsBytes()) >= window.bytes) return { done: false };
+    if (await isFull(snapshot)) return { done: false };
     const settledBeyond = await requests.settledBeyond(batch.id, cursor.dispatched);
     outstanding += settledBeyond;
 
@@ -79,9 +87,14 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       return true;
     };
 
+    let hasEnded = true;
     const from = { offset: cursor.cursorOffset, line: cursor.cursorLine };
     for await (const input of readRequests(files, batch.inputFileId, from)) {
-      if (outstanding >= window.requests || outstandingBytes >= window.bytes) break;
+      const isWhole = cursor.dispatched + chunk.length >= batch.total;
+      if (isWhole || outstanding >= window.requests || outstandingBytes >= window.bytes) {
+        hasEnded = false;
+        break;
+      }
       chunk.push({ ...input, index: cursor.dispatched + chunk.length });
       outstanding++;
       outstandingBytes += input.bytes;
@@ -91,7 +104,13 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       if (!(await addChunk())) return { done: false };
       if (!(await isRunning(batch))) return { done: false };
     }
-    await addChunk();
-    return { done: cursor.dispatched >= batch.total };
+    if (!(await addChunk())) return { done: false };
+    const done = cursor.dispatched >= batch.total;
+    if (hasEnded && !done) {
+      const { dispatched } = cursor;
+      const message = `The input file ${batch.inputFileId} has ended after ${dispatched} of ${batch.total} requests.`;
+      throw new DispatchBlockedError('input_changed', message);
+    }
+    return { done };
   };
 };

@@ -1,5 +1,6 @@
-import type { Batch, Blocked, HeldLane } from '@promptmill/core';
-import type { BatchStore, LaneState } from '@promptmill/queue';
+import type { Blocked, HeldLane } from '@promptmill/core';
+import type { BatchSnapshot, BatchStore, LaneState } from '@promptmill/queue';
+import { createSeenBatches } from '../seen-batches.ts';
 
 export interface ObserveBatchOptions {
   readonly batches: BatchStore;
@@ -10,8 +11,6 @@ export interface ObserveBatchOptions {
 const everyMs = 1000;
 /** Weight of the latest second in the running rate. */
 const weight = 0.3;
-/** Batches watched at once; one forgotten is seen anew. */
-const maxSeen = 1000;
 /** A collector takes results within a second or so, and those of one that died within 8. */
 const noCollectorAfterMs = 10_000;
 const noCollector: Blocked = {
@@ -30,7 +29,7 @@ interface Seen {
 
 /** Notes how fast a batch gets on and what it waits for, held lanes or a collector, about once a second. */
 export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOptions) => {
-  const seen = new Map<string, Seen>();
+  const seen = createSeenBatches<Seen>();
 
   const heldLanes = async (lanes: readonly string[]): Promise<HeldLane[]> => {
     const states = await Promise.all(lanes.map(async (lane) => ({ lane, ...(await laneState(lane)) })));
@@ -39,19 +38,17 @@ export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOpti
     );
   };
 
-  return async (batch: Batch): Promise<void> => {
+  return async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const atMs = now();
     const settled = batch.completed + batch.failed;
     const before = seen.get(batch.id);
     if (before && atMs < before.atMs + everyMs) return;
     const latest = before && ((settled - before.settled) * 1000) / (atMs - before.atMs);
     const rate = latest === undefined ? undefined : (before?.rate ?? latest) * (1 - weight) + latest * weight;
-    const { positions, collected, uncollected } = await batches.dispatchState(batch.id);
+    const { positions, collected, uncollected } = state;
     const stuck = uncollected > 0 && collected === before?.collected;
     const stuckSinceMs = stuck ? before.stuckSinceMs : atMs;
-    seen.delete(batch.id);
-    seen.set(batch.id, { atMs, settled, rate, collected, stuckSinceMs });
-    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
+    seen.note(batch.id, { atMs, settled, rate, collected, stuckSinceMs });
     if (!batch.blocked && atMs >= stuckSinceMs + noCollectorAfterMs) await batches.block(batch.id, noCollector);
     const waitingFor = await heldLanes(Object.keys(positions));
     await batches.observe(batch.id, { ...(rate === undefined ? {} : { requestsPerSecond: rate }), waitingFor });

@@ -1,5 +1,6 @@
 import { fileKey, parseRequestLine, type RequestLine } from '@promptmill/core';
-import { type FileStore, splitLines } from '@promptmill/files';
+import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
+import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 
 export interface InputRequest {
   readonly request: RequestLine;
@@ -9,22 +10,34 @@ export interface InputRequest {
   readonly nextLine: number;
 }
 
-/** The requests of a checked input file from a cursor on. Blank lines hold none. */
+const open = async (files: FileStore, inputFileId: string, start: number) => {
+  try {
+    return await files.get(fileKey(inputFileId), { start });
+  } catch (error) {
+    const isGone = error instanceof FileStoreError && error.code === 'not_found';
+    throw isGone ? new DispatchBlockedError('input_changed', `The input file ${inputFileId} is gone.`) : error;
+  }
+};
+
+/**
+ * The requests of a checked input file from a cursor on. Blank lines hold none. Throws DispatchBlockedError
+ * `input_changed` where the file is not what was checked.
+ */
 export async function* readRequests(
   files: FileStore,
   inputFileId: string,
   from: { readonly offset: number; readonly line: number },
 ): AsyncGenerator<InputRequest> {
-  const source = await files.get(fileKey(inputFileId), { start: from.offset });
-  const options = { maxLineBytes: Number.MAX_SAFE_INTEGER, startOffset: from.offset, startNumber: from.line };
-  for await (const lines of splitLines(source, options))
+  const source = await open(files, inputFileId, from.offset);
+  const place = { startOffset: from.offset, startNumber: from.line };
+  for await (const lines of readInput(source, parseRequestLine, place))
     for (const line of lines) {
-      if (line.oversize) throw new Error(`line ${line.number} of ${inputFileId} has changed since it was checked`);
-      const text = line.bytes.toString();
-      if (text.trim() === '') continue;
-      const parsed = parseRequestLine(text);
-      if (!parsed.ok) throw new Error(`line ${line.number} of ${inputFileId} has changed since it was checked`);
-      const { request } = parsed;
+      if (line.oversize || !line.parsed.ok)
+        throw new DispatchBlockedError(
+          'input_changed',
+          `Line ${line.number} of the input file ${inputFileId} has changed since it was checked.`,
+        );
+      const { request } = line.parsed;
       yield { request, bytes: line.nextOffset - line.offset, nextOffset: line.nextOffset, nextLine: line.number + 1 };
     }
 }

@@ -1,22 +1,27 @@
 import { type Batch, canPause, isTerminal } from '@promptmill/core';
-import type { BatchJob, BatchStore, FileRecords } from '@promptmill/queue';
+import type { BatchJob, BatchSnapshot, BatchStore, FileRecords, JobLock } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
+import { DispatchBlockedError, isDispatchBlockedCode } from './dispatch-blocked-error.ts';
+import type { Places } from './places.ts';
 
 export interface RunBatchJobOptions {
   readonly batches: BatchStore;
   readonly records: FileRecords;
   readonly validate: (batch: Batch) => Promise<void>;
-  readonly dispatch: (batch: Batch) => Promise<{ done: boolean }>;
-  /** Finds what was lost and puts it right, when there is reason to look. */
-  readonly reconcile: (batch: Batch) => Promise<void>;
+  readonly dispatch: (snapshot: BatchSnapshot) => Promise<{ done: boolean }>;
+  /** Finds what was lost and puts it right, when there is reason to look. True when it changed the batch's record. */
+  readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
   /** Notes how fast the batch gets on. */
-  readonly observe: (batch: Batch) => Promise<void>;
+  readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
   /** Whether calls for it, once it was stopped, may still be in flight in one of these lanes or in another. */
   readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
   readonly finalize: (batchId: string) => Promise<void>;
   /** What is to be done once it has ended. The job ends only after it. */
   readonly retire: (batch: Batch) => Promise<void>;
+  /** Told once of each reason for which a batch cannot be dispatched. */
+  readonly onBlocked: (batchId: string, reason: DispatchBlockedError) => void;
+  readonly places: Places;
   readonly now: () => number;
 }
 
@@ -25,6 +30,12 @@ const dispatchTickMs = 100;
 const watchTickMs = 1000;
 /** How long calls in flight may still end after a batch was cancelled or has expired. */
 const stopGraceMs = 10_000;
+
+interface NextStep {
+  readonly afterMs: number;
+  /** The batch has nothing to do until then, and will not for long: it needs no place meanwhile. */
+  readonly rests?: true;
+}
 
 /** What Bull Board draws as the ring of a batch's job. */
 interface BatchProgress {
@@ -37,7 +48,7 @@ interface BatchProgress {
   readonly failed: number;
   /** The lanes it waits for, and why. */
   readonly waitingFor?: readonly string[];
-  /** Why its results do not get into files. */
+  /** Why it does not get on. */
   readonly blocked?: string;
 }
 
@@ -57,15 +68,36 @@ const progressOf = (batch: Batch): BatchProgress => {
   };
 };
 
+/** Every lane that the batch's requests are in lets no call in, or something else keeps it from getting on. */
+const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
+  const lanes = Object.keys(state.positions).length;
+  return batch.blocked !== undefined || (lanes > 0 && (batch.waitingFor ?? []).length >= lanes);
+};
+
 /**
- * One step in a batch's life: look at its record, do what its status asks for, show its progress, and come back later
- * until it is terminal. It holds nothing between steps; any api process takes the next one, after any crash.
+ * The life of a batch, step by step until it is terminal: look at its record, show its progress, do what its status asks
+ * for. The job stays active while the batch is at work. It goes back to the queue, to come again later, when the batch
+ * rests, when others want its place, and when the process stops. A step holds nothing that the next one needs; any api
+ * process takes the next one, after any crash.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
-  const { batches, records, validate, dispatch, reconcile, observe, hasCallsInFlight, finalize, retire, now } = options;
+  const {
+    batches,
+    records,
+    validate,
+    dispatch,
+    reconcile,
+    observe,
+    hasCallsInFlight,
+    finalize,
+    retire,
+    onBlocked,
+    places,
+    now,
+  } = options;
 
-  const closeWhenDrained = async (batch: Batch): Promise<void> => {
-    const { outstanding, positions, stoppedAt = 0 } = await batches.dispatchState(batch.id);
+  const closeWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
+    const { outstanding, positions, stoppedAt = 0 } = state;
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
@@ -73,44 +105,64 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     await batches.close(batch.id, batch.total || runnable);
   };
 
-  /** Milliseconds until the next step. */
-  const step = async (batch: Batch): Promise<number> => {
+  /** Puts right what was lost and dispatches what there is room for; what keeps it from that it notes. */
+  const goOn = async (snapshot: BatchSnapshot): Promise<'changed' | 'blocked' | 'done' | 'not done'> => {
+    const { id, blocked } = snapshot.batch;
+    try {
+      if (await reconcile(snapshot)) return 'changed';
+      const { done } = await dispatch(snapshot);
+      if (blocked && isDispatchBlockedCode(blocked.code)) {
+        await batches.unblock(id, blocked);
+        return 'changed';
+      }
+      return done ? 'done' : 'not done';
+    } catch (error) {
+      if (!(error instanceof DispatchBlockedError)) throw error;
+      if (await batches.block(id, error)) onBlocked(id, error);
+      return 'blocked';
+    }
+  };
+
+  const step = async (snapshot: BatchSnapshot): Promise<NextStep> => {
+    const { batch } = snapshot;
     if (batch.status === 'validating') {
       await batches.confirmCreated(batch, batch.createdAt * 1000);
       await records.use(batch.tenant, batch.inputFileId, batch.id, now());
       await validate(batch);
-      return 0;
+      return { afterMs: 0 };
     }
-    const { stopping, closed, ready } = await batches.dispatchState(batch.id);
+    const { stopping, closed, ready } = snapshot.state;
     if (ready) {
       await finalize(batch.id);
-      return watchTickMs;
+      return { afterMs: watchTickMs };
     }
     if (stopping) {
-      if (closed) await reconcile(batch);
-      else await closeWhenDrained(batch);
-      return dispatchTickMs;
+      if (closed) await reconcile(snapshot);
+      else await closeWhenDrained(snapshot);
+      return { afterMs: dispatchTickMs };
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
       await batches.stop(batch.id, 'expired', now());
-      return dispatchTickMs;
+      return { afterMs: dispatchTickMs };
     }
     if (batch.pausedAt !== undefined) {
-      await observe(batch);
-      return watchTickMs;
+      await observe(snapshot);
+      return { afterMs: watchTickMs, rests: true };
     }
-    await reconcile(batch);
-    const { done } = await dispatch(batch);
-    await observe(batch);
-    return done ? watchTickMs : dispatchTickMs;
+    const goneOn = await goOn(snapshot);
+    if (goneOn === 'changed') return { afterMs: 0 };
+    await observe(snapshot);
+    if (goneOn === 'blocked' || waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
+    return { afterMs: goneOn === 'done' ? watchTickMs : dispatchTickMs };
   };
 
-  return async (job: Job<BatchJob>): Promise<BatchProgress | { status: 'gone' }> => {
+  const live = async (job: Job<BatchJob>, lock: JobLock): Promise<BatchProgress | { status: 'gone' }> => {
     const { batchId } = job.data;
-    let shown = '';
+    let shown = JSON.stringify(job.progress);
     for (;;) {
-      const batch = await batches.get(batchId);
-      if (!batch) return { status: 'gone' };
+      const snapshot = await batches.read(batchId);
+      if (!snapshot) return { status: 'gone' };
+      const { batch } = snapshot;
       const progress = progressOf(batch);
       if (JSON.stringify(progress) !== shown) await job.updateProgress({ ...progress });
       shown = JSON.stringify(progress);
@@ -118,10 +170,22 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
         await retire(batch);
         return progress;
       }
-      const delayMs = await step(batch);
-      if (delayMs === 0) continue;
-      await job.moveToDelayed(Date.now() + delayMs, job.token);
+      const { afterMs, rests = false } = await step(snapshot);
+      const nextAtMs = Date.now() + afterMs;
+      const staysInPlace = !rests && (await places.wait(afterMs));
+      if (!lock.isHeld) throw new DelayedError();
+      if (staysInPlace) continue;
+      await job.moveToDelayed(places.isClosed() ? Date.now() : nextAtMs, job.token);
       throw new DelayedError();
+    }
+  };
+
+  return async (job: Job<BatchJob>, lock: JobLock) => {
+    const leave = places.take();
+    try {
+      return await live(job, lock);
+    } finally {
+      leave();
     }
   };
 };

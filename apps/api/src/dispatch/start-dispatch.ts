@@ -20,22 +20,24 @@ import {
   readJobsInWork,
   readLaneState,
 } from '@promptmill/queue';
-import { type Config, createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
-import { lookTwice } from '../journal.ts';
+import { createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
+import type { DispatchConfig } from '../api-config.ts';
+import { lookTwice } from '../journal/look-twice.ts';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
-import { createFindCallsInFlight } from './find-calls-in-flight.ts';
-import { createFindLostRequests } from './find-lost-requests.ts';
+import { createFindCallsInFlight } from '../recovery/find-calls-in-flight.ts';
+import { createFindLostRequests } from '../recovery/find-lost-requests.ts';
 import { createObserveBatch } from './observe-batch.ts';
-import { createReconcileBatch } from './reconcile-batch.ts';
-import { createRecountResults } from './recount-results.ts';
-import { createRestoreResults } from './restore-results.ts';
+import { createPlaces } from './places.ts';
+import { createReconcileBatch } from '../recovery/reconcile-batch.ts';
+import { createRecountResults } from '../recovery/recount-results.ts';
+import { createRestoreResults } from '../recovery/restore-results.ts';
 import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
 
 export interface StartDispatchOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'retry' | 'window' | 'limits' | 'keepDays'>;
+  readonly config: DispatchConfig;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -47,8 +49,8 @@ export interface StartDispatchOptions {
 /** What a step may take that is under way when the process stops. */
 const longestStepMs = 10_000;
 
-/** Batches stepped at once; a step is short. */
-const concurrency = 16;
+/** Batches in work at once, those between two steps too. With more, they take turns. */
+const placeCount = 64;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
@@ -72,6 +74,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const recorder = createResultRecorder(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
 
+  const places = createPlaces(placeCount);
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -113,13 +116,15 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     ),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
+    places,
     now: Date.now,
   });
   const worker = openWorker<BatchJob>(runBatchJob, {
     connection: redis,
     keys,
     name: batchesQueueName,
-    concurrency,
+    concurrency: placeCount,
     onError,
   });
   worker.on('failed', (job, error) =>
@@ -130,6 +135,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     async close(): Promise<void> {
       // A step that breaks off is done again, by another process.
       closing.abort();
+      places.close();
       await closeWorkers([worker], redis, longestStepMs);
       await Promise.all([laneQueues.close(), finalizeQueue.close()]);
       await closeRedis(redis);

@@ -1,22 +1,22 @@
 import { isUtf8 } from 'node:buffer';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { createInputSummary, type InputSummary, maxListedProblems, parseRequestLine } from '@promptmill/core';
-import { createDuplicateFinder, type SplitLine, splitLines } from '@promptmill/files';
+import {
+  createInputSummary,
+  type InputSummary,
+  maxListedProblems,
+  type ParsedLine,
+  parseRequestLine,
+} from '@promptmill/core';
+import { createDuplicateFinder, type InputLine, readInput } from '@promptmill/files';
 
 type Bytes = AsyncIterable<Uint8Array>;
-type WholeLine = Extract<SplitLine, { oversize: false }>;
-
-const isBlank = ({ bytes }: WholeLine): boolean => bytes.length === 0 || bytes.toString().trim() === '';
 
 /** The custom_ids of an input's valid requests, in order. */
 async function* customIds(input: Bytes, maxLineBytes: number): AsyncGenerator<{ id: string; line: number }> {
-  for await (const lines of splitLines(input, { maxLineBytes }))
-    for (const line of lines) {
-      if (line.oversize || isBlank(line)) continue;
-      const parsed = parseRequestLine(line.bytes.toString());
-      if (parsed.ok) yield { id: parsed.request.customId, line: line.number };
-    }
+  for await (const lines of readInput(input, parseRequestLine, { maxLineBytes }))
+    for (const line of lines)
+      if (!line.oversize && line.parsed.ok) yield { id: line.parsed.request.customId, line: line.number };
 }
 
 /**
@@ -27,19 +27,18 @@ export const createInputCheck = (maxLineBytes: number) => {
   const summary = createInputSummary();
   const duplicates = createDuplicateFinder({ maxReported: maxListedProblems });
 
-  const checkLine = (line: SplitLine): void => {
+  const checkLine = (line: InputLine<ParsedLine>): void => {
     if (line.oversize) {
       const message = `This line has ${line.byteLength} bytes; a line may have ${maxLineBytes}.`;
       summary.addBadLine(line.number, { code: 'line_too_large', message, param: null });
       return;
     }
-    if (isBlank(line)) return;
     if (!isUtf8(line.bytes)) {
       const message = 'This line is not valid UTF-8.';
       summary.addBadLine(line.number, { code: 'invalid_json_line', message, param: null });
       return;
     }
-    const parsed = parseRequestLine(line.bytes.toString());
+    const { parsed } = line;
     if (parsed.ok) {
       summary.addRequest(line.number, parsed.request);
       duplicates.add(parsed.request.customId, line.number);
@@ -47,7 +46,7 @@ export const createInputCheck = (maxLineBytes: number) => {
   };
 
   const checkLines = async (input: Bytes): Promise<void> => {
-    for await (const lines of splitLines(input, { maxLineBytes })) for (const line of lines) checkLine(line);
+    for await (const lines of readInput(input, parseRequestLine, { maxLineBytes })) lines.forEach(checkLine);
   };
 
   return {

@@ -31,6 +31,7 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
       PROMPTMILL_API_KEYS: `alice:${keys.alice},bob:${keys.bob}`,
       BOARD_USER: board.user,
       BOARD_PASSWORD: board.password,
+      PROMPTMILL_GRACE_MS: '1000',
       ...env,
     },
     { readFile: () => '' },
@@ -38,7 +39,7 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
   const logger = createLogger({ level: 'silent', role: 'api' });
   const storeDirectory = path.join(config.dataDirectory, 'store');
   const files = createDiskStore({ directory: storeDirectory });
-  const api = await startApi({ config, files, logger, metrics: createMetrics('api'), graceMs: 1000 });
+  const api = await startApi({ config, files, logger, metrics: createMetrics('api') });
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
   const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
   return {
@@ -63,6 +64,8 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     },
     /** Files of the store that are being written. */
     partialUploads: () => readdir(path.join(storeDirectory, 'tmp~')).catch(() => []),
+    /** Stops the api, and keeps what it has written. */
+    stop: () => api.close(),
     async close(): Promise<void> {
       await api.close();
       await deleteKeys(redis, prefix);

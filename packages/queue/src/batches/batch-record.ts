@@ -49,6 +49,8 @@ export interface DispatchState extends Cursor {
   readonly collected: number;
   /** Results that are not yet: they are in Redis. */
   readonly uncollected: number;
+  /** Bytes of those. */
+  readonly uncollectedBytes: number;
   /** Why no further request is wanted, if that is so, and since when, in Unix seconds. */
   readonly stopping?: StopReason;
   readonly stoppedAt?: number;
@@ -58,6 +60,12 @@ export interface DispatchState extends Cursor {
   readonly closed: boolean;
   /** Whether every result the batch will have is in a segment. */
   readonly ready: boolean;
+}
+
+/** A batch and how far it is, both read at the same moment. */
+export interface BatchSnapshot {
+  readonly batch: Batch;
+  readonly state: DispatchState;
 }
 
 /** What ends a batch before all of its requests have run. */
@@ -138,6 +146,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     closed,
     collected,
     uncollected: number('completed') + number('failed') - collected,
+    uncollectedBytes: number('uncollectedBytes'),
     ready: collected === expected && (closed || expected > 0),
     dispatched: number('dispatched'),
     cursorOffset: number('cursorOffset'),

@@ -7,6 +7,7 @@ import {
   timestampOf,
 } from '@promptmill/core';
 import {
+  type BatchSnapshot,
   type Counts,
   type Cursor,
   decodeBatch,
@@ -59,6 +60,7 @@ const advanceCursor = defineScript<
   [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
   0 | 1
 >(at('advance-cursor'));
+const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
 export type TransitionOutcome =
@@ -90,7 +92,7 @@ const requestsBetweenMarks = 10_000;
 export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
   const index = createCreatedIndex(redis, keys);
 
-  const read = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
+  const get = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
 
   const setPaused = async (id: string, { number, since }: Partial<Pause>): Promise<PauseOutcome> => {
     const answer = await pauseBatch(redis, [keys.batch(id)], [since ?? '', number ?? '']);
@@ -117,7 +119,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       ]);
     },
 
-    get: read,
+    get,
+
+    /** Undefined when there is no such batch. */
+    async read(id: string): Promise<BatchSnapshot | undefined> {
+      const record = await redis.hgetall(keys.batch(id));
+      const batch = decodeBatch(id, record);
+      return batch && { batch, state: decodeDispatchState(record) };
+    },
 
     /** Newest first; undefined when `after` is no batch of this tenant. */
     async list(
@@ -127,7 +136,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       const { after, limit } = options;
       const ids = await index.ids(keys.batchIndex(tenant), tenant, { after, limit: limit + 1, order: 'desc' });
       if (!ids) return undefined;
-      const batches = await Promise.all(ids.slice(0, limit).map(read));
+      const batches = await Promise.all(ids.slice(0, limit).map(get));
       return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };
     },
 
@@ -216,9 +225,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
-    /** Shows why a batch's results do not get into files, until they do. Whether this was not known before. */
+    /** Shows why a batch does not get on, until a segment or its status does. Whether this was not known before. */
     async block(id: string, { code, message }: Blocked): Promise<boolean> {
       return (await blockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })])) === 1;
+    },
+
+    /** Shows this reason no more. */
+    async unblock(id: string, { code, message }: Blocked): Promise<void> {
+      await unblockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })]);
     },
 
     /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Notes why a batch's results do not get into files. Its next segment or status takes the note away.
+-- Notes why a batch does not get on. Its next segment or status takes the note away.
 -- KEYS: 1 batch record
 -- ARGV: 1 the reason as JSON
 -- Returns 1 when this is another reason than before, else 0

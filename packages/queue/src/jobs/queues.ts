@@ -69,7 +69,11 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
   };
 };
 
-/** The job of a batch or of its finalizing is named after it: adding it twice is adding it once. */
-export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string): Promise<void> => {
-  await queue.add('batch', { batchId }, { jobId: batchId });
+/**
+ * The job of a batch or of its finalizing has the batch's id: adding it twice is adding it once.
+ *
+ * @param name what Bull Board shows it as
+ */
+export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string, name = batchId): Promise<void> => {
+  await queue.add(name, { batchId }, { jobId: batchId });
 };

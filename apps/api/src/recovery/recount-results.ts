@@ -8,12 +8,12 @@ import {
   type SegmentLabel,
 } from '@promptmill/core';
 import { type FileStore, readSegment } from '@promptmill/files';
-import type { BatchStore } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import { storedSegments, usageOfLine } from './restore-results.ts';
 
 export interface RecountResultsOptions {
-  readonly batches: Pick<BatchStore, 'isAdrift' | 'get' | 'dispatchState' | 'segments' | 'recount'>;
+  readonly batches: Pick<BatchStore, 'isAdrift' | 'segments' | 'recount'>;
   readonly files: FileStore;
   readonly logger: Logger;
 }
@@ -50,10 +50,8 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
     return segment;
   };
 
-  const recount = async (id: string): Promise<boolean> => {
-    const [batch, { collected }] = [await batches.get(id), await batches.dispatchState(id)];
-    // One that has ended meanwhile is not adrift: it counts its requests that never ran, too.
-    if (!batch || isTerminal(batch.status)) return false;
+  const recount = async ({ batch, state: { collected } }: BatchSnapshot): Promise<boolean> => {
+    const { id } = batch;
     const names = new Set(await batches.segments(id));
     const unknown = (await storedSegments(files, id)).filter(({ name }) => !names.has(name));
     const count = createCount(batch.total);
@@ -75,10 +73,12 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
     return true;
   };
 
-  return async (id: string): Promise<boolean> => {
-    if (!(await batches.isAdrift(id))) return false;
+  return async (snapshot: BatchSnapshot): Promise<boolean> => {
+    const { id, status } = snapshot.batch;
+    // One that has ended counts its requests that never ran, too: it is not adrift.
+    if (isTerminal(status) || !(await batches.isAdrift(id))) return false;
     try {
-      return await recount(id);
+      return await recount(snapshot);
     } catch (error) {
       // What cannot be read must not be taken for lost.
       logger.warn({ err: error, batch: id }, 'a batch cannot be counted again');

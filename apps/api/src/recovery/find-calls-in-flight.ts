@@ -1,5 +1,4 @@
-/** Batches watched at once; one forgotten is seen anew. */
-const maxSeen = 1000;
+import { createSeenBatches } from '../seen-batches.ts';
 
 /**
  * Whether calls for a batch that was stopped may still be in flight. What gets into work after the stop is dropped, so
@@ -10,14 +9,13 @@ const maxSeen = 1000;
 export const createFindCallsInFlight = (
   jobsInWork: (batchId: string, lanes: readonly string[]) => Promise<readonly string[]>,
 ) => {
-  const seen = new Map<string, ReadonlySet<string>>();
+  const seen = createSeenBatches<ReadonlySet<string>>();
   return async (batchId: string, lanes: readonly string[]): Promise<boolean> => {
     const inWork = await jobsInWork(batchId, lanes);
     const before = seen.get(batchId);
     const left = before ? inWork.filter((id) => before.has(id)) : inWork;
-    seen.delete(batchId);
-    if (left.length > 0) seen.set(batchId, new Set(left));
-    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
+    if (left.length > 0) seen.note(batchId, new Set(left));
+    else seen.forget(batchId);
     return left.length > 0;
   };
 };

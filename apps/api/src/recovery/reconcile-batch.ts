@@ -1,10 +1,12 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchStore, DispatchedRequests, DispatchState } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import type { AddRequests, IndexedRequest } from './add-requests.ts';
+import type { AddRequests, IndexedRequest } from '../dispatch/add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
-import { readRequests } from './read-requests.ts';
+import { DispatchBlockedError } from '../dispatch/dispatch-blocked-error.ts';
+import { readRequests } from '../dispatch/read-requests.ts';
+import { createSeenBatches } from '../seen-batches.ts';
 import type { RecountResults } from './recount-results.ts';
 import type { RestoreResults } from './restore-results.ts';
 
@@ -28,8 +30,6 @@ const longestLookMs = 60_000;
 /** Looked at in one step. */
 const maxRequests = 20_000;
 const addAtOnce = 500;
-/** Batches watched at once; one forgotten is looked into anew. */
-const maxSeen = 1000;
 
 interface Seen {
   readonly connection: number;
@@ -43,11 +43,11 @@ interface Seen {
  * Finds what a batch has lost and puts it right: results that are in the store and no longer in Redis are recorded again;
  * requests without result and job get a new job. It looks only when there is reason to: after a connection to Redis, when
  * a paused batch goes on, and when no result has come, or got into a segment, for long. Of a batch that takes no more
- * results only the counts are put right.
+ * results only the counts are put right. Says whether it found anything.
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
-  const seen = new Map<string, Seen>();
+  const seen = createSeenBatches<Seen>();
 
   const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
     const last = Math.max(...lost);
@@ -60,14 +60,19 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
         await add(batch, chunk);
         chunk = [];
       }
-      if (index === last) break;
+      if (index === last) return;
       index++;
     }
+    throw new DispatchBlockedError(
+      'input_changed',
+      `The input file ${batch.inputFileId} has fewer requests than before.`,
+    );
   };
 
-  const look = async (batch: Batch, state: DispatchState, alsoRestore: boolean): Promise<number> => {
+  const look = async (snapshot: BatchSnapshot, alsoRestore: boolean): Promise<number> => {
+    const { batch, state } = snapshot;
     const { id } = batch;
-    const recounted = await recount(id);
+    const recounted = await recount(snapshot);
     if (state.closed) return recounted ? 1 : 0;
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
@@ -78,29 +83,24 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     return found + (recounted ? 1 : 0);
   };
 
-  const remember = (id: string, what: Seen): void => {
-    seen.delete(id);
-    seen.set(id, what);
-    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '');
-  };
-
-  return async (batch: Batch): Promise<void> => {
+  return async (snapshot: BatchSnapshot): Promise<boolean> => {
+    const { batch, state } = snapshot;
     const { id } = batch;
     const connection = connections();
-    const state = await batches.dispatchState(id);
     const progress = `${batch.completed + batch.failed} ${state.collected}`;
     const before = seen.get(id);
     const isNew = before?.connection !== connection;
     const hasNothingDue = state.outstanding === 0 && state.uncollected === 0;
     const isIdle = hasNothingDue || progress !== before?.progress;
     if (!isNew && !state.parked && (isIdle || now() < before.lookAtMs)) {
-      if (isIdle) remember(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
-      return;
+      if (isIdle) seen.note(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
+      return false;
     }
     // Before the look: a request that is parked while it goes on is found by the next.
     if (state.parked) await batches.unpark(id);
-    const found = await look(batch, state, isNew || !state.parked);
+    const found = await look(snapshot, isNew || !state.parked);
     const waitMs = isNew || found > 0 ? firstLookMs : Math.min(longestLookMs, before.waitMs * 2);
-    remember(id, { connection, progress, lookAtMs: now() + waitMs, waitMs });
+    seen.note(id, { connection, progress, lookAtMs: now() + waitMs, waitMs });
+    return found > 0;
   };
 };

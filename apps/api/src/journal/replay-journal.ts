@@ -10,54 +10,19 @@ import {
   type NewBatch,
   type NewClaim,
   onBack,
-  type Pause,
+  type RedisConnection,
 } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
-import type { Creation } from './batches/creation.ts';
-import type { ApiDependencies } from './dependencies.ts';
-
-/** Something that was, or is about to be, acknowledged. */
-type Entry =
-  | { readonly kind: 'file'; readonly record: FileRecord }
-  | { readonly kind: 'batch'; readonly batch: NewBatch; readonly claim?: NewClaim<Creation> }
-  | { readonly kind: 'pause'; readonly id: string; readonly pause: Pause }
-  | { readonly kind: 'cancel'; readonly id: string };
+import { batchJobName } from '../batches/batch-job-name.ts';
+import type { Creation } from '../batches/creation.ts';
+import { hourMs, type JournalEntry, journalFolder } from './journal.ts';
 
 /** A batch is validated from its input's record, and paused or cancelled only once it is there. */
-const order: readonly Entry['kind'][] = ['file', 'batch', 'pause', 'cancel'];
+const order: readonly JournalEntry['kind'][] = ['file', 'batch', 'pause', 'cancel'];
 
-const hourMs = 3_600_000;
-const folder = 'journal/';
 /** Redis writes to its disk once a second or so; what it had for an hour it does not lose with its latest writes. */
 const keptHours = 2;
-
-const entryKey = (name: string, atMs: number): string => `${folder}${Math.floor(atMs / hourMs)}/${name}`;
-
-/**
- * Notes in the store what is acknowledged, so that it outlives a Redis that loses its latest writes. What cannot be noted
- * is done all the same: to refuse it would have a client do it twice.
- */
-export const createJournal = (files: FileStore, logger: Logger) => {
-  const note = async (name: string, atMs: number, entry: Entry): Promise<void> => {
-    try {
-      await files.put(entryKey(name, atMs), JSON.stringify(entry));
-    } catch (error) {
-      logger.warn({ err: error, name }, 'not noted in the journal');
-    }
-  };
-  return {
-    noteFile: (record: FileRecord) => note(record.id, record.createdAt * 1000, { kind: 'file', record }),
-    /** @param claim the idempotency key it was created under */
-    noteBatch: (batch: NewBatch, claim?: NewClaim<Creation>) =>
-      note(batch.id, batch.createdAt * 1000, { kind: 'batch', batch, ...(claim ? { claim } : {}) }),
-    notePause: (id: string, pause: Pause, nowMs: number) =>
-      note(`${id}-pause-${pause.number}`, nowMs, { kind: 'pause', id, pause }),
-    noteCancel: (id: string, nowMs: number) => note(`${id}-cancel`, nowMs, { kind: 'cancel', id }),
-  };
-};
-
-export type Journal = ReturnType<typeof createJournal>;
 
 export interface ReplayJournalOptions {
   readonly files: FileStore;
@@ -85,13 +50,14 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     if (await batches.get(batch.id)) return false;
     if (claim) await claims.claim(claim);
     await batches.create(batch);
-    await addBatchJob(batchesQueue, batch.id);
+    const input = await records.get(batch.tenant, batch.inputFileId);
+    await addBatchJob(batchesQueue, batch.id, batchJobName(batch.id, input));
     await batches.confirmCreated(batch, batch.createdAt * 1000);
     return true;
   };
 
   /** Whether Redis had lost it. */
-  const restore = async (entry: Entry): Promise<boolean> => {
+  const restore = async (entry: JournalEntry): Promise<boolean> => {
     if (entry.kind === 'file') return restoreFile(entry.record);
     if (entry.kind === 'batch') return restoreBatch(entry.batch, entry.claim);
     if (entry.kind === 'pause') return (await batches.pauseAgain(entry.id, entry.pause)).kind === 'done';
@@ -101,22 +67,22 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
   return async (): Promise<void> => {
     const firstHour = Math.floor(now() / hourMs) - keptHours + 1;
     const old = new Set<string>();
-    const entries: { readonly name: string; readonly entry: Entry }[] = [];
-    for await (const { key } of files.list(folder)) {
-      const [hour = '', name = ''] = key.slice(folder.length).split('/');
+    const entries: { readonly name: string; readonly entry: JournalEntry }[] = [];
+    for await (const { key } of files.list(journalFolder)) {
+      const [hour = '', name = ''] = key.slice(journalFolder.length).split('/');
       if (Number(hour) < firstHour) old.add(hour);
-      else entries.push({ name, entry: JSON.parse(await text(await files.get(key))) as Entry });
+      else entries.push({ name, entry: JSON.parse(await text(await files.get(key))) as JournalEntry });
     }
     entries.sort((a, b) => order.indexOf(a.entry.kind) - order.indexOf(b.entry.kind));
     for (const { name, entry } of entries)
       if (await restore(entry)) logger.warn({ name }, `a ${entry.kind} that Redis had lost is restored`);
-    for (const hour of old) await files.deletePrefix(`${folder}${hour}/`);
+    for (const hour of old) await files.deletePrefix(`${journalFolder}${hour}/`);
   };
 };
 
 /** Replays the journal once `redis` is there, whenever it has been away, and once an hour. */
 export const keepReplaying = (
-  redis: ApiDependencies['redis'],
+  redis: RedisConnection,
   replay: ReturnType<typeof createReplayJournal>,
   logger: Logger,
 ): { readonly replayed: () => Promise<void>; close(): Promise<void> } => {
@@ -146,12 +112,4 @@ export const keepReplaying = (
       await running;
     },
   };
-};
-
-/** Looks for something once more after a replay that is under way: it may be just being restored. */
-export const lookTwice = async <T>(look: () => Promise<T | undefined>, replayed: () => Promise<void>) => {
-  const found = await look();
-  if (found !== undefined) return found;
-  await replayed();
-  return look();
 };

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { createPlaces } from './places.ts';
+
+const longMs = 60_000;
+
+test('a batch keeps its place while another is free', async () => {
+  const places = createPlaces(2);
+  places.take();
+  expect(await places.wait(1)).toBe(true);
+});
+
+test('who takes the last place wakes the batch that has waited longest, and only that', async () => {
+  const places = createPlaces(3);
+  places.take();
+  const leave = places.take();
+  const waits = [places.wait(longMs), places.wait(longMs)];
+  places.take();
+  expect(await waits[0]).toBe(false);
+  expect(await places.wait(longMs)).toBe(false);
+  leave();
+  expect(await places.wait(1)).toBe(true);
+  places.close();
+  expect(await waits[1]).toBe(false);
+});
+
+test('when the process stops, every place is given up at once', async () => {
+  const places = createPlaces(9);
+  const wait = places.wait(longMs);
+  places.close();
+  expect(await wait).toBe(false);
+  expect(await places.wait(longMs)).toBe(false);
+});

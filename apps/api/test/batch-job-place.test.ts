@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { closeRedis, connectRedis, createKeys, openBatchesQueue } from '@promptmill/queue';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { inputFile, lines } from './support/input.ts';
+import { startTestApi, type TestApi } from './support/test-api.ts';
+
+let api: TestApi;
+
+beforeEach(async () => {
+  api = await startTestApi({ redisUrl: inject('redisUrl') });
+});
+afterEach(() => api.close());
+
+const createBatch = async (count: number, name?: string): Promise<string> => {
+  const file = await api.alice.files.create({ file: await inputFile(lines(count), name), purpose: 'batch' });
+  const { id } = await api.alice.batches.create({
+    input_file_id: file.id,
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+  });
+  return id;
+};
+
+const untilDispatched = (id: string) =>
+  expect.poll(async () => Number(await api.redis.hget(api.keys.batch(id), 'dispatched'))).toBeGreaterThan(0);
+
+/** The batches' queue as another process sees it. */
+const withQueue = async <T>(use: (queue: ReturnType<typeof openBatchesQueue>) => Promise<T>): Promise<T> => {
+  const redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
+  const queue = openBatchesQueue(redis, createKeys(api.prefix));
+  try {
+    return await use(queue);
+  } finally {
+    await queue.close();
+    await closeRedis(redis);
+  }
+};
+
+test('a batch at work has an active job, named after its input; a paused one waits; it is active again when it goes on', () =>
+  withQueue(async (queue) => {
+    const id = await createBatch(3, 'nightly.jsonl');
+    await untilDispatched(id);
+    for (let look = 0; look < 20; look++) {
+      expect(await queue.getJobState(id)).toBe('active');
+      await sleep(20);
+    }
+    expect((await queue.getJob(id))?.name).toBe('nightly.jsonl · 3 requests');
+    await api.alice.post(`/batches/${id}/pause`);
+    await expect.poll(() => queue.getJobState(id)).toBe('delayed');
+    await api.alice.post(`/batches/${id}/resume`);
+    await expect
+      .poll(async () => {
+        const states = [];
+        for (let look = 0; look < 5; look++) {
+          states.push(await queue.getJobState(id));
+          await sleep(50);
+        }
+        return states;
+      })
+      .toEqual(Array.from({ length: 5 }, () => 'active'));
+  }));
+
+test('a process that stops gives its batches back at once', () =>
+  withQueue(async (queue) => {
+    const id = await createBatch(3);
+    await untilDispatched(id);
+    const startedAt = performance.now();
+    await api.stop();
+    expect(performance.now() - startedAt).toBeLessThan(3000);
+    expect(await queue.getJobState(id)).toBe('delayed');
+    expect(await queue.getJob(id)).toMatchObject({ delay: 0 });
+  }));
+
+test('with more batches than places, each gets its turns', async () => {
+  const ids = await Promise.all(Array.from({ length: 150 }, () => createBatch(1)));
+  for (const id of ids) await untilDispatched(id);
+  // A batch that is cancelled is closed by its job's next turns.
+  await Promise.all(ids.map((id) => api.alice.batches.cancel(id)));
+  for (const id of ids)
+    await expect.poll(() => api.redis.hget(api.keys.batch(id), 'closed'), { timeout: 30_000 }).toBe('1');
+});
