@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { fetch } from 'undici';
-import type { Screen } from './progress.ts';
+import type { Screen } from './progress/progress.ts';
 
 /** The process that a command runs in, as much of it as commands may touch. */
 export interface CliContext {

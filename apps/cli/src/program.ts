@@ -13,7 +13,7 @@ import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
 import { overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
-import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './prompt-options.ts';
+import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
 /**
  * The commands and their options, as `--help` shows them. The roles are loaded for `run` and `serve` only: `status` must

@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers';
 import type { BatchObject } from '@promptmill/core';
 import { fetch } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ApiClient, createApiClient } from '../src/api-client.ts';
-import { watchBatch } from '../src/watch-batch.ts';
+import { type ApiClient, createApiClient } from '../src/api/api-client.ts';
+import { watchBatch } from '../src/progress/watch-batch.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

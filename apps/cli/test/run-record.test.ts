@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createRunRecordStore } from '../src/run-record.ts';
-import { writeWhole } from '../src/write-whole.ts';
+import { createRunRecordStore } from '../src/run/run-record.ts';
+import { writeFileWhole } from '../src/write-file-whole.ts';
 
 let folder: string;
 
@@ -40,11 +40,11 @@ async function* breaking(): AsyncGenerator<string> {
   throw new Error('cut');
 }
 
-describe('writeWhole', () => {
+describe('writeFileWhole', () => {
   it('leaves what was there, and nothing else, when it cannot be finished', async () => {
     const path = join(folder, 'out.jsonl');
-    await writeWhole(path, ['first\n']);
-    await expect(writeWhole(path, breaking())).rejects.toThrow('cut');
+    await writeFileWhole(path, ['first\n']);
+    await expect(writeFileWhole(path, breaking())).rejects.toThrow('cut');
     expect(await readFile(path, 'utf8')).toBe('first\n');
     expect(await readdir(folder)).toEqual(['out.jsonl']);
   });

@@ -1,5 +1,5 @@
-import { countsText } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { countsText } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 
 export const cancelBatch = async (batchId: string, context: CliContext): Promise<number> => {

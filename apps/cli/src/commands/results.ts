@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BatchObject, isTerminal } from '@promptmill/core';
-import type { ApiClient } from '../api-client.ts';
-import { assertNotRefused, exitCodeOf } from '../batch-errors.ts';
-import { countsText } from '../batch-summary.ts';
+import type { ApiClient } from '../api/api-client.ts';
+import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
+import { countsText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
-import { connectToServer } from '../connect.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { createProgress } from '../progress.ts';
-import { publishResults } from '../publish-results.ts';
-import { resultSources } from '../result-sources.ts';
-import { assertWritable, outputOf } from '../run-place.ts';
-import { watchBatch } from '../watch-batch.ts';
+import { createProgress } from '../progress/progress.ts';
+import { publishResults } from '../results/publish-results.ts';
+import { resultSources } from '../results/result-sources.ts';
+import { assertWritable, outputOf } from '../results/output-place.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface ResultsOptions {
   readonly output?: string;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connectToServer } from '../connect.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 
 export interface RetryOptions {

@@ -3,19 +3,19 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
-import { type ApiClient, createApiClient } from '../api-client.ts';
-import { exitCodeOf } from '../batch-errors.ts';
-import { countsText, tokensText } from '../batch-summary.ts';
+import { type ApiClient, createApiClient } from '../api/api-client.ts';
+import { exitCodeOf } from '../results/batch-outcome.ts';
+import { countsText, tokensText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import { formatDuration, plural } from '../format.ts';
-import { nameOfInput } from '../prepare-input.ts';
-import { prepareRun } from '../prepare-run.ts';
-import type { PromptOptions } from '../prompt-options.ts';
-import { describeReasons, type FailureReasons } from '../publish-results.ts';
-import { runBatch } from '../run-batch.ts';
-import { createRunRecordStore, type RunRecordStore } from '../run-record.ts';
-import { startRun } from '../start-run.ts';
+import { nameOfInput } from '../input/prepare-input.ts';
+import { prepareRun } from '../run/prepare-run.ts';
+import type { PromptOptions } from '../input/prompt-options.ts';
+import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
+import { runBatch } from '../run/run-batch.ts';
+import { createRunRecordStore, type RunRecordStore } from '../run/run-record.ts';
+import { startRun } from '../run/start-run.ts';
 
 /** Its limits stand in for those of every lane it uses. */
 export interface RunOptions extends PromptOptions, LimitsConfig {

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createLogger, loadConfig } from '@promptmill/runtime';
 import type { CliContext } from '../context.ts';
-import { startRedis } from '../start-redis.ts';
-import { startRoles } from '../start-roles.ts';
-import { startOwnSimulator } from '../start-simulator.ts';
+import { startRedis } from '../roles/start-redis.ts';
+import { startRoles } from '../roles/start-roles.ts';
+import { startOwnSimulator } from '../roles/start-simulator.ts';
 
 /** Serves with all roles in this process, until a signal. Logs go to standard output. */
 export const serve = async (

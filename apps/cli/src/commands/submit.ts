@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { assertNotRefused, exitCodeOf } from '../batch-errors.ts';
-import { batchSummary } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
+import { batchSummary } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { nameOfInput, prepareInput } from '../prepare-input.ts';
-import { createProgress } from '../progress.ts';
-import { promptDefaults, type PromptOptions } from '../prompt-options.ts';
-import { watchBatch } from '../watch-batch.ts';
+import { nameOfInput, prepareInput } from '../input/prepare-input.ts';
+import { createProgress } from '../progress/progress.ts';
+import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface SubmitOptions extends PromptOptions {
   /** Show progress until the batch is terminal. */

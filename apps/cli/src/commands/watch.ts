@@ -1,9 +1,9 @@
-import { exitCodeOf } from '../batch-errors.ts';
-import { batchSummary } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { exitCodeOf } from '../results/batch-outcome.ts';
+import { batchSummary } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { createProgress } from '../progress.ts';
-import { watchBatch } from '../watch-batch.ts';
+import { createProgress } from '../progress/progress.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
 /** Follows a batch to its end. Ctrl-C leaves the batch alone. */
 export const watch = async (batchId: string, context: CliContext): Promise<number> => {

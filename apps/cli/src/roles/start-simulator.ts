@@ -1,5 +1,5 @@
 import { startSimulator, type Simulator, type SimulatorOptions } from '@promptmill/simulator';
-import type { CliContext } from './context.ts';
+import type { CliContext } from '../context.ts';
 
 const optionsOf = (env: CliContext['env']): SimulatorOptions => {
   const latencyMs = env['SIMULATOR_LATENCY_MS'];

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BatchObject, type Delta, isTerminal } from '@promptmill/core';
-import type { ApiClient } from './api-client.ts';
-import { CliError } from './cli-error.ts';
+import type { ApiClient } from '../api/api-client.ts';
+import { CliError } from '../cli-error.ts';
 
 const maxBrokenConnections = 5;
 const reconnectDelayMs = 1000;

@@ -1,5 +1,5 @@
 import type { BatchObject } from '@promptmill/core';
-import { CliError } from './cli-error.ts';
+import { CliError } from '../cli-error.ts';
 
 /** What kept a batch from running, a line for each problem: `prompts.jsonl:17: …`. */
 export const describeBatchErrors = (batch: BatchObject, inputName: string): string =>

@@ -1,4 +1,4 @@
-import { CliError } from './cli-error.ts';
+import { CliError } from '../cli-error.ts';
 
 const customIdOf = (line: string): string => {
   const { custom_id: customId } = JSON.parse(line) as { readonly custom_id: string };

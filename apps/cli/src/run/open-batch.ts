@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BatchObject } from '@promptmill/core';
-import type { ApiClient, NewBatch } from './api-client.ts';
-import { CliError } from './cli-error.ts';
+import type { ApiClient, NewBatch } from '../api/api-client.ts';
+import { CliError } from '../cli-error.ts';
 import type { RunRecord, RunRecordStore } from './run-record.ts';
 
 export interface RunInput {

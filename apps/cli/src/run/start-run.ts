@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger, EmbeddedRedisError, loadConfig } from '@promptmill/runtime';
-import { CliError } from './cli-error.ts';
-import type { CliContext } from './context.ts';
+import { CliError } from '../cli-error.ts';
+import type { CliContext } from '../context.ts';
 import { type LaneOverrides, overrideLanes } from './override-lanes.ts';
-import { startRedis } from './start-redis.ts';
-import { type RunningRoles, startRoles } from './start-roles.ts';
-import { startOwnSimulator } from './start-simulator.ts';
+import { startRedis } from '../roles/start-redis.ts';
+import { type RunningRoles, startRoles } from '../roles/start-roles.ts';
+import { startOwnSimulator } from '../roles/start-simulator.ts';
 
 export interface StartRunOptions {
   readonly env: CliContext['env'];

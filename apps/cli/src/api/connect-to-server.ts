@@ -1,5 +1,5 @@
 import { createApiClient } from './api-client.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext } from '../context.ts';
 
 const defaultUrl = 'http://127.0.0.1:3000';
 

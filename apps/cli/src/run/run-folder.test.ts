@@ -1,19 +1,5 @@
-import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { outputOf, runFolder } from './run-place.ts';
-
-describe('outputOf', () => {
-  it.each([
-    ['a/prompts.txt', undefined, resolve('a/prompts.results.jsonl')],
-    ['prompts.v2.jsonl', undefined, resolve('prompts.v2.results.jsonl')],
-    ['prompts', undefined, resolve('prompts.results.jsonl')],
-    ['prompts.txt', 'out.jsonl', resolve('out.jsonl')],
-    ['prompts.txt', '-', '-'],
-    ['-', undefined, '-'],
-  ])('%s with -o %s goes to %s', (input, output, path) => {
-    expect(outputOf(input, output)).toBe(path);
-  });
-});
+import { runFolder } from './run-folder.ts';
 
 describe('runFolder', () => {
   const options = { completionWindow: '24h', model: 'simulator/echo' };

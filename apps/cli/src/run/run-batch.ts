@@ -1,15 +1,15 @@
 import { type BatchObject, isTerminal } from '@promptmill/core';
-import type { ApiClient } from './api-client.ts';
-import { assertNotRefused } from './batch-errors.ts';
-import { countsText } from './batch-summary.ts';
-import type { CliContext } from './context.ts';
-import { createDeltaPrinter } from './delta-printer.ts';
+import type { ApiClient } from '../api/api-client.ts';
+import { assertNotRefused } from '../results/batch-outcome.ts';
+import { countsText } from '../results/batch-summary.ts';
+import type { CliContext } from '../context.ts';
+import { createDeltaPrinter } from '../progress/delta-printer.ts';
 import { openBatch, type RunInput } from './open-batch.ts';
-import { createProgress } from './progress.ts';
-import { type FailureReasons, publishResults } from './publish-results.ts';
-import { resultSources } from './result-sources.ts';
+import { createProgress } from '../progress/progress.ts';
+import { type FailureReasons, publishResults } from '../results/publish-results.ts';
+import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
-import { watchBatch } from './watch-batch.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface RunBatchOptions {
   readonly client: ApiClient;

@@ -1,5 +1,5 @@
 import { type BatchObject, isTerminal } from '@promptmill/core';
-import { formatCount, formatDuration } from './format.ts';
+import { formatCount, formatDuration } from '../format.ts';
 
 export interface ProgressState {
   readonly batch: BatchObject;

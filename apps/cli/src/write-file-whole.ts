@@ -17,7 +17,7 @@ const syncFolder = async (path: string): Promise<void> => {
  *
  * @param chunks text in pieces of any size; when they throw, what was at `path` before stays.
  */
-export const writeWhole = async (path: string, chunks: AsyncIterable<string> | Iterable<string>): Promise<void> => {
+export const writeFileWhole = async (path: string, chunks: AsyncIterable<string> | Iterable<string>): Promise<void> => {
   const unfinished = `${path}.${process.pid}.tmp`;
   const file = await open(unfinished, 'w');
   try {

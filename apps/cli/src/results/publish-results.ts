@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { mergeResults, type MergeSources } from './merge-results.ts';
-import { writeWhole } from './write-whole.ts';
+import { writeFileWhole } from '../write-file-whole.ts';
 
 interface ErrorLine {
   readonly response: { readonly status_code: number; readonly body: unknown } | null;
@@ -45,7 +45,7 @@ export const publishResults = async (sources: MergeSources, target: string | Wri
       yield `${line}\n`;
     }
   }
-  if (typeof target === 'string') await writeWhole(target, lines());
+  if (typeof target === 'string') await writeFileWhole(target, lines());
   else for await (const line of lines()) if (!target.write(line)) await once(target, 'drain');
   return reasons;
 };

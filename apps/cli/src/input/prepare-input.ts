@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { CliError } from './cli-error.ts';
-import type { CliContext } from './context.ts';
+import { CliError } from '../cli-error.ts';
+import type { CliContext } from '../context.ts';
 import type { LineDefaults } from './convert-line.ts';
 import { type Conversion, convertInput, formatOfName } from './convert-input.ts';
-import { plural } from './format.ts';
-import { writeWhole } from './write-whole.ts';
+import { plural } from '../format.ts';
+import { writeFileWhole } from '../write-file-whole.ts';
 
 export interface PreparedInput extends Conversion {
   readonly endpoint: string;
@@ -70,7 +70,7 @@ export const prepareInput = async (
   }
 
   try {
-    await writeWhole(path, converted());
+    await writeFileWhole(path, converted());
   } catch (error) {
     throw readError(input, error);
   }

@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CliError } from './cli-error.ts';
-import { writeWhole } from './write-whole.ts';
+import { CliError } from '../cli-error.ts';
+import { writeFileWhole } from '../write-file-whole.ts';
 
 const runRecord = z.object({
   /** The `Idempotency-Key` that the batch is created with: the same in every process that works on this run. */
@@ -35,7 +35,7 @@ export const createRunRecordStore = (folder: string) => {
     },
     async save(record: RunRecord): Promise<void> {
       await mkdir(folder, { recursive: true });
-      await writeWhole(path, [`${JSON.stringify(record, null, 2)}\n`]);
+      await writeFileWhole(path, [`${JSON.stringify(record, null, 2)}\n`]);
     },
     async remove(): Promise<void> {
       await rm(path, { force: true });

@@ -1,12 +1,13 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from '@promptmill/runtime';
-import { checkModels } from './check-models.ts';
-import { CliError } from './cli-error.ts';
-import type { CliContext } from './context.ts';
-import { type PreparedInput, prepareInput } from './prepare-input.ts';
-import { promptDefaults, type PromptOptions } from './prompt-options.ts';
-import { assertWritable, outputOf, runFolder } from './run-place.ts';
+import { checkModels } from '../input/check-models.ts';
+import { CliError } from '../cli-error.ts';
+import type { CliContext } from '../context.ts';
+import { type PreparedInput, prepareInput } from '../input/prepare-input.ts';
+import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
+import { assertWritable, outputOf } from '../results/output-place.ts';
+import { runFolder } from './run-folder.ts';
 
 export interface PreparedRun {
   readonly input: PreparedInput;

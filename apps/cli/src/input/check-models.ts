@@ -1,5 +1,5 @@
 import type { LaneTable } from '@promptmill/core';
-import { CliError } from './cli-error.ts';
+import { CliError } from '../cli-error.ts';
 
 /** The providers that these models go to, by name, having made sure that each can be called. */
 export const checkModels = (models: Iterable<string>, lanes: LaneTable): Set<string> => {

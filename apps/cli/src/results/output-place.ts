@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import { access, constants, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { CliError } from './cli-error.ts';
-import type { PromptOptions } from './prompt-options.ts';
+import { dirname, resolve } from 'node:path';
+import { CliError } from '../cli-error.ts';
 
 /** Where the results go: an absolute path, or `-` for standard output. */
 export const outputOf = (input: string, output: string | undefined): string => {
@@ -21,18 +19,4 @@ export const assertWritable = async (output: string): Promise<void> => {
     const why = `cannot write ${output}: make the folder ${dirname(output)} first, or name another with -o`;
     throw new CliError('output_unwritable', why, { cause: error });
   }
-};
-
-/**
- * The folder of one run: the same input, options and output find it again, whatever the process. Each has a Redis and
- * files of its own, so that a run that was left alone does not go on, and cost, behind another one.
- */
-export const runFolder = (
-  dataDirectory: string,
-  inputDigest: string,
-  { model, system, maxTokens, temperature, completionWindow }: PromptOptions,
-  output: string,
-): string => {
-  const identity = JSON.stringify([inputDigest, model, system, maxTokens, temperature, completionWindow, output]);
-  return join(dataDirectory, 'runs', createHash('sha256').update(identity).digest('hex').slice(0, 24));
 };

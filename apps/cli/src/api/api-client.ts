@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchObject, Delta, FileObject } from '@promptmill/core';
 import type { fetch, Response } from 'undici';
-import { CliError } from './cli-error.ts';
+import { CliError } from '../cli-error.ts';
 import { readEvents } from './read-events.ts';
 import { readLines } from './read-lines.ts';
 import { createUploadBody } from './upload-body.ts';

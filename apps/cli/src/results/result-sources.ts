@@ -1,5 +1,5 @@
 import type { BatchObject } from '@promptmill/core';
-import type { ApiClient } from './api-client.ts';
+import type { ApiClient } from '../api/api-client.ts';
 import type { MergeSources } from './merge-results.ts';
 
 async function* nothing(): AsyncGenerator<string> {}
