@@ -13,9 +13,9 @@ const syncFolder = async (path: string): Promise<void> => {
 };
 
 /**
- * Writes a file that is there whole or not at all: under another name beside it, synced, then renamed.
+ * Writes a file whole or not at all: writes it under another name beside `path`, syncs it, then renames it.
  *
- * @param chunks text in pieces of any size; when they throw, what was at `path` before stays.
+ * @param chunks text in pieces of any size; when reading them throws, `path` stays as it was.
  */
 export const writeFileWhole = async (path: string, chunks: AsyncIterable<string> | Iterable<string>): Promise<void> => {
   const unfinished = `${path}.${process.pid}.tmp`;

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('the run record', () => {
-  it('gives back what was saved last', async () => {
+  it('returns what was saved last', async () => {
     const records = createRunRecordStore(join(folder, 'run'));
     expect(await records.load()).toBeUndefined();
     await records.save({ key: 'k' });
@@ -29,7 +29,7 @@ describe('the run record', () => {
     expect(await records.load()).toBeUndefined();
   });
 
-  it('says how to go on when it cannot be read', async () => {
+  it('says what to do when it cannot be read', async () => {
     await writeFile(join(folder, 'run.json'), '{"key":');
     await expect(createRunRecordStore(folder).load()).rejects.toMatchObject({ code: 'run_record_unreadable' });
   });
@@ -41,7 +41,7 @@ async function* breaking(): AsyncGenerator<string> {
 }
 
 describe('writeFileWhole', () => {
-  it('leaves what was there, and nothing else, when it cannot be finished', async () => {
+  it('leaves the old file, and nothing else, when it fails half way', async () => {
     const path = join(folder, 'out.jsonl');
     await writeFileWhole(path, ['first\n']);
     await expect(writeFileWhole(path, breaking())).rejects.toThrow('cut');

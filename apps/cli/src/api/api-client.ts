@@ -7,7 +7,7 @@ import { readLines } from './read-lines.ts';
 import { createUploadBody } from './upload-body.ts';
 
 export interface ApiClientOptions {
-  /** Without `/v1`, such as `http://127.0.0.1:3000`. */
+  /** The server's URL, such as `http://127.0.0.1:3000`; a `/v1` at its end is ignored. */
   readonly baseUrl: string;
   readonly apiKey?: string | undefined;
   readonly fetch: typeof fetch;
@@ -19,7 +19,7 @@ export interface NewBatch {
   readonly completion_window: string;
 }
 
-/** Which requests of a batch run again, and what is other than in that batch. */
+/** Which requests of a batch to retry, by default all that failed or never ran, and settings of the new batch. */
 export interface RetryChoice {
   readonly custom_ids?: readonly string[];
   readonly error_codes?: readonly string[];
@@ -33,15 +33,15 @@ interface List<Item> {
 }
 
 export interface ResultPage {
-  /** Lines as they will be in the output or the error file. */
+  /** Results, each as the output or the error file will hold it. */
   readonly data: readonly unknown[];
-  /** Where to go on from, now or later. */
+  /** The `after` of the page that follows, now or later. */
   readonly next: string;
   readonly has_more: boolean;
 }
 
 interface Page {
-  /** Where the page before ended. */
+  /** Where the page before ended. Default: the first page. */
   readonly after?: string | undefined;
   readonly limit: number;
 }
@@ -50,14 +50,14 @@ interface Call {
   readonly method?: 'GET' | 'POST';
   readonly body?: (() => AsyncIterable<Uint8Array>) | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Whether it may be sent again when no answer came. Default: for GET only. */
+  /** Whether the call is sent again after no answer or a temporary error. Default: true for GET, else false. */
   readonly repeatable?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 const maxTries = 4;
 const firstRetryDelayMs = 250;
-const mayPass = new Set([429, 500, 502, 503, 504]);
+const temporaryStatuses = new Set([429, 500, 502, 503, 504]);
 
 const query = ({ after, limit }: Page): string =>
   new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) }).toString();
@@ -77,8 +77,8 @@ const errorOf = async (response: Response): Promise<CliError> => {
 };
 
 /**
- * Promptmill's HTTP API, as far as the commands need it. Every method throws {@link CliError}: with the server's own
- * message and code, `unreachable` when no connection is to be had, or as it is the reason of an aborted signal.
+ * The part of Promptmill's HTTP API that the commands need. Every method throws {@link CliError}, with the server's own
+ * message and code, or with `unreachable` when there is no connection. After an abort it throws the signal's reason.
  */
 export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) => {
   const root = baseUrl.replace(/\/+$/, '').replace(/\/v1$/, '');
@@ -96,7 +96,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       signal?.throwIfAborted();
       throw new CliError(
         'unreachable',
-        `cannot reach ${root}: is 'promptmill serve' running? (PROMPTMILL_URL says where)`,
+        `cannot reach ${root}: is 'promptmill serve' running? (PROMPTMILL_URL names the server)`,
         {
           cause: error,
         },
@@ -113,7 +113,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
         return undefined;
       });
       if (response?.ok) return response;
-      if (response && (last || !mayPass.has(response.status))) throw await errorOf(response);
+      if (response && (last || !temporaryStatuses.has(response.status))) throw await errorOf(response);
       await response?.body?.cancel();
       await delay(firstRetryDelayMs * 2 ** (attempt - 1), undefined, signal ? { signal } : {});
     }
@@ -124,8 +124,8 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
 
   return {
     /**
-     * Streams a file from the disk: its size does not show in memory. With the same key again it answers with the file
-     * that is already there.
+     * Uploads a file from the disk, in flat memory. Called again with the same key, it returns the file of the first
+     * call.
      */
     uploadFile(path: string, filename: string, idempotencyKey: string, signal?: AbortSignal): Promise<FileObject> {
       const { contentType, content } = createUploadBody(path, filename);
@@ -142,7 +142,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       const { body } = await call(`/files/${id}/content`, { signal });
       if (body) yield* readLines(body);
     },
-    /** Creates a batch; with the same key again it answers with the batch that is already there. */
+    /** Creates a batch. Called again with the same key, it returns the batch of the first call. */
     createBatch: (batch: NewBatch, idempotencyKey: string) =>
       json<BatchObject>('/batches', {
         method: 'POST',
@@ -157,7 +157,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/pause`, { method: 'POST', repeatable: true }),
     resumeBatch: (id: string) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/resume`, { method: 'POST', repeatable: true }),
-    /** The new batch; with the same key again the one that is already there. */
+    /** Creates a new batch. Called again with the same key, it returns the batch of the first call. */
     retryBatch: (id: string, choice: RetryChoice, idempotencyKey: string) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/retry`, {
         method: 'POST',
@@ -165,15 +165,15 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
         headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
         repeatable: true,
       }),
-    /** Newest first. */
+    /** Lists batches, newest first. */
     listBatches: (page: Page) => json<List<BatchObject>>(`/batches?${query(page)}`),
-    /** Results collected so far, in the order they were collected. */
+    /** Lists the results collected so far, in the order in which they were collected. */
     listResults: (id: string, page: Page) =>
       json<ResultPage>(`/batches/${encodeURIComponent(id)}/results?${query(page)}`),
     /**
-     * The events of one connection, the batch with each; it ends when the server ends it.
+     * Opens one connection and yields the batch at each event, until the server ends the connection.
      *
-     * @param onDelta is given the text of streamed answers as it comes.
+     * @param onDelta gets the text of streamed answers as it comes.
      */
     async *batchEvents(
       id: string,

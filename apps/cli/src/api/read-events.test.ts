@@ -5,7 +5,7 @@ async function* linesOf(text: string): AsyncGenerator<string> {
   yield* text.split('\n');
 }
 
-it('gives the name and data of each event, and passes over comments and what never ended', async () => {
+it('yields the name and data of each event, and skips comments and an event without an end', async () => {
   const events = [];
   const text = ': alive\n\nevent: progress\nid: 1\ndata: {"a":\ndata: 1}\n\ndata:x\n\nevent: none\n\ndata: cut';
   for await (const event of readEvents(linesOf(text))) events.push(event);

@@ -18,7 +18,7 @@ const parseEvent = (lines: readonly string[]): ServerEvent | undefined => {
   return data.length === 0 ? undefined : { name, data: data.join('\n') };
 };
 
-/** The events of a stream of lines; comments and fields other than `event` and `data` are passed over. */
+/** Yields the events of a stream of lines. It skips comments, and fields other than `event` and `data`. */
 export async function* readEvents(lines: AsyncIterable<string>): AsyncGenerator<ServerEvent, void, undefined> {
   let fields: string[] = [];
   for await (const line of lines) {

@@ -3,19 +3,19 @@ import { createReadStream } from 'node:fs';
 
 export interface UploadBody {
   readonly contentType: string;
-  /** From its start, each time. */
+  /** Reads the body, each time from its start. */
   readonly content: () => AsyncIterable<Uint8Array>;
 }
 
 const readBytes = 256 * 1024;
 
-/** As browsers write a name. Source: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data */
+/** Quotes a name as browsers do. Source: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data */
 const quoted = (name: string): string =>
   `"${name.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A')}"`;
 
 /**
- * The multipart body that uploads a file as a batch's input. Read as it is sent: fetch's own FormData reads a file as
- * fast as the disk gives it, and a slow server then leaves all of it in memory.
+ * Makes the multipart body that uploads a file as a batch's input. It reads the file only as fast as the server takes
+ * it. The FormData of fetch reads as fast as the disk does, so with a slow server the whole file would be in memory.
  */
 export const createUploadBody = (path: string, filename: string): UploadBody => {
   const boundary = `promptmill-${randomUUID()}`;

@@ -4,6 +4,6 @@ import type { CliContext } from '../context.ts';
 
 export const pauseBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).pauseBatch(batchId);
-  context.stdout.write(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' lets it go on\n`);
+  context.stdout.write(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' continues it\n`);
   return 0;
 };

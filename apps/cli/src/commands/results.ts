@@ -21,7 +21,7 @@ export interface ResultsOptions {
 const pageSize = 1000;
 const pollMs = 1000;
 
-/** Writes results in the order they come in, to the last one there is; while the batch runs and `follow` is set, waits. */
+/** Writes the results collected so far, in the order they come. With `follow` it goes on until the batch is terminal. */
 const streamResults = async (
   client: ApiClient,
   batchId: string,
@@ -30,7 +30,7 @@ const streamResults = async (
 ): Promise<BatchObject> => {
   let after: string | undefined;
   for (;;) {
-    // Asked before the results: when it is terminal, the pages after it are the last.
+    // The status is read first: when it is terminal, the pages read after it hold the last results.
     const batch = await client.getBatch(batchId);
     let more = true;
     while (more) {
@@ -44,7 +44,7 @@ const streamResults = async (
   }
 };
 
-/** Gets a batch's results: whole and in input order once it has ended, as they come before. */
+/** Prints a batch's results: in input order once it has ended, until then in the order they come. */
 export const showResults = async (
   batchId: string,
   { output: wanted, follow = false }: ResultsOptions,

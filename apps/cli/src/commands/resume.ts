@@ -4,6 +4,6 @@ import type { CliContext } from '../context.ts';
 
 export const resumeBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).resumeBatch(batchId);
-  context.stdout.write(`${batch.id} goes on: ${countsText(batch)}\n`);
+  context.stdout.write(`${batch.id} is resumed: ${countsText(batch)}\n`);
   return 0;
 };

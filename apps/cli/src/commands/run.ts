@@ -17,10 +17,10 @@ import { runBatch } from '../run/run-batch.ts';
 import { createRunRecordStore, type RunRecordStore } from '../run/run-record.ts';
 import { startRun } from '../run/start-run.ts';
 
-/** Its limits stand in for those of every lane it uses. */
+/** Limits in these options replace those of every lane. */
 export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly output?: string;
-  /** Seconds one call may take. */
+  /** Longest time that one call may take, in seconds. Default: the provider's. */
   readonly timeout?: number;
   readonly dataDir?: string;
   readonly port?: number;
@@ -29,7 +29,7 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly stream?: boolean;
 }
 
-/** The environment of the embedded roles: the user's, but on loopback only and without keys. */
+/** The environment of the embedded roles: the user's, but on loopback only, without API keys and board login. */
 const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: RunOptions): CliContext['env'] => ({
   ...env,
   HOST: '127.0.0.1',
@@ -41,10 +41,10 @@ const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: Run
   ...(concurrency === undefined ? {} : { WORKER_CONCURRENCY: String(concurrency) }),
 });
 
-/** Forgets an earlier run, and makes sure that nothing of it is called any more. */
+/** Forgets an earlier run, and cancels its batch so that no more calls are made for it. */
 const forgetEarlier = async (client: ApiClient, records: RunRecordStore): Promise<void> => {
   const record = await records.load().catch(() => undefined);
-  // Refused when the batch has ended, or is gone: either is as good.
+  // The server refuses when the batch has ended or is gone: no calls are made then either.
   if (record?.batchId !== undefined) await client.cancelBatch(record.batchId).catch(() => {});
   await records.remove();
 };
@@ -56,7 +56,7 @@ const summary = (batch: BatchObject, reasons: FailureReasons, output: string, se
     ...(output === '-' ? [] : [`results: ${output}`]),
   ].join('\n');
 
-/** Runs an input from its first line to its last in this process, or carries on where an earlier one ended. */
+/** Runs an input to its end in this process, or carries on where an earlier process stopped. */
 export const run = async (input: string, options: RunOptions, context: CliContext): Promise<number> => {
   const { screen, fetch, now, signal } = context;
   const startedAtMs = now();
@@ -92,7 +92,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     });
     stack.defer(() => started.close());
     stack.defer(() => {
-      if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again: at once)');
+      if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again ends them at once)');
     });
     say(`${plural(prepared.requests, 'prompt')} of ${name}; watch them at ${started.url}/admin/queues`);
     const { batch, reasons } = await runBatch(
@@ -117,7 +117,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
   } catch (error) {
     if (error instanceof CliError && error.code === 'batch_failed') await rm(folder, { recursive: true, force: true });
     if (!signal.aborted) throw error;
-    say('stopped; the same command carries on from here, and nothing that was answered is asked again');
+    say('stopped; the same command carries on from here, and pays for no recorded answer again');
     return (signal.reason as StopRequest).exitCode;
   }
 };

@@ -12,16 +12,16 @@ import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface SubmitOptions extends PromptOptions {
-  /** Show progress until the batch is terminal. */
+  /** Shows progress until the batch is terminal. */
   readonly watch?: boolean;
-  /** The same without a word. */
+  /** Waits until the batch is terminal, and prints nothing more. */
   readonly wait?: boolean;
 }
 
-/** The most any server takes; this one may take less, and says so. */
+/** No server takes a longer line. One that takes less refuses the batch, and says why. */
 const maxLineBytes = 2 ** 28;
 
-/** Makes a batch of an input on a server. Only its id goes to standard output. */
+/** Creates a batch from an input on a server. It prints only the id to standard output. */
 export const submit = async (input: string, options: SubmitOptions, context: CliContext): Promise<number> => {
   const { screen, stdout, now, signal } = context;
   const client = connectToServer(context);

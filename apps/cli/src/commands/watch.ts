@@ -5,7 +5,7 @@ import type { CliContext } from '../context.ts';
 import { createProgress } from '../progress/progress.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
-/** Follows a batch to its end. Ctrl-C leaves the batch alone. */
+/** Shows a batch's progress until it is terminal. Ctrl-C leaves the batch alone. */
 export const watch = async (batchId: string, context: CliContext): Promise<number> => {
   const { screen, now, signal } = context;
   const progress = createProgress({ screen, now });

@@ -5,7 +5,7 @@ import { checkModels } from './check-models.ts';
 const lanes = buildLanes(buildProviders(fileConfig.parse({}), { OPENAI_API_KEY: 'key' }));
 
 describe('checkModels', () => {
-  it('names the providers of models that can be called', () => {
+  it('returns the providers of models that can be called', () => {
     expect(checkModels(['openai/gpt-4.1', 'openai/o4-mini', 'simulator/echo'], lanes)).toEqual(
       new Set(['openai', 'simulator']),
     );

@@ -1,7 +1,11 @@
 import type { LaneTable } from '@promptmill/core';
 import { CliError } from '../cli-error.ts';
 
-/** The providers that these models go to, by name, having made sure that each can be called. */
+/**
+ * Checks that each model has a provider that can be called, and returns the names of these providers.
+ *
+ * @throws CliError `model_not_found`, `key_missing`.
+ */
 export const checkModels = (models: Iterable<string>, lanes: LaneTable): Set<string> => {
   const providers = new Set<string>();
   for (const model of models) {

@@ -23,7 +23,7 @@ const convert = async (
 };
 
 describe('convertInput', () => {
-  it('keeps line numbers: a blank line stays, a byte order mark and CRs go', async () => {
+  it('keeps line numbers and blank lines, and drops a byte order mark and carriage returns', async () => {
     const { lines, requests, endpoint, models } = await convert('\uFEFFone\r\n\r\n  \ntwo');
     expect(lines.map((line) => line && (JSON.parse(line) as { custom_id: string }).custom_id)).toEqual([
       'request-1',
@@ -36,14 +36,14 @@ describe('convertInput', () => {
     expect([...models]).toEqual([['simulator/echo', 1]]);
   });
 
-  it('sees by the first line that is not blank whether the input is JSON', async () => {
+  it('tells from the first line that is not blank whether the input is JSON', async () => {
     const json = '\n{"prompt":"hi"}\n';
     expect((await convert(json)).lines[1]).toContain('"content":"hi"');
     expect((await convert(json, { format: 'text' })).lines[1]).toContain(String.raw`"content":"{\"prompt`);
     expect((await convert('[\n{"prompt":"hi"}\n]')).problems[0]?.message).toMatch(/JSON array/);
   });
 
-  it('tells each problem once, with its first line, and counts the lines', async () => {
+  it('lists each problem once, with its first line and its number of lines', async () => {
     const input = `{"prompt":"fine"}\n${'{"promt":"x"}\n'.repeat(30)}`;
     const { problems, badLines, requests } = await convert(input);
     expect(problems).toEqual([
@@ -52,7 +52,7 @@ describe('convertInput', () => {
     expect([badLines, requests]).toEqual([30, 1]);
   });
 
-  it('refuses a line that is too long or no UTF-8', async () => {
+  it('refuses a line that is too long or not UTF-8', async () => {
     expect((await convert(`ok\n${'x'.repeat(1001)}\n`)).problems).toEqual([
       { line: 2, message: 'longer than 1000 bytes', lines: 1 },
     ]);
@@ -61,7 +61,7 @@ describe('convertInput', () => {
     ]);
   });
 
-  it('makes of any text one request for each line that is not blank, however it is cut', async () => {
+  it('makes one request from each line that is not blank, however the text is cut into chunks', async () => {
     const anyLine = fc.string({ unit: 'binary', maxLength: 60 }).filter((text) => !/[\r\n]/.test(text));
     await fc.assert(
       fc.asyncProperty(
@@ -78,7 +78,7 @@ describe('convertInput', () => {
               ? ''
               : (JSON.parse(line) as { body: { messages: [{ content: string }] } }).body.messages[0].content,
           );
-          // A byte order mark at the very start is no part of the text.
+          // A byte order mark at the start of the input is not part of the text.
           expect(prompts).toEqual(texts.map((text) => text.trim()));
           expect(requests).toBe(texts.filter((text) => text.trim() !== '').length);
           expect(badLines).toBe(0);

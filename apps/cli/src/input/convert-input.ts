@@ -3,10 +3,10 @@ import { splitLines, type SplitLine } from '@promptmill/files';
 import { convertLine, type ConvertedLine, type InputFormat, type LineDefaults } from './convert-line.ts';
 
 export interface ConvertOptions {
-  /** Default: what the first line that is not blank looks like. */
+  /** Default: `jsonl` when the first line that is not blank begins with `{`, else `text`. */
   readonly format?: InputFormat;
   readonly defaults: LineDefaults;
-  /** A longer line is a problem, found without holding it. */
+  /** A longer line is a problem. It is never held in memory whole. */
   readonly maxLineBytes: number;
 }
 
@@ -21,34 +21,34 @@ interface InputProblem {
 /** What one pass over an input found. */
 export interface Conversion {
   readonly requests: number;
-  /** The first {@link maxListedProblems} that differ. */
+  /** The first {@link maxListedProblems} that differ from each other. */
   readonly problems: readonly InputProblem[];
-  /** Lines with a problem, listed or not. */
+  /** How many lines have a problem, listed or not. */
   readonly badLines: number;
   /** The endpoint of the first request. */
   readonly endpoint?: string;
-  /** For each model named, the first line that names it; at most {@link maxModels}. */
+  /** For each model, the first line that names it; at most {@link maxModels} models. */
   readonly models: ReadonlyMap<string, number>;
 }
 
 const maxListedProblems = 10;
 const maxModels = 1000;
 
-/** The format that a file's name promises; undefined when its content must show it. */
+/** The format that a file's name tells; undefined when only its content can. */
 export const formatOfName = (path: string): InputFormat | undefined => {
   if (/\.txt$/i.test(path)) return 'text';
   return /\.(jsonl|ndjson)$/i.test(path) ? 'jsonl' : undefined;
 };
 
 /**
- * Converts a user's input, given in chunks, to lines of OpenAI's format, one for each line: a blank one stays blank, so
- * that line numbers stay what they are. Lines with problems leave a blank line too. Memory does not grow with the input.
+ * Converts a user's input to lines of OpenAI's format. Each line becomes one line, so that line numbers stay the same: a
+ * blank line stays blank, and a line with a problem becomes blank. Memory stays flat as the input grows.
  */
 export async function* convertInput(
   source: AsyncIterable<Uint8Array>,
-  { format: promised, defaults, maxLineBytes }: ConvertOptions,
+  { format: named, defaults, maxLineBytes }: ConvertOptions,
 ): AsyncGenerator<string, Conversion, undefined> {
-  let format = promised;
+  let format = named;
   let requests = 0;
   let badLines = 0;
   let endpoint: string | undefined;

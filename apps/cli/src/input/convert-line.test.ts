@@ -16,7 +16,7 @@ const problemOf = (...args: Parameters<typeof convertLine>): string => {
 };
 
 describe('a line of text', () => {
-  it('is the prompt of a request named after its line number', () => {
+  it('is the prompt of a request that is named after the line number', () => {
     const params = { max_tokens: 5, temperature: 0 };
     expect(requestOf(' Say hi. ', 7, 'text', { model, system: 'Be brief.', params })).toEqual({
       custom_id: 'request-7',
@@ -33,7 +33,7 @@ describe('a line of text', () => {
     });
   });
 
-  it('holds no request when it is blank', () => {
+  it('makes no request when it is blank', () => {
     expect(convertLine(' \t', 1, 'text', { model })).toEqual({ kind: 'blank' });
   });
 
@@ -63,11 +63,11 @@ describe('a JSON line', () => {
     '{"prompt":"Say hi."}',
     '{"url":"/v1/chat/completions","body":{"messages":[]}}',
     '{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[],"stream":false}}',
-  ])('is streamed when all are to be: %s', (line) => {
+  ])('is streamed when every request is: %s', (line) => {
     expect(requestOf(line, 1, 'jsonl', { model, stream: true })).toMatchObject({ body: { stream: true } });
   });
 
-  it("is left as it was written when it is in OpenAI's format", () => {
+  it("stays as it was written when it is complete in OpenAI's format", () => {
     const line =
       '{"custom_id":"a", "method":"POST", "url":"/v1/embeddings", "body":{"model":"m","input":"x","seed":1e2}}';
     expect(convertLine(line, 1, 'jsonl', { model })).toMatchObject({ kind: 'request', line });
@@ -98,7 +98,7 @@ describe('a JSON line', () => {
     expect(problemOf(line, 1, 'jsonl', { model })).toMatch(message);
   });
 
-  it('is refused when an option for prompts would not reach its body', () => {
+  it('is refused when it has a body and an option is for prompts only', () => {
     const line = '{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}';
     expect(problemOf(line, 1, 'jsonl', { system: 'Be brief.' })).toMatch(/--system/);
   });

@@ -14,7 +14,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export interface LineDefaults extends PromptDefaults {
-  /** Whether every request's answer is to be streamed, whatever its line says. */
+  /** Whether to stream every request, whatever its line says. Default: false. */
   readonly stream?: boolean | undefined;
 }
 
@@ -24,9 +24,9 @@ const promptLine = (prompt: string | Record<string, unknown>, number: number, { 
 const promptKeys = new Set(['custom_id', 'model', 'prompt', 'messages']);
 
 const promptProblem = (value: Record<string, unknown>): string | undefined => {
-  const stranger = Object.keys(value).find((key) => !promptKeys.has(key));
-  if (stranger !== undefined)
-    return `unknown key \`${stranger}\`: a prompt takes custom_id, model, and prompt or messages; anything more needs OpenAI's line format, with a body`;
+  const unknownKey = Object.keys(value).find((key) => !promptKeys.has(key));
+  if (unknownKey !== undefined)
+    return `unknown key \`${unknownKey}\`: a prompt takes custom_id, model, and prompt or messages; anything more needs OpenAI's line format, with a body`;
   const { prompt, messages } = value;
   if ((prompt === undefined) === (messages === undefined))
     return 'expected {"prompt": …}, {"messages": […]}, or OpenAI\'s {"custom_id", "method", "url", "body"}';
@@ -35,7 +35,7 @@ const promptProblem = (value: Record<string, unknown>): string | undefined => {
   return undefined;
 };
 
-/** Fills in what a line of OpenAI's format may leave out here; one that is complete stays as it was written. */
+/** Adds what a line of OpenAI's format lacks: custom_id, method, model, stream. A complete line stays as it is. */
 const completeLine = (
   text: string,
   value: Record<string, unknown>,
@@ -69,7 +69,7 @@ const checked = (line: string): ConvertedLine => {
  * Turns one line of a user's input into a line of OpenAI's format.
  *
  * @param text without its line ending.
- * @param number 1-based; names the request (`request-1`) when the line gives no custom_id.
+ * @param number the line's number, 1-based; it names the request (`request-1`) when the line gives no custom_id.
  */
 export const convertLine = (
   text: string,
@@ -93,7 +93,7 @@ export const convertLine = (
   }
   if (defaults.system !== undefined || defaults.params !== undefined)
     return problem(
-      '--system, --max-tokens and --temperature are for prompts; this line has a body of its own, put them there',
+      '--system, --max-tokens and --temperature apply to prompts only: this line has a body, set them there',
     );
   return checked(completeLine(trimmed, value, number, defaults));
 };

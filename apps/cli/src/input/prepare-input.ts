@@ -18,7 +18,7 @@ export interface PrepareOptions {
   readonly maxLineBytes: number;
 }
 
-/** How an input is called in messages. */
+/** What messages call an input. */
 export const nameOfInput = (input: string): string => (input === '-' ? 'stdin' : input);
 
 const openInput = (input: string, { stdin }: CliContext): AsyncIterable<Uint8Array> =>
@@ -41,8 +41,9 @@ const describeProblems = (name: string, { problems, badLines }: Conversion): str
 };
 
 /**
- * Writes an input, a file or `-` for stdin, as lines of OpenAI's format to `path`, whole or not at all.
+ * Converts an input to lines of OpenAI's format, and writes them to `path`, whole or not at all.
  *
+ * @param input the path of a file, or `-` for standard input.
  * @throws CliError `input_missing`, `input_unreadable`, `input_invalid` with a line for each problem, `input_empty`.
  */
 export const prepareInput = async (

@@ -1,7 +1,7 @@
 import type { PromptDefaults } from '@promptmill/core';
 import { type Command, InvalidArgumentError } from 'commander';
 
-/** What `run` and `submit` both take to make requests of prompts. */
+/** Options of both `run` and `submit`: how prompts become requests. */
 export interface PromptOptions {
   readonly model?: string;
   readonly system?: string;
@@ -34,11 +34,11 @@ export const maxWhole = 1_000_000_000;
 
 export const addPromptOptions = (command: Command): Command =>
   command
-    .option('-m, --model <provider/model>', 'the model for every line that names none itself')
+    .option('-m, --model <provider/model>', 'the model of every line that names none')
     .option('--system <text>', 'a system message before every prompt')
-    .option('--max-tokens <n>', 'most tokens of an answer', wholeNumber(1, maxWhole))
-    .option('--temperature <t>', 'from 0 to 2', temperature)
-    .option('--completion-window <window>', 'how long it may take in all, 1h to 30d', '24h');
+    .option('--max-tokens <n>', 'most tokens in an answer', wholeNumber(1, maxWhole))
+    .option('--temperature <t>', 'how random the answers are, from 0 to 2', temperature)
+    .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 
 export const promptDefaults = ({ model, system, maxTokens, temperature }: PromptOptions): PromptDefaults => {
   const params = {

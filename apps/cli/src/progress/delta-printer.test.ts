@@ -16,7 +16,7 @@ const open = () => {
   };
 };
 
-it('prints an answer as it comes, under its name', () => {
+it('prints an answer as it comes, under its custom_id', () => {
   const { screen, say } = open();
   say('a', 'Bon');
   expect(screen.text).toBe('── a\nBon');
@@ -26,7 +26,7 @@ it('prints an answer as it comes, under its name', () => {
   expect(screen.text).toBe('── a\nBonjour\n!\n── b\nHi');
 });
 
-it('keeps answers apart: one is printed as it comes, complete ones are next, then the oldest', () => {
+it('prints one answer at a time: after it the complete ones, then the oldest', () => {
   const { screen, say, end } = open();
   say('a', 'A1 ');
   say('b', 'B1 ');
@@ -42,7 +42,7 @@ it('keeps answers apart: one is printed as it comes, complete ones are next, the
   expect(screen.text).toBe('── a\nA1 A2 A3\n── c\nC1\n── b\nB1 B2 B3\n');
 });
 
-it('shows what was lost, and an attempt that begins anew', () => {
+it('marks lost text and a broken attempt with …', () => {
   const { screen, say, end } = open();
   say('a', 'middle', { offset: 5 });
   say('a', 'Anew', { offset: 0 });
@@ -51,7 +51,7 @@ it('shows what was lost, and an attempt that begins anew', () => {
   expect(screen.text).toBe('── a\n…middle …\nAnew and on …\n');
 });
 
-it('does not wait for one that has fallen silent', () => {
+it('gives the turn of a silent answer to others', () => {
   const { screen, say } = open();
   say('a', 'A1');
   say('b', 'B1', { done: true });
@@ -71,14 +71,14 @@ it('prints the choices of a request one by one', () => {
   expect(screen.text).toBe('── a\nOne\n── a [1]\nTwo\n');
 });
 
-it('has nothing to say of an answer it has heard nothing of', () => {
+it('prints nothing of an answer without text', () => {
   const { screen, say, end } = open();
   say('a', '', { offset: 9, done: true });
   end();
   expect(screen.text).toBe('');
 });
 
-it('lets no answer steer the terminal', () => {
+it('drops characters that control the terminal', () => {
   const { screen, say } = open();
   say('a\u001B[2J', 'Red \u001B[31malert\u0007\ttabs\n');
   expect(screen.text).toBe('── a[2J\nRed [31malert\ttabs\n');

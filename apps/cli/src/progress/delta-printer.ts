@@ -3,9 +3,9 @@ import type { Delta } from '@promptmill/core';
 interface Answer {
   readonly customId: string;
   readonly title: string;
-  /** Not printed yet. */
+  /** The text that is not printed yet. */
   waiting: string;
-  /** The offset that the next delta will have, unless one got lost. */
+  /** The offset at which the next delta begins, unless one was lost. */
   end: number;
   isDone: boolean;
   heardAtMs: number;
@@ -17,17 +17,17 @@ export interface DeltaPrinterOptions {
   readonly now: () => number;
 }
 
-/** An answer that says nothing for so long makes room for others. */
+/** An answer that gets no text for this long gives its turn to others. */
 const patienceMs = 5000;
 
-/** What a model wrote must not steer the terminal. */
+/** A model's text must not control the terminal. */
 // oxlint-disable-next-line no-control-regex
 const controlCharacters = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g;
 const printable = (text: string): string => text.replaceAll(controlCharacters, '');
 
 /**
- * Prints answers while they are being written, so that people can read them: one at a time as it comes, under its
- * custom_id. What the others say meanwhile waits for its turn; those that are complete come first.
+ * Prints answers while they are being written, one at a time so that people can read them, each under its custom_id.
+ * The text of the other answers waits for its turn; complete answers have the next turns.
  */
 export const createDeltaPrinter = ({ write, now }: DeltaPrinterOptions) => {
   const answers = new Map<string, Answer>();
@@ -77,7 +77,7 @@ export const createDeltaPrinter = ({ write, now }: DeltaPrinterOptions) => {
       const text = delta.delta;
       if (text !== '') {
         const answer = answerOf(delta);
-        // An attempt broke off, and another one begins.
+        // An attempt broke off, and a new one begins at offset 0.
         if (delta.offset < answer.end) answer.waiting = front === answer ? ' …\n' : '';
         else if (delta.offset > answer.end) answer.waiting += '…';
         answer.waiting += text;
@@ -88,7 +88,7 @@ export const createDeltaPrinter = ({ write, now }: DeltaPrinterOptions) => {
         for (const answer of answers.values()) if (answer.customId === delta.custom_id) answer.isDone = true;
       print();
     },
-    /** Prints what still waits. */
+    /** Prints the text that still waits. */
     end(): void {
       for (const answer of answers.values()) {
         if (answer.waiting === '') continue;

@@ -25,7 +25,7 @@ const batchOf = (status: BatchObject['status'], completed: number, failed = 0): 
   });
 
 describe('percentOf', () => {
-  it('is 100 only once the batch is completed', () => {
+  it('is 100 only once the batch is terminal', () => {
     expect(percentOf(batchOf('in_progress', 839))).toBe(41);
     expect(percentOf(batchOf('in_progress', 1990, 10))).toBe(99);
     expect(percentOf(batchOf('finalizing', 2000))).toBe(99);
@@ -39,12 +39,12 @@ describe('progressText', () => {
     [batchOf('in_progress', 840, 3), 49, '42 % · 843/2,000 done · 3 failed · 49/s · 24 s left'],
     [batchOf('in_progress', 0), 0, '0 % · 0/2,000 done · waiting for answers'],
     [batchOf('finalizing', 2000), 8.25, '99 % · 2,000/2,000 done · finalizing'],
-  ])('says how far it is', (batch, perSecond, text) => {
+  ])('shows the share done, the counts, the rate and what comes next', (batch, perSecond, text) => {
     expect(progressText({ batch, perSecond })).toBe(text);
   });
 });
 
-it('says which lane it waits for, and why', () => {
+it('shows which lane a batch waits for, and why', () => {
   const batch = batchOf('in_progress', 840);
   const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', held_until: 0 }];
   const held = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor } };
@@ -53,14 +53,14 @@ it('says which lane it waits for, and why', () => {
   );
 });
 
-it('says that it is paused, whatever it would wait for', () => {
+it('shows that a batch is paused, even when its lane is held', () => {
   const batch = batchOf('in_progress', 840);
   const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', held_until: 0 }];
   const paused = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor, paused_at: 1 } };
   expect(progressText({ batch: paused, perSecond: 0 })).toBe('42 % · 840/2,000 done · paused');
 });
 
-it('says why the results are not in the files yet', () => {
+it('shows why the results are not in the files yet', () => {
   const batch = batchOf('finalizing', 2000);
   const blocked = { code: 'no_space', message: 'The file store is full.' };
   expect(progressText({ batch: { ...batch, promptmill: { ...batch.promptmill, blocked } }, perSecond: 0 })).toBe(
@@ -73,7 +73,7 @@ describe('progressBar', () => {
     expect(progressBar({ batch: batchOf('in_progress', 840, 3), perSecond: 49 }, columns).length).toBeLessThan(columns);
   });
 
-  it('is as full as the batch is done', () => {
+  it('fills the share of the bar that is done', () => {
     expect(progressBar({ batch: batchOf('in_progress', 1000), perSecond: 0 }, 200)).toMatch(/^█{20}░{20} 50 %/);
   });
 });

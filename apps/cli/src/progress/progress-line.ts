@@ -3,13 +3,13 @@ import { formatCount, formatDuration } from '../format.ts';
 
 export interface ProgressState {
   readonly batch: BatchObject;
-  /** Requests that ended per second, lately. */
+  /** How many requests ended per second in the last 15 s. */
   readonly perSecond: number;
 }
 
 const doneOf = ({ request_counts: { completed, failed } }: BatchObject): number => completed + failed;
 
-/** 0 to 100; 100 only once the batch is really finished, its files published. */
+/** 0 to 100. It is 100 only once the batch is terminal, its files published. */
 export const percentOf = (batch: BatchObject): number => {
   const { total } = batch.request_counts;
   if (total > 0 && isTerminal(batch.status)) return 100;
@@ -45,7 +45,7 @@ export const progressText = (state: ProgressState): string => {
 const maxBarColumns = 40;
 const minBarColumns = 10;
 
-/** The same behind a bar, cut to what a terminal of so many columns shows. */
+/** {@link progressText} with a bar before it, short enough for a terminal with this many columns. */
 export const progressBar = (state: ProgressState, columns: number): string => {
   const text = progressText(state);
   const room = Math.min(maxBarColumns, columns - text.length - 2);

@@ -29,7 +29,7 @@ describe('progress', () => {
     vi.useRealTimers();
   });
 
-  it('writes a plain line at most every 5 s where there is no terminal, and the last state', () => {
+  it('without a terminal writes a line at most every 5 s, and the last state', () => {
     const { writes, progress, at } = watchScreen(false);
     at(0, 0);
     at(1000, 10);
@@ -44,7 +44,7 @@ describe('progress', () => {
     ]);
   });
 
-  it('keeps one line up to date on a terminal', () => {
+  it('on a terminal keeps one line up to date', () => {
     const { writes, progress, at } = watchScreen(true);
     at(0, 0);
     at(50, 10);
@@ -54,7 +54,7 @@ describe('progress', () => {
     expect(writes.at(-1)).toBe('\n');
   });
 
-  it('says nothing of a batch it never heard of', () => {
+  it('writes nothing when it got no batch', () => {
     const { writes, progress } = watchScreen(true);
     progress.end();
     expect(writes).toEqual([]);

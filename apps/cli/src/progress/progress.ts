@@ -2,7 +2,7 @@ import type { BatchObject } from '@promptmill/core';
 import { progressBar, progressText } from './progress-line.ts';
 import { createRateMeter } from './rate-meter.ts';
 
-/** Where people look: standard error, a terminal or not. */
+/** Standard error, which may be a terminal. */
 export interface Screen {
   write(text: string): unknown;
   readonly isTTY?: boolean;
@@ -21,7 +21,7 @@ const redrawIntervalMs = 1000;
 const defaultColumns = 80;
 const clearLine = '\r\u001B[2K';
 
-/** Shows how a batch is doing: one line kept up to date on a terminal, elsewhere a plain line every 5 s at most. */
+/** Shows a batch's progress: on a terminal one line that is kept up to date, elsewhere a new line at most every 5 s. */
 export const createProgress = ({ screen, now }: ProgressOptions) => {
   const meter = createRateMeter(now);
   let batch: BatchObject | undefined;
@@ -37,19 +37,19 @@ export const createProgress = ({ screen, now }: ProgressOptions) => {
     written = text;
     screen.write(screen.isTTY ? `${clearLine}${text}` : `${text}\n`);
   };
-  // A batch that has come to a halt must not keep the rate it had.
+  // Without an update the rate must fall too: the batch stands still.
   const redraw = screen.isTTY ? setInterval(draw, redrawIntervalMs) : undefined;
   redraw?.unref();
 
   return {
     update: (next: BatchObject): void => {
-      // Before its input is checked, and when that is refused, a batch has no requests to tell of.
+      // A batch has no requests until its input is checked, and none when its input is refused.
       if (next.request_counts.total === 0) return;
       batch = next;
       meter.add(next.request_counts.completed + next.request_counts.failed);
       if (now() - writtenAtMs >= (screen.isTTY ? drawIntervalMs : plainIntervalMs)) draw();
     },
-    /** Shows what came last, and leaves it standing. */
+    /** Shows the last state, and leaves it on the screen. */
     end: (): void => {
       clearInterval(redraw);
       draw();

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import { createRateMeter } from './rate-meter.ts';
 
-it('tells the rate of the last 15 s', () => {
+it('gives the rate of the last 15 s', () => {
   let nowMs = 0;
   const meter = createRateMeter(() => nowMs);
   expect(meter.perSecond()).toBe(0);
-  // What was done before the first look says nothing of the rate.
+  // The first count alone gives no rate: when its requests ended is unknown.
   meter.add(1000);
   expect(meter.perSecond()).toBe(0);
   nowMs = 10_000;

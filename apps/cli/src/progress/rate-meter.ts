@@ -5,10 +5,11 @@ interface Sample {
 
 const windowMs = 15_000;
 
-/** Requests that ended per second over the last 15 s, from counts that are told now and then. */
+/** Measures how many requests ended per second over the last 15 s. */
 export const createRateMeter = (now: () => number) => {
   let samples: Sample[] = [];
   return {
+    /** Takes how many requests have ended so far. */
     add(done: number): void {
       const atMs = now();
       samples = [...samples.filter((sample) => atMs - sample.atMs <= windowMs), { atMs, done }];

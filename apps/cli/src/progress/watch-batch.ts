@@ -10,12 +10,13 @@ const mayReconnect = (error: unknown): boolean =>
   !(error instanceof CliError) || error.code === 'unreachable' || error.code.startsWith('http_5');
 
 /**
- * Follows a batch until it is terminal, through broken connections.
+ * Follows a batch until it is terminal. When a connection breaks, it opens a new one.
  *
- * @param onProgress is given the batch each time the server tells of it, and at the end.
- * @param onDelta is given the text of streamed answers as it comes.
+ * @param onProgress gets the batch at each event of the server, the last one included.
+ * @param onDelta gets the text of streamed answers as it comes.
  * @returns the terminal batch.
- * @throws CliError when the server cannot be reached for some tries in a row; the reason of an aborted signal.
+ * @throws CliError after {@link maxBrokenConnections} broken connections in a row and one more failure, or at once on
+ *   an error that lasts; the signal's reason after an abort.
  */
 export const watchBatch = async (
   client: ApiClient,

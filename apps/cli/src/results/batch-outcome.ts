@@ -1,7 +1,7 @@
 import type { BatchObject } from '@promptmill/core';
 import { CliError } from '../cli-error.ts';
 
-/** What kept a batch from running, a line for each problem: `prompts.jsonl:17: …`. */
+/** The problems that kept a batch from running, one line each: `prompts.jsonl:17: …`. */
 export const describeBatchErrors = (batch: BatchObject, inputName: string): string =>
   (batch.errors?.data ?? [])
     .map(({ line, message }) => `${inputName}${line === null ? '' : `:${line}`}: ${message}`)
@@ -13,6 +13,6 @@ export const assertNotRefused = (batch: BatchObject, inputName: string): void =>
     throw new CliError('batch_failed', describeBatchErrors(batch, inputName) || 'the input was refused');
 };
 
-/** 0 when every request has an answer, else 1. */
+/** The command's exit code: 0 when every request has an answer, else 1. */
 export const exitCodeOf = ({ status, request_counts: { failed } }: BatchObject): 0 | 1 =>
   status === 'completed' && failed === 0 ? 0 : 1;

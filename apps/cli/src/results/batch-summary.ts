@@ -15,7 +15,7 @@ export const countsText = ({ request_counts: { total, completed, failed } }: Bat
 export const tokensText = ({ usage }: BatchObject): string =>
   `${plural(usage.total_tokens, 'token')} (${formatCount(usage.input_tokens)} in, ${formatCount(usage.output_tokens)} out)`;
 
-/** What there is to say of a batch, a line each. */
+/** A batch's id, status, counts, times and files, one line each. */
 export const batchSummary = (batch: BatchObject): string => {
   const { paused_at: pausedAt, retry_of: retryOf, retried_by: retriedBy } = batch.promptmill;
   const rows: [string, string | null][] = [

@@ -16,7 +16,7 @@ const merge = async (input: string[], output: string[], errors: string[]): Promi
 };
 
 describe('mergeResults', () => {
-  it('gives one result for each request, in input order, wherever it lies', async () => {
+  it('yields one result for each request, in input order, from either file', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 30 }), async (succeeded) => {
         const ids = succeeded.map((_, index) => line(`r-${index}`));
@@ -27,11 +27,11 @@ describe('mergeResults', () => {
     );
   });
 
-  it('passes over blank input lines', async () => {
+  it('skips blank input lines', async () => {
     expect(await merge(['', line('a'), ' '], [line('a')], [])).toEqual([line('a')]);
   });
 
-  it('says which request has no result', async () => {
+  it('names the request that has no result', async () => {
     await expect(merge([line('a'), line('b')], [line('b')], [])).rejects.toThrow(/no result for the request a/);
   });
 });

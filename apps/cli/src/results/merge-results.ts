@@ -22,17 +22,17 @@ export interface MergeSources {
   readonly errors: AsyncIterable<string>;
 }
 
-/** A result, as its line in the output or the error file. */
+/** A line of the output or the error file. */
 export interface MergedResult {
   readonly line: string;
   readonly from: 'output' | 'errors';
 }
 
 /**
- * One result for each request, in input order. The output and the error file are in input order too, so walking the
- * three side by side needs no more memory than a line of each.
+ * Yields one result for each request, in input order. The output and the error file are in input order too, so all
+ * three are read side by side, with one line of each in memory.
  *
- * @throws CliError `result_missing` when a request has a line in neither.
+ * @throws CliError `result_missing` when neither file has a line for a request.
  */
 export async function* mergeResults({ input, output, errors }: MergeSources): AsyncGenerator<MergedResult> {
   const outputLines = output[Symbol.asyncIterator]();

@@ -8,7 +8,11 @@ export const outputOf = (input: string, output: string | undefined): string => {
   return input === '-' ? '-' : resolve(`${input.replace(/\.(txt|jsonl|ndjson)$/i, '')}.results.jsonl`);
 };
 
-/** @throws CliError `output_unwritable`, before anything is paid for. */
+/**
+ * Checks that `output` can be written, before any request is paid for.
+ *
+ * @throws CliError `output_unwritable`.
+ */
 export const assertWritable = async (output: string): Promise<void> => {
   if (output === '-') return;
   const found = await stat(output).catch(() => undefined);

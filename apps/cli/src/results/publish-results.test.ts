@@ -11,7 +11,7 @@ const refused = (id: string, status: number, body: unknown) => ({
   response: { status_code: status, body },
 });
 
-it('counts why requests failed, the most frequent reasons first', async () => {
+it('counts the reasons of failed requests, the most frequent first', async () => {
   const errors = [
     refused('0', 400, { error: 'Bad\nprompt' }),
     refused('1', 401, { error: { message: 'Incorrect API key' } }),

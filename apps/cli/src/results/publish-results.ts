@@ -25,13 +25,13 @@ const reasonOf = (line: string): string => {
   return reason.replaceAll(/\s+/g, ' ').trim().slice(0, maxReasonLength);
 };
 
-/** How many requests failed for which reason. */
+/** How many requests failed, by reason. */
 export type FailureReasons = ReadonlyMap<string, number>;
 
 /**
  * Writes one result line for each request, in input order, to a file (whole or not at all) or to a stream.
  *
- * @returns why requests failed.
+ * @returns how many requests failed, by reason.
  */
 export const publishResults = async (sources: MergeSources, target: string | Writable): Promise<FailureReasons> => {
   const reasons = new Map<string, number>();
@@ -52,7 +52,7 @@ export const publishResults = async (sources: MergeSources, target: string | Wri
 
 const listedReasons = 3;
 
-/** The most frequent reasons, a line each: `12 × 401 Incorrect API key provided`. */
+/** The most frequent reasons, one line each: `12 × 401 Incorrect API key provided`. */
 export const describeReasons = (reasons: FailureReasons): string[] => {
   const sorted = [...reasons].sort(([, a], [, b]) => b - a);
   const rest = sorted.slice(listedReasons).reduce((sum, [, count]) => sum + count, 0);

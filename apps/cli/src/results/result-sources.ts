@@ -4,7 +4,7 @@ import type { MergeSources } from './merge-results.ts';
 
 async function* nothing(): AsyncGenerator<string> {}
 
-/** The files of a batch that has ended, streamed from the server. */
+/** Streams the three files of a batch that has ended from the server, line by line. */
 export const resultSources = (client: ApiClient, batch: BatchObject, signal: AbortSignal): MergeSources => {
   const linesOf = (id: string | null) => (id === null ? nothing() : client.fileLines(id, signal));
   return {

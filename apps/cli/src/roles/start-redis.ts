@@ -1,6 +1,6 @@
 import { type EmbeddedRedis, startEmbeddedRedis, type Logger } from '@promptmill/runtime';
 
-/** The embedded Redis, which goes when this process goes, however that comes about short of a kill -9. */
+/** Starts the embedded Redis, and stops it when this process exits, in whatever way but a kill -9. */
 export const startRedis = async (
   dataDirectory: string,
   logger: Logger,
@@ -10,7 +10,7 @@ export const startRedis = async (
     try {
       if (redis.pid !== undefined) process.kill(redis.pid, 'SIGTERM');
     } catch {
-      // It has ended already.
+      // Redis has ended already.
     }
   };
   process.once('exit', stop);

@@ -7,17 +7,17 @@ import { startWorker } from '@promptmill/worker';
 export interface StartRolesOptions {
   readonly config: Config;
   readonly logger: Logger;
-  /** Done once the api answers and before any request is worked on; given the api's URL. */
+  /** Runs once the api answers, before any request is worked on. It gets the api's URL. */
   readonly beforeWork?: ((url: string) => Promise<void>) | undefined;
 }
 
 export interface RunningRoles {
-  /** The api's, without `/v1`. */
+  /** The api's URL, without `/v1`. */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** Starts api, collector and worker in this process. When one of them cannot start, none is left running. */
+/** Starts api, collector and worker in this process. When one of them cannot start, it stops the others. */
 export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptions): Promise<RunningRoles> => {
   await using stack = new AsyncDisposableStack();
   const files = await openFileStore(config.store);
@@ -31,7 +31,7 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   const worker = await startWorker({ config, logger, metrics });
   stack.defer(() => worker.close());
 
-  // Closed in reverse: what the worker still records is collected before the collector goes.
+  // The stack closes in reverse order, so the collector still gets what the worker records at its end.
   const started = stack.move();
   return { url: api.url, close: () => started.disposeAsync() };
 };

@@ -12,5 +12,5 @@ const optionsOf = (env: CliContext['env']): SimulatorOptions => {
   };
 };
 
-/** The provider that answers without a model, in this process. */
+/** Starts the simulator, a provider that answers without a model, in this process. */
 export const startOwnSimulator = (env: CliContext['env']): Promise<Simulator> => startSimulator(optionsOf(env));

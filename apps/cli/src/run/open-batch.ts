@@ -5,9 +5,9 @@ import { CliError } from '../cli-error.ts';
 import type { RunRecord, RunRecordStore } from './run-record.ts';
 
 export interface RunInput {
-  /** The converted input. */
+  /** The path of the converted input. */
   readonly path: string;
-  /** The name that the uploaded file gets. */
+  /** The name that the uploaded file gets on the server. */
   readonly filename: string;
   readonly endpoint: string;
   readonly completionWindow: string;
@@ -20,8 +20,8 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
   });
 
 /**
- * The batch of a run: the one that an earlier process made, or else a new one. Wherever that process was killed, no
- * second file or batch comes of it: the record holds their idempotency key before either is made.
+ * Returns a run's batch: the one that an earlier process created, or a new one. The record holds the idempotency key
+ * before the file or the batch is created, so a kill at any point leads to no second file or batch.
  */
 export const openBatch = async (
   client: ApiClient,

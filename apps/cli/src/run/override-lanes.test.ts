@@ -7,7 +7,7 @@ const config = fileConfig.parse({
 });
 const table = buildLanes(buildProviders(config, {}));
 
-it('gives every call of every lane the timeout, and changes no way', () => {
+it('sets the timeout of every lane, and changes no route', () => {
   const overridden = overrideLanes(table, { timeoutMs: 7000, limits: {} });
   const { lanes } = overridden;
   expect(lanes.map(({ name }) => name)).toEqual(table.lanes.map(({ name }) => name));
@@ -16,12 +16,12 @@ it('gives every call of every lane the timeout, and changes no way', () => {
     model: 'grok-4',
     lane: { name: 'xai.grok-4', provider: { timeoutMs: 7000 } },
   });
-  // Lanes of one provider share its client, which is found by the provider itself.
+  // Lanes of one provider share a client, which is looked up by the provider object.
   expect(lanes.filter(({ provider }) => provider === overridden.route('xai/grok-4')?.lane.provider)).toHaveLength(2);
   expect(overridden.route('nobody')).toBeUndefined();
 });
 
-it("puts a limit in the place of every lane's own, and leaves the others", () => {
+it('replaces a limit in every lane, and keeps the other limits', () => {
   const requests = { count: 10, windowMs: 1000 };
   const overridden = overrideLanes(table, { limits: { concurrency: 5, requests } });
   expect(overridden.route('xai/grok-4')?.lane.limits).toEqual({ concurrency: 5, requests });

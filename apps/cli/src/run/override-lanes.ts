@@ -3,11 +3,11 @@ import type { Lane, LaneLimits, LaneTable } from '@promptmill/core';
 export interface LaneOverrides {
   /** Longest time one call may take, in milliseconds. */
   readonly timeoutMs?: number;
-  /** Those that are set take the place of the configuration's. */
+  /** Each limit that is set replaces the configuration's. */
   readonly limits: LaneLimits;
 }
 
-/** The same lanes, with what the command line says in place of what the configuration says. */
+/** Returns the same lanes, with the command line's timeout and limits in place of the configuration's. */
 export const overrideLanes = (table: LaneTable, { timeoutMs, limits }: LaneOverrides): LaneTable => {
   const providers = new Map(
     table.lanes.map(({ provider }) => [

@@ -11,20 +11,20 @@ import { runFolder } from './run-folder.ts';
 
 export interface PreparedRun {
   readonly input: PreparedInput;
-  /** The converted input. */
+  /** The path of the converted input. */
   readonly inputPath: string;
   /** An absolute path, or `-` for standard output. */
   readonly output: string;
-  /** What the run keeps between processes. */
+  /** The folder in which the run keeps its state between processes. */
   readonly folder: string;
-  /** The names of the providers it will call. */
+  /** The names of the providers that the run will call. */
   readonly providers: ReadonlySet<string>;
 }
 
 /**
- * Checks all that can be checked before anything starts, and converts the input into the run's folder.
+ * Checks all that can be checked before anything starts, and writes the converted input into the run's folder.
  *
- * @throws CliError; nothing is left behind then.
+ * @throws CliError; it leaves no file behind then.
  */
 export const prepareRun = async (
   input: string,

@@ -19,14 +19,15 @@ export interface RunBatchOptions {
   readonly output: string;
   readonly say: (text: string) => void;
   readonly quiet: boolean;
-  /** Show the answers as they come, in place of the progress. */
+  /** Shows the answers as they come, instead of the progress. */
   readonly stream: boolean;
 }
 
 /**
- * Brings a run to its end as any client of the api would: create or find the batch, watch it, publish its results.
+ * Brings a run to its end as any client of the api would: it creates or finds the batch, watches it and publishes its
+ * results.
  *
- * @throws CliError `batch_failed` when the input was refused; the record is gone then, and the run may start anew.
+ * @throws CliError `batch_failed` when the input was refused; the record is removed then, so that the run can start over.
  */
 export const runBatch = async (
   { client, records, input, output, say, quiet, stream }: RunBatchOptions,

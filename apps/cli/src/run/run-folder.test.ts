@@ -5,7 +5,7 @@ describe('runFolder', () => {
   const options = { completionWindow: '24h', model: 'simulator/echo' };
   const folder = runFolder('/data', 'abc', options, '/out.jsonl');
 
-  it('is found again by the same input, options and output', () => {
+  it('is the same for the same input, options and output', () => {
     expect(runFolder('/data', 'abc', { model: 'simulator/echo', completionWindow: '24h' }, '/out.jsonl')).toBe(folder);
   });
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { PromptOptions } from '../input/prompt-options.ts';
 
 /**
- * The folder of one run: the same input, options and output find it again, whatever the process. Each has a Redis and
- * files of its own, so that a run that was left alone does not go on, and cost, behind another one.
+ * The folder of one run. The same input, options and output give the same folder in every process. Each folder has a
+ * Redis and files of its own, so that an abandoned run does not go on, and cost money, while another one runs.
  */
 export const runFolder = (
   dataDirectory: string,

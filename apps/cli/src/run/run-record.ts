@@ -5,7 +5,7 @@ import { CliError } from '../cli-error.ts';
 import { writeFileWhole } from '../write-file-whole.ts';
 
 const runRecord = z.object({
-  /** The `Idempotency-Key` that the batch is created with: the same in every process that works on this run. */
+  /** The `Idempotency-Key` of the run's file and batch, the same in every process that works on the run. */
   key: z.string(),
   fileId: z.string().exactOptional(),
   batchId: z.string().exactOptional(),
@@ -13,12 +13,12 @@ const runRecord = z.object({
   finished: z.object({ completed: z.number(), failed: z.number() }).exactOptional(),
 });
 
-/** What a run has reached; enough to carry on after any crash. */
+/** How far a run has come: enough to carry on after any crash. */
 export type RunRecord = z.infer<typeof runRecord>;
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
-/** Keeps the {@link RunRecord} of one run in its folder, replaced whole at each save. */
+/** Keeps the {@link RunRecord} of one run in its folder. Each save replaces the file whole. */
 export const createRunRecordStore = (folder: string) => {
   const path = join(folder, 'run.json');
   return {

@@ -11,7 +11,7 @@ import { startOwnSimulator } from '../roles/start-simulator.ts';
 
 export interface StartRunOptions {
   readonly env: CliContext['env'];
-  /** The run's own: its log, and when REDIS_URL names no other Redis, its Redis and files. */
+  /** The run's own folder, for its log and, unless REDIS_URL names a Redis, for its Redis and files. */
   readonly folder: string;
   readonly withSimulator: boolean;
   readonly overrides: LaneOverrides;
@@ -19,7 +19,7 @@ export interface StartRunOptions {
   readonly beforeWork: ((url: string) => Promise<void>) | undefined;
 }
 
-/** Calls in flight have this long to end after Ctrl-C. */
+/** How long calls in flight may go on after Ctrl-C. */
 const graceMs = 8000;
 
 const openLog = (path: string, level: string) => {
@@ -35,10 +35,10 @@ const openLog = (path: string, level: string) => {
 
 const explain = (error: unknown): unknown =>
   error instanceof EmbeddedRedisError && error.code === 'data_folder_in_use'
-    ? new CliError('run_in_use', `process ${error.ownerPid} is at this very run already: wait for it, or stop it`)
+    ? new CliError('run_in_use', `process ${error.ownerPid} is already at work on this run: wait for it, or stop it`)
     : error;
 
-/** Starts all that a run needs in this process: Redis unless one is named, the simulator when wanted, and all roles. */
+/** Starts all that a run needs in this process: Redis unless REDIS_URL names one, the simulator if asked, all roles. */
 export const startRun = async ({
   env,
   folder,
@@ -59,7 +59,7 @@ export const startRun = async ({
     stack.defer(() => redis.close());
     started['REDIS_URL'] = redis.url;
     started['PROMPTMILL_DATA_DIR'] = folder;
-    // A Redis of its own knows nothing of what others keep in their store.
+    // This Redis knows nothing of the files in a named store, so the run keeps its files beside it.
     started['PROMPTMILL_STORE'] = '';
   }
   if (withSimulator) {
