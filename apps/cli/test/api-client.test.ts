@@ -86,7 +86,9 @@ describe('the api client', () => {
       request.on('end', () => response.writeHead(bodies.length < 3 ? 503 : 200).end('{"id":"f"}'));
     };
     const { client, requests } = await connectTo(readBody);
-    expect(await client.uploadFile(import.meta.filename, 'a.jsonl', 'k')).toEqual({ id: 'f' });
+    expect(await client.uploadFile({ path: import.meta.filename, filename: 'a.jsonl', idempotencyKey: 'k' })).toEqual({
+      id: 'f',
+    });
     expect(requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['k', 'k', 'k']);
     const [first, ...others] = await Promise.all(bodies);
     expect(first).toContain('repeats an upload from its start');
@@ -104,7 +106,7 @@ describe('watchBatch', () => {
       events(running, { id: 'b', status: 'completed' }, running),
     );
     const seen: string[] = [];
-    const batch = await watchBatch(client, 'b', ({ status }) => seen.push(status));
+    const batch = await watchBatch(client, 'b', { onProgress: ({ status }) => seen.push(status) });
     expect(batch.status).toBe('completed');
     expect(seen).toEqual(['in_progress', 'in_progress', 'completed']);
     expect(requests).toHaveLength(3);
@@ -112,7 +114,7 @@ describe('watchBatch', () => {
 
   it('gives up at once on an error that lasts', async () => {
     const { client, requests } = await connectTo(answer(404, { error: { message: 'No batch.', code: null } }));
-    await expect(watchBatch(client, 'b', () => {})).rejects.toThrow('No batch.');
+    await expect(watchBatch(client, 'b', { onProgress: () => {} })).rejects.toThrow('No batch.');
     expect(requests).toHaveLength(1);
   });
 
@@ -121,7 +123,10 @@ describe('watchBatch', () => {
     const { client } = await connectTo((_request, response) => {
       response.writeHead(200).write(`event: progress\ndata: ${JSON.stringify(running)}\n\n`);
     });
-    const watched = watchBatch(client, 'b', () => stop.abort(new Error('enough')), stop.signal);
+    const watched = watchBatch(client, 'b', {
+      onProgress: () => stop.abort(new Error('enough')),
+      signal: stop.signal,
+    });
     await expect(watched).rejects.toThrow('enough');
   });
 });

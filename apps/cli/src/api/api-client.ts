@@ -19,6 +19,14 @@ export interface NewBatch {
   readonly completion_window: string;
 }
 
+export interface Upload {
+  readonly path: string;
+  /** The name that the file gets on the server. */
+  readonly filename: string;
+  readonly idempotencyKey: string;
+  readonly signal?: AbortSignal;
+}
+
 /** Which requests of a batch to retry, by default all that failed or never ran, and settings of the new batch. */
 export interface RetryChoice {
   readonly custom_ids?: readonly string[];
@@ -127,7 +135,7 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
      * Uploads a file from the disk, in flat memory. Called again with the same key, it returns the file of the first
      * call.
      */
-    uploadFile(path: string, filename: string, idempotencyKey: string, signal?: AbortSignal): Promise<FileObject> {
+    uploadFile({ path, filename, idempotencyKey, signal }: Upload): Promise<FileObject> {
       const { contentType, content } = createUploadBody(path, filename);
       return json<FileObject>('/files', {
         method: 'POST',

@@ -24,8 +24,7 @@ const pollMs = 1000;
 /** Writes the results collected so far, in the order they come. With `follow` it goes on until the batch is terminal. */
 const streamResults = async (
   client: ApiClient,
-  batchId: string,
-  follow: boolean,
+  { batchId, follow }: { readonly batchId: string; readonly follow: boolean },
   { stdout, signal }: CliContext,
 ): Promise<BatchObject> => {
   let after: string | undefined;
@@ -57,7 +56,7 @@ export const showResults = async (
   let batch = await client.getBatch(batchId);
 
   if (!isTerminal(batch.status) && output === '-') {
-    batch = await streamResults(client, batchId, follow, context);
+    batch = await streamResults(client, { batchId, follow }, context);
     if (!isTerminal(batch.status)) screen.write(`so far: ${countsText(batch)}; --follow waits for the rest\n`);
     return isTerminal(batch.status) ? exitCodeOf(batch) : 0;
   }
@@ -68,7 +67,7 @@ export const showResults = async (
         `the batch is ${batch.status} (${countsText(batch)}): add --follow to wait for it`,
       );
     const progress = createProgress({ screen, now });
-    batch = await watchBatch(client, batchId, progress.update, signal).finally(progress.end);
+    batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   }
   assertNotRefused(batch, 'line');
   await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);

@@ -49,7 +49,15 @@ const forgetEarlier = async (client: ApiClient, records: RunRecordStore): Promis
   await records.remove();
 };
 
-const summary = (batch: BatchObject, reasons: FailureReasons, output: string, seconds: number): string =>
+interface Ending {
+  readonly batch: BatchObject;
+  readonly reasons: FailureReasons;
+  /** An absolute path, or `-` for standard output. */
+  readonly output: string;
+  readonly seconds: number;
+}
+
+const summary = ({ batch, reasons, output, seconds }: Ending): string =>
   [
     `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}`,
     ...describeReasons(reasons).map((reason) => `  failed: ${reason}`),
@@ -72,7 +80,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     output,
     folder,
     providers,
-  } = await prepareRun(input, options, loadConfig(env), context);
+  } = await prepareRun({ input, options, config: loadConfig(env) }, context);
   const records = createRunRecordStore(folder);
   const finished = fresh ? undefined : (await records.load())?.finished;
   if (finished && output !== '-' && existsSync(output)) {
@@ -112,7 +120,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
       },
       context,
     );
-    say(summary(batch, reasons, output, (now() - startedAtMs) / 1000));
+    say(summary({ batch, reasons, output, seconds: (now() - startedAtMs) / 1000 }));
     return exitCodeOf(batch);
   } catch (error) {
     if (error instanceof CliError && error.code === 'batch_failed') await rm(folder, { recursive: true, force: true });

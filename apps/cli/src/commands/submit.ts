@@ -29,9 +29,9 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
   let batchId: string;
   try {
     const path = join(folder, 'input.jsonl');
-    const { endpoint } = await prepareInput(input, path, { defaults: promptDefaults(options), maxLineBytes }, context);
+    const { endpoint } = await prepareInput(input, { path, defaults: promptDefaults(options), maxLineBytes }, context);
     const key = randomUUID();
-    const file = await client.uploadFile(path, basename(nameOfInput(input)), key, signal);
+    const file = await client.uploadFile({ path, filename: basename(nameOfInput(input)), idempotencyKey: key, signal });
     const batch = await client.createBatch(
       { input_file_id: file.id, endpoint, completion_window: options.completionWindow },
       key,
@@ -44,7 +44,9 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
   if (!options.watch && !options.wait) return 0;
 
   const progress = options.watch ? createProgress({ screen, now }) : undefined;
-  const batch = await watchBatch(client, batchId, (state) => progress?.update(state), signal).finally(progress?.end);
+  const batch = await watchBatch(client, batchId, { onProgress: (state) => progress?.update(state), signal }).finally(
+    progress?.end,
+  );
   assertNotRefused(batch, nameOfInput(input));
   if (options.watch) screen.write(`${batchSummary(batch)}\n`);
   return exitCodeOf(batch);

@@ -9,7 +9,8 @@ import { watchBatch } from '../progress/watch-batch.ts';
 export const watch = async (batchId: string, context: CliContext): Promise<number> => {
   const { screen, now, signal } = context;
   const progress = createProgress({ screen, now });
-  const batch = await watchBatch(connectToServer(context), batchId, progress.update, signal).finally(progress.end);
+  const client = connectToServer(context);
+  const batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   screen.write(`${batchSummary(batch)}\n`);
   return exitCodeOf(batch);
 };

@@ -63,12 +63,14 @@ const checkModels = async (client: ProviderClient, provider: Provider, signal: A
   return { check: failed(list.message, hintFor(list, provider)), names: [] };
 };
 
-const checkCall = async (
-  client: ProviderClient,
-  provider: Provider,
-  model: string,
-  signal: AbortSignal,
-): Promise<Check> => {
+interface CheckCallOptions {
+  readonly client: ProviderClient;
+  readonly provider: Provider;
+  readonly model: string;
+  readonly signal: AbortSignal;
+}
+
+const checkCall = async ({ client, provider, model, signal }: CheckCallOptions): Promise<Check> => {
   const { ok, warning, failed } = checksOf(provider.name);
   const startedAt = performance.now();
   const result = await client.call({
@@ -117,7 +119,7 @@ export const checkProvider = async (
       (model && ownName(provider, model)) ??
       Object.keys(provider.models)[0] ??
       (provider.apiKeyEnv === undefined ? names[0] : undefined);
-    if (chosen !== undefined) return [...checks, await checkCall(client, provider, chosen, signal)];
+    if (chosen !== undefined) return [...checks, await checkCall({ client, provider, model: chosen, signal })];
     const { warning } = checksOf(provider.name);
     return [...checks, warning('no call was made', 'Name a model: --model …')];
   } finally {

@@ -69,7 +69,7 @@ export async function* convertInput(
     if (format === undefined && first === '[')
       return { kind: 'problem', message: 'looks like a JSON array: write one JSON object a line' };
     if (first !== undefined) format ??= first === '{' ? 'jsonl' : 'text';
-    return convertLine(text, line.number, format ?? 'text', defaults);
+    return convertLine(text, { number: line.number, format: format ?? 'text', defaults });
   };
 
   for await (const lines of splitLines(source, { maxLineBytes })) {

@@ -18,7 +18,9 @@ const problemOf = (...args: Parameters<typeof convertLine>): string => {
 describe('a line of text', () => {
   it('is the prompt of a request that is named after the line number', () => {
     const params = { max_tokens: 5, temperature: 0 };
-    expect(requestOf(' Say hi. ', 7, 'text', { model, system: 'Be brief.', params })).toEqual({
+    expect(
+      requestOf(' Say hi. ', { number: 7, format: 'text', defaults: { model, system: 'Be brief.', params } }),
+    ).toEqual({
       custom_id: 'request-7',
       method: 'POST',
       url: '/v1/chat/completions',
@@ -34,18 +36,18 @@ describe('a line of text', () => {
   });
 
   it('makes no request when it is blank', () => {
-    expect(convertLine(' \t', 1, 'text', { model })).toEqual({ kind: 'blank' });
+    expect(convertLine(' \t', { number: 1, format: 'text', defaults: { model } })).toEqual({ kind: 'blank' });
   });
 
   it('needs a model', () => {
-    expect(problemOf('Say hi.', 1, 'text', {})).toMatch(/^no model: add --model/);
+    expect(problemOf('Say hi.', { number: 1, format: 'text', defaults: {} })).toMatch(/^no model: add --model/);
   });
 });
 
 describe('a JSON line', () => {
   it('may hold a prompt with an id and a model of its own', () => {
     const line = '{"prompt":"Say hi.","custom_id":"a","model":"xai/grok-4"}';
-    expect(requestOf(line, 1, 'jsonl', { model })).toMatchObject({
+    expect(requestOf(line, { number: 1, format: 'jsonl', defaults: { model } })).toMatchObject({
       custom_id: 'a',
       body: { model: 'xai/grok-4', messages: [{ role: 'user', content: 'Say hi.' }] },
     });
@@ -53,7 +55,7 @@ describe('a JSON line', () => {
 
   it('may hold messages', () => {
     const messages = [{ role: 'user', content: 'Say hi.' }];
-    expect(requestOf(JSON.stringify({ messages }), 3, 'jsonl', { model })).toMatchObject({
+    expect(requestOf(JSON.stringify({ messages }), { number: 3, format: 'jsonl', defaults: { model } })).toMatchObject({
       custom_id: 'request-3',
       body: { model, messages },
     });
@@ -64,18 +66,23 @@ describe('a JSON line', () => {
     '{"url":"/v1/chat/completions","body":{"messages":[]}}',
     '{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[],"stream":false}}',
   ])('is streamed when every request is: %s', (line) => {
-    expect(requestOf(line, 1, 'jsonl', { model, stream: true })).toMatchObject({ body: { stream: true } });
+    expect(requestOf(line, { number: 1, format: 'jsonl', defaults: { model, stream: true } })).toMatchObject({
+      body: { stream: true },
+    });
   });
 
   it("stays as it was written when it is complete in OpenAI's format", () => {
     const line =
       '{"custom_id":"a", "method":"POST", "url":"/v1/embeddings", "body":{"model":"m","input":"x","seed":1e2}}';
-    expect(convertLine(line, 1, 'jsonl', { model })).toMatchObject({ kind: 'request', line });
+    expect(convertLine(line, { number: 1, format: 'jsonl', defaults: { model } })).toMatchObject({
+      kind: 'request',
+      line,
+    });
   });
 
   it('gets what it lacks: custom_id, method, model', () => {
     const line = '{"url":"/v1/embeddings","body":{"input":"x"}}';
-    expect(requestOf(line, 4, 'jsonl', { model })).toEqual({
+    expect(requestOf(line, { number: 4, format: 'jsonl', defaults: { model } })).toEqual({
       custom_id: 'request-4',
       method: 'POST',
       url: '/v1/embeddings',
@@ -95,11 +102,11 @@ describe('a JSON line', () => {
     ['{"url":"/v1/else","body":{}}', /`url` must be one of/],
     ['{"url":"/v1/embeddings"}', /`body`/],
   ])('is refused when it is %s', (line, message) => {
-    expect(problemOf(line, 1, 'jsonl', { model })).toMatch(message);
+    expect(problemOf(line, { number: 1, format: 'jsonl', defaults: { model } })).toMatch(message);
   });
 
   it('is refused when it has a body and an option is for prompts only', () => {
     const line = '{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}';
-    expect(problemOf(line, 1, 'jsonl', { system: 'Be brief.' })).toMatch(/--system/);
+    expect(problemOf(line, { number: 1, format: 'jsonl', defaults: { system: 'Be brief.' } })).toMatch(/--system/);
   });
 });

@@ -18,6 +18,13 @@ export interface LineDefaults extends PromptDefaults {
   readonly stream?: boolean | undefined;
 }
 
+export interface ConvertLineOptions {
+  /** The line's number, 1-based. It names the request (`request-1`) when the line gives no custom_id. */
+  readonly number: number;
+  readonly format: InputFormat;
+  readonly defaults: LineDefaults;
+}
+
 const promptLine = (prompt: string | Record<string, unknown>, number: number, { stream, ...defaults }: LineDefaults) =>
   promptToLine(prompt, number, stream ? { ...defaults, params: { ...defaults.params, stream } } : defaults);
 
@@ -39,8 +46,7 @@ const promptProblem = (value: Record<string, unknown>): string | undefined => {
 const completeLine = (
   text: string,
   value: Record<string, unknown>,
-  number: number,
-  { model, stream }: LineDefaults,
+  { number, defaults: { model, stream } }: ConvertLineOptions,
 ): string => {
   const { body } = value;
   const wantsModel = isObject(body) && body['model'] === undefined && model !== undefined;
@@ -69,14 +75,9 @@ const checked = (line: string): ConvertedLine => {
  * Turns one line of a user's input into a line of OpenAI's format.
  *
  * @param text without its line ending.
- * @param number the line's number, 1-based; it names the request (`request-1`) when the line gives no custom_id.
  */
-export const convertLine = (
-  text: string,
-  number: number,
-  format: InputFormat,
-  defaults: LineDefaults,
-): ConvertedLine => {
+export const convertLine = (text: string, options: ConvertLineOptions): ConvertedLine => {
+  const { number, format, defaults } = options;
   const trimmed = text.trim();
   if (trimmed === '') return { kind: 'blank' };
   if (format === 'text') return checked(promptLine(trimmed, number, defaults));
@@ -95,5 +96,5 @@ export const convertLine = (
     return problem(
       '--system, --max-tokens and --temperature apply to prompts only: this line has a body, set them there',
     );
-  return checked(completeLine(trimmed, value, number, defaults));
+  return checked(completeLine(trimmed, value, options));
 };

@@ -14,6 +14,8 @@ export interface PreparedInput extends Conversion {
 }
 
 export interface PrepareOptions {
+  /** Where to write the converted input. */
+  readonly path: string;
   readonly defaults: LineDefaults;
   readonly maxLineBytes: number;
 }
@@ -48,8 +50,7 @@ const describeProblems = (name: string, { problems, badLines }: Conversion): str
  */
 export const prepareInput = async (
   input: string,
-  path: string,
-  { defaults, maxLineBytes }: PrepareOptions,
+  { path, defaults, maxLineBytes }: PrepareOptions,
   context: CliContext,
 ): Promise<PreparedInput> => {
   const name = nameOfInput(input);

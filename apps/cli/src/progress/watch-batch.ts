@@ -9,11 +9,17 @@ const reconnectDelayMs = 1000;
 const mayReconnect = (error: unknown): boolean =>
   !(error instanceof CliError) || error.code === 'unreachable' || error.code.startsWith('http_5');
 
+export interface WatchBatchOptions {
+  /** Gets the batch at each event of the server, the last one included. */
+  readonly onProgress: (batch: BatchObject) => void;
+  /** Gets the text of streamed answers as it comes. Default: answers are not streamed. */
+  readonly onDelta?: ((delta: Delta) => void) | undefined;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Follows a batch until it is terminal. When a connection breaks, it opens a new one.
  *
- * @param onProgress gets the batch at each event of the server, the last one included.
- * @param onDelta gets the text of streamed answers as it comes.
  * @returns the terminal batch.
  * @throws CliError after {@link maxBrokenConnections} broken connections in a row and one more failure, or at once on
  *   an error that lasts; the signal's reason after an abort.
@@ -21,9 +27,7 @@ const mayReconnect = (error: unknown): boolean =>
 export const watchBatch = async (
   client: ApiClient,
   batchId: string,
-  onProgress: (batch: BatchObject) => void,
-  signal?: AbortSignal,
-  onDelta?: (delta: Delta) => void,
+  { onProgress, onDelta, signal }: WatchBatchOptions,
 ): Promise<BatchObject> => {
   for (let broken = 0; ; broken++) {
     try {

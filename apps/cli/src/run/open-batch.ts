@@ -13,6 +13,13 @@ export interface RunInput {
   readonly completionWindow: string;
 }
 
+export interface OpenBatchOptions {
+  readonly client: ApiClient;
+  readonly records: RunRecordStore;
+  readonly input: RunInput;
+  readonly signal: AbortSignal;
+}
+
 const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
   answer.catch((error: unknown) => {
     if (error instanceof CliError && error.code === 'http_404') return undefined;
@@ -23,12 +30,7 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
  * Returns a run's batch: the one that an earlier process created, or a new one. The record holds the idempotency key
  * before the file or the batch is created, so a kill at any point leads to no second file or batch.
  */
-export const openBatch = async (
-  client: ApiClient,
-  records: RunRecordStore,
-  input: RunInput,
-  signal: AbortSignal,
-): Promise<BatchObject> => {
+export const openBatch = async ({ client, records, input, signal }: OpenBatchOptions): Promise<BatchObject> => {
   let record: RunRecord = (await records.load()) ?? { key: randomUUID() };
   const known = record.batchId === undefined ? undefined : await unlessMissing(client.getBatch(record.batchId));
   if (known) return known;
@@ -36,7 +38,7 @@ export const openBatch = async (
   let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
   if (!file) {
     await records.save(record);
-    file = await client.uploadFile(input.path, input.filename, record.key, signal);
+    file = await client.uploadFile({ path: input.path, filename: input.filename, idempotencyKey: record.key, signal });
     record = { ...record, fileId: file.id };
     await records.save(record);
   }

@@ -9,6 +9,13 @@ import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
 import { assertWritable, outputOf } from '../results/output-place.ts';
 import { runFolder } from './run-folder.ts';
 
+export interface PrepareRunOptions {
+  /** The path of a file, or `-` for standard input. */
+  readonly input: string;
+  readonly options: PromptOptions & { readonly output?: string; readonly stream?: boolean };
+  readonly config: Config;
+}
+
 export interface PreparedRun {
   readonly input: PreparedInput;
   /** The path of the converted input. */
@@ -27,11 +34,11 @@ export interface PreparedRun {
  * @throws CliError; it leaves no file behind then.
  */
 export const prepareRun = async (
-  input: string,
-  options: PromptOptions & { readonly output?: string; readonly stream?: boolean },
-  { dataDirectory, lanes, limits: { maxLineBytes } }: Config,
+  { input, options, config }: PrepareRunOptions,
   context: CliContext,
 ): Promise<PreparedRun> => {
+  const { dataDirectory, lanes, limits } = config;
+  const { maxLineBytes } = limits;
   const output = outputOf(input, options.output);
   if (output === resolve(input))
     throw new CliError('output_is_input', `${input} is the input: name another file with -o`);
@@ -42,9 +49,9 @@ export const prepareRun = async (
   const converted = join(runs, `new-${process.pid}.jsonl`);
   try {
     const defaults = { ...promptDefaults(options), stream: options.stream };
-    const prepared = await prepareInput(input, converted, { defaults, maxLineBytes }, context);
+    const prepared = await prepareInput(input, { path: converted, defaults, maxLineBytes }, context);
     const providers = checkModels(prepared.models.keys(), lanes);
-    const folder = runFolder(dataDirectory, prepared.digest, options, output);
+    const folder = runFolder({ dataDirectory, inputDigest: prepared.digest, options, output });
     const inputPath = join(folder, 'input.jsonl');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await rename(converted, inputPath);

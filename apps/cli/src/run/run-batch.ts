@@ -33,18 +33,16 @@ export const runBatch = async (
   { client, records, input, output, say, quiet, stream }: RunBatchOptions,
   { screen, now, stdout, signal }: CliContext,
 ): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
-  const opened = await openBatch(client, records, input, signal);
+  const opened = await openBatch({ client, records, input, signal });
   if (isTerminal(opened.status)) say('every request of this run has its result already');
   else if (opened.request_counts.total > 0) say(`carrying on: ${countsText(opened)}`);
   const progress = quiet || stream ? undefined : createProgress({ screen, now });
   const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
-  const batch = await watchBatch(
-    client,
-    opened.id,
-    (state) => progress?.update(state),
+  const batch = await watchBatch(client, opened.id, {
+    onProgress: (state) => progress?.update(state),
+    onDelta: printer && ((delta) => printer.add(delta)),
     signal,
-    printer && ((delta) => printer.add(delta)),
-  ).finally(() => {
+  }).finally(() => {
     progress?.end();
     printer?.end();
   });

@@ -3,20 +3,21 @@ import { runFolder } from './run-folder.ts';
 
 describe('runFolder', () => {
   const options = { completionWindow: '24h', model: 'simulator/echo' };
-  const folder = runFolder('/data', 'abc', options, '/out.jsonl');
+  const run = { dataDirectory: '/data', inputDigest: 'abc', options, output: '/out.jsonl' };
+  const folder = runFolder(run);
 
   it('is the same for the same input, options and output', () => {
-    expect(runFolder('/data', 'abc', { model: 'simulator/echo', completionWindow: '24h' }, '/out.jsonl')).toBe(folder);
+    expect(runFolder({ ...run, options: { model: 'simulator/echo', completionWindow: '24h' } })).toBe(folder);
   });
 
   it.each([
-    ['input', runFolder('/data', 'abd', options, '/out.jsonl')],
-    ['output', runFolder('/data', 'abc', options, '/else.jsonl')],
-    ['model', runFolder('/data', 'abc', { ...options, model: 'xai/grok-4' }, '/out.jsonl')],
-    ['system', runFolder('/data', 'abc', { ...options, system: 'simulator/echo' }, '/out.jsonl')],
-    ['max-tokens', runFolder('/data', 'abc', { ...options, maxTokens: 1 }, '/out.jsonl')],
-    ['temperature', runFolder('/data', 'abc', { ...options, temperature: 1 }, '/out.jsonl')],
-  ])('is another with another %s', (_what, other) => {
+    ['input', runFolder({ ...run, inputDigest: 'abd' })],
+    ['output', runFolder({ ...run, output: '/else.jsonl' })],
+    ['model', runFolder({ ...run, options: { ...options, model: 'xai/grok-4' } })],
+    ['system', runFolder({ ...run, options: { ...options, system: 'simulator/echo' } })],
+    ['max-tokens', runFolder({ ...run, options: { ...options, maxTokens: 1 } })],
+    ['temperature', runFolder({ ...run, options: { ...options, temperature: 1 } })],
+  ])('is another folder for another %s', (_what, other) => {
     expect(other).not.toBe(folder);
   });
 });
