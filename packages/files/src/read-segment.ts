@@ -3,7 +3,7 @@ import { decodeSegmentEntry, type SegmentEntry, type SegmentLabel } from '@promp
 import type { FileStore } from './file-store.ts';
 import { splitLines } from './split-lines.ts';
 
-/** A segment's bytes are not those that were written: the disk has cut them short or changed them. */
+/** The disk has cut a segment's bytes short or changed them. */
 export class TornSegmentError extends Error {
   override readonly name = 'TornSegmentError';
   readonly code = 'torn_segment';
@@ -14,10 +14,10 @@ export class TornSegmentError extends Error {
 }
 
 /**
- * The entries of a segment. Whether it is torn may show only at its end: before that, nothing may be made of it that
- * cannot be undone.
+ * Yields the entries of a segment. Only its end may show that the segment is torn: until then, the caller must not do
+ * anything with the entries that cannot be undone.
  *
- * @param folder that it is in, with its `/`
+ * @param folder the segment's folder, with its `/`
  * @throws TornSegmentError; FileStoreError
  */
 export async function* readSegment(
