@@ -41,7 +41,7 @@ describe('a batch across two workers and two collectors', () => {
     expect((one ?? 0) + (two ?? 0)).toBe(2000);
   });
 
-  it('puts what failed into the error file, after as many attempts as it may take', async () => {
+  it('writes a failed request into the error file, after all its attempts', async () => {
     const prompts = ['fine', '[[sim:status=400]]', '[[sim:status=503;times=1]] later', 'also fine'];
     const input = inputOf(prompts.length, (i) => prompts[i] ?? '');
     const batch = await untilBatch(stack.client, (await createBatch(stack.client, input)).id);
@@ -54,7 +54,7 @@ describe('a batch across two workers and two collectors', () => {
     });
   });
 
-  it('completes a batch of which all lines failed, with no output file', async () => {
+  it('completes a batch without an output file when all its requests fail', async () => {
     const input = inputOf(3, () => '[[sim:status=404]]');
     const batch = await untilBatch(stack.client, (await createBatch(stack.client, input)).id);
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 3, completed: 0, failed: 3 } });
@@ -62,7 +62,7 @@ describe('a batch across two workers and two collectors', () => {
     await checkBatch(stack, batch, input);
   });
 
-  it('does not keep a small batch waiting for a large one on the same lane', async () => {
+  it('does not let a small batch wait for a large one on the same lane', async () => {
     const large = await createBatch(
       stack.client,
       inputOf(3000, () => '[[sim:latency=100]]'),

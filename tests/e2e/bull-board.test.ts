@@ -10,7 +10,7 @@ const login = { username: 'ops', password: 'open-the-board' };
 const screenshots = process.env['SCREENSHOT_DIR'];
 const secret = 'a prompt that is much longer than the board shows '.repeat(20);
 
-// Without these, Chromium asks hosts of its own for updates.
+// Without these flags Chromium asks its own hosts for updates.
 const args = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 const show = async (page: Page, name: string): Promise<void> => {
@@ -46,7 +46,7 @@ describe.runIf(executablePath)('Bull Board in a browser (needs Chromium or Chrom
     return Number.parseInt((await ring.textContent()) ?? '', 10);
   };
 
-  it('asks for its login', async () => {
+  it('asks for a login', async () => {
     const answer = await fetch(`${stack.api.url}/admin/queues`);
     expect(answer.status).toBe(401);
     await answer.arrayBuffer();
@@ -56,13 +56,13 @@ describe.runIf(executablePath)('Bull Board in a browser (needs Chromium or Chrom
     await wrong.close();
   });
 
-  it('draws a batch as a ring that moves, and shortens its prompts', async () => {
+  it('draws the progress of a batch as a ring, and shortens its prompts', async () => {
     const context = await browser.newContext({ httpCredentials: login, viewport: { width: 1400, height: 900 } });
     const page = await context.newPage();
     const problems: string[] = [];
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => {
-      // Bull Board names web fonts; our policy lets it load nothing from elsewhere.
+      // Bull Board asks for web fonts, and our policy blocks everything from other hosts.
       const isBlockedFont = /fonts\.(googleapis|gstatic)\.com/.test(message.text());
       if (message.type() === 'error' && !isBlockedFont) problems.push(message.text());
     });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { formatReport } from '../chaos/report.ts';
 import { runChaos } from '../chaos/run-chaos.ts';
 
-/** A short part of `pnpm test:chaos`, whose seed has a bit of everything. */
+/** A short `pnpm test:chaos`, with a seed that gives faults of most kinds. */
 it('loses nothing, repeats nothing and counts right under faults', async () => {
   const report = await runChaos({
     seed: 360,

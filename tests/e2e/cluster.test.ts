@@ -25,7 +25,7 @@ describe('on a Redis Cluster, a batch loses nothing', () => {
     return () => stack.stop();
   });
 
-  it('with a worker that is killed', async () => {
+  it('when a worker is killed', async () => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, halfDone);
@@ -33,7 +33,7 @@ describe('on a Redis Cluster, a batch loses nothing', () => {
     await checkBatch(stack, await untilBatch(stack.client, id), input, { allowedRepeats: concurrency });
   });
 
-  it('with the node that has it killed, and its replica in its place', async () => {
+  it('when its node is killed and the replica takes over', async () => {
     const input = inputOf(count);
     const client = stack.client.withOptions({ maxRetries: 20 });
     const { id } = await createBatch(client, input);
@@ -41,16 +41,16 @@ describe('on a Redis Cluster, a batch loses nothing', () => {
     await cluster.nodes[2]?.end('SIGKILL');
     const batch = await untilBatch(client, id);
     expect(batch.status).toBe('completed');
-    // What the replica had not got yet may be asked for again.
+    // Requests whose results had not reached the replica may be called again.
     await checkBatch({ ...stack, client }, batch, input, { allowedRepeats: 3 * concurrency });
   });
 
-  it('with the slots of its lane, its own keys and its jobs moved to other nodes, and makes no call twice', async () => {
+  it('when the slots of its lane, its own keys and its jobs move to other nodes; no call is made twice', async () => {
     const input = inputOf(count);
     const client = stack.client.withOptions({ maxRetries: 20 });
     const { id } = await createBatch(client, input);
     await untilBatch(client, id, halfDone);
-    // The rest, with the 20 calls that its one worker makes at a time, takes longer than the moves.
+    // The one worker that is left makes 20 calls at a time, so the rest takes longer than the moves.
     await stack.control({ latency: { kind: 'fixed', ms: 2000 } });
     for (const tag of ['q-simulator', 's0', 'q-batches', 'q-finalize']) await cluster.moveSlotOf(`{${tag}}`);
     expect((await client.batches.retrieve(id)).status).toBe('in_progress');

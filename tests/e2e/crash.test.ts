@@ -27,10 +27,10 @@ describe('a process killed in the middle of a batch', () => {
   };
 
   it.each([
-    // Only a worker has calls in flight that its death may repeat.
+    // Only the death of a worker may repeat calls: those that it had in flight.
     ['worker', concurrency],
     ['collector', 0],
-  ] as const)('loses nothing with a %s', async (role, allowedRepeats) => {
+  ] as const)('loses nothing when it is a %s', async (role, allowedRepeats) => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, halfDone);
@@ -40,7 +40,7 @@ describe('a process killed in the middle of a batch', () => {
     await checkBatch(stack, batch, input, { allowedRepeats });
   });
 
-  it('loses nothing with the api, and another takes over dispatch', async () => {
+  it('loses nothing when it is the api, and another api takes over dispatch', async () => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, halfDone);

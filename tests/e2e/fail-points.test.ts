@@ -5,16 +5,16 @@ import { checkBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 
 interface Row {
-  /** As PROMPTMILL_FAIL_POINT takes it. */
+  /** A value of PROMPTMILL_FAIL_POINT. */
   readonly point: string;
-  /** What the next process lists of the work before the client tries again. */
+  /** What the next process lists of this row's work, before the client repeats its call. */
   readonly listed?: { readonly files: number; readonly batches: number };
-  /** Calls that the death repeats. Default 0. */
+  /** How many calls the death repeats. Default: 0. */
   readonly repeats?: number;
   readonly model?: string;
 }
 
-/** By the role whose process dies. */
+/** The fail points of each role whose process dies. */
 const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> = {
   api: [
     { point: 'input-stored', listed: { files: 0, batches: 0 } },
@@ -36,10 +36,10 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
   ],
 };
 
-/** More than the first chunk that dispatch adds. */
+/** More requests than fit into the first chunk of dispatch. */
 const requests = 120;
 
-/** Undefined when the api died before it answered. */
+/** Returns undefined when the api died before it answered. */
 const upload = async (client: OpenAI, input: string, idempotencyKey: string): Promise<string | undefined> => {
   const file = await toFile(Buffer.from(input), 'input.jsonl');
   const created = await client.files
@@ -67,14 +67,14 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
   describe.concurrent(`where one ${role} dies and the next takes over`, () => {
     let refusing: Simulator;
     let stack: Stack;
-    /** The only one of its role. */
+    /** The only process of its role. */
     let running: RoleProcess;
 
     beforeAll(async () => {
       refusing = await startSimulator({ errorRate: 1, errorStatus: 401 });
       stack = await startStack({
         redisUrl: inject('redisUrl'),
-        // One call at a time: what a death repeats can be told exactly.
+        // One call at a time, so that the number of repeated calls is exact.
         env: { WORKER_CONCURRENCY: '1' },
         files: {
           'promptmill.yaml': `providers: { refusing: { baseUrl: ${refusing.url}, models: { echo: { fallback: [simulator/echo] } } } }`,
@@ -110,7 +110,7 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
 
       const client = await restart('');
       if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
-      // What was not answered, the client sends again.
+      // The client repeats a call that got no answer.
       const fileAtLast = file ?? (await upload(client, input, point)) ?? '';
       const id = batch ?? (await create(client, fileAtLast, point)) ?? '';
 

@@ -45,7 +45,7 @@ providers:
       .map((line) => JSON.parse(line) as Line);
   };
 
-  it('leaves a provider that refuses its key for the first fallback that has one, and says so in the results', async () => {
+  it('goes to the first fallback with a key when its provider refuses the key, and its results say so', async () => {
     const input = inputOf(300, undefined, 'first/echo');
     const startedAt = performance.now();
     const { id } = await createBatch(stack.client, input);
@@ -58,7 +58,7 @@ providers:
     expect(first.stats().calls).toBeLessThanOrEqual(concurrency + probes);
   });
 
-  it('comes back to it once it takes calls again', async () => {
+  it('comes back to its provider once that takes calls again', async () => {
     first.configure({ errorRate: 0 });
     const answeredByFallback = async (): Promise<boolean> => {
       const { id } = await createBatch(stack.client, inputOf(2, undefined, 'first/echo'));

@@ -5,7 +5,7 @@ import { freePort } from '../support/free-port.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const attempts = 3;
-/** Long enough for answers on a busy machine. */
+/** Long enough for an answer on a busy machine. */
 const timeoutMs = 4000;
 const probeIntervalMs = 200;
 
@@ -14,18 +14,18 @@ interface Row {
   /** The call asks for a stream. */
   readonly stream?: true;
   readonly class: 'retry' | 'final' | 'provider';
-  /** The status or code in the line of a request that always meets it; `nothing`: it waits, however long that takes. */
+  /** The status or code in the line of a request that always meets the fault. `nothing`: the request waits. */
   readonly left: number | string;
 }
 
-/** Every way the simulator can fail, what it is taken for, and what is left of a request that always meets it. */
+/** Every fault of the simulator, its class, and what is left of a request that always meets it. */
 const rows: readonly Row[] = [
-  // Never tried again: the answer goes to the error file as it is.
+  // The request is not tried again: the answer goes to the error file as it is.
   { fault: 'status=400', class: 'final', left: 400 },
   { fault: 'status=404', class: 'final', left: 404 },
   { fault: 'status=413', class: 'final', left: 413 },
   { fault: 'status=422', class: 'final', left: 422 },
-  // Tried again, until the attempts are used up.
+  // The request is tried again until its attempts are used up.
   { fault: 'status=408', class: 'retry', left: 408 },
   { fault: 'status=409', class: 'retry', left: 409 },
   { fault: 'status=500', class: 'retry', left: 500 },
@@ -51,7 +51,7 @@ const rows: readonly Row[] = [
   { fault: 'status=402', class: 'provider', left: 'nothing' },
   { fault: 'status=403', class: 'provider', left: 'nothing' },
   { fault: 'fault=insufficient_quota', class: 'provider', left: 'nothing' },
-  // The same within a stream.
+  // The same faults within a stream.
   { fault: 'status=503', stream: true, class: 'retry', left: 503 },
   { fault: 'fault=hang', stream: true, class: 'retry', left: 'request_timeout' },
   { fault: 'fault=hang-after-headers', stream: true, class: 'retry', left: 'request_timeout' },
@@ -68,10 +68,10 @@ const rows: readonly Row[] = [
   { fault: 'fault=insufficient_quota', stream: true, class: 'provider', left: 'nothing' },
 ];
 
-/** Its row's own lane: what one fault does to a lane must not touch the next. */
+/** A model with a lane of its own for each row, so that one fault's lane does not affect another. */
 const modelOf = ({ fault, stream }: Row): string => `${fault.replace(/[=;]/g, '-')}${stream ? '-streamed' : ''}`;
 
-/** The lane of a model: its provider's, unless the configuration gives the model one. */
+/** The lane of a model: its own if the configuration gives it one, else its provider's. */
 const laneOf = (model: string): string => {
   const [provider = '', name = ''] = model.split('/');
   return rows.some((row) => modelOf(row) === name) ? `${provider}.${name}` : provider;
@@ -104,7 +104,7 @@ const inputOf = (requests: readonly Request[]): string =>
     })
     .join('');
 
-/** What became of a request, seen from all sides. */
+/** What became of a request: its line, its attempts, its calls. */
 interface Fate {
   readonly line: {
     readonly response: { readonly status_code: number; readonly body: { readonly object?: string } } | null;
@@ -112,7 +112,7 @@ interface Fate {
   };
   readonly file: 'output' | 'errors';
   readonly attempts: number | undefined;
-  /** The statuses the provider gave; 0 where it gave none. */
+  /** The status that the provider gave for each call; 0 when it gave none. */
   readonly calls: readonly number[];
 }
 
@@ -139,7 +139,7 @@ describe('what becomes of a request when its provider fails', () => {
     return job?.attemptsMade;
   };
 
-  /** Runs the requests as one batch, and holds it against the promises. */
+  /** Runs the requests as one batch, and checks it against the promises. */
   const run = async (requests: readonly Request[]): Promise<readonly Fate[]> => {
     const input = inputOf(requests);
     const { id } = await createBatch(stack.client, input);
@@ -174,7 +174,7 @@ describe('what becomes of a request when its provider fails', () => {
     return new Map([...counts].map(([, lane = '', failure = '']) => [lane, failure]));
   };
 
-  it('every fault has its class, its attempts, its calls and its line', async () => {
+  it('each fault leads to its class, attempts, calls and line', async () => {
     const request = (row: Row, times: string): Request => ({
       model: `simulator/${modelOf(row)}`,
       prompt: `[[sim:${row.fault}${times}]]`,
@@ -215,7 +215,7 @@ describe('what becomes of a request when its provider fails', () => {
     expect(Object.fromEntries(classes)).toEqual(Object.fromEntries([...expectedClasses, ['closed', 'retry']]));
   });
 
-  it('an answer of the provider is written as the provider gave it', async () => {
+  it('the error file holds the answer as the provider gave it', async () => {
     const [refused] = await run([{ model: 'simulator/echo', prompt: '[[sim:status=422]]' }]);
     expect(refused?.line).toMatchObject({
       response: {
@@ -227,7 +227,7 @@ describe('what becomes of a request when its provider fails', () => {
     });
   });
 
-  it('an answer that a content filter stopped is an answer', async () => {
+  it('an answer that a content filter stopped is in the output file', async () => {
     const [filtered] = await run([{ model: 'simulator/echo', prompt: '[[sim:fault=content-filter]]' }]);
     expect(filtered).toMatchObject({
       file: 'output',
@@ -236,7 +236,7 @@ describe('what becomes of a request when its provider fails', () => {
     });
   });
 
-  it('an answer nested too deeply to be written is an error line, and does not hold up its neighbours', async () => {
+  it('an answer nested too deeply to be written becomes an error line, and holds up no other request', async () => {
     const prompts = ['before', '[[sim:fault=too-deep]]', 'after'];
     const fates = await run(prompts.map((prompt) => ({ model: 'simulator/echo', prompt })));
     expect(fates.map(({ file }) => file)).toEqual(['output', 'errors', 'output']);
@@ -247,7 +247,7 @@ describe('what becomes of a request when its provider fails', () => {
     });
   });
 
-  it('a provider that takes no call until someone acts burns no request, and is only probed', async () => {
+  it('requests wait, and only probes are sent, while the provider takes no call until someone acts', async () => {
     const control = (change: unknown) =>
       fetch(`${stack.simulator.url}/control`, {
         method: 'POST',

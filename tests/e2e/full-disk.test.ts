@@ -7,7 +7,7 @@ import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches
 import { mayMount, mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-/** About 1.3 MiB each: the input, the segments, and the output. */
+/** The input, the segments and the output have about 1.3 MiB each. */
 const input = inputOf(400, (index) => `Say ${index} ${'x'.repeat(3000)}`);
 const inputKib = Math.ceil(input.length / 1024);
 
@@ -30,13 +30,13 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
   const untilBlocked = (id: string, code: string): Promise<Batch> =>
     untilBatch(stack.client, id, (batch) => blockedOf(batch)?.code === code);
 
-  /** What Bull Board draws of a batch's job. */
+  /** The progress that Bull Board shows of a batch's job. */
   const progressOnBoard = async (id: string): Promise<unknown> => {
     const answer = await fetch(`${stack.api.url}/admin/queues/api/queues/batches/${id}`);
     return ((await answer.json()) as { job: { progress: unknown } }).job.progress;
   };
 
-  /** Files that are neither input nor segments. */
+  /** The names of files that are neither the input nor segments. */
   const written = async (inputFileId: string): Promise<string[]> =>
     (await readdir(join(disk.directory, 'store/files'))).filter((name) => name !== inputFileId);
 
@@ -45,7 +45,7 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
       .split('\n')
       .filter((line) => line.includes(text));
 
-  it('holds up the files while it is full, read-only or torn, with the reason shown; they are never partial', async () => {
+  it('holds up the output file while it is full or read-only or a segment is torn, and shows why', async () => {
     await disk.fill(2.5 * inputKib);
     const { id, input_file_id: inputFileId } = await createBatch(stack.client, input);
 
@@ -73,7 +73,7 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
     const segments = join(disk.directory, 'store/segments', id);
     const [segment = ''] = await readdir(segments);
     const content = await readFile(join(segments, segment), 'utf8');
-    // Between two lines, where each line that is left is good.
+    // The cut is between two lines, so each line that is left is valid.
     await writeFile(join(segments, segment), content.slice(0, content.lastIndexOf('\n', content.length - 2) + 1));
     await disk.free();
     expect(blockedOf(await untilBlocked(id, 'torn_segment'))?.message).toContain(segment);
@@ -84,11 +84,11 @@ describe.runIf(mayMount())('the disk of the file store (runs where tmpfs may be 
     expect(batch.status).toBe('completed');
     expect(blockedOf(batch)).toBeNull();
     await checkBatch(stack, batch, input);
-    // Each change once, whatever the number of attempts.
+    // Each reason is logged once, however many attempts fail.
     expect(await linesOfLog('batch waits for its files')).toHaveLength(4);
   });
 
-  it('keeps results in Redis while it is full, and takes them when there is room', async () => {
+  it('leaves results in Redis while it is full, and takes them when there is room', async () => {
     const uploaded = await stack.client.files.create({ file: new File([input], 'input.jsonl'), purpose: 'batch' });
     await disk.fill(64);
     const { id } = await stack.client.batches.create({

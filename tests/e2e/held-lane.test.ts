@@ -8,7 +8,7 @@ interface Lane {
   readonly reason: string | null;
 }
 
-describe('a provider that asks to be left alone', () => {
+describe('a provider that answers 429', () => {
   let stack: Stack;
 
   beforeAll(async () => {
@@ -22,10 +22,10 @@ describe('a provider that asks to be left alone', () => {
   };
 
   const holdMs = 8000;
-  /** For the word of it to reach who is about to call. */
+  /** How long it may take until no worker starts a call any more. */
   const spreadMs = 1000;
 
-  it('holds its lane for as long as it asked, shows why, and costs no request an attempt', async () => {
+  it('holds its lane for as long as it asks, shows why, and uses no attempt', async () => {
     const input = inputOf(40, (i) =>
       i === 10 ? `[[sim:status=429;retry-after=${holdMs / 1000};times=1]]` : `[[sim:latency=50]] ${i}`,
     );

@@ -12,7 +12,7 @@ const keepDays = 2;
 
 let stack: Stack;
 let redis: RedisConnection;
-/** Of the api that took the place of the killed one. */
+/** The URL of the api that replaced the killed one. */
 let url: string;
 
 beforeAll(async () => {
@@ -26,14 +26,14 @@ afterAll(async () => {
 
 const clientOf = (url: string) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 
-/** Names of keys and of stored files; the journal forgets by itself. */
+/** The names of keys and stored files, without the journal, which forgets an entry after two hours. */
 const traces = async (id: string): Promise<string[]> => {
   const stored = await readdir(join(stack.directory, 'data/store'), { recursive: true });
   const names = [...(await findKeys(redis, `${stack.prefix}:*`)), ...stored];
   return names.filter((name) => name.includes(id) && !name.startsWith('journal'));
 };
 
-it('repeats under one key, through a killed api, make one file and one batch', async () => {
+it('repeated calls under one key make one file and one batch, also when the api is killed', async () => {
   const headers = { 'Idempotency-Key': randomUUID() };
   const input = inputOf(20);
   const create = async (url: string) => {
@@ -61,7 +61,7 @@ it('repeats under one key, through a killed api, make one file and one batch', a
   await checkBatch({ ...stack, client }, await untilBatch(client, batch.id), input);
 });
 
-it('a batch is kept for its time after its end, and then leaves no key and no file', async () => {
+it('a batch is kept for PROMPTMILL_KEEP_DAYS after its end, and then leaves no key and no file', async () => {
   const client = clientOf(url);
   const prompts = ['fine', '[[sim:status=400]]', 'also fine'];
   const { id } = await createBatch(
@@ -75,7 +75,7 @@ it('a batch is kept for its time after its end, and then leaves no key and no fi
   const { due } = createKeys(stack.prefix);
   const keptUntilMs = (completedAt + keepDays * 86_400) * 1000;
   await expect.poll(() => redis.zscore(due, `batch ${id}`), { timeout: 10_000 }).toBe(String(keptUntilMs));
-  // As if that time had come.
+  // The batch's time is over from now on.
   await redis.zadd(due, Date.now(), `batch ${id}`);
   await stack.start('api');
   await expect.poll(() => redis.zscore(due, `batch ${id}`), { timeout: 10_000 }).toBeNull();

@@ -7,7 +7,7 @@ import { type Stack, startStack } from '../support/stack.ts';
 const concurrency = 20;
 const workers = 2;
 const lostBytes = 64 * 1024;
-/** What the append-only file takes at least for a request's way: added, begun, recorded, ended. */
+/** The least that a request adds to the append-only file: it is added, begun, recorded, ended. */
 const bytesPerRequest = 600;
 
 let redis: DurableRedis;
@@ -40,21 +40,21 @@ it('a Redis that lost its latest writes loses no request', async () => {
   await checkBatch(stack, batch, input, { allowedRepeats });
 });
 
-it('an input and a batch that were acknowledged just before the power went are there', async () => {
+it('an input and a batch that were acknowledged just before a power cut are there', async () => {
   const input = inputOf(20);
   const { id } = await createBatch(stack.client, input);
   await redis.kill();
   await redis.cutTail(lostBytes);
   await redis.restart();
-  // The records are written again when the api has reconnected.
+  // The api writes the records again when it has reconnected.
   const client = stack.client.withOptions({ maxRetries: 10 });
   await expect.poll(async () => (await client.batches.retrieve(id).catch(() => undefined))?.id).toBe(id);
   const batch = await untilBatch(client, id);
   await checkBatch(stack, batch, input, { allowedRepeats: 20 });
 });
 
-it('a cancel, a pause and a resume that were acknowledged just before the power went still count', async () => {
-  // More than are answered before the cancel is known again.
+it('a cancel, a pause and a resume that were acknowledged just before a power cut still count', async () => {
+  // More requests than are answered before the cancel is known again.
   const input = inputOf(60, (i) => `Say ${i} [[sim:latency=1000]]`);
   const client = stack.client.withOptions({ maxRetries: 10 });
   const create = async (): Promise<string> => (await createBatch(client, input)).id;
@@ -75,7 +75,7 @@ it('a cancel, a pause and a resume that were acknowledged just before the power 
     await checkBatch(stack, await untilBatch(client, id), input, { allowedRepeats: workers * concurrency });
 });
 
-it('of a script that was cut off half way, and is there again at the next start, nothing is left', async () => {
+it('a script that was cut off half way, and is back at the next start, leaves no wrong count or bit', async () => {
   const input = inputOf(3000);
   const { id } = await createBatch(stack.client, input);
   const client = stack.client.withOptions({ maxRetries: 10 });
@@ -85,7 +85,7 @@ it('of a script that was cut off half way, and is there again at the next start,
   };
   await untilMore(300);
   await redis.kill();
-  // Within the effects of recording a result: its bit and its count are there, the result is not.
+  // The cut is within the effects of recording a result: its bit and its count are there, the result is not.
   const stream = createKeys(stack.prefix).results;
   await redis.cutAfter(`XADD\r\n$${stream.length}\r\n${stream}`);
   await redis.restart();

@@ -18,17 +18,17 @@ beforeAll(async () => {
 });
 afterAll(() => stack.stop());
 
-it('without a collector a batch stops at what Redis may hold, and says so; it goes on when there is one', async () => {
+it('a batch without a collector stops when Redis holds its window, says so, and goes on with a collector', async () => {
   const input = inputOf(5 * window);
   const { id } = await createBatch(stack.client, input);
-  // It is said 10 s after the first result: the workers may still be at it.
+  // The reason shows 10 s after the first result, perhaps before the workers have answered a window.
   const stopped = await untilBatch(
     stack.client,
     id,
     (batch) => blockedCode(batch) === 'no_collector' && (batch.request_counts?.completed ?? 0) >= window,
   );
   expect(stopped.status).toBe('in_progress');
-  // What was dispatched before as many waited still comes in.
+  // Requests that were dispatched before a window of results waited still get theirs.
   expect(stopped.request_counts?.completed).toBeLessThanOrEqual(2 * window);
 
   await stack.start('collector');

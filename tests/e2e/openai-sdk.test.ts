@@ -5,7 +5,7 @@ import { type Stack, startStack } from '../support/stack.ts';
 
 const key = 'a-key-of-acme';
 
-/** The official client as anyone would use it: nothing of it is replaced or configured beyond its address and key. */
+/** The official client with nothing configured but its address and key. */
 describe('an unmodified openai client', () => {
   let stack: Stack;
   let client: OpenAI;
@@ -29,7 +29,7 @@ describe('an unmodified openai client', () => {
     return client.batches.create(request);
   };
 
-  it('uploads, creates, polls, and downloads what succeeded and what failed', async () => {
+  it('uploads, creates, polls, and downloads the output and the error file', async () => {
     const input = inputOf(5, (i) => (i === 3 ? '[[sim:status=422]]' : `prompt ${i}`));
     const file = await upload(input);
     expect(file).toMatchObject({ object: 'file', purpose: 'batch', filename: 'batch.jsonl', bytes: input.length });
@@ -80,7 +80,7 @@ describe('an unmodified openai client', () => {
     await expect(client.files.retrieve(file.id)).rejects.toThrow(NotFoundError);
   });
 
-  it('learns what is wrong from typed errors', async () => {
+  it('gets typed errors', async () => {
     const stranger = new OpenAI({ baseURL: `${stack.api.url}/v1`, apiKey: 'not-a-key' });
     await expect(stranger.batches.list()).rejects.toThrow(AuthenticationError);
     await expect(client.files.retrieve(`file-${'0'.repeat(32)}`)).rejects.toThrow(NotFoundError);

@@ -6,13 +6,13 @@ import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 
 interface TimedCall {
   readonly key: string | null;
-  /** Unix milliseconds. */
+  /** When the call arrived, in epoch milliseconds. */
   readonly at: number;
 }
 
-/** No call begins later than this after a pause is answered. */
+/** No call begins later than this after the api has answered a pause. */
 const graceMs = 2000;
-/** When that is over, none is to come for so long. */
+/** How long the test then waits for a call that should not come. */
 const quietMs = 1500;
 
 describe('a paused batch', () => {
@@ -29,7 +29,7 @@ describe('a paused batch', () => {
   });
   afterAll(() => stack.stop());
 
-  /** Gives the time at which the pause was answered. */
+  /** Pauses a batch, and returns the time of the answer in epoch milliseconds. */
   const pause = async (id: string): Promise<number> => {
     await client.post(`/batches/${id}/pause`);
     return Date.now();
@@ -55,14 +55,14 @@ describe('a paused batch', () => {
     client = stack.client.withOptions({ baseURL: `${api?.url}/v1` });
   };
 
-  it('makes no call until it is resumed, through the death of every role, and then goes on where it was', async () => {
+  it('makes no call until it is resumed, even when every role is killed, and then goes on where it was', async () => {
     const input = inputOf(600);
     const { id } = await createBatch(client, input);
     await untilDone(id, 100);
     const pausedAt = await pause(id);
     await delay(graceMs + quietMs);
     const { request_counts: counts } = await client.batches.retrieve(id);
-    // What was in flight has ended and counts.
+    // The calls in flight have ended, and their results are counted.
     expect(counts?.completed).toBe((await callsOf(id)).length);
 
     await startAgain([stack.api, ...stack.workers, ...stack.collectors]);
@@ -82,7 +82,7 @@ describe('a paused batch', () => {
     expect(await callsBetween(id, pausedAt + graceMs, resumedAt)).toEqual([]);
   });
 
-  it('makes none of the calls that waited for a held lane either', async () => {
+  it('makes no call that waited for a held lane', async () => {
     const input = inputOf(30, (i) => (i === 5 ? '[[sim:status=429;retry-after=3;times=1]]' : `Say ${i}`));
     const { id } = await createBatch(client, input);
     await untilBatch(
@@ -98,7 +98,7 @@ describe('a paused batch', () => {
     expect(await callsBetween(id, pausedAt + graceMs, resumedAt)).toEqual([]);
   });
 
-  it('is cancelled like any other', async () => {
+  it('can be cancelled', async () => {
     const input = inputOf(500);
     const { id } = await createBatch(client, input);
     await untilDone(id, 20);

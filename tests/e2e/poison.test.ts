@@ -25,7 +25,7 @@ const untilStats = async (condition: (stats: Stats) => boolean): Promise<void> =
   }
 };
 
-/** Waits for the call that outlasts the others: that of the request which kills its workers. */
+/** Waits until only the call of the request that kills its workers is in flight. */
 const untilAlone = async (): Promise<void> => {
   let calls = 0;
   let since = 0;
@@ -36,8 +36,8 @@ const untilAlone = async (): Promise<void> => {
   });
 };
 
-it('a request that kills three workers becomes an error line, and those beside it are answered', async () => {
-  // Twice all of them are in flight when the worker dies; then only the one is that never ends.
+it('a request that kills three workers becomes an error line, and the requests beside it are answered', async () => {
+  // At the first two deaths all requests are in flight, at the third only the one that never ends.
   const promptOf = (index: number): string =>
     index === poisoned ? '[[sim:latency=600000]]' : `Say ${index} [[sim:latency=600000;times=2]]`;
   const input = inputOf(count, promptOf);

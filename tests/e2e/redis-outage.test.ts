@@ -11,12 +11,12 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 const concurrency = 20;
 const latencyMs = 100;
 const count = 1000;
-/** After the last fault, work goes on within this time. */
+/** Work goes on within this time after the last fault. */
 const recoveryMs = 10_000;
 
 describe('a batch that is under way when', () => {
   let redis: DurableRedis;
-  /** The way to Redis of one worker, and of everyone else. */
+  /** The proxy to Redis of one worker, and that of all other processes. */
   let one: TcpProxy;
   let others: TcpProxy;
   let stack: Stack;
@@ -32,7 +32,7 @@ describe('a batch that is under way when', () => {
       env: {
         WORKER_CONCURRENCY: String(concurrency),
         SIMULATOR_LATENCY_MS: String(latencyMs),
-        // Not all of it is in Redis when the trouble begins.
+        // The batch is not in Redis as a whole when the fault begins.
         PROMPTMILL_WINDOW: '500',
       },
     });
@@ -89,7 +89,7 @@ describe('a batch that is under way when', () => {
     await delay(2000);
     one.set('pass');
     await untilProgress(id);
-    // Redis was there all the time, and the locks ran out: who is back first must not take the requests of the others.
+    // Redis ran all the time, so the locks ran out: the worker that is back first must not take the other's requests.
     await finish(id, input, 0);
   });
 
@@ -97,7 +97,7 @@ describe('a batch that is under way when', () => {
     const [cutOff] = stack.workers;
     if (!cutOff) throw new Error('no worker');
     const { id, input } = await start();
-    // The other worker must not be done before this one is back.
+    // Long calls keep the other worker from ending the batch before this one is back.
     await stack.control({ latency: { kind: 'fixed', ms: 500 } });
     one.set('drop');
     await delay(8000);
@@ -105,11 +105,11 @@ describe('a batch that is under way when', () => {
     const before = await callsOf(cutOff);
     await expect.poll(() => callsOf(cutOff), { timeout: recoveryMs }).toBeGreaterThan(before);
     await stack.control({ latency: { kind: 'fixed', ms: latencyMs } });
-    // What it had in hand was taken over while it could not say how it went.
+    // The other worker took over the requests whose results this one could not record.
     await finish(id, input, concurrency);
   });
 
-  it('Redis is out of memory keeps its results, goes on when there is some, and fills no log', async () => {
+  it('Redis is out of memory keeps its results, goes on when there is memory, and fills no log', async () => {
     const admin = new Redis(redis.url);
     const warnings = async (): Promise<number> => {
       const logs = (await readdir(stack.directory)).filter((name) => name.endsWith('.log'));
@@ -120,7 +120,7 @@ describe('a batch that is under way when', () => {
     const warningsBefore = await warnings();
     await admin.config('SET', 'maxmemory', '1');
     const before = await completed(id);
-    // Requests that are in their lanes are still answered and recorded.
+    // The requests in the lanes are still answered and recorded.
     await expect.poll(() => completed(id), { timeout: recoveryMs }).toBeGreaterThan(before + concurrency);
     await delay(2000);
     await admin.config('SET', 'maxmemory', '0');

@@ -7,7 +7,7 @@ const linesOf = (content = ''): string[] => content.split(/(?<=\n)/).filter((lin
 const customIds = (content?: string): string[] =>
   linesOf(content).map((line) => (JSON.parse(line) as { custom_id: string }).custom_id);
 
-/** The input lines of the requests that an error file tells of. */
+/** The input lines of the requests in an error file. */
 const inputOfFailed = (input: string, errors: string | undefined): string => {
   const failed = new Set(customIds(errors));
   const ids = customIds(input);
@@ -28,7 +28,7 @@ describe('a batch that is retried', () => {
     fetch(`${stack.simulator.url}/control`, { method: 'POST', body: JSON.stringify({ errorRate, errorStatus: 422 }) });
   const retry = (id: string, body: object = {}): Promise<Batch> => stack.client.post(`/batches/${id}/retry`, { body });
 
-  it('runs what failed again, and what failed of that, until every line has its answer', async () => {
+  it('runs failed requests again and again, until every request has its answer', async () => {
     const input = inputOf(300);
     await setErrorRate(0.3);
     const first = await untilBatch(stack.client, (await createBatch(stack.client, input)).id);
@@ -53,7 +53,7 @@ describe('a batch that is retried', () => {
     await expect(retry(third.id)).rejects.toMatchObject({ status: 400, code: 'nothing_to_retry' });
   });
 
-  it('runs what never ran of one that was cancelled', async () => {
+  it('runs the requests of a cancelled batch that never ran', async () => {
     const input = inputOf(200, (i) => `[[sim:latency=100]] ${i}`);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) >= 20);

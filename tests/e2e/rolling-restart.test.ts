@@ -4,12 +4,12 @@ import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts'
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 
 const graceMs = 2000;
-/** Of a process that is not told otherwise. */
+/** The grace of a process without PROMPTMILL_GRACE_MS. */
 const defaultGraceMs = 25_000;
-/** What a process has beyond its grace to let go. */
+/** How long a process may take after its grace. */
 const letGoMs = 10_000;
 
-/** A request that has used an attempt becomes an error line. */
+/** With one attempt, a request that uses it up becomes an error line. */
 const files = { 'promptmill.yaml': 'retry: { attempts: 1 }' };
 
 const stopInTime = async (running: RoleProcess, withinMs: number): Promise<number | NodeJS.Signals> => {
@@ -37,7 +37,7 @@ describe.concurrent('while a batch runs', () => {
   it('every process is restarted in turn: each exits with 0, no attempt is used, and no call is repeated', async ({
     expect,
   }) => {
-    // At 1.5 s a call they take 75 s: the batch must not be done before the last restart.
+    // At 1.5 s a call these take 75 s, so that the batch still runs at the last restart.
     const requests = 1000;
     const input = inputOf(requests);
     const { id } = await createBatch(stack.client, input);
@@ -66,7 +66,7 @@ describe.concurrent('a worker whose calls take longer than its grace', () => {
   });
   afterAll(() => stack.stop());
 
-  it('puts their requests back: they run elsewhere at once and have used no attempt', async ({ expect }) => {
+  it('puts their requests back, and these run elsewhere at once and have used no attempt', async ({ expect }) => {
     const requests = 10;
     const input = inputOf(requests);
     const { id } = await createBatch(stack.client, input);
@@ -78,7 +78,7 @@ describe.concurrent('a worker whose calls take longer than its grace', () => {
     if (!worker) throw new Error('no worker');
     await stack.control({ latency: { kind: 'fixed', ms: 100 } });
     expect(await stopInTime(worker, graceMs + letGoMs)).toBe(0);
-    // Sooner than those of a worker that died, whose locks would have to run out.
+    // The requests of a dead worker would take longer: its locks would have to run out first.
     const batch = await untilBatch(stack.client, id, ({ status }) => status === 'completed', 6000);
     expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
     await checkBatch(stack, batch, input, { allowedRepeats: requests });
@@ -108,10 +108,10 @@ describe.concurrent('while Redis is away', () => {
   });
 
   it(
-    'a process that has nothing to lose exits with 0 and does not wait for it',
+    'a process without answers exits with 0 and does not wait for Redis',
     { concurrent: false },
     async ({ expect }) => {
-      // Longer than the test may take: who waits for Redis shows.
+      // Longer than the test may take, so that a process that waits for Redis fails it.
       const longGraceMs = 300_000;
       await start(longGraceMs);
       await redis.kill();
@@ -122,10 +122,10 @@ describe.concurrent('while Redis is away', () => {
   );
 
   it.for([
-    ['in time: they are recorded, and it exits with 0', true, 0],
-    ['too late: it exits with 1, and they are asked for again', false, 1],
+    ['in time, the answers are recorded, and the worker exits with 0', true, 0],
+    ['too late, the worker exits with 1, and the requests are called again', false, 1],
   ] as const)(
-    'a worker with answers waits for it; when it comes back %s',
+    'a worker with answers waits for Redis; when Redis is back %s',
     { concurrent: false },
     async (row, { expect }) => {
       const [, inTime, exitCode] = row;

@@ -35,7 +35,7 @@ describe('processes that share nothing but Redis and an S3 store', () => {
     await s3.stop();
   });
 
-  it('lose nothing with a collector, and leave nothing on their disks', async () => {
+  it('lose nothing when a collector is killed, and leave nothing on their disks', async () => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, half);
@@ -44,12 +44,12 @@ describe('processes that share nothing but Redis and an S3 store', () => {
     expect((await readdir(stack.directory)).filter((name) => name.startsWith('data'))).toEqual([]);
   });
 
-  it('wait for the store while it is away, and go on by themselves', async () => {
+  it('wait while the store is away, and go on by themselves', async () => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, half);
     await s3.kill();
-    // Both collectors have tried, and all requests that are dispatched have their answer.
+    // By then both collectors have tried, and all dispatched requests have their answer.
     await untilBatch(stack.client, id, (batch) => blockedBy(batch) === 'unavailable');
     const refused = stack.client.files.create({ file: await toFile(Buffer.from(input), 'x.jsonl'), purpose: 'batch' });
     await expect(refused).rejects.toThrow(APIError);

@@ -12,7 +12,7 @@ const halfDone = ({ request_counts: counts }: { request_counts?: { completed: nu
 
 type Server = Awaited<ReturnType<typeof createRedisServer>>;
 
-/** Until a question to a server is answered so. */
+/** Waits until a server gives the answer to a question. */
 const untilSays = async ({ url }: Server, question: string[], answer: RegExp): Promise<void> => {
   const redis = new Redis(url);
   const [command = '', ...rest] = question;
@@ -64,7 +64,7 @@ describe('with Redis Sentinel', () => {
     await master.end('SIGKILL');
     const batch = await untilBatch(client, id);
     expect(batch.status).toBe('completed');
-    // What the replica had not got yet may be asked for again.
+    // Requests whose results had not reached the replica may be called again.
     await checkBatch({ ...stack, client }, batch, input, { allowedRepeats: 3 * concurrency });
   });
 });

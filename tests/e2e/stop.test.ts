@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-/** For how long calls in flight are waited for. */
+/** How long a stopped batch waits for its calls in flight. */
 const graceSeconds = 10;
 
-describe('a batch that is stopped', () => {
+describe('a batch that is cancelled or expires', () => {
   let stack: Stack;
 
   beforeAll(async () => {
@@ -21,7 +21,7 @@ describe('a batch that is stopped', () => {
   const untilDone = (id: string, count: number): Promise<Batch> =>
     untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) >= count);
 
-  /** Puts a batch's deadline to now, since the shortest window is an hour. */
+  /** Sets a batch's deadline to now, since the shortest completion window is an hour. */
   const letExpire = async (id: string): Promise<void> => {
     const redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
     const key = createKeys(stack.prefix).batch(id);
@@ -35,7 +35,7 @@ describe('a batch that is stopped', () => {
 
   const lastOf = (content: string | undefined): unknown => JSON.parse(content?.trimEnd().split('\n').at(-1) ?? '');
 
-  it('keeps the answers it paid for and says of every other line that it was cancelled', async () => {
+  it('keeps its answers, and writes batch_cancelled for every other request', async () => {
     const input = inputOf(5000);
     const { id } = await createBatch(stack.client, input);
     await untilDone(id, 50);
@@ -53,7 +53,7 @@ describe('a batch that is stopped', () => {
     expect(await stack.client.batches.cancel(id)).toEqual(batch);
   });
 
-  it('says of every line without an answer that it expired, and keeps the others', async () => {
+  it('keeps its answers, and writes batch_expired for every other request', async () => {
     const input = inputOf(5000);
     const { id } = await createBatch(stack.client, input);
     await untilDone(id, 50);
@@ -76,7 +76,7 @@ describe('a batch that is stopped', () => {
     await checkBatch(stack, batch, input);
   });
 
-  it('waits for the calls in flight, and keeps their answers', async () => {
+  it('waits for its calls in flight, and keeps their answers', async () => {
     const input = inputOf(40, (i) => (i < 10 ? '[[sim:latency=3000]]' : `Say ${i}`));
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, ({ status }) => status === 'in_progress');
@@ -89,7 +89,7 @@ describe('a batch that is stopped', () => {
     await checkBatch(stack, batch, input);
   });
 
-  // The last, since it leaves the lane held.
+  // This test is the last one, since it leaves the lane held.
   it('does not wait for a lane that is held', async () => {
     const input = inputOf(400, (i) => (i === 30 ? '[[sim:status=429;retry-after=60]]' : `Say ${i}`));
     const { id } = await createBatch(stack.client, input);

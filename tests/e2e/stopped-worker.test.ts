@@ -5,7 +5,7 @@ import { type Stack, startStack } from '../support/stack.ts';
 
 const count = 12;
 const concurrency = 2 * count;
-/** Longer than a job's lock and the check that finds it has run out. */
+/** Longer than a job's lock lasts, plus the check that finds it has run out. */
 const stoppedMs = 9500;
 
 let stack: Stack;
@@ -15,13 +15,13 @@ beforeAll(async () => {
     redisUrl: inject('redisUrl'),
     workers: 2,
     env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: '1500' },
-    // Without a limit of its own the lane would be narrowed to one call.
+    // Without this limit the refusal would narrow the lane to one call.
     files: { 'promptmill.yaml': 'providers: { simulator: { concurrency: 50 } }' },
   });
 });
 afterAll(() => stack.stop());
 
-it('a worker that was stopped while its requests waited does not call for those that others have taken', async () => {
+it('a worker that was stopped while its requests waited makes no call for those that others have taken', async () => {
   // The first call is refused, and the lane is held until the worker runs again.
   const promptOf = (index: number): string =>
     index === 0 ? 'Say 0 [[sim:status=429;retry-after=14;times=1]]' : `Say ${index}`;

@@ -35,7 +35,7 @@ const deltasOf = async (batchId: string, query = ''): Promise<Delta[]> => {
   return deltas;
 };
 
-/** What a screen shows in the end. */
+/** The text that a reader of these deltas has in the end. */
 const textsOf = (deltas: readonly Delta[]): Record<string, string> => {
   const texts: Record<string, string> = {};
   for (const { custom_id: id, offset, delta } of deltas)
@@ -44,7 +44,7 @@ const textsOf = (deltas: readonly Delta[]): Record<string, string> => {
 };
 
 describe('a streamed line', () => {
-  /** An answer without what differs between two calls. */
+  /** An answer without the fields that differ between two calls. */
   const withoutIds = (value: unknown): unknown =>
     JSON.parse(
       JSON.stringify(value, (key, item: unknown) => (/^(id|created|created_at)$/.test(key) ? undefined : item)),
@@ -55,7 +55,7 @@ describe('a streamed line', () => {
     ['/v1/chat/completions', { messages: [{ role: 'user', content: 'Say much' }], max_tokens: 1 }],
     ['/v1/completions', { prompt: ['One prompt of some length', 'Another'] }],
     ['/v1/responses', { input: 'What is a segment?', instructions: 'Be brief.' }],
-  ] as const)('of %s has the same result as one that is not: %j', async (endpoint, body) => {
+  ] as const)('of %s has the same result as a line that is not streamed: %j', async (endpoint, body) => {
     const input = lineOf('plain', endpoint, body) + lineOf('streamed', endpoint, { ...body, stream: true });
     const file = await stack.client.files.create({
       file: await toFile(Buffer.from(input), 'i.jsonl'),
@@ -71,7 +71,7 @@ describe('a streamed line', () => {
     });
   });
 
-  it('shows its text as it comes, to those who ask for it', async () => {
+  it('gives its text as it comes to those who ask for it', async () => {
     const prompts = { a: 'A long prompt comes back in many pieces. '.repeat(20), b: 'A short one comes in few.' };
     const input =
       chat('a', prompts.a) + chat('b', prompts.b) + chat('c', 'This one is not streamed.', { stream: false });
@@ -85,7 +85,7 @@ describe('a streamed line', () => {
     await checkBatch(stack, await untilBatch(stack.client, id), input);
   });
 
-  it('that is cut off is called once more, and its text begins anew', async () => {
+  it('that is cut off is called once more, and its text starts again at offset 0', async () => {
     const prompt = `[[sim:fault=stream-cut;times=1]] ${'and so on '.repeat(40)}`;
     const input = chat('cut', prompt);
     const { id } = await createBatch(stack.client, input);

@@ -16,7 +16,7 @@ interface Line {
   };
 }
 
-/** A provider that others have written, after what they know of OpenAI's api. */
+/** Others have written this provider, from their own reading of OpenAI's API. */
 describe('@copilotkit/aimock as a provider', () => {
   const mock = new LLMock({ port: 0, logLevel: 'silent', chunkSize: 7 });
   let stack: Stack;
@@ -43,7 +43,7 @@ describe('@copilotkit/aimock as a provider', () => {
     await mock.stop();
   });
 
-  /** Runs a batch of questions to its end, and resolves with its output lines. */
+  /** Runs a batch of questions to its end, and returns its output lines. */
   const ask = async (more: object): Promise<readonly Line[]> => {
     const line = (i: number) => ({
       custom_id: `question-${i}`,
@@ -71,18 +71,18 @@ describe('@copilotkit/aimock as a provider', () => {
   it.each([
     ['plain', {}],
     ['streamed', { stream: true }],
-  ])('%s: every answer, each asked for once', async (_, more) => {
+  ])('%s: gives every answer, with one call each', async (_, more) => {
     mock.clearRequests();
     expectAnswers(await ask(more));
     expect(mock.getRequests()).toHaveLength(count);
   });
 
-  it('streamed: the line is that of a plain call', async () => {
+  it('streamed: gives the same line as a plain call', async () => {
     const [plain] = await ask({});
     const [streamed] = await ask({ stream: true });
     const { id: _id, created: _created, choices, ...rest } = plain?.response.body ?? { choices: [] };
     expect(streamed?.response.body).toMatchObject(rest);
-    // Its plain answers have a `refusal` that its streams do not.
+    // A plain answer of the mock has a `refusal`, a stream has none.
     const { message, ...choice } = choices[0] ?? {};
     const { refusal: _refusal, ...said } = message ?? {};
     expect(streamed?.response.body.choices).toEqual([{ ...choice, message: said }]);
@@ -91,7 +91,7 @@ describe('@copilotkit/aimock as a provider', () => {
   it.each([
     ['plain', {}],
     ['streamed', { stream: true }],
-  ])('%s: every answer, whatever its chaos does', async (_, more) => {
+  ])('%s: gives every answer, whatever faults its chaos mode makes', async (_, more) => {
     mock.setChaos({ dropRate: 0.06, malformedRate: 0.06, disconnectRate: 0.06, rateLimitRate: 0.01 });
     mock.clearRequests();
     expectAnswers(await ask(more));

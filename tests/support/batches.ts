@@ -6,7 +6,7 @@ import type { Stack } from './stack.ts';
 
 const ends = new Set(['completed', 'failed', 'expired', 'cancelled']);
 
-/** An input file of `count` requests with short prompts. */
+/** An input of `count` requests with short prompts. */
 export const inputOf = (
   count: number,
   promptOf: (index: number) => string = (i) => `Say ${i}`,
@@ -28,7 +28,7 @@ export const createBatch = async (client: OpenAI, input: string): Promise<Batch>
   return client.batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' });
 };
 
-/** Polls until the batch meets the condition; by default until it is terminal. */
+/** Polls until the batch meets the condition. Default: until it is terminal. */
 export const untilBatch = async (
   client: OpenAI,
   id: string,
@@ -37,7 +37,7 @@ export const untilBatch = async (
 ): Promise<Batch> => {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    // A busy machine may keep Redis from answering in the 1.5 s it has.
+    // On a busy machine Redis may take longer than the 1.5 s after which the api answers 503.
     const batch = await client.batches.retrieve(id, { maxRetries: 5 });
     if (condition(batch)) return batch;
     if (performance.now() > deadline) throw new Error(`batch ${id} is ${JSON.stringify(batch)} after ${timeoutMs} ms`);
@@ -48,7 +48,7 @@ export const untilBatch = async (
 const contentOf = async (client: OpenAI, fileId: string | null | undefined): Promise<string | undefined> =>
   fileId ? (await client.files.content(fileId)).text() : undefined;
 
-/** Downloads a terminal batch's files and holds its history against the promises. */
+/** Downloads a terminal batch's files, and checks its history against the promises. */
 export const checkBatch = async (
   stack: Stack,
   batch: Batch,

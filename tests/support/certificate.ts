@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** A certificate for 127.0.0.1 that vouches for itself: whoever is to trust it is given `file`. */
+/** Creates a self-signed certificate for 127.0.0.1. A process that is to trust it gets `file`. */
 export const createCertificate = async () => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-tls-'));
   const [key, file] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];
@@ -12,7 +12,7 @@ export const createCertificate = async () => {
   await promisify(execFile)('openssl', ['req', ...subject.split(' '), '-keyout', key, '-out', file]);
   return {
     file,
-    /** What a Redis is started with that speaks TLS on a port of its own, also to others like it. */
+    /** Arguments for a Redis that speaks TLS on a port of its own, also to replicas and cluster nodes. */
     redisArguments: (tlsPort: number): string[] =>
       (
         `--tls-port ${tlsPort} --tls-cert-file ${file} --tls-key-file ${key} --tls-ca-cert-file ${file} ` +

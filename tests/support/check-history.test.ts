@@ -10,7 +10,7 @@ const answered = (customId: string, content: string): string =>
 const call = (index: number, status = 200) => ({ key: `batch_1-${index}`, status });
 const counts = (completed: number, failed: number, total = 4) => ({ total, completed, failed });
 
-/** Of four requests, b was refused by the provider. */
+/** The history of four requests. The provider refused b. */
 const good: History = {
   input: lines('a', 'b', 'c', 'd'),
   output: lines('a', 'c', 'd'),
@@ -22,7 +22,7 @@ const good: History = {
 const batch = (more: Partial<History['batch']>): Pick<History, 'batch'> => ({ batch: { ...good.batch, ...more } });
 
 test.each<[string, Partial<History>]>([
-  ['as it should be', {}],
+  ['without a fault', {}],
   [
     'with success only',
     {

@@ -2,7 +2,7 @@
 export interface LoggedCall {
   readonly key: string | null;
   readonly status: number;
-  /** What went wrong with it on purpose. */
+  /** The fault that the simulator put into the answer. */
   readonly fault?: string;
 }
 
@@ -19,9 +19,9 @@ export interface History {
       | undefined;
   };
   readonly calls: readonly LoggedCall[];
-  /** Calls that crashes may have cost, beyond one for each request. Default 0. */
+  /** How many calls crashes may have repeated. Default: 0. */
   readonly allowedRepeats?: number;
-  /** Retries that one request may have had. Default 0. */
+  /** How many retries each request may have had. Default: 0. */
   readonly allowedRetries?: number;
 }
 
@@ -31,13 +31,13 @@ const linesOf = (content: string | undefined): string[] => {
   return content.slice(0, -1).split('\n');
 };
 
-/** Whether the provider gave a whole answer: a fault may spoil one whose status says success. */
+/** Whether the provider gave a whole answer: with a fault, even a 2xx answer may be unusable. */
 export const isAnswer = ({ status, fault }: LoggedCall): boolean =>
   status >= 200 && status < 300 && (fault === undefined || fault === 'content-filter');
 
 const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;
 
-/** What a line of the input asks, when its answer repeats that, and all of it. */
+/** The prompt of an input line, when its answer is exactly that prompt. */
 const echoOf = (line: string): string | undefined => {
   const { body } = JSON.parse(line) as {
     body?: { model?: string; messages?: { content: unknown }[]; max_tokens?: number };
@@ -51,7 +51,7 @@ const answerIn = (line: string): string | undefined =>
   (JSON.parse(line) as { response?: { body?: { choices?: { message?: { content?: string } }[] } } }).response?.body
     ?.choices?.[0]?.message?.content;
 
-/** The simulator's `echo` answers with the prompt: each answer tells whose it is. */
+/** The simulator's `echo` answers with the prompt, so each answer shows which request it belongs to. */
 const assertAnswersBelong = (inputLines: readonly string[], outputLines: readonly string[]): void => {
   const answers = new Map(outputLines.map((line) => [customIdOf(line), answerIn(line)]));
   for (const line of inputLines) {
@@ -73,8 +73,8 @@ const assertInOrder = (ids: readonly string[], position: ReadonlyMap<string, num
 };
 
 /**
- * Holds what happened to a terminal batch against the promises P1 (each line once, in order, with the answer to its own prompt), P2 (the counts add up) and
- * P3 (no call beyond what retries and crashes explain; no answer that was paid for thrown away).
+ * Checks what happened to a terminal batch against three promises. P1: each line is there once, in order, with the
+ * answer to its own prompt. P2: the counts add up. P3: retries and crashes explain each call, no paid answer is lost.
  */
 export const checkHistory = (history: History): void => {
   const { batch, calls, allowedRepeats = 0, allowedRetries = 0 } = history;

@@ -16,7 +16,7 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
-/** A Chromium or Chrome of this machine. */
+/** The path of a Chromium or Chrome on this machine. */
 export const findChromium = (): string | undefined =>
   [
     ...(process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => names.map((name) => join(folder, name))),

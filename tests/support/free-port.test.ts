@@ -8,7 +8,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test('a port that was given away is given to nobody else while this process lives', async () => {
+test('no other call gets the same port while this process lives', async () => {
   const draw = Math.random();
   vi.spyOn(Math, 'random').mockReturnValueOnce(draw).mockReturnValueOnce(draw);
   const given = await freePort();

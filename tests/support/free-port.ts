@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below the ports that systems give to outgoing connections: one of those may be taken a moment later. */
+/** These ports are below those for outgoing connections, which the system may take at any moment. */
 const first = 15_000;
 const count = 15_000;
 
@@ -13,7 +13,7 @@ const canListen = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 
-/** Holds the UDP port of the same number until this process ends; nobody else can meanwhile. */
+/** Reserves a port until this process ends: only one process can hold the UDP port of the same number. */
 const reserve = async (port: number): Promise<boolean> => {
   const socket = createSocket('udp4').unref();
   try {
@@ -27,8 +27,8 @@ const reserve = async (port: number): Promise<boolean> => {
 };
 
 /**
- * A free TCP port of 127.0.0.1, which no other call in any process gets until this one ends: what a test starts there,
- * and starts again, never meets another test's server.
+ * A free TCP port of 127.0.0.1. No other call in any process gets the same port until this process ends, so a test can
+ * start its server there again and again.
  */
 export const freePort = async (): Promise<number> => {
   for (;;) {

@@ -21,10 +21,10 @@ beforeAll(() => {
   before = open();
 });
 
-/** A test file must close what it opens: a socket, server, child process or timer left behind fails it. */
+/** Fails a test file that leaves a socket, server, child process or timer open. */
 afterAll(async () => {
   const deadline = performance.now() + settleMs;
-  // Sockets that have been told to close take a turn of the event loop or two.
+  // A socket takes one or two turns of the event loop to close.
   while (more(before).length > 0 && performance.now() < deadline)
     await new Promise((resolve) => {
       setImmediate(resolve);

@@ -5,18 +5,18 @@ setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 /**
- * The bytes this process holds on to, garbage left out: unlike the resident set they do not depend on when Node last
- * took the time to collect.
+ * The bytes that this process uses, without garbage. Unlike the resident set, they do not depend on when Node last
+ * collected garbage.
  */
 const liveBytes = (): number => {
-  // The memory of buffers that the first pass found unused is counted until the second begins.
+  // Buffers that the first pass found unused count until the second pass begins.
   collectGarbage();
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 };
 
-/** How far what the process holds on to rises above what it held at the start. */
+/** Measures how far the used bytes rise above those at the start. */
 export const startMemoryMeter = () => {
   const before = liveBytes();
   let most = before;

@@ -7,25 +7,25 @@ import { createRedisServer, type LocalRedis } from './local-redis.ts';
 type Server = Awaited<ReturnType<typeof createRedisServer>>;
 
 export interface LocalCluster extends LocalRedis {
-  /** Over TLS, if it has a certificate. */
+  /** The URL over TLS, when the cluster has a certificate. */
   readonly tlsUrl: string;
-  /** The masters in the order of their slots, then their replicas. */
+  /** The masters in the order of their slots, then the replicas. */
   readonly nodes: readonly Server[];
-  /** Moves the slot of a key, with all its keys, to another of the first two nodes, as when a cluster is resharded. */
+  /** Moves the slot of a key, with all keys in it, between the first two nodes, as a resharding does. */
   moveSlotOf(key: string): Promise<void>;
 }
 
 export interface LocalClusterOptions {
   readonly masters?: number;
-  /** Of the last master, which has the batches. */
+  /** How many replicas the last master has. That master holds the batches. Default: 0. */
   readonly replicas?: number;
   readonly redisArguments?: readonly string[];
-  /** Its nodes speak TLS too, each on a port of its own. */
+  /** With a certificate each node also speaks TLS, on a port of its own. */
   readonly certificate?: Certificate;
 }
 
 const slots = 16_384;
-/** A node that is silent for this long is taken for dead. */
+/** The cluster takes a node for dead when it is silent for this long. */
 const nodeTimeoutMs = 1500;
 
 const startNode = async (redisArguments: readonly string[], certificate?: Certificate) => {
@@ -48,7 +48,7 @@ const startNode = async (redisArguments: readonly string[], certificate?: Certif
 
 const busPortOf = async (redis: Redis): Promise<number> => Number((await redis.config('GET', 'cluster-port'))[1]);
 
-/** Whether a node knows `count` nodes, all slots have an owner, and, when it is a replica, it has what its master has. */
+/** Whether a node knows `count` nodes, all slots have an owner, and a replica has its master's data. */
 const isWhole = async (redis: Redis, count: number): Promise<boolean> => {
   const [cluster, replication] = await Promise.all([redis.cluster('INFO'), redis.info('replication')]);
   return (
@@ -58,7 +58,7 @@ const isWhole = async (redis: Redis, count: number): Promise<boolean> => {
   );
 };
 
-/** What `redis-cli --cluster reshard` does. Source: https://redis.io/docs/latest/commands/cluster-setslot/ */
+/** Does what `redis-cli --cluster reshard` does. Source: https://redis.io/docs/latest/commands/cluster-setslot/ */
 const moveSlotOf = async (nodes: readonly Server[], key: string): Promise<void> => {
   const clients = new Map(nodes.map(({ port, url }) => [port, new Redis(url, { lazyConnect: true })]));
   const [first, second] = nodes.map(({ port }) => port);
@@ -88,7 +88,7 @@ const moveSlotOf = async (nodes: readonly Server[], key: string): Promise<void> 
   }
 };
 
-/** A Redis Cluster of real servers on 127.0.0.1, each with its files in a temporary folder. */
+/** Starts a Redis Cluster of real servers on 127.0.0.1, each with its files in a temporary folder. */
 export const startLocalCluster = async ({
   masters = 3,
   replicas = 0,

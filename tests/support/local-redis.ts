@@ -11,17 +11,17 @@ export interface LocalRedis {
   stop(): Promise<void>;
 }
 
-/** A Redis that can die and come back, on the same port and with what was on its disk. */
+/** A Redis that a test can kill and start again, on the same port and with the data on its disk. */
 export interface DurableRedis extends LocalRedis {
-  /** Where its append-only file is. */
+  /** The folder of the append-only file. */
   readonly directory: string;
-  /** kill -9. */
+  /** Kills Redis with SIGKILL. */
   kill(): Promise<void>;
-  /** After `kill`; resolves once it serves. */
+  /** Call it after `kill`. It resolves once Redis answers. */
   restart(): Promise<void>;
-  /** After `kill`: what a power cut may take too. Cuts the append-only file's last bytes, and tells how many it had. */
+  /** Call it after `kill`. It cuts the append-only file's last bytes, as a power cut may, and returns the old size. */
   cutTail(bytes: number): Promise<number>;
-  /** After `kill`: cuts the append-only file right behind the last occurrence of a text. */
+  /** Call it after `kill`. It cuts the append-only file right after the last occurrence of a text. */
   cutAfter(text: string): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ const untilItAnswers = async (url: string, server: ChildProcess): Promise<void> 
   }
 };
 
-/** A redis-server of its own on 127.0.0.1, with its files, and its configuration if it needs one, in a temporary folder. */
+/** A redis-server on 127.0.0.1, not started yet, with its files and its configuration in a temporary folder. */
 export const createRedisServer = async (redisArguments: readonly string[], config?: string) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-redis-'));
   const port = await freePort();
@@ -74,7 +74,7 @@ export const startLocalRedis = async (redisArguments: readonly string[]): Promis
   return { url, stop };
 };
 
-/** As in production: what is acknowledged survives a restart. */
+/** The settings of production: acknowledged writes survive a restart. */
 const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
 
 export const startDurableRedis = async (): Promise<DurableRedis> => {

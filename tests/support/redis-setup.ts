@@ -6,7 +6,7 @@ import { type LocalRedis, startLocalRedis } from './local-redis.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A real Redis all tests share; each uses a key prefix of its own. */
+    /** A real Redis that all tests share. Each test uses a key prefix of its own. */
     redisUrl: string;
   }
 }

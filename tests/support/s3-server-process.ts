@@ -7,9 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import S3rver, { type Context, type Stored } from 's3rver';
 
 /**
- * s3rver, with what it lacks of S3: an object shows when it is whole and stays whole for who reads it, multipart uploads
- * can be listed and aborted, objects may come and go while others are listed. Ranges, pages, the check of the key's id
- * and the XML are its own; it takes any signature.
+ * Runs s3rver, and adds what it lacks of S3: an object is visible only once it is whole, and stays whole for a reader;
+ * multipart uploads can be listed and aborted; objects may come and go during a listing. s3rver does ranges, pages, the
+ * check of the key's id and the XML itself. It accepts any signature.
  */
 const [directory = '', port = '', bucket = ''] = process.argv.slice(2);
 const staging = join(directory, 'staging');
@@ -26,7 +26,7 @@ const { store } = server;
 
 const isGone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** Puts all of `content` in place at once; nothing of it when it breaks off. */
+/** Writes `content` to `path` whole, or not at all when it breaks off. */
 const receive = async (content: Readable | Buffer, path: string): Promise<Stored> => {
   const staged = join(staging, randomUUID());
   const hash = createHash('md5');
@@ -73,7 +73,7 @@ const listObjects = store.listObjects.bind(store);
 store.getObject = async (ofBucket, key, range) => {
   const isRange = range?.start !== undefined || range?.end !== undefined;
   const metadata = isRange ? await store.getMetadata(ofBucket, key).catch(() => undefined) : undefined;
-  // There is no range that an empty object could satisfy.
+  // S3 refuses every range of an empty object.
   return getObject(ofBucket, key, metadata?.['content-length'] === 0 ? { start: 1 } : range);
 };
 store.listObjects = async (ofBucket, options) => {
@@ -107,7 +107,7 @@ const listParts = async (folder: string): Promise<string> => {
     const fields = element('PartNumber', name) + element('Size', size) + element('LastModified', mtime.toISOString());
     return element('Part', fields);
   });
-  // As AWS and others, with the last page too.
+  // AWS and others send this marker with the last page too.
   const ending = element('IsTruncated', 'false') + element('NextPartNumberMarker', names.length);
   return element('ListPartsResult', ending + (await Promise.all(parts)).join(''));
 };

@@ -8,25 +8,25 @@ import { freePort } from './free-port.ts';
 const bucket = 'promptmill';
 const secret = 'S3RVER';
 
-/** A store that tests may use. */
+/** How tests reach an S3 store. */
 export interface S3Access {
   readonly endpoint: string;
   readonly bucket: string;
-  /** What the AWS SDK finds credentials by. */
+  /** Environment variables in which the AWS SDK finds the credentials. */
   readonly credentials: Readonly<Record<'AWS_ACCESS_KEY_ID' | 'AWS_SECRET_ACCESS_KEY', string>>;
 }
 
 export interface S3Server extends S3Access {
-  /** kill -9; objects stay. */
+  /** Kills the server with SIGKILL. Its objects stay. */
   kill(): Promise<void>;
-  /** After `kill`; resolves once it serves, at the same endpoint. */
+  /** Call it after `kill`. It resolves once the server answers at the same endpoint. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * The server that TEST_S3_ENDPOINT names, with the bucket TEST_S3_BUCKET (default `promptmill`) and the credentials in
- * AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without it one of its own.
+ * Returns the server that TEST_S3_ENDPOINT names, with the bucket TEST_S3_BUCKET (default `promptmill`) and the
+ * credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Without TEST_S3_ENDPOINT it starts a server.
  */
 export const openS3Server = async (): Promise<S3Access & { stop(): Promise<void> }> => {
   const { TEST_S3_ENDPOINT: endpoint, TEST_S3_BUCKET: named = bucket } = process.env;
@@ -36,7 +36,7 @@ export const openS3Server = async (): Promise<S3Access & { stop(): Promise<void>
   return { endpoint, bucket: named, credentials, stop: async () => {} };
 };
 
-/** An S3 server of its own on 127.0.0.1, as a process that keeps its objects in a temporary folder. */
+/** Starts an S3 server on 127.0.0.1, as a process that keeps its objects in a temporary folder. */
 export const startS3Server = async (): Promise<S3Server> => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-s3-'));
   const port = await freePort();
@@ -44,7 +44,7 @@ export const startS3Server = async (): Promise<S3Server> => {
 
   const start = async (): Promise<void> => {
     const program = join(import.meta.dirname, 's3-server-process.ts');
-    // s3rver seals the tokens of its pages with DES.
+    // s3rver encrypts its page tokens with DES, which only the legacy provider has.
     const child = spawn(process.execPath, ['--openssl-legacy-provider', program, directory, String(port), bucket], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

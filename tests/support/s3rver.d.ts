@@ -1,4 +1,4 @@
-/** What is used of s3rver 3.7, which has no types of its own. */
+/** Types for the parts of s3rver 3.7 that are used here: it has none of its own. */
 declare module 's3rver' {
   import type { Readable } from 'node:stream';
 

@@ -9,7 +9,7 @@ const run = (command: 'mount' | 'umount', ...args: string[]): boolean => spawnSy
 const mountTmpfs = (target: string, kibibytes: number): boolean =>
   run('mount', '-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', target);
 
-/** Whether file systems may be mounted here: by root on Linux, outside of most containers. */
+/** Whether this process may mount file systems: root on Linux may, in most containers nobody may. */
 export const mayMount = (): boolean => {
   const target = mkdtempSync(join(tmpdir(), 'promptmill-mount-'));
   try {
@@ -19,7 +19,7 @@ export const mayMount = (): boolean => {
   }
 };
 
-/** A disk of so many KiB, which can be full or read-only. */
+/** Mounts a disk of this many KiB, which a test can make full or read-only. */
 export const mountSmallDisk = async (kibibytes: number) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-disk-'));
   if (!mountTmpfs(directory, kibibytes)) throw new Error(`cannot mount a tmpfs at ${directory}`);
@@ -27,17 +27,17 @@ export const mountSmallDisk = async (kibibytes: number) => {
   return {
     directory,
 
-    /** Leaves room for so many KiB. */
+    /** Fills the disk, and leaves room for this many KiB. Default: 0. */
     async fill(leave = 0): Promise<void> {
       await rm(filler, { force: true });
       const { bavail, bsize } = await statfs(directory);
       await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - leave * 1024)));
     },
 
-    /** Makes room again. */
+    /** Empties the disk again. */
     free: () => rm(filler, { force: true }),
 
-    /** Waits until no file is being written, as it must to make it read-only. */
+    /** Makes the disk read-only or writable. The first waits until no file is open for writing. */
     async setReadOnly(readOnly: boolean, timeoutMs = 5000): Promise<void> {
       const deadline = performance.now() + timeoutMs;
       while (!run('mount', '-o', `remount,${readOnly ? 'ro' : 'rw'}`, directory)) {

@@ -21,26 +21,26 @@ export interface RoleProcess {
   readonly role: Role;
   readonly url: string;
   readonly child: ChildProcess;
-  /** What it was started with beyond the stack's environment, its port too: `start(role, environment)` is it again. */
+  /** Its own environment beyond the stack's, with its port: `start(role, environment)` starts the same again. */
   readonly environment: Readonly<Record<string, string>>;
   /** The exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal, by default SIGTERM, and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
 export interface StackOptions {
   readonly redisUrl: string;
-  /** Where each process finds Redis, by its role and its number from 0. Default: `redisUrl`. */
+  /** The Redis URL of each process, by its role and its number from 0. Default: `redisUrl`. */
   readonly redisUrlOf?: (role: Role, index: number) => string;
   readonly apis?: number;
   readonly workers?: number;
   readonly collectors?: number;
-  /** Environment of every role, such as `WORKER_CONCURRENCY`. */
+  /** The environment of every role, such as `WORKER_CONCURRENCY`. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Each process has a data folder of its own, `data-<number>`. Default: they share `data`. */
+  /** Whether each process has a data folder of its own, `data-<number>`. Default: all share `data`. */
   readonly ownDataFolders?: boolean;
-  /** Written into every role's working directory, by name. */
+  /** Files for the working directory that all roles share: the contents by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
@@ -61,7 +61,7 @@ const untilReady = async (url: string, child: ChildProcess, name: string, logPat
   throw new Error(`${name} was not ready in ${readyTimeoutMs} ms`);
 };
 
-/** Calls the simulator has ended, whether they are in its log yet or not; 0 once it has stopped, and so has written all. */
+/** How many calls the simulator has ended, logged or not; 0 once it has stopped, since its log is complete then. */
 const endedCalls = async ({ child, url }: RoleProcess): Promise<number> => {
   if (child.exitCode)
     throw new Error(`the simulator ended with ${child.exitCode}: its log does not tell what was called`);
@@ -71,8 +71,8 @@ const endedCalls = async ({ child, url }: RoleProcess): Promise<number> => {
 };
 
 /**
- * The whole of Promptmill as separate processes beside a simulator, with a data folder and a key prefix of its own.
- * Each process's log is a file in `directory`.
+ * Starts all of Promptmill as separate processes beside a simulator, with a data folder and a key prefix of its own.
+ * Each process logs into a file in `directory`.
  */
 export const startStack = async ({
   redisUrl,
@@ -101,7 +101,7 @@ export const startStack = async ({
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env['PATH'],
-        // Halves what a start costs: tests start many.
+        // The cache halves the cost of a start, and tests start many processes.
         NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache'),
         REDIS_URL: redisUrl,
         PROMPTMILL_PREFIX: prefix,
@@ -142,9 +142,9 @@ export const startStack = async ({
       Array.from({ length: count }, (_, index) => start(role, redisUrlOf && { REDIS_URL: redisUrlOf(role, index) })),
     );
 
-  /** `keep` leaves the folder, and what is in Redis, to whoever wants to know what went wrong. */
+  /** Stops all processes. `keep` leaves the folder and the keys in Redis, to find out what went wrong. */
   const stop = async ({ keep = false } = {}): Promise<void> => {
-    // What was stopped hears of nothing until it goes on.
+    // A process that SIGSTOP has stopped takes no other signal until it goes on.
     for (const { child } of processes) child.kill('SIGCONT');
     await Promise.all(processes.map((started) => started.stop()));
     if (keep) return;
@@ -172,7 +172,7 @@ export const startStack = async ({
       client: new OpenAI({ baseURL: `${api.url}/v1`, apiKey: 'none', maxRetries: 0 }),
       start,
       stop,
-      /** Changes what the simulator does from its next call on. */
+      /** Changes how the simulator answers from its next call on. */
       async control(change: object): Promise<void> {
         const answer = await fetch(`${simulator.url}/control`, {
           method: 'POST',
@@ -181,7 +181,7 @@ export const startStack = async ({
         });
         if (!answer.ok) throw new Error(`the simulator refuses ${JSON.stringify(change)}: ${await answer.text()}`);
       },
-      /** What the provider says it was asked: every call that has ended by now. */
+      /** The provider's own account of its calls: every call that has ended by now. */
       async calls(): Promise<LoggedCall[]> {
         const ended = await endedCalls(simulator);
         for (;;) {

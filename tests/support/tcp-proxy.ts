@@ -4,14 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * - `pass`: bytes go through.
- * - `drop`: a dead flow. Bytes are swallowed, sockets stay open, new ones are accepted, and neither side hears of the
- *   other's end. A connection that has lost a byte stays dead for good; others go on when it is over.
- * - `refuse`: connections break, and so do new ones.
- * - `delayMs`: bytes come later, in order.
+ * - `drop`: bytes get lost, sockets stay open, new ones are accepted, and neither side learns of the other's end. A
+ *   connection that has lost a byte stays dead for good; other connections go on afterwards.
+ * - `refuse`: open connections break, and so does each new one.
+ * - `delayMs`: bytes arrive later, in order.
  */
 export type ProxyMode = 'pass' | 'drop' | 'refuse' | { readonly delayMs: number };
 
-/** A way to a server that can be made as bad as a network. */
+/** Starts a proxy to a server that can fail in the ways of a network. */
 export const startTcpProxy = async (targetUrl: string) => {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();

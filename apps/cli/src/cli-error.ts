@@ -1,4 +1,4 @@
-/** An error whose message is shown as it is: one clear line that says what to do. The command exits with 1. */
+/** An error whose message is shown unchanged: it says what is wrong and what to do. The command exits with 1. */
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly code: string;

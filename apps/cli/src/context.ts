@@ -1,27 +1,27 @@
 import type { Readable, Writable } from 'node:stream';
 import type { fetch } from 'undici';
-import type { Screen } from './progress.ts';
+import type { Screen } from './progress/progress.ts';
 
-/** The process that a command runs in, as much of it as commands may touch. */
+/** The parts of the process that a command may use. */
 export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: Readable;
-  /** Takes what a command was asked for: ids, results, JSON. */
+  /** Gets a command's output: ids, results, JSON. */
   readonly stdout: Writable;
-  /** Standard error: what a command says to whoever watches it. */
+  /** Standard error. It gets messages and progress. */
   readonly screen: Screen;
   readonly fetch: typeof fetch;
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number;
-  /** Aborts at the first SIGINT or SIGTERM; its reason is a {@link StopRequest}. */
+  /** Aborts at the first SIGINT, SIGTERM or SIGHUP; its reason is a {@link StopRequest}. */
   readonly signal: AbortSignal;
 }
 
-/** Why a command is to end early. */
+/** The reason for which a signal aborts a command. */
 export class StopRequest extends Error {
   override readonly name = 'StopRequest';
   readonly code = 'stopped';
-  /** 128 and the number of the signal. */
+  /** 128 plus the signal's number. */
   readonly exitCode: number;
 
   constructor(exitCode: number) {

@@ -6,7 +6,7 @@ export const formatDuration = (seconds: number): string => {
   return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 };
 
-/** With thousands separated: `12,345`. */
+/** A count with its thousands separated: `12,345`. */
 export const formatCount = (count: number): string => count.toLocaleString('en-US');
 
 /** `1 line`, `2 lines`. */

@@ -5,51 +5,51 @@ Try it, without a key and without a server:
 The same against a provider:
   XAI_API_KEY=… promptmill run prompts.txt --model xai/grok-4 -o results.jsonl
 
-With a server, for many batches and many workers (PROMPTMILL_URL and PROMPTMILL_API_KEY say which):
+With a server, for many batches and many workers (PROMPTMILL_URL and PROMPTMILL_API_KEY name it):
   promptmill serve
   id=$(promptmill submit batch.jsonl) && promptmill watch "$id" && promptmill results "$id" -o results.jsonl
 
-When something is wrong, this says what, and what to do:
+When something is wrong, doctor says what, and what to do:
   promptmill doctor --provider xai
 `;
 
 export const runHelp = `
-INPUT is a .txt file with a prompt a line, a .jsonl file, or - for standard input. A JSON line is one of
+INPUT is a .txt file with one prompt a line, a .jsonl file, or - for standard input. A JSON line is one of
   {"prompt": "…"}  {"messages": […]}        each may have a custom_id and a model of its own
   {"custom_id": "…", "method": "POST", "url": "/v1/chat/completions", "body": {…}}      OpenAI's batch format
 
-The results have one line for each line of the input, in the same order. They appear whole, at the end.
-Work in progress and finished runs are kept in the data folder; remove it when no run needs to carry on.
-Stopped or killed half way: the same command carries on where it was, and pays for nothing twice.
+The results have one line for each line of the input, in the same order. The file appears at the end, complete.
+Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
+After a stop or a crash the same command carries on, and pays for no recorded answer twice.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
   promptmill run batch.jsonl -o results.jsonl
   grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini > results.jsonl
 
-Exit code: 0 when every line has an answer, 1 when any has none, 130 after Ctrl-C.
+Exit code: 0 when every request has an answer, 1 when any has none, 130 after Ctrl-C.
 `;
 
 export const serveHelp = `
-It listens on 127.0.0.1:3000 (HOST, PORT), with a Redis of its own unless REDIS_URL names one.
-Logs go to standard output, everything it keeps to ./data (PROMPTMILL_DATA_DIR).
+It listens on 127.0.0.1:3000 (HOST, PORT), and starts a Redis of its own unless REDIS_URL names one.
+Logs go to standard output, files and Redis's data to ./data (PROMPTMILL_DATA_DIR).
   PORT=8080 promptmill serve
   promptmill serve --simulator
 `;
 
 export const submitHelp = `
-Only the batch's id goes to standard output:
+It prints only the batch's id to standard output:
   id=$(promptmill submit prompts.txt -m xai/grok-4)
   promptmill submit batch.jsonl --watch
 `;
 
 export const resultsHelp = `
-  promptmill results batch_… -o results.jsonl            once it has ended: in input order
-  promptmill results batch_… -o results.jsonl --follow   waits for the end first
-  promptmill results batch_… --follow | jq .custom_id    while it runs: as they come in (one may, seldom, come twice)
+  promptmill results batch_… -o results.jsonl            after the batch has ended: in input order
+  promptmill results batch_… -o results.jsonl --follow   waits until it has ended
+  promptmill results batch_… --follow | jq .custom_id    while it runs: in the order they come (rarely, one comes twice)
 `;
 
 export const retryHelp = `
-  promptmill retry batch_…                                    all that failed, or never ran
-  promptmill retry batch_… --error-code 503 request_timeout   those that failed so
+  promptmill retry batch_…                                    all requests that failed or never ran
+  promptmill retry batch_… --error-code 503 request_timeout   those that failed with these codes
   promptmill watch $(promptmill retry batch_… --custom-id a b)
 `;

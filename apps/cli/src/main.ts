@@ -11,7 +11,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     stop.abort(new StopRequest(exitCode));
   });
 
-// Whoever read along may go away: `promptmill results … | head`, or a terminal that was closed.
+// The reader of the output may go away: `promptmill results … | head`, or a closed terminal.
 process.stdout.on('error', () => process.exit(0));
 process.stderr.on('error', () => {});
 
@@ -24,5 +24,5 @@ const exitCode = await runCli(process.argv.slice(2), {
   now: () => performance.now(),
   signal: stop.signal,
 });
-// What is still open, such as a connection of a server that could not start, must not keep a finished command here.
+// Something still open, such as a connection of a server that could not start, must not keep the process alive.
 process.stdout.write('', () => process.exit(exitCode));

@@ -4,18 +4,19 @@ import { type CliContext, StopRequest } from './context.ts';
 import { createProgram } from './program.ts';
 
 const usageError = 2;
-/** Their messages name the lines of an input, as compilers do. */
-const namesLines = new Set(['input_invalid', 'batch_failed']);
+/** Codes of errors whose message lists lines of the input, as a compiler does: `prompts.jsonl:17: …`. */
+const inputProblemCodes = new Set(['input_invalid', 'batch_failed']);
 
-/** What to say of an error: its message when it has a code, for it was foreseen then, and else where it came from. */
+/** The text shown for an error: its message when it has a code, and so was expected; its stack when it has none. */
 const describeError = (error: unknown): string => {
-  if (error instanceof CliError && namesLines.has(error.code)) return `${error.message}\nerror: nothing was started`;
+  if (error instanceof CliError && inputProblemCodes.has(error.code))
+    return `${error.message}\nerror: nothing was started`;
   const { code, message, stack } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return `error: the port is taken (${message}): choose another with --port or PORT`;
   return `error: ${code === undefined ? (stack ?? String(error)) : message}`;
 };
 
-/** Runs one command line, and gives its exit code. Never throws. */
+/** Runs one command line and returns its exit code. It never throws. */
 export const runCli = async (argv: readonly string[], context: CliContext): Promise<number> => {
   let exitCode = 0;
   const program = createProgram(context, (code) => (exitCode = code));

@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers';
 import type { BatchObject } from '@promptmill/core';
 import { fetch } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ApiClient, createApiClient } from '../src/api-client.ts';
-import { watchBatch } from '../src/watch-batch.ts';
+import { type ApiClient, createApiClient } from '../src/api/api-client.ts';
+import { watchBatch } from '../src/progress/watch-batch.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -14,7 +14,7 @@ const newBatch = { input_file_id: 'file-1', endpoint: '/v1/embeddings', completi
 
 let server: Server | undefined;
 
-/** A client of a server that answers its calls with these handlers in turn, the last for all that follow. */
+/** A client of a server that answers its first call with the first handler, and so on; the last one answers the rest. */
 const connectTo = async (...handlers: Handler[]) => {
   const requests: IncomingMessage[] = [];
   server = createServer((request, response) => {
@@ -52,7 +52,7 @@ afterEach(() => {
 });
 
 describe('the api client', () => {
-  it("gives the server's own message and code", async () => {
+  it("throws the server's own message and code", async () => {
     const { client, requests } = await connectTo(
       answer(400, { error: { message: 'No such file.', code: 'file_gone' } }),
     );
@@ -64,7 +64,7 @@ describe('the api client', () => {
     expect(requests[0]?.headers).toMatchObject({ authorization: 'Bearer secret', 'idempotency-key': 'k' });
   });
 
-  it('knows an answer that is no Promptmill server’s', async () => {
+  it('says when the answer comes from no Promptmill server', async () => {
     const { client } = await connectTo((_request, response) => response.writeHead(404).end('<html>'));
     await expect(client.getBatch('b')).rejects.toMatchObject({
       code: 'http_404',
@@ -72,24 +72,26 @@ describe('the api client', () => {
     });
   });
 
-  it('tries again what may be repeated: reading, and creating under one key', async () => {
+  it('repeats what is safe to repeat: reading, and creating under one key', async () => {
     const { client, requests } = await connectTo(breakOff, answer(503, {}), answer(200, { id: 'b' }));
     expect(await client.createBatch(newBatch, 'k')).toEqual({ id: 'b' });
     expect(requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['k', 'k', 'k']);
     expect(await client.getBatch('b')).toEqual({ id: 'b' });
   });
 
-  it('uploads again, from the start and under the same key', async () => {
+  it('repeats an upload from its start, under the same key', async () => {
     const bodies: Promise<string>[] = [];
     const readBody: Handler = (request, response) => {
       bodies.push(text(request));
       request.on('end', () => response.writeHead(bodies.length < 3 ? 503 : 200).end('{"id":"f"}'));
     };
     const { client, requests } = await connectTo(readBody);
-    expect(await client.uploadFile(import.meta.filename, 'a.jsonl', 'k')).toEqual({ id: 'f' });
+    expect(await client.uploadFile({ path: import.meta.filename, filename: 'a.jsonl', idempotencyKey: 'k' })).toEqual({
+      id: 'f',
+    });
     expect(requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['k', 'k', 'k']);
     const [first, ...others] = await Promise.all(bodies);
-    expect(first).toContain('uploads again, from the start');
+    expect(first).toContain('repeats an upload from its start');
     expect(others).toEqual([first, first]);
   });
 });
@@ -104,24 +106,27 @@ describe('watchBatch', () => {
       events(running, { id: 'b', status: 'completed' }, running),
     );
     const seen: string[] = [];
-    const batch = await watchBatch(client, 'b', ({ status }) => seen.push(status));
+    const batch = await watchBatch(client, 'b', { onProgress: ({ status }) => seen.push(status) });
     expect(batch.status).toBe('completed');
     expect(seen).toEqual(['in_progress', 'in_progress', 'completed']);
     expect(requests).toHaveLength(3);
   });
 
-  it('gives up at once on what will not change', async () => {
+  it('gives up at once on an error that lasts', async () => {
     const { client, requests } = await connectTo(answer(404, { error: { message: 'No batch.', code: null } }));
-    await expect(watchBatch(client, 'b', () => {})).rejects.toThrow('No batch.');
+    await expect(watchBatch(client, 'b', { onProgress: () => {} })).rejects.toThrow('No batch.');
     expect(requests).toHaveLength(1);
   });
 
-  it('ends when it is told to', async () => {
+  it('ends when its signal aborts', async () => {
     const stop = new AbortController();
     const { client } = await connectTo((_request, response) => {
       response.writeHead(200).write(`event: progress\ndata: ${JSON.stringify(running)}\n\n`);
     });
-    const watched = watchBatch(client, 'b', () => stop.abort(new Error('enough')), stop.signal);
+    const watched = watchBatch(client, 'b', {
+      onProgress: () => stop.abort(new Error('enough')),
+      signal: stop.signal,
+    });
     await expect(watched).rejects.toThrow('enough');
   });
 });

@@ -39,7 +39,7 @@ const doctor = (args: readonly string[] = [], env: Readonly<Record<string, strin
   cli.run(['doctor', ...args], env);
 
 describe('doctor, of a provider', () => {
-  it('follows the way of a call to a first answer', async () => {
+  it('checks the key, the connection, the models and a call', async () => {
     const { exit, stdout } = await doctor(['--provider', 'mine'], { MINE_KEY: rightKey });
     expect(stdout).toMatch(/^✓ mine: MINE_KEY is set\n✓ mine: http.* can be reached \(DNS \d+ ms, TCP \d+ ms\)\n/m);
     expect(stdout).toMatch(/✓ mine: lists \d+ models\n✓ mine: echo answered a call of one token in \d+ ms\n/);
@@ -69,9 +69,9 @@ describe('doctor, of a provider', () => {
     expect(stdout).not.toMatch(new RegExp(`${rightKey}|${wrongKey}`));
   });
 
-  it('says which there are when it is none of them', async () => {
+  it('lists the providers when it knows none of that name', async () => {
     const { exit, stderr } = await doctor(['--provider', 'nobody']);
-    expect([exit, stderr]).toEqual([1, expect.stringContaining('one of xai, openai, anthropic')]);
+    expect([exit, stderr]).toEqual([1, expect.stringContaining('name one of xai, openai, anthropic')]);
   });
 });
 
@@ -88,7 +88,7 @@ describe('doctor, of Redis', () => {
 
   const withPassword = (password: string): string => redis.url.replace('//', `//:${password}@`);
 
-  it('finds what would lose requests', async () => {
+  it('finds the settings that would lose requests', async () => {
     const { exit, stdout } = await doctor(['--json'], { REDIS_URL: withPassword('hush-hush') });
     const found = (JSON.parse(stdout) as { name: string; status: string; message: string }[])
       .filter(({ name }) => name === 'redis')
@@ -112,8 +112,10 @@ describe('doctor, of Redis', () => {
     expect([exit, stdout]).toEqual([1, expect.stringContaining(hint)]);
   });
 
-  it('without REDIS_URL looks for one to start', async () => {
-    expect((await doctor()).stdout).toContain('✓ redis: REDIS_URL names none; run and serve start one of their own');
+  it('without REDIS_URL looks for a Redis to start', async () => {
+    expect((await doctor()).stdout).toContain(
+      '✓ redis: REDIS_URL is not set; run and serve start a Redis of their own',
+    );
     const { exit, stdout } = await doctor([], { PATH: '/nowhere' });
     expect([exit, stdout]).toEqual([1, expect.stringContaining('apt-get install redis-server')]);
   });
@@ -143,7 +145,7 @@ describe('doctor, of an S3 store', () => {
       'AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is wrong',
     ],
     ['no credentials', { AWS_SECRET_ACCESS_KEY: '' }, 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'],
-    ['no bucket', { PROMPTMILL_STORE: 's3://nobodys' }, 'Make the bucket'],
+    ['no bucket', { PROMPTMILL_STORE: 's3://nobodys' }, 'Create the bucket'],
     ['a closed port', { S3_ENDPOINT: 'http://127.0.0.1:1' }, 'Is it running?'],
   ])('says what to do about %s', async (_, env, hint) => {
     const { exit, stdout } = await doctor([], {

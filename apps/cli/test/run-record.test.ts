@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createRunRecordStore } from '../src/run-record.ts';
-import { writeWhole } from '../src/write-whole.ts';
+import { createRunRecordStore } from '../src/run/run-record.ts';
+import { writeFileWhole } from '../src/write-file-whole.ts';
 
 let folder: string;
 
@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('the run record', () => {
-  it('gives back what was saved last', async () => {
+  it('returns what was saved last', async () => {
     const records = createRunRecordStore(join(folder, 'run'));
     expect(await records.load()).toBeUndefined();
     await records.save({ key: 'k' });
@@ -29,7 +29,7 @@ describe('the run record', () => {
     expect(await records.load()).toBeUndefined();
   });
 
-  it('says how to go on when it cannot be read', async () => {
+  it('says what to do when it cannot be read', async () => {
     await writeFile(join(folder, 'run.json'), '{"key":');
     await expect(createRunRecordStore(folder).load()).rejects.toMatchObject({ code: 'run_record_unreadable' });
   });
@@ -40,11 +40,11 @@ async function* breaking(): AsyncGenerator<string> {
   throw new Error('cut');
 }
 
-describe('writeWhole', () => {
-  it('leaves what was there, and nothing else, when it cannot be finished', async () => {
+describe('writeFileWhole', () => {
+  it('leaves the old file, and nothing else, when it fails half way', async () => {
     const path = join(folder, 'out.jsonl');
-    await writeWhole(path, ['first\n']);
-    await expect(writeWhole(path, breaking())).rejects.toThrow('cut');
+    await writeFileWhole(path, ['first\n']);
+    await expect(writeFileWhole(path, breaking())).rejects.toThrow('cut');
     expect(await readFile(path, 'utf8')).toBe('first\n');
     expect(await readdir(folder)).toEqual(['out.jsonl']);
   });

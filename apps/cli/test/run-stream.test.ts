@@ -18,7 +18,7 @@ const answers = (name: string): unknown[] =>
 
 const texts = ['First of all, a prompt of some length.', 'And then another one.', 'The last.'];
 
-it('run --stream shows answers as they come, and writes the results that it would have written without', async () => {
+it('run --stream shows answers as they come, and writes the same results as run', async () => {
   const lines = [
     { prompt: texts[0] },
     {

@@ -15,7 +15,7 @@ interface Answer {
 interface LoggedCall {
   readonly key: string;
   readonly inFlight: number;
-  /** When it arrived, in epoch milliseconds. */
+  /** When the call arrived, in epoch milliseconds. */
   readonly at: number;
 }
 
@@ -69,7 +69,7 @@ describe('run', () => {
     expect(results('results.jsonl')).toHaveLength(10);
   });
 
-  it('puts a failed line in its place, says why it failed, and exits with 1', async () => {
+  it('writes a failed line in its place, says why it failed, and exits with 1', async () => {
     await writeFile(
       cli.path('mixed.jsonl'),
       [
@@ -109,7 +109,7 @@ describe('run', () => {
   });
 });
 
-describe('run holds the limits it is given', () => {
+describe('run keeps the limits it is given', () => {
   beforeEach(() => writeFile(cli.path('prompts.txt'), prompts(30).join('\n')));
 
   it('--concurrency: calls in flight', async () => {
@@ -156,11 +156,11 @@ describe('run refuses before anything starts', () => {
     [['walk']],
     [['run', 'a', '--nope']],
     [[]],
-  ])('a wrong use, with 2: %s', async (args) => {
+  ])('a wrong command line, with exit code 2: %s', async (args) => {
     expect((await cli.run(args)).exit).toBe(2);
   });
 
-  it('a custom_id that comes twice, naming its line in the input, and leaves nothing behind', async () => {
+  it('a custom_id that comes twice: it names the line and leaves nothing behind', async () => {
     await writeFile(cli.path('twice.jsonl'), '{"prompt":"a","custom_id":"x"}\n\n{"prompt":"b","custom_id":"x"}\n');
     const { exit, stderr } = await cli.run(['run', 'twice.jsonl', '-m', 'simulator/echo']);
     expect(stderr).toMatch(/\ntwice\.jsonl:3: .*'x'.*\nerror: nothing was started\n$/);
@@ -194,7 +194,7 @@ describe('run, run again', () => {
     expect(exit).toBe(0);
     expect(answers('prompts.results.jsonl')).toEqual(prompts(total));
     expect(calls().length).toBeLessThanOrEqual(total + concurrency);
-    // Only what was in flight may have been called again; the log itself may lack its last moments before the kill.
+    // Only calls in flight may be repeated. The log may lack the last calls before the kill.
     expect(calls().length - new Set(calls().map(({ key }) => key)).size).toBeLessThanOrEqual(concurrency);
 
     const third = await cli.run(command, env());
@@ -216,7 +216,7 @@ describe('run, run again', () => {
     expect(stderr).toContain('the same command carries on from here');
     expect(cli.redisPids()).toEqual([]);
 
-    // The rest may go faster: how many calls are in flight is no part of what a run is.
+    // The rest runs faster: another concurrency does not make it another run.
     expect((await cli.run([...command, '-c', '50'], env())).exit).toBe(0);
     expect(answers('prompts.results.jsonl')).toEqual(prompts(total));
     expect(calls()).toHaveLength(total);
@@ -241,12 +241,12 @@ describe('run, run again', () => {
   });
 
   it('while it is running is refused', async () => {
-    // It takes 12 s, which the second must not outlast.
+    // The first run takes 12 s; the second must end before it.
     const slow = { ...env(), SIMULATOR_LATENCY_MS: '1000' };
     const first = cli.start(command, slow);
     await until('it runs', () => calls().length > 0);
     const second = await cli.run(command, slow);
-    expect(second.stderr).toContain(`process ${first.child.pid} is at this very run already`);
+    expect(second.stderr).toContain(`process ${first.child.pid} is already at work on this run`);
     expect(second.exit).toBe(1);
     expect((await first.ended).exit).toBe(0);
   });

@@ -55,7 +55,7 @@ describe('the commands that speak to a server', () => {
     expect((await promptmill('results', id)).stdout).toBe(readFileSync(cli.path('three.jsonl'), 'utf8'));
   });
 
-  it('give results that are there while the batch runs, and all when asked to wait', async () => {
+  it('print the results of a running batch, and all of them with --follow', async () => {
     const id = await submit('slow.txt');
     const early = await promptmill('results', id, '-o', 'slow.jsonl');
     expect([early.exit, early.stderr]).toEqual([1, expect.stringContaining('add --follow to wait') as string]);
@@ -64,7 +64,7 @@ describe('the commands that speak to a server', () => {
     expect(new Set(ids(followed.stdout)).size).toBe(50);
   });
 
-  it('tell how a batch is doing, list and cancel', async () => {
+  it('show, list and cancel a batch', async () => {
     const id = await submit('endless.txt');
     expect((await promptmill('status', id)).stdout).toContain(`${id}\n  status `);
     expect(JSON.parse((await promptmill('status', id, '--json')).stdout)).toMatchObject({ id, object: 'batch' });
@@ -81,7 +81,7 @@ describe('the commands that speak to a server', () => {
     expect((await promptmill('pause', id)).stdout).toContain(`${id} is paused: `);
     expect((await promptmill('status', id)).stdout).toMatch(/\n {2}paused {4}since \d{4}-/);
     expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  paused `));
-    expect((await promptmill('resume', id)).stdout).toContain(`${id} goes on: `);
+    expect((await promptmill('resume', id)).stdout).toContain(`${id} is resumed: `);
     expect((await promptmill('status', id)).stdout).not.toContain('paused');
     await promptmill('cancel', id);
     expect((await promptmill('watch', id)).exit).toBe(1);
@@ -91,7 +91,7 @@ describe('the commands that speak to a server', () => {
     });
   });
 
-  it('retry what failed, or what is named', async () => {
+  it('retry failed requests, or those that are named', async () => {
     const id = await submit('three.txt');
     await promptmill('watch', id);
     const retryOf = async (...options: string[]): Promise<string> => {
@@ -109,7 +109,7 @@ describe('the commands that speak to a server', () => {
     expect((await promptmill('retry', id, '--custom-id', 'other')).stderr).toContain("has no request 'other'");
   });
 
-  it("leave a batch alone when a watcher's Ctrl-C comes", async () => {
+  it('leave a batch alone when Ctrl-C stops its watcher', async () => {
     const id = await submit('slow.txt');
     const watcher = cli.start(['watch', id], env);
     await until('it watches', () => watcher.stderr().includes('done'));
@@ -118,7 +118,7 @@ describe('the commands that speak to a server', () => {
     expect((await promptmill('watch', id)).exit).toBe(0);
   });
 
-  it('name the lines that keep a batch from running', async () => {
+  it('name the input lines that keep a batch from running', async () => {
     await writeFile(cli.path('twice.jsonl'), '{"prompt":"a","custom_id":"x"}\n{"prompt":"b","custom_id":"x"}\n');
     const { exit, stderr } = await promptmill('submit', 'twice.jsonl', '-m', 'simulator/echo', '--wait');
     expect([exit, stderr]).toEqual([

@@ -1,5 +1,5 @@
 /**
- * What a large file costs in memory on its way into an S3 store and out again:
+ * Measures the memory that a large file takes while it is written to an S3 store and read back:
  *   node --max-old-space-size=64 packages/files/bench/s3-memory.ts [MiB, default 512]
  * TEST_S3_ENDPOINT and TEST_S3_BUCKET name a server other than the tests' own.
  */

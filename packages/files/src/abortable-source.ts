@@ -1,6 +1,6 @@
 /**
- * The chunks of `source` until `signal` aborts, then its reason is thrown at once, even while the source hangs.
- * One listener serves the whole stream: racing each chunk against one abort promise would gather a reaction per chunk.
+ * Yields the chunks of `source`. When `signal` aborts, it throws its reason at once, even while the source hangs.
+ * One listener serves the whole stream: racing each chunk against one promise would leave a reaction for each chunk.
  */
 export async function* abortableSource(
   source: AsyncIterable<Uint8Array>,
@@ -26,7 +26,7 @@ export async function* abortableSource(
     }
   } finally {
     signal.removeEventListener('abort', onAbort);
-    // Not awaited: a generator that hangs in its own await settles `return` only after that.
+    // Not awaited: `return` of a generator that hangs in an await settles only after that await.
     if (!ended) void chunks.return?.().catch(() => {});
   }
 }

@@ -4,15 +4,15 @@ const blockBytes = 256 * 1024;
 
 export interface CopiedSource {
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** How many there were. */
+  /** How many bytes were read. */
   bytes(): number;
-  /** What the source threw, or the abort's reason: whoever reads `chunks` may wrap it. */
+  /** What the source threw, or the signal's reason, unchanged: the reader of `chunks` may have wrapped it. */
   failure(): { readonly reason: unknown } | undefined;
 }
 
 /**
- * The bytes of `source` in blocks of their own, for a reader that holds on to them: a source may use its chunks again,
- * and a small one may keep a large buffer alive.
+ * Copies the bytes of `source` into new blocks, for a reader that keeps them: a source may use a chunk's memory again,
+ * and a small chunk may keep a large buffer alive.
  */
 export function copySource(source: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): CopiedSource {
   let bytes = 0;

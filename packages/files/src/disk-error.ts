@@ -6,20 +6,20 @@ const storeCodes: Record<string, FileStoreErrorCode> = {
   EDQUOT: 'no_space',
   EROFS: 'read_only',
   EACCES: 'read_only',
-  // The key names a folder, or a part of it names a file.
+  // The key names a folder, or one of its folders is a file.
   EISDIR: 'invalid_key',
   ENOTDIR: 'invalid_key',
   EEXIST: 'invalid_key',
 };
 
-/** For `.catch` on calls to the disk: throws what they rejected with as a FileStoreError. */
+/** For `.catch` on calls to the disk: throws the error as a FileStoreError. */
 export function throwStoreError(error: unknown): never {
   if (!(error instanceof Error)) throw error;
   const code = storeCodes[systemCode(error) ?? ''] ?? 'unavailable';
   throw new FileStoreError(code, error.message, { cause: error });
 }
 
-/** For `.catch` on calls to the disk, where a missing file or folder is an answer. */
+/** For `.catch` on calls to the disk: returns undefined when a file or folder is missing, and throws other errors. */
 export function ignoreMissing(error: unknown): undefined {
   const code = systemCode(error);
   if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;

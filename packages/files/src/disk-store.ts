@@ -10,7 +10,7 @@ import { inFolder, makeFolder, syncFolder } from './folder.ts';
 import { writeSource } from './write-source.ts';
 
 export interface DiskStoreOptions {
-  /** Made when the first file is put. It belongs to the store alone, and lies on one filesystem. */
+  /** The first put creates it. Only the store writes in it, and all of it is on one filesystem. */
   directory: string;
   /** Milliseconds since the epoch; default `Date.now`. */
   now?: () => number;
@@ -18,12 +18,12 @@ export interface DiskStoreOptions {
 
 const readBytes = 256 * 1024;
 
-/** Beside the keys' folders, on the same filesystem; no key can have its `~`. */
+/** It is beside the keys' folders, on the same filesystem. No key can contain `~`. */
 const tmpFolder = 'tmp~';
 
 /**
- * Files on a local disk, each at the path its key spells: written under `tmp~`, fsynced, renamed to its place, and the
- * folder fsynced. Any number of processes may share the directory.
+ * A store on a local disk. Each file's path is its key. A put writes under `tmp~`, fsyncs the file, renames it to its
+ * path and fsyncs the folder. Any number of processes may share the directory.
  */
 export function createDiskStore({ directory, now = Date.now }: DiskStoreOptions): FileStore {
   const root = path.resolve(directory);
@@ -51,7 +51,7 @@ export function createDiskStore({ directory, now = Date.now }: DiskStoreOptions)
         await syncFolder(folder).catch(throwStoreError);
         return { bytes };
       } catch (error) {
-        // What cannot be removed now is left to removeAbandoned: the first error is the one to tell.
+        // The first error counts. What cannot be removed now, removeAbandoned removes later.
         await rm(tmp, { force: true }).catch(() => {});
         throw error;
       }
@@ -109,7 +109,7 @@ export function createDiskStore({ directory, now = Date.now }: DiskStoreOptions)
 async function openFile(file: string): Promise<FileHandle | undefined> {
   const handle = await open(file, 'r').catch(ignoreMissing);
   if (!handle) return undefined;
-  // A folder opens as well as a file, and fails only when it is read.
+  // Opening a folder succeeds; only reading it fails.
   const found = await handle.stat();
   if (found.isFile()) return handle;
   await handle.close();
@@ -122,7 +122,7 @@ async function fileSize(file: string): Promise<number | undefined> {
 }
 
 async function deleteFile(file: string): Promise<boolean> {
-  // What unlink says of a folder differs between systems, so it is not left to unlink.
+  // Systems differ in unlink's error for a folder, so a folder is recognized here.
   if ((await fileSize(file)) === undefined) return false;
   const deleted = await unlink(file).then(() => true, ignoreMissing);
   if (!deleted) return false;
@@ -130,7 +130,7 @@ async function deleteFile(file: string): Promise<boolean> {
   return true;
 }
 
-/** Takes the folder out of sight as a whole before deleting what is in it, so that nobody meets half of it. */
+/** Moves the folder away whole before deleting its files, so that nobody sees a part of it. */
 async function deleteFolder(folder: string, tmp: string): Promise<void> {
   const found = await stat(folder).catch(ignoreMissing);
   if (!found?.isDirectory()) return;
@@ -144,7 +144,7 @@ async function* filesBelow(root: string, prefix: string): AsyncGenerator<StoredF
   const folder = await opendir(path.join(root, prefix)).catch(ignoreMissing);
   if (!folder) return;
   for await (const entry of folder) {
-    // tmp~, lost+found and the like.
+    // Not a key's name: tmp~, lost+found and the like.
     if (!isKey(entry.name)) continue;
     const key = prefix + entry.name;
     if (entry.isDirectory()) {

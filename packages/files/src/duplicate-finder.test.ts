@@ -24,12 +24,12 @@ function findNaively(ids: string[]): Duplicate[] {
   });
 }
 
-test('without duplicates nothing is read again', async () => {
+test('nothing is read again when there are no duplicates', async () => {
   const found = await findDuplicates(['a', 'b', 'A', '', 'a ']);
   expect(found).toEqual({ duplicates: [], candidateCount: 0, linesRead: 0 });
 });
 
-test('each later occurrence is told with the first', async () => {
+test('each duplicate is given with the line of the first occurrence', async () => {
   const { duplicates } = await findDuplicates(['a', 'b', 'a', 'c', 'a', 'b']);
   expect(duplicates).toEqual([
     { id: 'a', line: 3, firstLine: 1 },
@@ -39,7 +39,7 @@ test('each later occurrence is told with the first', async () => {
 });
 
 test('ids that only share a hash are no duplicates', async () => {
-  // Lone surrogates are all one replacement character to the hash.
+  // The hash sees every lone surrogate as the same replacement character.
   const found = await findDuplicates(['\ud800', '\ud801', 'x', 'x', '\ud801']);
   expect(found.candidateCount).toBe(3);
   expect(found.duplicates).toEqual([
@@ -48,7 +48,7 @@ test('ids that only share a hash are no duplicates', async () => {
   ]);
 });
 
-test('the list is capped, and reading stops with its last entry', async () => {
+test('the list has a maximum, and reading stops at its last entry', async () => {
   const ids = ['a', 'b', 'b', 'a', 'a', ...Array.from({ length: 1000 }, () => 'c')];
   const found = await findDuplicates(ids, { maxReported: 2 });
   expect(found.duplicates).toEqual([
@@ -59,7 +59,7 @@ test('the list is capped, and reading stops with its last entry', async () => {
   expect(found.linesRead).toBeLessThanOrEqual(5);
 });
 
-test('any ids give what a search of the whole gives', async () => {
+test('any ids give the same as a plain search', async () => {
   const ids = fc.array(fc.oneof(fc.string({ maxLength: 2 }), fc.integer({ max: 99, min: 0 }).map(String)));
   await fc.assert(
     fc.asyncProperty(ids, fc.integer({ min: 1, max: 9 }), async (added, maxReported) => {
@@ -69,7 +69,7 @@ test('any ids give what a search of the whole gives', async () => {
   );
 });
 
-test('ids are held in at most 20 bytes each, and their duplicates in none', () => {
+test('an id takes at most 20 bytes, and a duplicate takes none', () => {
   const memory = startMemoryMeter();
   const finder = createDuplicateFinder();
   const total = 300_000;

@@ -6,32 +6,32 @@ const tableCount = 256;
 export interface Duplicate {
   id: string;
   line: number;
-  /** The line where this id came first. */
+  /** The line with the id's first occurrence. */
   firstLine: number;
 }
 
 export interface DuplicateFinderOptions {
-  /** How many duplicates `confirm` gives at most; default 100. */
+  /** How many duplicates `confirm` returns at most. Default: 100. */
   maxReported?: number;
 }
 
-/** Finds duplicates among tens of millions of ids in some 16 bytes an id, by their 64-bit hashes. */
+/** Finds duplicates among tens of millions of ids by their 64-bit hashes, in about 16 bytes an id. */
 export interface DuplicateFinder {
-  /** Takes the next id, in the order of lines. */
+  /** Adds the next id, in the order of lines. */
   add(id: string, line: number): void;
-  /** How many ids so far had the hash of one before them: 0 proves that there are no duplicates. */
+  /** How many ids so far had the hash of an earlier id. 0 proves that there are no duplicates. */
   candidateCount(): number;
   /**
-   * The first duplicates, in the order of lines. Since two ids may share a hash, this reads the ids again, as far as
-   * needed and only where there are candidates. `reread` gives what was added, in the same order.
+   * Returns the first duplicates, in the order of lines. Two different ids may share a hash, so if there are candidates
+   * it reads the ids again, as far as needed. `reread` yields what was added, in the same order.
    */
   confirm(reread: () => AsyncIterable<{ id: string; line: number }>): Promise<Duplicate[]>;
 }
 
 export function createDuplicateFinder({ maxReported = 100 }: DuplicateFinderOptions = {}): DuplicateFinder {
-  // Keyed: with a hash known beforehand, ids could be made that all fall into one run of slots.
+  // A secret key: with a known hash, someone could choose ids that all fall into one run of slots.
   const key = randomBytes(16).toString('hex');
-  // Many small tables rather than one, so that no growth holds up the event loop for long or needs both sizes of all.
+  // Many small tables instead of one: growing one neither blocks the event loop for long nor doubles all memory.
   const tables = Array.from({ length: tableCount }, createHashTable);
   const candidates = new Set<number>();
   let count = 0;
@@ -66,7 +66,7 @@ export function createDuplicateFinder({ maxReported = 100 }: DuplicateFinderOpti
   };
 }
 
-/** The first 64 bits of SHA-256, never 0. As text of a character a byte, which Node gives in a third of a Buffer's time. */
+/** The first 64 bits of SHA-256, never 0. Node gives text, a character a byte, in a third of a Buffer's time. */
 function hashId(key: string, id: string): [high: number, low: number] {
   const digest = hash('sha256', key + id, 'binary');
   const high = readUint32(digest, 0);
@@ -83,7 +83,7 @@ function readUint32(digest: string, at: number): number {
   return bits >>> 0;
 }
 
-/** The 53 bits that a number holds exactly, enough to find the few ids worth comparing. */
+/** As many bits of the hash as a number holds exactly, 53: enough to find the few ids to compare. */
 function fold(high: number, low: number): number {
   return (high % 2 ** 21) * 2 ** 32 + low;
 }

@@ -1,36 +1,36 @@
 import type { Readable } from 'node:stream';
 
 /**
- * Where bytes rest, each file under a key.
+ * Keeps files, each under a key.
  *
  * A key is one or more segments of `[A-Za-z0-9._-]` (1–255 characters, not `.` or `..`) joined by `/`,
- * 1,024 characters at most. Keys that differ only in case, or where one is a folder of the other (`a` and `a/b`), must
- * not be mixed: a disk cannot hold both. A prefix is a folder, `''` for all or a key followed by `/`.
+ * 1,024 characters at most. A store must not hold two keys that differ only in case, or of which one is a folder of the
+ * other (`a` and `a/b`): a disk cannot hold both. A prefix is a folder: `''` for all, or a key followed by `/`.
  *
- * Every method rejects with {@link FileStoreError}; what a source throws, and an abort's reason, come through unchanged.
+ * Every method rejects with {@link FileStoreError}, or unchanged with what a source threw or with a signal's reason.
  */
 export interface FileStore {
   /**
-   * Stores all of `source` under `key`, in place of what was there. Until the bytes are durable nothing of them is
-   * visible; when the source throws or `signal` aborts, what was there before stays as it was. A stream is pulled no
-   * faster than it can be written. When `signal` aborts, the source is told to return, and not waited for.
+   * Stores all of `source` under `key`, and replaces an older file. Nothing of it is visible until all bytes are
+   * durable; when the source throws or `signal` aborts, the older file stays as it was. A stream is read no faster than
+   * it can be written. When `signal` aborts, the source is told to return, and the put does not wait for it.
    */
   put(key: string, source: FileSource, options?: { signal?: AbortSignal }): Promise<{ bytes: number }>;
   /**
-   * Opens a file. The stream gives the bytes of this moment whatever happens to the key later; read it or destroy it.
-   * A range beyond the end gives the part that exists.
+   * Opens a file. The stream gives the bytes of this moment, whatever happens to the key later. The caller must read it
+   * to its end or destroy it. A range beyond the end gives the part that exists.
    * @throws FileStoreError `not_found`, before anything streams
    */
   get(key: string, range?: ByteRange): Promise<Readable>;
-  /** The size in bytes, `undefined` where there is no such file. */
+  /** The size in bytes; `undefined` when there is no such file. */
   size(key: string): Promise<number | undefined>;
-  /** Whether there was such a file. */
+  /** Deletes a file, and returns whether there was one. */
   delete(key: string): Promise<boolean>;
-  /** Deletes a folder with all that is in it; one that is not there is no error. The prefix `''` is refused. */
+  /** Deletes a folder with all that is in it. A missing folder is no error. The prefix `''` is refused. */
   deletePrefix(prefix: string): Promise<void>;
-  /** All files in a folder and the folders below it, in no particular order. */
+  /** Lists all files in a folder and in the folders below it, in no particular order. */
   list(prefix: string): AsyncIterable<StoredFile>;
-  /** Deletes what killed processes left half-written and untouched for `olderThanMs`; gives the count. */
+  /** Deletes unfinished files of killed processes that did not change for `olderThanMs`, and returns how many. */
   removeAbandoned(olderThanMs: number): Promise<number>;
 }
 

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { ignoreMissing } from './disk-error.ts';
 
 /**
- * Runs `use`, and makes `folder` only when that fails for want of it: where the folder is there, which is nearly always,
- * nothing is spent on asking. Tries again a few times, since others may delete the folder in between.
+ * Runs `use`, and creates `folder` only when `use` fails because it is missing: the folder is nearly always there, so
+ * this saves a check. It tries a few times, since others may delete the folder in between.
  */
 export async function inFolder<T>(folder: string, use: () => Promise<T>): Promise<T> {
   for (let triesLeft = 3; triesLeft > 0; triesLeft -= 1) {
@@ -18,7 +18,7 @@ export async function inFolder<T>(folder: string, use: () => Promise<T>): Promis
   return await use();
 }
 
-/** Makes `folder` and the folders above it where missing, durably. */
+/** Creates `folder` and its missing parents, durably. */
 export async function makeFolder(folder: string): Promise<void> {
   const firstMade = await mkdir(folder, { recursive: true });
   if (firstMade === undefined) return;
@@ -29,7 +29,7 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Makes the names in `folder` durable: a rename is not, before this. A folder deleted meanwhile has none. */
+/** Makes the names in `folder` durable, so also a rename into it. A folder that was deleted meanwhile is no error. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(ignoreMissing);
   if (!handle) return;

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHashTable } from './hash-table.ts';
 
-test('a hash is new once, however hashes crowd', () => {
+test('a hash is new only once, however close the hashes lie', () => {
   const half = fc.oneof(fc.nat(20), fc.constantFrom(2 ** 31, 2 ** 32 - 1), fc.nat(2 ** 32 - 1));
   const hashes = fc.array(
     fc.tuple(half, half).filter(([high, low]) => high !== 0 || low !== 0),

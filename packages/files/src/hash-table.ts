@@ -3,7 +3,7 @@ const maxLoad = 0.75;
 
 /** A set of 64-bit hashes, each of two 32-bit halves and not 0: open addressing, 8 bytes a slot. */
 export interface HashTable {
-  /** Whether it was new. */
+  /** Adds a hash, and returns whether it was new. */
   add(high: number, low: number): boolean;
 }
 
@@ -19,7 +19,7 @@ export function createHashTable(): HashTable {
       const high = old[at + 1] ?? 0;
       if (low !== 0 || high !== 0) insert(slots, high, low);
     }
-    // Gives the memory back now, not at some later collection.
+    // Frees the memory now, not at a later garbage collection.
     old.buffer.transfer(0);
   };
 

@@ -9,7 +9,7 @@ import {
 import type { FileStore } from './file-store.ts';
 import { splitLines } from './split-lines.ts';
 
-/** A segment's bytes are not those that were written: the disk has cut them short or changed them. */
+/** The disk has cut a segment's bytes short or changed them. */
 export class TornSegmentError extends Error {
   override readonly name = 'TornSegmentError';
   readonly code = 'torn_segment';
@@ -20,7 +20,7 @@ export class TornSegmentError extends Error {
 }
 
 /**
- * The segments of a batch in the store, whether they were committed or not, in no particular order.
+ * Lists the segments of a batch in the store, committed or not, in no particular order.
  *
  * @throws FileStoreError
  */
@@ -35,10 +35,10 @@ export const listSegments = async (files: FileStore, batchId: string): Promise<S
 };
 
 /**
- * The entries of a segment, as many at a time as a chunk of the file holds. Whether it is torn may show only at its end:
- * before that, nothing may be made of them that cannot be undone.
+ * Yields the entries of a segment, as many at a time as a chunk of the file holds. Only its end may show that the segment
+ * is torn: until then, the caller must not do anything with the entries that cannot be undone.
  *
- * @param folder that it is in, with its `/`
+ * @param folder the segment's folder, with its `/`
  * @throws TornSegmentError; FileStoreError
  */
 export async function* readSegment(

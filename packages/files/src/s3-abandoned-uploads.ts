@@ -7,7 +7,7 @@ interface Upload {
   readonly UploadId: string;
 }
 
-/** Aborts multipart uploads below `prefix` that were begun, and got their latest part, before `sinceMs`; gives the count. */
+/** Aborts multipart uploads below `prefix` that began, and got their last part, before `sinceMs`. Returns how many. */
 export async function abortAbandonedUploads(
   client: S3Client,
   Bucket: string,
@@ -16,7 +16,7 @@ export async function abortAbandonedUploads(
 ): Promise<number> {
   let aborted = 0;
   for await (const upload of uploadsBegunBefore(client, Bucket, prefix, sinceMs)) {
-    // Another process may complete or abort it meanwhile.
+    // Another process may complete or abort the upload meanwhile.
     try {
       if (await isMoving(client, Bucket, upload, sinceMs)) continue;
       await client.send(new AbortMultipartUploadCommand({ Bucket, ...upload }));
@@ -52,7 +52,7 @@ async function* uploadsBegunBefore(
 async function isMoving(client: S3Client, Bucket: string, upload: Upload, sinceMs: number): Promise<boolean> {
   let page: ListPartsCommandOutput | undefined;
   do {
-    // Not the SDK's paginator: it goes by the marker alone, which servers send with the last page too.
+    // Not the SDK's paginator: it only looks at the marker, which some servers send with the last page too.
     page = await client.send(new ListPartsCommand({ Bucket, ...upload, PartNumberMarker: page?.NextPartNumberMarker }));
     for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified.getTime() > sinceMs) return true;
   } while (page.IsTruncated);

@@ -4,10 +4,10 @@ import { FileStoreError } from './file-store.ts';
 
 const maxKeysPerRequest = 1000;
 const singlesAtOnce = 16;
-/** What servers answer that have no DeleteObjects, or want its checksum in another form. */
+/** Errors of servers that have no DeleteObjects, or want another form of its checksum. */
 const refusals = new Set([400, 404, 405, 411, 501]);
 
-/** Deletes objects, a thousand with each request where the server can, else one by one. Those missing are no error. */
+/** Deletes objects: a thousand with each request if the server can, else one by one. A missing object is no error. */
 export function createDeleteKeys(client: S3Client, Bucket: string): (keys: string[]) => Promise<void> {
   let inBatches = true;
 

@@ -12,23 +12,23 @@ const storeCodes: Record<string, FileStoreErrorCode> = {
 
 const httpInsufficientStorage = 507;
 
-/** The answer that there is no such object or upload. A bucket that is missing is a fault. */
+/** Whether an error says that there is no such object or upload. A missing bucket does not count. */
 export function isMissing(error: unknown): boolean {
   return error instanceof S3ServiceException && ['NoSuchKey', 'NotFound', 'NoSuchUpload'].includes(error.name);
 }
 
-/** The answer to a range that begins at the file's end or behind it. */
+/** Whether an error says that a range begins at the file's end or behind it. */
 export function isUnsatisfiableRange(error: unknown): boolean {
   return error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416;
 }
 
-/** For `.catch` on calls to S3: throws what they rejected with as a FileStoreError. */
+/** For `.catch` on calls to S3: throws the error as a FileStoreError. */
 export function throwStoreError(error: unknown): never {
   if (error instanceof FileStoreError || !(error instanceof Error)) throw error;
   if (!(error instanceof S3ServiceException))
     throw new FileStoreError('unavailable', error.message || error.name, { cause: error });
   const { httpStatusCode } = error.$metadata;
   const code = httpStatusCode === httpInsufficientStorage ? 'no_space' : (storeCodes[error.name] ?? 'unavailable');
-  // Not as the cause: a refused signature comes with what was signed, and the key's id.
+  // No cause: the error of a refused signature contains the signed text and the key's id.
   throw new FileStoreError(code, `S3 answered ${httpStatusCode} ${error.name}: ${error.message}`);
 }

@@ -5,12 +5,12 @@ import { throwStoreError } from './s3-error.ts';
 
 type Answer = Pick<GetObjectCommandOutput, 'Body' | 'ContentLength' | 'ETag'>;
 
-/** Times an answer may break off without a byte before the reader is told. */
+/** How often an answer may break off without a byte before the reader gets the error. */
 const maxTriesWithoutBytes = 3;
 
 /**
- * The bytes of an answer, from `start` in the file. A connection that breaks, or that the server closes on a slow reader,
- * is opened again where it was; a file that was replaced meanwhile is an error then.
+ * The bytes of an answer, from `start` in the file. When the connection breaks, or the server closes it because the
+ * reader is slow, a new one goes on at the same byte. It is an error if the file was replaced meanwhile.
  */
 export function resumingBody(
   first: Answer,

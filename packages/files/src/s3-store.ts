@@ -22,23 +22,23 @@ export interface S3StoreOptions extends Omit<S3Location, 'kind'> {
   readonly now?: () => number;
 }
 
-/** S3 allows 10,000 parts of at least 5 MiB: the largest file a stream may make is 78 GiB. */
+/** S3 allows 10,000 parts, so a streamed file may have up to 78 GiB. A part must have at least 5 MiB. */
 const partBytes = 8 * 1024 * 1024;
-/** Parts of one file under way at once, each held in memory. */
+/** How many parts of one file are uploaded at once, each held in memory. */
 const partsAtOnce = 2;
 
 const connectTimeoutMs = 5000;
-/** From a request to its answer's headers. */
+/** Longest time from a request to its answer's headers. */
 const answerTimeoutMs = 60_000;
-/** A connection on which nothing moves. A file that is read slowly is opened again where it was. */
+/** Longest time in which no byte moves on a connection. A slowly read file is then opened again at the same byte. */
 const idleTimeoutMs = 60_000;
 
 /**
- * Files in a bucket of any S3-compatible store, each an object under `prefix` and its key. A stream becomes a multipart
- * upload as soon as it is larger than a part, so nothing of it is visible before its last byte.
+ * A store in a bucket of any S3-compatible server. Each file is an object named `prefix` and its key. A stream that is
+ * larger than a part becomes a multipart upload, so nothing of it is visible before its last byte.
  *
- * Credentials come by the AWS SDK's own chain: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a profile, the role of
- * the container or machine. They need s3:GetObject, PutObject, DeleteObject, AbortMultipartUpload,
+ * The AWS SDK finds the credentials by its own chain: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a profile, the
+ * role of the container or machine. They need s3:GetObject, PutObject, DeleteObject, AbortMultipartUpload,
  * ListMultipartUploadParts, and on the bucket ListBucket and ListBucketMultipartUploads.
  */
 export function createS3Store(options: S3StoreOptions): FileStore {
@@ -49,7 +49,7 @@ export function createS3Store(options: S3StoreOptions): FileStore {
     ...(endpoint !== undefined && { endpoint }),
     retryMode: 'standard',
     maxAttempts: 4,
-    // Not every compatible server knows the checksums that AWS does.
+    // Some compatible servers do not know the checksums of AWS.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
@@ -57,7 +57,7 @@ export function createS3Store(options: S3StoreOptions): FileStore {
       requestTimeout: answerTimeoutMs,
       throwOnRequestTimeout: true,
       socketTimeout: idleTimeoutMs,
-      // A merge holds over a hundred files open; waiting for one of them to end, its own writes would never begin.
+      // A merge holds over a hundred files open. With a limit its writes would wait for ever for one of these to end.
       httpAgent: { keepAlive: true, maxSockets: Infinity },
       httpsAgent: { keepAlive: true, maxSockets: Infinity },
     },
@@ -156,7 +156,7 @@ export function createS3Store(options: S3StoreOptions): FileStore {
         for await (const { Contents = [] } of listObjects(prefix))
           for (const { Key = '', Size = 0 } of Contents) {
             const key = Key.slice(root.length);
-            // Consoles make empty objects for folders.
+            // S3 consoles create empty objects as folders.
             if (isKey(key)) yield { key, bytes: Size };
           }
       } catch (error) {

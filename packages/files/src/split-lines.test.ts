@@ -32,7 +32,7 @@ async function collect(arrays: AsyncIterable<SplitLine[]>): Promise<SplitLine[]>
 
 const textOf = (line: SplitLine) => (line.oversize ? line.byteLength : line.bytes.toString('latin1'));
 
-/** What splitLines is to give, from the whole content at once. */
+/** The expected lines, from the whole content at once. */
 function splitNaively(content: Buffer, maxLineBytes: number): SplitLine[] {
   const text = content.toString('latin1');
   const lines: SplitLine[] = [];
@@ -80,14 +80,14 @@ test('a byte order mark is skipped at the start only, in any chunking', async ()
   expect((await split(Buffer.from([0xef, 0xbb]))).map(textOf)).toEqual(['\xef\xbb']);
 });
 
-test('a line is oversize by its content, its ending not counted', async () => {
+test('the ending of a line does not count towards oversize', async () => {
   for (const sizes of [[1], [4], [5], [100]]) {
     const lines = await split('12345\r\n123456\r\n12345\n123456', { maxLineBytes: 5, sizes });
     expect(lines.map(textOf)).toEqual(['12345', 6, '12345', 6]);
   }
 });
 
-test('a line within one chunk is a view of it', async () => {
+test('a line within one chunk is a view of that chunk', async () => {
   const chunk = Buffer.from('12\n345\n');
   const [line] = await split(chunk, { sizes: [chunk.length], startOffset: 50 });
   chunk[0] = 0x39;
@@ -120,7 +120,7 @@ const content = fc
   .map((parts) => Buffer.from(parts.join(''), 'latin1'));
 const chunkSizes = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 8 });
 
-test('any content in any chunks gives what a split of the whole gives', async () => {
+test('any content in any chunks gives the same lines as the whole content', async () => {
   await fc.assert(
     fc.asyncProperty(content, chunkSizes, fc.nat(12), async (bytes, sizes, maxLineBytes) => {
       expect(await split(bytes, { sizes, maxLineBytes })).toEqual(splitNaively(bytes, maxLineBytes));

@@ -1,25 +1,25 @@
 /** One line, without its ending (`\n` or `\r\n`). Offsets count bytes from the start of the file. */
 export type SplitLine = {
-  /** From 1. */
+  /** 1-based. */
   number: number;
   offset: number;
-  /** Where the next line starts: reading can resume there with `startOffset`, and `startNumber` one higher. */
+  /** Where the next line starts. Reading can resume there, with this `startOffset` and the next `startNumber`. */
   nextOffset: number;
 } & (
   | {
       oversize: false;
-      /** A view of the chunk it came in, which it keeps alive; a copy only where a line spans chunks. */
+      /** A view of the line's chunk, which it keeps alive, or a copy when the line spans chunks. */
       bytes: Buffer;
     }
   | { oversize: true; byteLength: number }
 );
 
 export interface SplitLinesOptions {
-  /** A longer line, its ending not counted, is reported as `oversize` and never held. */
+  /** A line that is longer without its ending is `oversize`: it is reported, and never held in memory. */
   maxLineBytes: number;
-  /** Where in the file the source starts; default 0. */
+  /** The offset in the file at which the source starts. Default: 0. */
   startOffset?: number;
-  /** The number of the first line in the source; default 1. */
+  /** The number of the first line in the source. Default: 1. */
   startNumber?: number;
 }
 
@@ -28,8 +28,8 @@ const carriageReturn = 0x0d;
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
- * Splits bytes into lines, at most one array for each chunk and never an empty one. Empty lines are lines; a file that
- * ends in a newline has no empty line after it. A UTF-8 byte order mark at offset 0 is skipped.
+ * Splits bytes into lines. It yields at most one array for each chunk, and no empty array. An empty line is a line, but
+ * the newline at a file's end begins no further line. A UTF-8 byte order mark at offset 0 is skipped.
  */
 export async function* splitLines(
   source: AsyncIterable<Uint8Array>,
@@ -39,7 +39,7 @@ export async function* splitLines(
   let number = startNumber;
   let lineOffset = startOffset;
 
-  /** Ends the line that `tail` completes; `endingBytes` is what `tail` does not have of the ending. */
+  /** Ends the line that `tail` holds. `endingBytes` is how many bytes of the ending are not in `tail`. */
   const endLine = (tail: Buffer, endingBytes: 0 | 1): SplitLine => {
     const rawLength = carry.length + tail.length;
     const last = tail.length > 0 ? tail[tail.length - 1] : carry.lastByte;
@@ -66,7 +66,7 @@ export async function* splitLines(
   for await (const part of source) {
     let chunk: Buffer = asBuffer(part);
     if (head) {
-      // Held back until it is clear whether the file starts with a byte order mark.
+      // These bytes wait until it is clear whether the file starts with a byte order mark.
       chunk = Buffer.concat([head, chunk]);
       const seen = Math.min(chunk.length, byteOrderMark.length);
       const matches = chunk.subarray(0, seen).equals(byteOrderMark.subarray(0, seen));
@@ -95,9 +95,9 @@ export async function* splitLines(
   if (carry.length > 0) yield [endLine(Buffer.alloc(0), 0)];
 }
 
-/** The start of a line whose end has not come yet: its length, its last byte, and its bytes while they may be wanted. */
+/** The start of a line whose end has not come yet: its length, its last byte, and its bytes unless it is oversize. */
 function createCarry(maxLineBytes: number) {
-  // One byte more than a line may have, as the last may turn out to be the "\r" of the ending.
+  // One byte more than a line may have, since the last byte may be the "\r" of the ending.
   const maxHeld = maxLineBytes + 1;
   let held: Buffer = Buffer.alloc(0);
   let length = 0;
@@ -122,7 +122,7 @@ function createCarry(maxLineBytes: number) {
       length = newLength;
       lastByte = bytes[bytes.length - 1];
     },
-    /** All bytes of the line, not more than `maxLineBytes + 1`. */
+    /** All bytes of the line, at most `maxLineBytes + 1`. */
     join(tail: Buffer): Buffer {
       return length === 0 ? tail : Buffer.concat([held.subarray(0, length), tail]);
     },

@@ -3,10 +3,10 @@ import { abortableSource } from './abortable-source.ts';
 import { throwStoreError } from './disk-error.ts';
 import type { FileSource } from './file-store.ts';
 
-/** Small chunks are gathered to blocks, so that a stream of short lines does not cost a system call each. */
+/** Small chunks are gathered into blocks of this size, so that a short line does not cost a system call. */
 const blockBytes = 256 * 1024;
 
-/** Writes all of `source` and gives its size. The next chunk is pulled only when there is room for it. */
+/** Writes all of `source` and returns its size in bytes. It reads the next chunk only when there is room for it. */
 export async function writeSource(
   handle: FileHandle,
   source: FileSource,

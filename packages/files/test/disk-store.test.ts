@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-test('a put killed half-way shows nothing, and removeAbandoned clears it away when it is old', async () => {
+test('a put killed half-way shows nothing, and removeAbandoned removes its remains when they are old', async () => {
   const store = createDiskStore({ directory });
   await store.put('dir/old', 'before');
   for (const key of ['dir/old', 'dir/new']) {
@@ -49,7 +49,7 @@ test('a put killed half-way shows nothing, and removeAbandoned clears it away wh
   expect(await countTmpFiles(directory)).toBe(0);
 });
 
-test('a key that is a folder, or lies below a file, is refused', async () => {
+test('a key is refused when it is a folder or below a file', async () => {
   const store = createDiskStore({ directory });
   await store.put('dir/file', 'x');
   await expect(store.put('dir', 'y')).rejects.toMatchObject({ code: 'invalid_key' });
@@ -58,7 +58,7 @@ test('a key that is a folder, or lies below a file, is refused', async () => {
   expect(await countTmpFiles(directory)).toBe(0);
 });
 
-test('files of others in the directory are not listed', async () => {
+test('files in the directory that are not the store’s are not listed', async () => {
   const store = createDiskStore({ directory });
   await store.put('file', 'x');
   await mkdir(path.join(directory, 'lost+found'));

@@ -7,14 +7,14 @@ import type { FileStore } from '../src/index.ts';
 
 export interface StoreUnderTest {
   store: FileStore;
-  /** How many unfinished puts left something behind, such as tmp files. */
+  /** How many unfinished puts have left something, such as temporary files. */
   countLeftovers(): Promise<number>;
   close(): Promise<void>;
 }
 
 const megabyte = 1024 * 1024;
 
-/** What every FileStore promises. `makeStore` gives an empty one. */
+/** Tests what every FileStore promises. `makeStore` gives an empty store. */
 export function describeFileStoreContract(name: string, makeStore: () => Promise<StoreUnderTest>): void {
   describe(`${name} as a file store`, () => {
     let made: StoreUnderTest;
@@ -67,7 +67,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
             if (chunks % 160 === 0) sample();
           };
           const sent = createHash('sha256');
-          // One chunk used again and again, so that the source itself leaves no garbage.
+          // The source yields one chunk again and again, so that it leaves no garbage itself.
           const chunk = Buffer.alloc(64 * 1024, 'promptmill');
           async function* source() {
             for (let index = 0; index < megabytes * 16; index += 1) {
@@ -86,7 +86,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
           }
           expect(received.digest('hex')).toBe(sent.digest('hex'));
         };
-        // What a first file costs, such as code that is loaded and compiled, is not what files cost.
+        // The first file also costs what is done once, such as loading and compiling code.
         await pass(20);
         const memory = startMemoryMeter();
         await pass(160, () => memory.sample());
@@ -111,7 +111,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(await text(await store.get('digits', range))).toBe(expected);
       });
 
-      test('a range that makes no sense is refused', async () => {
+      test('a range that is not valid is refused', async () => {
         await store.put('digits', '0123456789');
         await expect(store.get('digits', { start: 5, end: 4 })).rejects.toMatchObject({ code: 'invalid_range' });
         await expect(store.get('digits', { start: -1 })).rejects.toMatchObject({ code: 'invalid_range' });
@@ -119,7 +119,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
     });
 
     describe('publishing', () => {
-      test('nothing shows before the last byte, then all of it', async () => {
+      test('nothing of a file is visible before its last byte, then all of it', async () => {
         const source = gatedSource();
         const done = store.put('dir/slow', source.chunks);
         await source.firstChunkTaken;
@@ -132,7 +132,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(await made.countLeftovers()).toBe(0);
       });
 
-      test('a reader keeps the old bytes while they are replaced and deleted', async () => {
+      test('a reader gets the old bytes while the file is replaced and deleted', async () => {
         const old = Buffer.alloc(3 * megabyte, 'old');
         await store.put('file', old);
         const replaced = await store.get('file');
@@ -143,7 +143,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(await text(deleted)).toBe('new');
       });
 
-      test('of puts to one key at once, one wins whole', async () => {
+      test('one of several puts to one key at once wins, whole', async () => {
         const contents = Array.from({ length: 8 }, (_, index) => String(index).repeat(400_000));
         await Promise.all(contents.map((content) => store.put('raced', chunks(content.slice(0, 9), content.slice(9)))));
         expect(contents).toContain(await read('raced'));
@@ -151,14 +151,14 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(await made.countLeftovers()).toBe(0);
       });
 
-      test('a source that throws half-way leaves nothing, and its error comes through', async () => {
+      test('a source that throws half-way leaves nothing, and the put rejects with its error', async () => {
         const failure = Object.assign(new Error('upload broke'), { code: 'ENOSPC' });
         await expect(store.put('dir/broken', failingSource(failure))).rejects.toBe(failure);
         expect(await keysIn('')).toEqual([]);
         expect(await made.countLeftovers()).toBe(0);
       });
 
-      test('a failed put leaves what was there', async () => {
+      test('a failed put leaves the old file', async () => {
         await store.put('file', 'before');
         await expect(store.put('file', failingSource(new Error('upload broke')))).rejects.toThrow('upload broke');
         expect(await read('file')).toBe('before');
@@ -204,7 +204,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         await Promise.all(keys.map((key, index) => store.put(key, 'x'.repeat(index))));
       });
 
-      test('a prefix lists its folder and those below', async () => {
+      test('a prefix lists its folder and the folders below', async () => {
         expect(await keysIn('a/')).toEqual(['a/1', 'a/2', 'a/b/3']);
         expect(await keysIn('a/b/')).toEqual(['a/b/3']);
         expect(await keysIn('none/')).toEqual([]);
@@ -228,7 +228,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         await expect(store.deletePrefix('')).rejects.toMatchObject({ code: 'invalid_key' });
       });
 
-      test('delete says whether there was a file', async () => {
+      test('delete returns whether there was a file', async () => {
         expect(await store.delete('a/1')).toBe(true);
         expect(await store.delete('a/1')).toBe(false);
         expect(await store.delete('none/at/all')).toBe(false);
@@ -236,7 +236,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(await keysIn('a/')).toEqual(['a/2', 'a/b/3']);
       });
 
-      test('puts beside a deletePrefix of their folder succeed', async () => {
+      test('puts succeed while deletePrefix deletes their folder', async () => {
         const puts = Array.from({ length: 40 }, (_, index) => store.put(`a/new/${index}`, 'whole'));
         const deletes = Array.from({ length: 3 }, () => store.deletePrefix('a/'));
         await Promise.all([...puts, ...deletes]);
@@ -244,7 +244,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(await made.countLeftovers()).toBe(0);
       });
 
-      test('removeAbandoned takes nothing that was published', async () => {
+      test('removeAbandoned removes no published file', async () => {
         expect(await store.removeAbandoned(0)).toBe(0);
         expect(await keysIn('')).toHaveLength(5);
       });
@@ -318,7 +318,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 const segment = fc.stringMatching(/^[A-Za-z0-9._-]{1,12}$/).filter((text) => text !== '.' && text !== '..');
 
-/** The rule for keys, told another way than the store does. */
+/** The rule for keys, written in another way than in the store. */
 function isPlainKey(key: string): boolean {
   return key.split('/').every((part) => /^[A-Za-z0-9._-]+$/.test(part) && part !== '.' && part !== '..');
 }
@@ -337,7 +337,7 @@ async function* failingSource(failure: Error): AsyncGenerator<Uint8Array> {
   throw failure;
 }
 
-/** Gives a first chunk, and the last one not before `finish` is called. */
+/** Yields a first chunk at once, and the last one once `finish` is called. */
 function gatedSource() {
   const taken = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 import { createDiskStore } from '../src/index.ts';
 
-/** The process that a test kills in mid-put: says `writing` when bytes are surely on the disk, and never ends. */
+/** A process that a test kills during a put. It prints `writing` when bytes are on the disk, and never ends. */
 const [directory = '', key = ''] = process.argv.slice(2);
 
 async function* endless() {

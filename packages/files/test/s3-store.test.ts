@@ -62,7 +62,7 @@ async function* megabytes(count: number, end: () => void | Promise<void> = () =>
   await end();
 }
 
-test('a multipart upload that fails is aborted, and leaves what was there', async () => {
+test('a multipart upload that fails is aborted, and leaves the old file', async () => {
   const options = newOptions();
   const store = createS3Store(options);
   await store.put('file', 'before');
@@ -87,12 +87,12 @@ test('a multipart upload that fails is aborted, and leaves what was there', asyn
   expect(await text(await store.get('file'))).toBe('before');
 });
 
-test('removeAbandoned aborts what killed processes left, but nothing that still moves', async () => {
+test('removeAbandoned aborts uploads of killed processes, but none that still gets parts', async () => {
   const options = newOptions();
   await createS3Store(options).put('file', 'kept');
   const upload = { Bucket: options.bucket, Key: `${options.prefix}file` };
   const begun = await client.send(new CreateMultipartUploadCommand(upload));
-  // Some servers tell times in whole seconds.
+  // Some servers give times in whole seconds.
   await delay(1100);
   const between = Date.now();
   await delay(1100);
@@ -108,7 +108,7 @@ test('removeAbandoned aborts what killed processes left, but nothing that still 
   expect(await text(await store.get('file'))).toBe('kept');
 });
 
-test('more files than a page are listed and deleted', async () => {
+test('more files than fit on a page are listed and deleted', async () => {
   const store = createS3Store(newOptions());
   const keys = Array.from({ length: 1005 }, (_, index) => `many/${index}`);
   for (let at = 0; at < keys.length; at += 50)
@@ -118,7 +118,7 @@ test('more files than a page are listed and deleted', async () => {
   expect(await collect(store.list(''))).toEqual([]);
 });
 
-test('a reader goes on where its connection broke', async () => {
+test('a reader goes on at the byte where its connection broke', async () => {
   const proxy = await startTcpProxy(server.endpoint);
   const options = newOptions();
   const store = createS3Store({ ...options, endpoint: proxy.url });
@@ -129,7 +129,7 @@ test('a reader goes on where its connection broke', async () => {
     stream.once('data', () => proxy.breakAll());
     expect((await buffer(stream)).equals(content.subarray(5))).toBe(true);
 
-    // More than all the buffers on the way hold.
+    // The file is larger than all buffers on the way together.
     await store.put('file', randomBytes(40 * megabyte));
     const replaced = await store.get('file');
     replaced.once('data', () => {
@@ -150,16 +150,16 @@ test('a reader goes on where its connection broke', async () => {
   }
 });
 
-/** Answers all requests of its kind with one status and code. */
-const startAnswering = async (answer: (method: string, url: string) => [status: number, code?: string]) => {
+/** Starts an S3 server that answers each request with the status and body that `answer` gives. */
+const startAnswering = async (answer: (method: string, url: string) => [status: number, body?: string]) => {
   const asked: string[] = [];
   const answering = createServer((request, response) => {
     const { method = '', url = '' } = request;
     request.resume().once('end', () => {
       asked.push(`${method} ${url}`);
-      const [status, code] = answer(method, url);
+      const [status, body] = answer(method, url);
       response.writeHead(status, { 'content-type': 'application/xml' });
-      response.end(status === 204 ? undefined : `<?xml version="1.0"?>${code ?? ''}`);
+      response.end(status === 204 ? undefined : `<?xml version="1.0"?>${body ?? ''}`);
     });
   }).listen(0, '127.0.0.1');
   await once(answering, 'listening');
@@ -202,14 +202,14 @@ test.each([
   }
 });
 
-test('a server that is away is unavailable', async () => {
+test('a server that cannot be reached is unavailable', async () => {
   const store = createS3Store(newOptions({ endpoint: 'http://127.0.0.1:1' }));
   const refusal = { code: 'unavailable', cause: expect.objectContaining({ code: 'ECONNREFUSED' }) };
   await expect(store.put('file', megabytes(20))).rejects.toMatchObject(refusal);
   await expect(store.size('file')).rejects.toMatchObject(refusal);
 });
 
-test('where many cannot be deleted with one request, they are deleted one by one', async () => {
+test('objects are deleted one by one where the server cannot delete many at once', async () => {
   const keys = Array.from({ length: 40 }, (_, index) => `p/many/${index}`);
   const list = `<ListBucketResult>${keys.map((key) => `<Contents><Key>${key}</Key></Contents>`).join('')}</ListBucketResult>`;
   const answering = await startAnswering((method) => {

@@ -20,7 +20,7 @@ const messageOf = (action: () => unknown): string => {
 };
 
 describe('the defaults', () => {
-  it('need neither variables nor a file', () => {
+  it('need no variable and no file', () => {
     expect(load()).toMatchObject({
       apiPort: 3000,
       host: '127.0.0.1',
@@ -41,7 +41,7 @@ describe('the defaults', () => {
     expect(load()).not.toHaveProperty('healthPort');
   });
 
-  it('hold for variables set to nothing', () => {
+  it('hold for empty variables', () => {
     expect(load({ PORT: '', PROMPTMILL_API_KEYS: '', PROMPTMILL_CONFIG: '', VLLM_BASE_URL: '' })).toMatchObject({
       apiPort: 3000,
       apiKeys: [],
@@ -50,7 +50,7 @@ describe('the defaults', () => {
 });
 
 describe('the environment', () => {
-  it('sets what it names', () => {
+  it('sets the options that it names', () => {
     const env = { PORT: '8080', PROMPTMILL_DATA_DIR: '/srv/data', BOARD_USER: 'me', BOARD_PASSWORD: 'secret' };
     expect(load(env)).toMatchObject({
       apiPort: 8080,
@@ -80,13 +80,13 @@ describe('the environment', () => {
     ).toMatchObject({ forcePathStyle: false });
   });
 
-  it('names a fail point, and the pass that is meant', () => {
+  it('names a fail point and its pass', () => {
     expect(load({ PROMPTMILL_FAIL_POINT: 'answered' }).failPoint).toEqual({ point: 'answered', pass: 1 });
     expect(load({ PROMPTMILL_FAIL_POINT: 'jobs-added:3' }).failPoint).toEqual({ point: 'jobs-added', pass: 3 });
     expect(load()).not.toHaveProperty('failPoint');
   });
 
-  it('takes several keys of a tenant, and colons in a key', () => {
+  it('may hold several keys of a tenant, and colons in a key', () => {
     expect(load({ PROMPTMILL_API_KEYS: 'a:key-00001, a:key:00002,b:key-00003' }).apiKeys).toEqual([
       { tenant: 'a', key: 'key-00001' },
       { tenant: 'a', key: 'key:00002' },
@@ -147,7 +147,7 @@ describe('promptmill.yaml', () => {
     expect(load({}, '').retry.attempts).toBe(6);
   });
 
-  it('must be there when it is named', () => {
+  it('must exist when PROMPTMILL_CONFIG names it', () => {
     expect(messageOf(() => load({ PROMPTMILL_CONFIG: '/etc/pm.yaml' }))).toContain(
       '- PROMPTMILL_CONFIG: there is no file /etc/pm.yaml',
     );

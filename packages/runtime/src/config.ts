@@ -23,47 +23,47 @@ const defaultConfigFile = 'promptmill.yaml';
 
 export interface Config {
   readonly apiPort: number;
-  /** Where worker and collector serve their health; undefined: nowhere. */
+  /** The port on which worker and collector serve their health. Undefined: they do not serve it. */
   readonly healthPort?: number;
   readonly host: string;
-  /** As core's `parseRedisUrl` reads it. */
+  /** A URL for core's `parseRedisUrl`. */
   readonly redisUrl: string;
-  /** Whether REDIS_URL named it; if not, `run` and `serve` start a Redis of their own. */
+  /** Whether REDIS_URL is set. If not, `run` and `serve` start a Redis of their own. */
   readonly redisIsNamed: boolean;
-  /** The `promptmill.yaml` in force, whether it is there or not. Absolute. */
+  /** The path of `promptmill.yaml`, absolute. The file may be missing. */
   readonly configFile: string;
-  /** Absolute. */
+  /** An absolute path. */
   readonly dataDirectory: string;
-  /** Files and segments: in the data folder unless PROMPTMILL_STORE says otherwise. */
+  /** Where files and segments are kept. Default: in the data folder. */
   readonly store: FileStoreLocation;
-  /** Empty: one tenant, `local`, without a key. */
+  /** Empty: there is one tenant, `local`, without a key. */
   readonly apiKeys: readonly ApiKey[];
-  /** The login of Bull Board; undefined: none is asked for. */
+  /** The login of Bull Board. Undefined: Bull Board asks for none. */
   readonly board?: { readonly user: string; readonly password: string };
-  /** Calls in flight per worker process and lane. */
+  /** Most calls in flight for each worker process and lane. */
   readonly workerConcurrency: number;
-  /** How long what is under way may go on after SIGTERM; then it is left to another. */
+  /** How long calls and file writes may go on after SIGTERM. Then another process takes them over. */
   readonly graceMs: number;
   readonly logLevel: string;
-  /** Starts every key in Redis. */
+  /** The start of every key in Redis. */
   readonly redisPrefix: string;
-  /** What of one batch may be in Redis at once: requests, and bytes of their input lines. */
+  /** How much of one batch may be in Redis at once: requests, and bytes of their input lines. */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly limits: {
     readonly maxLineBytes: number;
     readonly maxRequestsPerBatch: number;
     readonly maxFileBytes: number;
   };
-  /** How long a batch is kept after its end, with all that it made. */
+  /** How long a batch, its output and its error file are kept after its end, in days. */
   readonly keepDays: number;
   readonly lanes: LaneTable;
   readonly retry: RetryPolicy;
-  /** For tests only: where a role kills itself. */
+  /** For tests only: the point at which a role kills itself. */
   readonly failPoint?: FailPointSpec;
 }
 
 export interface LoadConfigOptions {
-  /** Reads a text file, throwing as `fs` does. Default `readFileSync`. */
+  /** Reads a text file, and throws as `fs` does. Default: `readFileSync`. */
   readonly readFile?: (path: string) => string;
 }
 
@@ -93,7 +93,7 @@ const readFileConfig = (
   return parsed.success ? { config: parsed.data, problems: [] } : { problems: problemsOf(parsed.error, prefix) };
 };
 
-/** The lanes of all providers that can be built; what is wrong with them is added to `problems`. */
+/** Builds the lanes of all providers, and adds what is wrong with them to `problems`. */
 const buildLaneTable = (config: FileConfig, env: Environment, problems: string[]): LaneTable | undefined => {
   try {
     const set = buildProviders(config, env);
@@ -121,8 +121,9 @@ const locateStore = (data: z.infer<typeof environment>): FileStoreLocation => {
 };
 
 /**
- * The whole configuration, from the environment and `promptmill.yaml`. A variable set to nothing counts as unset.
- * Throws {@link ConfigError} naming everything that is wrong, and no variable's value.
+ * Reads the whole configuration from the environment and `promptmill.yaml`. An empty variable counts as unset.
+ *
+ * @throws ConfigError that names everything that is wrong, and no variable's value.
  */
 export const loadConfig = (
   env: Environment,
@@ -174,8 +175,9 @@ const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 /**
- * The api may be reached from elsewhere only with API keys and a login for Bull Board.
- * Throws {@link ConfigError} naming what is missing.
+ * Checks that other machines can reach the api only with API keys and a login for Bull Board.
+ *
+ * @throws ConfigError that names what is missing.
  */
 export const assertSafeToExpose = ({ host, apiKeys, board }: Pick<Config, 'host' | 'apiKeys' | 'board'>): void => {
   if (isLoopback(host)) return;

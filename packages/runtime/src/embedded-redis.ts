@@ -10,21 +10,21 @@ import type { Logger } from './logger.ts';
 export { EmbeddedRedisError, type EmbeddedRedisErrorCode } from './embedded-redis/embedded-redis-error.ts';
 
 export interface EmbeddedRedisOptions {
-  /** Absolute. Redis keeps its files in its folder `redis`. */
+  /** An absolute path. Redis keeps its files in the folder `redis` in it. */
   readonly dataDirectory: string;
   readonly logger: Logger;
-  /** Programs to look for, in order. Default redis-server, valkey-server. */
+  /** Programs to look for, in order. Default: redis-server, valkey-server. */
   readonly serverCommands?: readonly string[];
-  /** Default docker. */
+  /** Default: docker. */
   readonly dockerCommand?: string;
 }
 
 export interface EmbeddedRedis {
-  /** A socket's path, or a URL when it runs in Docker. */
+  /** The path of a socket, or a URL when Redis runs in Docker. */
   readonly url: string;
-  /** Absent when it runs in Docker. */
+  /** Undefined when Redis runs in Docker. */
   readonly pid?: number;
-  /** Stops Redis, its data on disk, and gives the data folder free. */
+  /** Stops Redis with all its data on disk, and releases the data folder. */
   close(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ const howToInstall =
 
 const serverPrograms = ['redis-server', 'valkey-server'];
 
-/** What an embedded Redis would be started with on this machine: a program, or Docker; undefined: there is neither. */
+/** The program that would start an embedded Redis on this machine, or `docker`; undefined when there is neither. */
 export const findRedis = async (): Promise<string | undefined> =>
   (await findRedisServer(serverPrograms)) ?? ((await hasDocker('docker')) ? 'docker' : undefined);
 
@@ -43,7 +43,7 @@ const findOrStart = async (folder: RedisFolder, options: EmbeddedRedisOptions): 
   const { logger, dockerCommand = 'docker' } = options;
   const adopted = await adoptRedisServer(folder, logger);
   if (adopted) return adopted;
-  // Two servers on one append-only file would ruin it.
+  // A container may still use the append-only file, and two servers on one file would ruin it.
   if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, logger);
   const command = await findRedisServer(options.serverCommands ?? serverPrograms);
   if (command) return startRedisServer(command, folder, logger);
@@ -71,9 +71,10 @@ const startLocked = async (options: EmbeddedRedisOptions, lock: DataFolderLock):
 };
 
 /**
- * A durable Redis of Promptmill's own, for when REDIS_URL names none. It listens on a Unix socket in the data folder,
- * outlives a kill of this process, and is then taken over by the next run.
- * Throws {@link EmbeddedRedisError}.
+ * Starts a durable Redis of Promptmill's own, for when REDIS_URL is not set. It listens on a Unix socket in the data
+ * folder. It survives a kill of this process, and the next run takes it over.
+ *
+ * @throws EmbeddedRedisError
  */
 export const startEmbeddedRedis = async (options: EmbeddedRedisOptions): Promise<EmbeddedRedis> => {
   mkdirSync(options.dataDirectory, { recursive: true, mode: 0o700 });

@@ -35,7 +35,7 @@ const apiKeys = z.string().transform((text, context): readonly ApiKey[] => {
   });
 });
 
-/** As {@link parseRedisUrl} reads it. */
+/** A URL for {@link parseRedisUrl}. */
 const redisUrl = z.string().superRefine((text, context) => {
   const address = parseRedisUrl(text);
   if (address.kind === 'invalid') context.addIssue(address.problem);
@@ -69,31 +69,31 @@ const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }
 
 const path = z.string().transform((text) => resolve(text));
 
-/** Every environment variable of the roles, with its default. What belongs to a provider is in core's presets. */
+/** Every environment variable of the roles, with its default. The providers' variables are in core's presets. */
 export const environment = z.object({
-  /** The port of the api, 3000 when unset; worker and collector serve their health on it when it is set. */
+  /** The port of the api. Default: 3000. Worker and collector serve their health on it when it is set. */
   PORT: wholeNumber(0, 65_535).optional(),
-  /** The address all of them listen on. */
+  /** The address on which all roles listen. */
   HOST: z.string().default('127.0.0.1'),
   REDIS_URL: redisUrl.optional(),
   PROMPTMILL_DATA_DIR: path.prefault('./data'),
   PROMPTMILL_CONFIG: path.optional(),
-  /** Where files and segments rest. Unset: on the disk, in the data folder. */
+  /** Where files and segments are kept. Unset: on the disk, in the data folder. */
   PROMPTMILL_STORE: s3Url.optional(),
-  /** An S3-compatible server. Unset: AWS. Credentials are the AWS SDK's to find. */
+  /** An S3-compatible server. Unset: AWS. The AWS SDK finds the credentials. */
   S3_ENDPOINT: httpUrl.optional(),
   S3_REGION: z.string().default('us-east-1'),
-  /** `endpoint/bucket` in place of `bucket.endpoint`. Unset: where S3_ENDPOINT is set. */
+  /** Whether to call `endpoint/bucket` and not `bucket.endpoint`. Unset: yes if S3_ENDPOINT is set. */
   S3_FORCE_PATH_STYLE: trueOrFalse.optional(),
-  /** Unset: one tenant, `local`, without a key. */
+  /** Unset: there is one tenant, `local`, without a key. */
   PROMPTMILL_API_KEYS: apiKeys.default([]),
   BOARD_USER: z.string().optional(),
   BOARD_PASSWORD: z.string().optional(),
-  /** Calls in flight per worker process and lane. */
+  /** Most calls in flight for each worker process and lane. */
   WORKER_CONCURRENCY: wholeNumber(1, 10_000).default(50),
   /**
-   * How long a worker's calls, and a collector's writing of files, may go on after SIGTERM, in milliseconds; then they are
-   * left to another. Whoever stops the process must wait 15 s longer.
+   * How long a worker's calls and a collector's file writes may go on after SIGTERM, in milliseconds. Then another
+   * process takes them over. Whoever stops the process must wait 15 s longer.
    */
   PROMPTMILL_GRACE_MS: wholeNumber(0, 86_400_000).default(25_000),
   LOG_LEVEL: z
@@ -101,22 +101,22 @@ export const environment = z.object({
       error: 'must be one of fatal, error, warn, info, debug, trace, silent',
     })
     .default('info'),
-  /** Starts every key in Redis. */
+  /** The start of every key in Redis. */
   PROMPTMILL_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,32}$/, 'must be 1 to 32 of A-Z a-z 0-9 _ -')
     .default('pm'),
-  /** Requests of one batch that may be in Redis at once. */
+  /** Most requests of one batch that may be in Redis at once. */
   PROMPTMILL_WINDOW: wholeNumber(1, 1_000_000).default(4000),
-  /** Bytes of input lines of one batch that may be in Redis at once. 64 MiB; a single larger line still goes. */
+  /** Most bytes of one batch's input lines in Redis at once. Default: 64 MiB. A single larger line still goes out. */
   PROMPTMILL_WINDOW_BYTES: wholeNumber(1, 2 ** 40).default(64 * 2 ** 20),
-  /** 16 MiB. */
+  /** Default: 16 MiB. */
   PROMPTMILL_MAX_LINE_BYTES: wholeNumber(1024, 2 ** 28).default(16 * 2 ** 20),
   PROMPTMILL_MAX_REQUESTS_PER_BATCH: wholeNumber(1, 100_000_000).default(5_000_000),
-  /** Days for which a batch is kept after its end, with all that it made. */
+  /** How long a batch, its output and its error file are kept after its end, in days. */
   PROMPTMILL_KEEP_DAYS: wholeNumber(1, 3650).default(30),
-  /** 20 GiB. */
+  /** Default: 20 GiB. */
   PROMPTMILL_MAX_FILE_BYTES: wholeNumber(1024, 2 ** 50 - 1).default(20 * 2 ** 30),
-  /** For tests only: the role kills itself at the point's n-th pass. */
+  /** For tests only: the role kills itself when it passes the point for the n-th time. */
   PROMPTMILL_FAIL_POINT: failPoint.optional(),
 });

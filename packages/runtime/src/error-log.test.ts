@@ -10,7 +10,7 @@ const start = () => {
   return { lines, log, wait: (ms: number) => void (nowMs += ms) };
 };
 
-it('logs a storm of like errors once, and later how many there were', () => {
+it('logs many errors of one kind once, and later how many there were', () => {
   const { lines, log, wait } = start();
   for (let i = 0; i < 1000; i++)
     log(new Error(`could not renew lock for job batch_${i}-${i}`), 'redis', { lane: 'xai' });

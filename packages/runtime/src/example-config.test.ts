@@ -9,7 +9,7 @@ import { loadConfig } from './config.ts';
 const path = fileURLToPath(new URL('../../../examples/promptmill.yaml', import.meta.url));
 const text = readFileSync(path, 'utf8');
 
-/** The names of all options, however deep. */
+/** The names of all options, at every depth. */
 const optionsOf = (schema: z.core.JSONSchema.BaseSchema | boolean | undefined): string[] => {
   if (typeof schema !== 'object') return [];
   const own = Object.entries(schema.properties ?? {});

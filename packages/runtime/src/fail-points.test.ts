@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { createFailPoints } from './fail-points.ts';
 
-it('dies at the named pass of the named point, and at no other', () => {
+it('kills the process at the named pass of the named point, and at no other', () => {
   const die = vi.fn();
   const reach = createFailPoints({ point: 'jobs-added', pass: 2 }, die);
   reach('cursor-moved');

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 
 /**
- * Places between two steps where a process may be told to die, so that tests can show what its death leaves behind. In
- * the order of a request's way.
+ * Places between two steps at which a test may kill a process, to show what its death leaves behind. They are in the
+ * order in which a request passes them.
  */
 export const failPoints = [
   /** api: an input's bytes are in the store, its record is not written. */
@@ -35,21 +35,21 @@ export type FailPoint = (typeof failPoints)[number];
 
 export interface FailPointSpec {
   readonly point: FailPoint;
-  /** The process dies when it passes the point for this time; 1 is the first. */
+  /** At which pass of the point the process dies; 1 is the first. */
   readonly pass: number;
 }
 
-/** Tells that a point is passed. */
+/** Called when the process passes a point. */
 export type Reach = (point: FailPoint) => void;
 
-/** Where nobody wants to die. */
+/** Never kills the process. */
 export const reachNothing: Reach = () => {};
 
 const killOwnProcess = (): void => {
   process.kill(process.pid, 'SIGKILL');
 };
 
-/** Dies as under `kill -9`, with a line on standard error, at the named pass of the named point. For tests only. */
+/** At the named pass of the named point writes a line to standard error and kills the process. For tests only. */
 export const createFailPoints = (spec: FailPointSpec | undefined, die: () => void = killOwnProcess): Reach => {
   if (!spec) return reachNothing;
   let passes = 0;

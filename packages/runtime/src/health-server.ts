@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 
 export interface HealthServerOptions {
-  /** 0 takes a free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly host: string;
-  /** Whether the role can do its work now; an answer later than 2 s, or an error, counts as no. */
+  /** Whether the role can work now. An error, or no answer within 2 s, counts as no. */
   readonly ready: () => Promise<boolean> | boolean;
   readonly registry: Registry;
 }
@@ -37,7 +37,7 @@ const send = (response: ServerResponse, status: number, text: string, contentTyp
   response.end(text);
 };
 
-/** Serves `/livez`, `/readyz` and `/metrics` for the roles that have no HTTP of their own. */
+/** Serves `/livez`, `/readyz` and `/metrics` for the roles without an HTTP server of their own. */
 export const startHealthServer = async (options: HealthServerOptions): Promise<HealthServer> => {
   const { port, host, ready, registry } = options;
 

@@ -5,7 +5,7 @@ import { createLogger } from './logger.ts';
 
 const logger = createLogger({ level: 'silent', role: 'test' });
 
-it('closes one after the other, in the order added, once', async () => {
+it('closes each part once, one after the other, in the order in which they were added', async () => {
   const life = createLifecycle(logger);
   const events: string[] = [];
   life.add('http server', async () => {
@@ -19,7 +19,7 @@ it('closes one after the other, in the order added, once', async () => {
   expect(life.closing()).toBeUndefined();
 });
 
-it('closes the rest when one fails, and says which', async () => {
+it('closes the other parts when one fails, and names the one that failed', async () => {
   const life = createLifecycle(logger);
   let closed = false;
   life.add('worker', () => Promise.reject(new Error('stuck')));

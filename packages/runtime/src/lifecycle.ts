@@ -1,15 +1,16 @@
 import type { Logger } from './logger.ts';
 
-/** What a process, or a part of one, has to close, in order. */
+/** The parts of a process that are closed at its end, in order. */
 export interface Lifecycle {
-  /** What is added first is closed first. */
+  /** Adds a part. The part that is added first is closed first. */
   add(name: string, close: () => Promise<void> | void): void;
   /**
-   * Closes one after the other, all of them even when some fail; repeated, it is the same closing.
-   * Throws AggregateError with what failed.
+   * Closes all parts one after the other, even when some fail. A second call returns the promise of the first.
+   *
+   * @throws AggregateError with the errors of the parts that failed.
    */
   close(): Promise<void>;
-  /** The name of what is being closed now. */
+  /** The name of the part that is being closed now. */
   closing(): string | undefined;
 }
 

@@ -7,12 +7,12 @@ const logged = (level: string, fields: object): string[] => {
   return lines;
 };
 
-it('says which role of which process it is', () => {
+it('writes the role and the process id', () => {
   const [line = ''] = logged('info', { lane: 'xai' });
   expect(JSON.parse(line)).toMatchObject({ role: 'worker', pid: process.pid, lane: 'xai', msg: 'hello' });
 });
 
-it('keeps to its level', () => expect(logged('warn', {})).toEqual([]));
+it('writes nothing below its level', () => expect(logged('warn', {})).toEqual([]));
 
 it.each([
   { authorization: 'secret' },
@@ -28,7 +28,7 @@ it.each([
   expect(line).not.toContain('secret');
 });
 
-it('shows no arguments of a command that failed', () => {
+it('writes no arguments of a failed Redis command', () => {
   const error = Object.assign(new Error('OOM command not allowed'), {
     command: { name: 'evalsha', args: ['a prompt'] },
   });

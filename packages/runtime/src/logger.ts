@@ -4,7 +4,7 @@ export type { Logger } from 'pino';
 
 export interface LoggerOptions {
   readonly level: string;
-  /** api, worker, collector … */
+  /** `api`, `worker`, `collector` … */
   readonly role: string;
   /** Default: standard output. */
   readonly stream?: DestinationStream;
@@ -22,14 +22,14 @@ const secretFields = [
   '["set-cookie"]',
 ];
 
-/** As deep as what is logged goes: `provider`, `req.headers`, `lane.provider`. */
+/** How deep a secret may be in what is logged: `provider`, `req.headers`, `lane.provider`. */
 const depths = ['', '*', '*.*', '*.*.*'];
 
 const redactedPaths = depths.flatMap((depth) =>
   secretFields.map((field) => (depth === '' || field.startsWith('[') ? depth + field : `${depth}.${field}`)),
 );
 
-/** A command that Redis refuses carries its arguments: whole prompts and answers. */
+/** Leaves out the arguments of a command that Redis refused: they are whole prompts and answers. */
 const describeError = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error;
   const described = stdSerializers.err(error);
@@ -37,7 +37,7 @@ const describeError = (error: unknown): unknown => {
   return command === undefined ? described : { ...described, command: command.name };
 };
 
-/** A logger of JSON lines that carry the role and the process id; fields that hold secrets are redacted. */
+/** Makes a logger of JSON lines with the role and the process id. It redacts fields that hold secrets. */
 export const createLogger = ({ level, role, stream }: LoggerOptions): Logger =>
   pino(
     {

@@ -4,20 +4,21 @@ import type { Logger } from './logger.ts';
 
 export interface RunUntilSignalOptions {
   readonly logger: Logger;
-  /** Time to close in, in milliseconds; then the process exits whatever still hangs. */
+  /** Longest time that closing may take, in milliseconds. Then the process exits, whatever still hangs. */
   readonly graceMs: number;
 }
 
 /**
- * Closes `life` on the first SIGTERM, SIGINT or the like, and ends the process: 0 when all has closed; 1 when something
- * could not close, hangs past `graceMs`, on a second signal (at once), or after an uncaught error.
+ * Closes `life` on the first SIGTERM, SIGINT or the like, and ends the process. It exits with 0 when all parts have
+ * closed. It exits with 1 when a part could not close or took longer than `graceMs`, after an uncaught error, and at
+ * once on a second signal.
  */
 export const runUntilSignal = (life: Lifecycle, { logger, graceMs }: RunUntilSignalOptions): void => {
   closeWithGrace(
     {
       delay: graceMs,
       logger: false,
-      // A process with nothing left to do keeps the exit code it has set.
+      // A process that ends by itself keeps the exit code that it has set.
       skip: ['beforeExit'],
       onSecondSignal: (signal) => logger.fatal({ signal, closing: life.closing() }, 'second signal: exiting at once'),
       onSecondError: (error) => logger.fatal({ err: error, closing: life.closing() }, 'error while closing'),

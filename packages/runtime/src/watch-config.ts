@@ -3,16 +3,16 @@ import type { Config } from './config.ts';
 import type { Logger } from './logger.ts';
 
 export interface WatchConfigOptions {
-  /** Reads the configuration anew; throws when it is not valid. */
+  /** Reads the configuration again, and throws when it is not valid. */
   readonly load: () => Config;
   readonly onChange: (config: Config) => Promise<void>;
   readonly logger: Logger;
 }
 
-/** Editors and ConfigMaps replace files in ways that change events miss; looking once a second misses none. */
+/** Editors and ConfigMaps replace files in ways that change events miss, so the file is checked once a second. */
 const intervalMs = 1000;
 
-/** Calls back when the configuration's file has changed. What is not valid is logged, and what was in force stays. */
+/** Calls `onChange` when the configuration file has changed. A configuration that is not valid is only logged. */
 export const watchConfig = (file: string, { load, onChange, logger }: WatchConfigOptions): { close(): void } => {
   const reload = async (): Promise<void> => {
     try {
@@ -22,7 +22,7 @@ export const watchConfig = (file: string, { load, onChange, logger }: WatchConfi
       logger.error({ err: error, file }, 'the changed configuration is not in force');
     }
   };
-  // A file that is not there at first is told of once, as a change from nothing to nothing.
+  // For a missing file `watchFile` reports one change at first, with equal times.
   const listener = (now: Stats, before: Stats): void => {
     if (now.mtimeMs !== before.mtimeMs) void reload();
   };

@@ -1,4 +1,4 @@
-/** A run that may be killed: `node embedded-redis-process.ts <data folder>` starts a Redis and prints its url and pid. */
+/** A process to kill: `node embedded-redis-process.ts <data folder>` starts a Redis and prints its URL and id. */
 import { createLogger, startEmbeddedRedis } from '../src/index.ts';
 
 const logger = createLogger({ level: 'silent', role: 'test' });

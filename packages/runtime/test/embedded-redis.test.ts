@@ -41,7 +41,7 @@ const start = async (more: Partial<Parameters<typeof startEmbeddedRedis>[0]> = {
   return redis;
 };
 
-/** Starts one in a process of its own, as a run does that is killed later. */
+/** Starts a Redis from another process, which a test can kill. */
 const startElsewhere = async (): Promise<{ readonly url: string; readonly pid: number }> => {
   const file = join(import.meta.dirname, 'embedded-redis-process.ts');
   const running = spawn(process.execPath, [file, dataDirectory], {
@@ -53,7 +53,7 @@ const startElsewhere = async (): Promise<{ readonly url: string; readonly pid: n
   return JSON.parse(line) as { url: string; pid: number };
 };
 
-/** Kills the other process and its group, as Ctrl-C at a terminal signals it. */
+/** Kills the other process with its group, the processes that Ctrl-C at a terminal would signal. */
 const kill = async (running: ChildProcess | undefined): Promise<void> => {
   const exit = once(running as ChildProcess, 'exit');
   process.kill(-(running?.pid ?? 0), 'SIGKILL');
@@ -96,7 +96,7 @@ it('starts a durable Redis on a socket that only the user can reach, and stops i
   expect(existsSync(redis.url)).toBe(false);
 });
 
-it('has the data again after a stop, and after a kill of Redis', async () => {
+it('still has its data after a stop, and after a kill of Redis', async () => {
   const first = await start();
   await use(first.url, (client) => client.set('stopped', '1'));
   await first.close();
@@ -111,7 +111,7 @@ it('has the data again after a stop, and after a kill of Redis', async () => {
   expect(await use(third.url, (client) => client.mget('stopped', 'killed'))).toEqual(['1', '1']);
 });
 
-it('takes over the Redis of a run that was killed', async () => {
+it('takes over the Redis of a killed process', async () => {
   const before = await startElsewhere();
   await use(before.url, (client) => client.set('paid', '1'));
   await kill(child);
@@ -123,7 +123,7 @@ it('takes over the Redis of a run that was killed', async () => {
   await gone(before.pid);
 });
 
-it('starts a new one in place of one that is alive but out of reach', async () => {
+it('replaces a Redis that runs but cannot be reached', async () => {
   const before = await startElsewhere();
   await use(before.url, (client) => client.set('paid', '1'));
   await kill(child);
@@ -143,14 +143,14 @@ it('refuses a data folder that another live process owns', async () => {
   await start();
 });
 
-it('lets one of many that start at once have the folder', async () => {
+it('gives the folder to one of many processes that start at once', async () => {
   await startElsewhere();
   await kill(child);
   const attempts = await Promise.allSettled([start(), start(), start()]);
   expect(attempts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
 });
 
-it('puts its socket elsewhere when the path of the data folder is too long for one', async () => {
+it('puts its socket elsewhere when the path of the data folder is too long for a socket', async () => {
   const redis = await start({ dataDirectory: join(dataDirectory, 'x'.repeat(100)) });
   expect(redis.url.length).toBeLessThan(104);
   expect(await use(redis.url, (client) => client.ping())).toBe('PONG');
@@ -158,13 +158,13 @@ it('puts its socket elsewhere when the path of the data folder is too long for o
   expect(existsSync(dirname(redis.url))).toBe(false);
 });
 
-it('says what to install when there is nothing to start', async () => {
+it('says what to install when the machine has no Redis to start', async () => {
   const nothing = { serverCommands: ['no-such-redis'], dockerCommand: 'no-such-docker' };
   await expect(start(nothing)).rejects.toMatchObject({
     code: 'no_redis',
     message: expect.stringContaining('apt-get install redis-server') as string,
   });
-  // The folder is free again.
+  // The data folder is free again.
   await start();
 });
 

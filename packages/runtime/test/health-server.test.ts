@@ -16,7 +16,7 @@ const start = async (ready: () => boolean | Promise<boolean>) => {
   return (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
 };
 
-it('is alive, ready, and shows its metrics', async () => {
+it('answers that it is alive and ready, and serves its metrics', async () => {
   const get = await start(() => true);
   expect((await get('/livez')).status).toBe(200);
   expect((await get('/readyz?verbose')).status).toBe(200);

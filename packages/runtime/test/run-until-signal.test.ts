@@ -14,7 +14,7 @@ interface Line {
   readonly closing?: string;
 }
 
-/** Runs a scenario of signal-process.ts, sending each signal when its event comes. */
+/** Runs a scenario of signal-process.ts, and sends each signal when its event comes. */
 const run = async (scenario: string, graceMs: number, signals: Record<string, NodeJS.Signals>) => {
   const file = join(import.meta.dirname, 'signal-process.ts');
   const running = spawn(process.execPath, [file, scenario, String(graceMs)], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -37,7 +37,7 @@ it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s closes in order and exits 
   expect(code).toBe(0);
 });
 
-it('exits 1 at the deadline, and says what hung', async () => {
+it('exits 1 at the deadline, and names the part that hung', async () => {
   const { code, lines } = await run('hang', 50, { started: 'SIGTERM' });
   expect(code).toBe(1);
   expect(lines.at(-1)).toMatchObject({ msg: 'closing took too long: exiting', closing: 'hanging' });
@@ -49,7 +49,7 @@ it('exits 1 at once on a second signal', async () => {
   expect(lines.at(-1)).toMatchObject({ msg: 'second signal: exiting at once', closing: 'hanging' });
 });
 
-it('exits 1 when something cannot close, having closed the rest', async () => {
+it('exits 1 when a part cannot close, and closes the others', async () => {
   const { code, events } = await run('fail', 5000, { started: 'SIGTERM' });
   expect(code).toBe(1);
   expect(events).toContain('closed last');
@@ -62,6 +62,6 @@ it('logs an uncaught error, closes and exits 1', async () => {
   expect(events).toContain('closed last');
 });
 
-it('leaves a process that ends by itself its exit code', async () => {
+it('keeps the exit code of a process that ends by itself', async () => {
   expect((await run('end', 5000, {})).code).toBe(3);
 });

@@ -1,4 +1,4 @@
-/** A process that closes as the test says: `node signal-process.ts <scenario>`. It prints a line for each step. */
+/** A process that closes as its scenario says: `node signal-process.ts <scenario>`. It prints a line for each step. */
 import { createLifecycle, createLogger, runUntilSignal } from '../src/index.ts';
 
 const scenario = process.argv[2];

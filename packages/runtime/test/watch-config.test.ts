@@ -16,7 +16,7 @@ afterEach(() => rm(directory, { recursive: true }));
 
 const limit = (config: Config): number | undefined => config.lanes.route('xai/grok-4')?.lane.limits.concurrency;
 
-test('a changed file is read again; one that is not valid changes nothing', async () => {
+test('a changed file is read again, and changes nothing when it is not valid', async () => {
   const error = vi.fn<() => void>();
   const logger = pino({ level: 'error', hooks: { logMethod: error } });
   const seen: (number | undefined)[] = [];
@@ -28,7 +28,7 @@ test('a changed file is read again; one that is not valid changes nothing', asyn
       seen.push(limit(config));
     },
   });
-  // A file system's clock may be coarser than two writes are apart.
+  // Two writes may fall into one tick of the file system's clock.
   const changeTo = async (content: string, condition: () => boolean): Promise<void> => {
     await writeFile(file, content);
     await expect.poll(condition, { timeout: 5000 }).toBe(true);

@@ -1,9 +1,9 @@
-import { countsText } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { countsText } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 
 export const cancelBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).cancelBatch(batchId);
-  context.stdout.write(`${batch.id} is ${batch.status}: ${countsText(batch)}; what was answered is kept\n`);
+  context.stdout.write(`${batch.id} is ${batch.status}: ${countsText(batch)}; the results that it has are kept\n`);
   return 0;
 };

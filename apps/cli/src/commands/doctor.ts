@@ -9,9 +9,9 @@ import { checkRedis } from '../doctor/check-redis.ts';
 import { checkStore } from '../doctor/check-store.ts';
 
 export interface DoctorOptions {
-  /** Only this provider, and with a call. */
+  /** Checks only this provider, with a call. */
   readonly provider?: string;
-  /** Makes a call of one token to each provider. */
+  /** Whether to call each provider for one token. Default: only when `provider` is set. */
   readonly call?: boolean;
   /** The model to call, as the provider names it. */
   readonly model?: string;
@@ -21,7 +21,7 @@ export interface DoctorOptions {
 const providersOf = ({ lanes }: LaneTable): ReadonlyMap<string, Provider> =>
   new Map(lanes.map(({ provider }) => [provider.name, provider]));
 
-/** The one that is named, or all that have their key. */
+/** The named provider, or all providers whose key is set. */
 const chosenProviders = (table: LaneTable, name: string | undefined): readonly Provider[] => {
   const providers = providersOf(table);
   if (name === undefined) return [...providers.values()].filter(({ apiKey }) => apiKey !== undefined);
@@ -29,12 +29,12 @@ const chosenProviders = (table: LaneTable, name: string | undefined): readonly P
   if (!provider)
     throw new CliError(
       'provider_not_found',
-      `there is no provider ${name}: one of ${[...providers.keys()].join(', ')}`,
+      `there is no provider ${name}: name one of ${[...providers.keys()].join(', ')}`,
     );
   return [provider];
 };
 
-/** A fallback without its key is passed over when it is needed. */
+/** Warns of each fallback that is passed over because its key is not set. */
 const checkFallbacks = (table: LaneTable): readonly Check[] => {
   const { warning } = checksOf('fallback');
   const models = new Set(table.lanes.flatMap(({ fallback }) => fallback));
@@ -52,13 +52,13 @@ const runChecks = async (config: Config, options: DoctorOptions, signal: AbortSi
   const checked = await Promise.all([
     checkRedis(config),
     ...(store.kind === 's3' ? [checkStore(store)] : []),
-    // Redis keeps its own there when it is theirs to start.
+    // The embedded Redis keeps its data there too.
     ...(store.kind === 'disk' || !redisIsNamed ? [checkDataFolder(config.dataDirectory)] : []),
     ...providers.map((provider) => checkProvider(provider, { call, model, signal })),
   ]);
   const fallbacks = checkFallbacks(config.lanes);
   const noProvider = checksOf('providers').warning(
-    'no key of any is set',
+    'no provider has its key set',
     'export XAI_API_KEY=… (or another), or name one that needs none: --provider ollama',
   );
   return [...checked.flat(), ...fallbacks, ...(providers.length === 0 ? [noProvider] : [])];
@@ -73,7 +73,7 @@ const load = (env: CliContext['env']): Config | Check => {
   }
 };
 
-/** Looks at all that a run needs, a line for each thing. 1 when Promptmill cannot do its work so. */
+/** Checks all that a run needs, and prints a line for each check. The exit code is 1 when one failed. */
 export const doctor = async (options: DoctorOptions, { env, stdout, signal }: CliContext): Promise<number> => {
   const loaded = load(env);
   const checks = 'status' in loaded ? [loaded] : await runChecks(loaded, options, signal);

@@ -1,7 +1,7 @@
 import type { BatchObject } from '@promptmill/core';
-import { connectToServer } from '../connect.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { percentOf } from '../progress-line.ts';
+import { percentOf } from '../progress/progress-line.ts';
 
 const maxPerPage = 100;
 

@@ -1,9 +1,9 @@
-import { countsText } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { countsText } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 
 export const pauseBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).pauseBatch(batchId);
-  context.stdout.write(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' lets it go on\n`);
+  context.stdout.write(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' continues it\n`);
   return 0;
 };

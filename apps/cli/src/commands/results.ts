@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BatchObject, isTerminal } from '@promptmill/core';
-import type { ApiClient } from '../api-client.ts';
-import { assertNotRefused, exitCodeOf } from '../batch-errors.ts';
-import { countsText } from '../batch-summary.ts';
+import type { ApiClient } from '../api/api-client.ts';
+import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
+import { countsText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
-import { connectToServer } from '../connect.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { createProgress } from '../progress.ts';
-import { publishResults } from '../publish-results.ts';
-import { resultSources } from '../result-sources.ts';
-import { assertWritable, outputOf } from '../run-place.ts';
-import { watchBatch } from '../watch-batch.ts';
+import { createProgress } from '../progress/progress.ts';
+import { publishResults } from '../results/publish-results.ts';
+import { resultSources } from '../results/result-sources.ts';
+import { assertWritable, outputOf } from '../results/output-place.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface ResultsOptions {
   readonly output?: string;
@@ -21,16 +21,15 @@ export interface ResultsOptions {
 const pageSize = 1000;
 const pollMs = 1000;
 
-/** Writes results in the order they come in, to the last one there is; while the batch runs and `follow` is set, waits. */
+/** Writes the results collected so far, in the order they come. With `follow` it goes on until the batch is terminal. */
 const streamResults = async (
   client: ApiClient,
-  batchId: string,
-  follow: boolean,
+  { batchId, follow }: { readonly batchId: string; readonly follow: boolean },
   { stdout, signal }: CliContext,
 ): Promise<BatchObject> => {
   let after: string | undefined;
   for (;;) {
-    // Asked before the results: when it is terminal, the pages after it are the last.
+    // The status is read first: when it is terminal, the pages read after it hold the last results.
     const batch = await client.getBatch(batchId);
     let more = true;
     while (more) {
@@ -44,7 +43,7 @@ const streamResults = async (
   }
 };
 
-/** Gets a batch's results: whole and in input order once it has ended, as they come before. */
+/** Prints a batch's results: in input order once it has ended, until then in the order they come. */
 export const showResults = async (
   batchId: string,
   { output: wanted, follow = false }: ResultsOptions,
@@ -57,7 +56,7 @@ export const showResults = async (
   let batch = await client.getBatch(batchId);
 
   if (!isTerminal(batch.status) && output === '-') {
-    batch = await streamResults(client, batchId, follow, context);
+    batch = await streamResults(client, { batchId, follow }, context);
     if (!isTerminal(batch.status)) screen.write(`so far: ${countsText(batch)}; --follow waits for the rest\n`);
     return isTerminal(batch.status) ? exitCodeOf(batch) : 0;
   }
@@ -68,7 +67,7 @@ export const showResults = async (
         `the batch is ${batch.status} (${countsText(batch)}): add --follow to wait for it`,
       );
     const progress = createProgress({ screen, now });
-    batch = await watchBatch(client, batchId, progress.update, signal).finally(progress.end);
+    batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   }
   assertNotRefused(batch, 'line');
   await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connectToServer } from '../connect.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 
 export interface RetryOptions {
@@ -8,7 +8,7 @@ export interface RetryOptions {
   readonly completionWindow?: string;
 }
 
-/** Makes a new batch of requests of one that has ended. Only its id goes to standard output. */
+/** Creates a new batch from requests of a batch that has ended. It prints only the new id to standard output. */
 export const retryBatch = async (batchId: string, options: RetryOptions, context: CliContext): Promise<number> => {
   const { customId, errorCode, completionWindow } = options;
   const choice = {

@@ -3,24 +3,24 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
-import { type ApiClient, createApiClient } from '../api-client.ts';
-import { exitCodeOf } from '../batch-errors.ts';
-import { countsText, tokensText } from '../batch-summary.ts';
+import { type ApiClient, createApiClient } from '../api/api-client.ts';
+import { exitCodeOf } from '../results/batch-outcome.ts';
+import { countsText, tokensText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import { formatDuration, plural } from '../format.ts';
-import { nameOfInput } from '../prepare-input.ts';
-import { prepareRun } from '../prepare-run.ts';
-import type { PromptOptions } from '../prompt-options.ts';
-import { describeReasons, type FailureReasons } from '../publish-results.ts';
-import { runBatch } from '../run-batch.ts';
-import { createRunRecordStore, type RunRecordStore } from '../run-record.ts';
-import { startRun } from '../start-run.ts';
+import { nameOfInput } from '../input/prepare-input.ts';
+import { prepareRun } from '../run/prepare-run.ts';
+import type { PromptOptions } from '../input/prompt-options.ts';
+import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
+import { runBatch } from '../run/run-batch.ts';
+import { createRunRecordStore, type RunRecordStore } from '../run/run-record.ts';
+import { startRun } from '../run/start-run.ts';
 
-/** Its limits stand in for those of every lane it uses. */
+/** Limits in these options replace those of every lane. */
 export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly output?: string;
-  /** Seconds one call may take. */
+  /** Longest time that one call may take, in seconds. Default: the provider's. */
   readonly timeout?: number;
   readonly dataDir?: string;
   readonly port?: number;
@@ -29,7 +29,7 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly stream?: boolean;
 }
 
-/** The environment of the embedded roles: the user's, but on loopback only and without keys. */
+/** The environment of the embedded roles: the user's, but on loopback only, without API keys and board login. */
 const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: RunOptions): CliContext['env'] => ({
   ...env,
   HOST: '127.0.0.1',
@@ -41,22 +41,30 @@ const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: Run
   ...(concurrency === undefined ? {} : { WORKER_CONCURRENCY: String(concurrency) }),
 });
 
-/** Forgets an earlier run, and makes sure that nothing of it is called any more. */
+/** Forgets an earlier run, and cancels its batch so that no more calls are made for it. */
 const forgetEarlier = async (client: ApiClient, records: RunRecordStore): Promise<void> => {
   const record = await records.load().catch(() => undefined);
-  // Refused when the batch has ended, or is gone: either is as good.
+  // The server refuses when the batch has ended or is gone: no calls are made then either.
   if (record?.batchId !== undefined) await client.cancelBatch(record.batchId).catch(() => {});
   await records.remove();
 };
 
-const summary = (batch: BatchObject, reasons: FailureReasons, output: string, seconds: number): string =>
+interface Ending {
+  readonly batch: BatchObject;
+  readonly reasons: FailureReasons;
+  /** An absolute path, or `-` for standard output. */
+  readonly output: string;
+  readonly seconds: number;
+}
+
+const summary = ({ batch, reasons, output, seconds }: Ending): string =>
   [
     `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}`,
     ...describeReasons(reasons).map((reason) => `  failed: ${reason}`),
     ...(output === '-' ? [] : [`results: ${output}`]),
   ].join('\n');
 
-/** Runs an input from its first line to its last in this process, or carries on where an earlier one ended. */
+/** Runs an input to its end in this process, or carries on where an earlier process stopped. */
 export const run = async (input: string, options: RunOptions, context: CliContext): Promise<number> => {
   const { screen, fetch, now, signal } = context;
   const startedAtMs = now();
@@ -72,7 +80,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     output,
     folder,
     providers,
-  } = await prepareRun(input, options, loadConfig(env), context);
+  } = await prepareRun({ input, options, config: loadConfig(env) }, context);
   const records = createRunRecordStore(folder);
   const finished = fresh ? undefined : (await records.load())?.finished;
   if (finished && output !== '-' && existsSync(output)) {
@@ -92,7 +100,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     });
     stack.defer(() => started.close());
     stack.defer(() => {
-      if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again: at once)');
+      if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again ends them at once)');
     });
     say(`${plural(prepared.requests, 'prompt')} of ${name}; watch them at ${started.url}/admin/queues`);
     const { batch, reasons } = await runBatch(
@@ -112,12 +120,12 @@ export const run = async (input: string, options: RunOptions, context: CliContex
       },
       context,
     );
-    say(summary(batch, reasons, output, (now() - startedAtMs) / 1000));
+    say(summary({ batch, reasons, output, seconds: (now() - startedAtMs) / 1000 }));
     return exitCodeOf(batch);
   } catch (error) {
     if (error instanceof CliError && error.code === 'batch_failed') await rm(folder, { recursive: true, force: true });
     if (!signal.aborted) throw error;
-    say('stopped; the same command carries on from here, and nothing that was answered is asked again');
+    say('stopped; the same command carries on from here, and pays for no recorded answer again');
     return (signal.reason as StopRequest).exitCode;
   }
 };

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createLogger, loadConfig } from '@promptmill/runtime';
 import type { CliContext } from '../context.ts';
-import { startRedis } from '../start-redis.ts';
-import { startRoles } from '../start-roles.ts';
-import { startOwnSimulator } from '../start-simulator.ts';
+import { startRedis } from '../roles/start-redis.ts';
+import { startRoles } from '../roles/start-roles.ts';
+import { startOwnSimulator } from '../roles/start-simulator.ts';
 
-/** Serves with all roles in this process, until a signal. Logs go to standard output. */
+/** Runs all roles in this process until a signal. Logs go to standard output. */
 export const serve = async (
   { simulator: withSimulator = false }: { readonly simulator?: boolean },
   { env, screen, stdout, signal }: CliContext,
@@ -30,6 +30,6 @@ export const serve = async (
   screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board at ${roles.url}/admin/queues\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
-  screen.write(`stopping: calls in flight get ${config.graceMs / 1000} s to end (a second signal: at once)\n`);
+  screen.write(`stopping: calls in flight get ${config.graceMs / 1000} s to end (a second signal ends them at once)\n`);
   return 0;
 };

@@ -1,5 +1,5 @@
-import { batchSummary } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { batchSummary } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 
 export const showStatus = async (

@@ -2,26 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { assertNotRefused, exitCodeOf } from '../batch-errors.ts';
-import { batchSummary } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
+import { batchSummary } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { nameOfInput, prepareInput } from '../prepare-input.ts';
-import { createProgress } from '../progress.ts';
-import { promptDefaults, type PromptOptions } from '../prompt-options.ts';
-import { watchBatch } from '../watch-batch.ts';
+import { nameOfInput, prepareInput } from '../input/prepare-input.ts';
+import { createProgress } from '../progress/progress.ts';
+import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface SubmitOptions extends PromptOptions {
-  /** Show progress until the batch is terminal. */
+  /** Shows progress until the batch is terminal. */
   readonly watch?: boolean;
-  /** The same without a word. */
+  /** Waits until the batch is terminal, and prints nothing more. */
   readonly wait?: boolean;
 }
 
-/** The most any server takes; this one may take less, and says so. */
+/** No server takes a longer line. One that takes less refuses the batch, and says why. */
 const maxLineBytes = 2 ** 28;
 
-/** Makes a batch of an input on a server. Only its id goes to standard output. */
+/** Creates a batch from an input on a server. It prints only the id to standard output. */
 export const submit = async (input: string, options: SubmitOptions, context: CliContext): Promise<number> => {
   const { screen, stdout, now, signal } = context;
   const client = connectToServer(context);
@@ -29,9 +29,9 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
   let batchId: string;
   try {
     const path = join(folder, 'input.jsonl');
-    const { endpoint } = await prepareInput(input, path, { defaults: promptDefaults(options), maxLineBytes }, context);
+    const { endpoint } = await prepareInput(input, { path, defaults: promptDefaults(options), maxLineBytes }, context);
     const key = randomUUID();
-    const file = await client.uploadFile(path, basename(nameOfInput(input)), key, signal);
+    const file = await client.uploadFile({ path, filename: basename(nameOfInput(input)), idempotencyKey: key, signal });
     const batch = await client.createBatch(
       { input_file_id: file.id, endpoint, completion_window: options.completionWindow },
       key,
@@ -44,7 +44,9 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
   if (!options.watch && !options.wait) return 0;
 
   const progress = options.watch ? createProgress({ screen, now }) : undefined;
-  const batch = await watchBatch(client, batchId, (state) => progress?.update(state), signal).finally(progress?.end);
+  const batch = await watchBatch(client, batchId, { onProgress: (state) => progress?.update(state), signal }).finally(
+    progress?.end,
+  );
   assertNotRefused(batch, nameOfInput(input));
   if (options.watch) screen.write(`${batchSummary(batch)}\n`);
   return exitCodeOf(batch);

@@ -1,15 +1,16 @@
-import { exitCodeOf } from '../batch-errors.ts';
-import { batchSummary } from '../batch-summary.ts';
-import { connectToServer } from '../connect.ts';
+import { exitCodeOf } from '../results/batch-outcome.ts';
+import { batchSummary } from '../results/batch-summary.ts';
+import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { createProgress } from '../progress.ts';
-import { watchBatch } from '../watch-batch.ts';
+import { createProgress } from '../progress/progress.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
 
-/** Follows a batch to its end. Ctrl-C leaves the batch alone. */
+/** Shows a batch's progress until it is terminal. Ctrl-C leaves the batch alone. */
 export const watch = async (batchId: string, context: CliContext): Promise<number> => {
   const { screen, now, signal } = context;
   const progress = createProgress({ screen, now });
-  const batch = await watchBatch(connectToServer(context), batchId, progress.update, signal).finally(progress.end);
+  const client = connectToServer(context);
+  const batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   screen.write(`${batchSummary(batch)}\n`);
   return exitCodeOf(batch);
 };

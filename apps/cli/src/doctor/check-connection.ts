@@ -17,10 +17,10 @@ const hintFor = (name: string, url: URL, { code = '' }: NodeJS.ErrnoException): 
       : 'Nothing listens there: check the port of its base URL.';
   if (/CERT|TLS|SSL|EPROTO|SELF_SIGNED|ISSUER/.test(code))
     return 'Its certificate cannot be trusted from here; for a CA of your own set NODE_EXTRA_CA_CERTS.';
-  return 'Does a firewall or proxy stand between? Promptmill connects directly.';
+  return 'Does a firewall or a proxy block it? Promptmill connects directly.';
 };
 
-/** Opens a connection to a provider as a call would, step by step, so that a failure says which step it was. */
+/** Connects to a provider as a call would, and measures each step: DNS, TCP, TLS. */
 export const checkConnection = async (name: string, baseUrl: string): Promise<Check> => {
   const { ok, failed } = checksOf(name);
   const url = new URL(baseUrl);

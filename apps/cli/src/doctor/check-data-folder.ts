@@ -8,7 +8,7 @@ const gibibyte = 2 ** 30;
 const warnBelowBytes = gibibyte;
 const failBelowBytes = gibibyte / 10;
 
-/** The folder, or as long as it is not there, the one it will be made in. */
+/** The folder, or while it does not exist, its nearest parent that does. */
 const existing = async (directory: string): Promise<string> => {
   try {
     await access(directory);
@@ -18,7 +18,7 @@ const existing = async (directory: string): Promise<string> => {
   }
 };
 
-/** Whether files can be kept, and how many. */
+/** Checks that the data folder can be written to, and how much room it has. */
 export const checkDataFolder = async (directory: string): Promise<Check> => {
   const folder = await existing(directory);
   try {

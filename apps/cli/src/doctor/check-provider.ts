@@ -12,7 +12,7 @@ export interface CheckProviderOptions {
   readonly signal: AbortSignal;
 }
 
-/** What to do about a call that did not go well, by its code. */
+/** What to do about a failed call, by its code. */
 const hintFor = ({ code, class: failureClass }: CallFailure, provider: Provider): string => {
   const key = provider.apiKeyEnv ?? `providers.${provider.name}.apiKeyEnv`;
   switch (code) {
@@ -28,18 +28,18 @@ const hintFor = ({ code, class: failureClass }: CallFailure, provider: Provider)
     case 'not_found':
       return `Either the model is not there, or providers.${provider.name}.baseUrl is wrong: it ends where /chat/completions begins.`;
     case 'rate_limited':
-      return 'It works, and is at its limit just now.';
+      return 'It works, but is at its rate limit just now.';
     case 'request_timeout':
       return `It is slow or stuck; providers.${provider.name}.timeoutMs is ${provider.timeoutMs}.`;
     case 'invalid_answer':
     case 'unexpected_redirect':
       return `Is providers.${provider.name}.baseUrl that of an OpenAI-compatible API? A proxy may have answered.`;
     default:
-      return failureClass === 'retry' ? 'It may pass: try again, and look at its status page.' : '';
+      return failureClass === 'retry' ? "It may be temporary: try again, and look at the provider's status page." : '';
   }
 };
 
-/** The provider answered, and took the key: what it did not take is the test. */
+/** Whether the provider took the key and refused only this test call. */
 const isRefusedTest = ({ code }: CallFailure): boolean =>
   code === 'bad_request' || code === 'unprocessable_request' || code === 'request_refused' || code === 'rate_limited';
 
@@ -52,7 +52,7 @@ const checkKey = ({ name, apiKeyEnv, apiKey }: Provider): Check | undefined => {
   return apiKey === undefined ? failed(`${apiKeyEnv} is not set`, `export ${apiKeyEnv}=…`) : ok(`${apiKeyEnv} is set`);
 };
 
-/** Asks for the list of models; some providers have none. */
+/** Asks for the list of models. A provider without a list gets a warning only. */
 const checkModels = async (client: ProviderClient, provider: Provider, signal: AbortSignal) => {
   const { ok, warning, failed } = checksOf(provider.name);
   const list = await client.listModels(signal);
@@ -63,12 +63,14 @@ const checkModels = async (client: ProviderClient, provider: Provider, signal: A
   return { check: failed(list.message, hintFor(list, provider)), names: [] };
 };
 
-const checkCall = async (
-  client: ProviderClient,
-  provider: Provider,
-  model: string,
-  signal: AbortSignal,
-): Promise<Check> => {
+interface CheckCallOptions {
+  readonly client: ProviderClient;
+  readonly provider: Provider;
+  readonly model: string;
+  readonly signal: AbortSignal;
+}
+
+const checkCall = async ({ client, provider, model, signal }: CheckCallOptions): Promise<Check> => {
   const { ok, warning, failed } = checksOf(provider.name);
   const startedAt = performance.now();
   const result = await client.call({
@@ -86,7 +88,7 @@ const checkCall = async (
     : failed(result.message, hint);
 };
 
-/** Looks at a provider from its key to a call; what cannot work after a failure is not tried. */
+/** Checks a provider in order: key, connection, list of models, call. It stops when the next check cannot succeed. */
 export const checkProvider = async (
   provider: Provider,
   { call, model, signal }: CheckProviderOptions,
@@ -103,18 +105,21 @@ export const checkProvider = async (
     client = createProviderClient(provider, { maxConnections: 1 });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return [...checks, checksOf(provider.name).failed(error.message, `export ${provider.apiKeyEnv}=… without it`)];
+    return [
+      ...checks,
+      checksOf(provider.name).failed(error.message, `export ${provider.apiKeyEnv}=… without that character`),
+    ];
   }
   try {
     const { check, names } = await checkModels(client, provider, signal);
     checks.push(check);
     if (!call || check.status === 'failed') return checks;
-    // A server without a key serves what it was started with; of a large provider's list, any could be an odd one.
+    // A server without a key lists the models it was started with. A large provider's first model may be no chat model.
     const chosen =
       (model && ownName(provider, model)) ??
       Object.keys(provider.models)[0] ??
       (provider.apiKeyEnv === undefined ? names[0] : undefined);
-    if (chosen !== undefined) return [...checks, await checkCall(client, provider, chosen, signal)];
+    if (chosen !== undefined) return [...checks, await checkCall({ client, provider, model: chosen, signal })];
     const { warning } = checksOf(provider.name);
     return [...checks, warning('no call was made', 'Name a model: --model …')];
   } finally {

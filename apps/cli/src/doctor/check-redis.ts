@@ -6,7 +6,7 @@ import { type Check, checksOf } from './check.ts';
 const { ok, warning, failed } = checksOf('redis');
 
 const connectTimeoutMs = 3000;
-/** Flags of scripts and sharded channels came with it; BullMQ itself wants 5.0. */
+/** Redis 7.0 brought script flags and sharded channels. BullMQ itself needs only 5.0. */
 const minVersion = { major: 7, minor: 0 };
 
 const readInfo = (text: string): ReadonlyMap<string, string> =>
@@ -45,7 +45,7 @@ const checkEviction = (info: ReadonlyMap<string, string>): Check => {
   return policy === 'noeviction'
     ? ok('evicts nothing when its memory is full')
     : failed(
-        `its maxmemory-policy is ${policy}: when its memory is full it throws requests away`,
+        `its maxmemory-policy is ${policy}: when its memory is full it deletes requests`,
         'redis-cli config set maxmemory-policy noeviction, and `maxmemory-policy noeviction` in redis.conf',
       );
 };
@@ -67,12 +67,12 @@ const checkServer = (info: ReadonlyMap<string, string>, url: string): readonly C
   checkEviction(info),
 ];
 
-/** The same of several servers is said once. */
+/** Keeps one of the checks with the same message, since several servers may give it. */
 const oncePerMessage = (checks: readonly Check[]): readonly Check[] => [
   ...new Map(checks.map((check) => [check.message, check])).values(),
 ];
 
-/** Of a cluster the error says only that all nodes failed. */
+/** A cluster's own error says only that all nodes failed; the error of its last node says why. */
 const causeOf = (error: Error & { readonly lastNodeError?: Error | null }): Error => error.lastNodeError ?? error;
 
 const checkNamed = async (url: string): Promise<readonly Check[]> => {
@@ -82,7 +82,7 @@ const checkNamed = async (url: string): Promise<readonly Check[]> => {
   try {
     await new Promise<void>((resolve, reject) => {
       redis.once('ready', resolve);
-      // One refused attempt tells as much as ten.
+      // The first refused attempt tells enough.
       redis.once('close', () => reject(problem));
       patience.addEventListener('abort', () => reject(problem));
     });
@@ -99,15 +99,15 @@ const checkNamed = async (url: string): Promise<readonly Check[]> => {
   }
 };
 
-/** Looks at the Redis that REDIS_URL names; without one, for a program that could be started as one. */
+/** Checks the Redis that REDIS_URL names or, when it is not set, whether this machine can start one. */
 export const checkRedis = async ({ redisIsNamed, redisUrl }: Config): Promise<readonly Check[]> => {
   if (redisIsNamed) return checkNamed(redisUrl);
   const found = await findRedis();
   return found
-    ? [ok(`REDIS_URL names none; run and serve start one of their own (${found})`)]
+    ? [ok(`REDIS_URL is not set; run and serve start a Redis of their own (${found})`)]
     : [
         failed(
-          'REDIS_URL names none, and neither redis-server nor valkey-server (7.0 or newer) nor Docker is found',
+          'REDIS_URL is not set, and there is no redis-server or valkey-server (7.0 or newer), and no Docker',
           'apt-get install redis-server, brew install redis, dnf install valkey or apk add redis; or set REDIS_URL.',
         ),
       ];

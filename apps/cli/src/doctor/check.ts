@@ -1,15 +1,15 @@
-/** What one look at the set-up found. */
+/** What one check of the set-up found. */
 export interface Check {
-  /** What was looked at: `redis`, `data folder`, or a provider's name. */
+  /** What was checked: `redis`, `data folder`, or a provider's name. */
   readonly name: string;
-  /** `failed`: Promptmill cannot do its work so. */
+  /** `failed`: Promptmill cannot work like this. */
   readonly status: 'ok' | 'warning' | 'failed';
   readonly message: string;
   /** What to do about it. */
   readonly hint?: string;
 }
 
-/** Makes the checks of one thing. */
+/** Makes checks that share a name. */
 export const checksOf = (name: string) => ({
   ok: (message: string): Check => ({ name, status: 'ok', message }),
   warning: (message: string, hint: string): Check => ({ name, status: 'warning', message, hint }),
@@ -18,6 +18,6 @@ export const checksOf = (name: string) => ({
 
 const marks = { ok: '✓', warning: '!', failed: '✗' } as const;
 
-/** A line, and one more for what to do. */
+/** A check as text: a line for what was found, and one for the hint. */
 export const checkText = ({ name, status, message, hint }: Check): string =>
   `${marks[status]} ${name}: ${message}${hint === undefined ? '' : `\n    ${hint}`}`;

@@ -10,13 +10,13 @@ import { fileURLToPath } from 'node:url';
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface Ended {
-  /** The exit code, or the signal that ended it. */
+  /** The exit code, or the signal that ended the process. */
   readonly exit: number | NodeJS.Signals;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The command line as people start it: a process, in a folder of its own. */
+/** The command line as a user starts it: each command is a process, all in one temporary folder. */
 export const openCli = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'promptmill-cli-'));
   const children = new Set<ChildProcess>();
@@ -24,7 +24,7 @@ export const openCli = async () => {
   const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const child = spawn(process.execPath, [main, ...args], {
       cwd: folder,
-      // A process group of its own, which a test can kill whole.
+      // The child leads a process group, which a test can kill whole.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: {
@@ -46,7 +46,7 @@ export const openCli = async () => {
     return { child, ended, stdin: child.stdin, stderr: () => stderr };
   };
 
-  /** The process ids of the Redis servers that were started in this folder and not stopped. */
+  /** The ids of the Redis processes that were started in this folder and not stopped. */
   const redisPids = (): number[] =>
     globSync('**/redis/server.json', { cwd: folder }).map(
       (record) => (JSON.parse(readFileSync(join(folder, record), 'utf8')) as { pid: number }).pid,
@@ -68,12 +68,12 @@ export const openCli = async () => {
 
 export type Cli = Awaited<ReturnType<typeof openCli>>;
 
-/** Kills a process, or with a negative id its whole group, the way a crash does; one that is gone is no error. */
+/** Kills a process, or with a negative id its whole group, as a crash would. It may be gone already. */
 export const kill = (pid: number): void => {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone already.
+    // The process is gone already.
   }
 };
 

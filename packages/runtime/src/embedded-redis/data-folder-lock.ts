@@ -20,8 +20,9 @@ const tryLink = (from: string, to: string): boolean => {
 };
 
 /**
- * Makes this process the owner of the data folder, in place of one that is no more.
- * Throws {@link EmbeddedRedisError} `data_folder_in_use` while the owner lives.
+ * Makes this process the owner of the data folder, unless another live process owns it.
+ *
+ * @throws EmbeddedRedisError `data_folder_in_use` while another owner lives.
  */
 export const lockDataFolder = (dataDirectory: string): DataFolderLock => {
   const file = join(dataDirectory, 'promptmill.lock');
@@ -30,7 +31,7 @@ export const lockDataFolder = (dataDirectory: string): DataFolderLock => {
   writeFileSync(mine, JSON.stringify(recordOfProcess(process.pid)), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      // A link appears with its content or not at all.
+      // A link appears together with its content.
       if (tryLink(mine, file)) return { release: () => rmSync(file, { force: true }) };
       const owner = readProcessRecord(file);
       if (owner && isRunning(owner))
@@ -48,7 +49,7 @@ export const lockDataFolder = (dataDirectory: string): DataFolderLock => {
   }
 };
 
-/** Another process may have replaced the stale lock with its own in the meantime: that one goes back. */
+/** Moves a stale lock away. If another process has put its own lock there meanwhile, that lock is put back. */
 const moveStaleAway = (file: string, stale: string): void => {
   try {
     renameSync(file, stale);

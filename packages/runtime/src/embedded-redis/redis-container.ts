@@ -26,7 +26,7 @@ export const hasDocker = async (docker: string): Promise<boolean> => {
   }
 };
 
-// The port is open to every user of the machine, unlike the folder that this file is in.
+// Every user of the machine can reach the port, but only this user the folder with the password.
 const passwordFor = (folder: RedisFolder): string => {
   const file = join(folder.directory, 'container.password');
   try {
@@ -50,12 +50,12 @@ const configFor = (password: string): string =>
 
 const configFileIn = (folder: RedisFolder): string => join(folder.directory, 'container.conf');
 
-/** Whether a container was started on the folder and not stopped: it may still run. */
+/** Whether a container was started on the folder and not stopped, so that it may still run. */
 export const mayHaveContainer = (folder: RedisFolder): boolean => existsSync(configFileIn(folder));
 
 /**
- * Redis in a container, for machines with Docker and no Redis; its port is published on loopback only. The one of a
- * run that was killed is taken over.
+ * Starts Redis in a container, for machines with Docker and no Redis. Its port is published on loopback only. If a
+ * killed run has left its container, this takes it over.
  */
 export const startRedisContainer = async (
   docker: string,

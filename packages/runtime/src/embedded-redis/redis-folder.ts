@@ -4,20 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedRedisError } from './embedded-redis-error.ts';
 
-/** The shortest that a supported system takes (macOS: 104 bytes with the final NUL). */
+/** The smallest maximum of a supported system: macOS takes 104 bytes with the final NUL. */
 const maxSocketPathBytes = 103;
 const logTailBytes = 2000;
 
-/** Where the embedded Redis keeps its files. Only the user may enter. */
+/** The folder in which the embedded Redis keeps its files. Only the user may enter it. */
 export interface RedisFolder {
   readonly directory: string;
   readonly socket: string;
   readonly log: string;
-  /** Names the data folder where its path cannot be used. */
+  /** A short name of the data folder, for places where its path cannot stand. */
   readonly id: string;
   /** The end of the log, for an error message. */
   logTail(): string;
-  /** Removes what is not in the data folder. */
+  /** Removes the socket's folder when it is outside the data folder. */
   tidy(): void;
 }
 

@@ -11,12 +11,12 @@ import type { RedisFolder } from './redis-folder.ts';
 import type { RunningRedis } from './running-redis.ts';
 
 const stopTimeoutMs = 30_000;
-/** Flags of scripts and sharded channels came with 7.0. Valkey's versions begin above it. */
+/** Redis 7.0 brought script flags and sharded channels. Every Valkey is newer. */
 const minVersion = [7, 0] as const;
 
 const serverRecordOf = (folder: RedisFolder): string => join(folder.directory, 'server.json');
 
-/** The first of `commands` that is installed and new enough. */
+/** Returns the first of `commands` that is installed and new enough. */
 export const findRedisServer = async (commands: readonly string[]): Promise<string | undefined> => {
   for (const command of commands)
     try {
@@ -24,13 +24,13 @@ export const findRedisServer = async (commands: readonly string[]): Promise<stri
       const [, major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
       if (major > minVersion[0] || (major === minVersion[0] && minor >= minVersion[1])) return command;
     } catch {
-      // Not installed.
+      // The command is not installed.
     }
   return undefined;
 };
 
 /**
- * Syncs, saves and exits on SIGTERM as on the command SHUTDOWN.
+ * On SIGTERM Redis syncs, saves and exits as on the command SHUTDOWN.
  * Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/signals/
  */
 const stopServer = async (record: ProcessRecord, folder: RedisFolder): Promise<void> => {
@@ -47,13 +47,14 @@ const toRunning = (record: ProcessRecord, folder: RedisFolder, stop: () => Promi
 });
 
 /**
- * The options that make Redis keep what it is given. Under `everysec` a write that comes during a sync is answered before
- * it leaves the process; here, workers and collectors may be killed with Redis, and nobody would have it.
+ * The options that make Redis keep every write that it has answered. With `everysec` Redis answers a write that comes
+ * during a sync before the write leaves the process. Here a kill may end workers, collectors and Redis together, and
+ * such a write would be lost.
  */
 export const durableOptions: Readonly<Record<string, string>> = {
   appendonly: 'yes',
   appendfsync: 'always',
-  // The append-only file is enough.
+  // The append-only file is enough: no snapshots.
   save: '',
   'maxmemory-policy': 'noeviction',
 };
@@ -64,7 +65,7 @@ const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
     unixsocket: socket,
     unixsocketperm: '700',
     dir: directory,
-    // Standard output: what Redis says before it opens a log of its own is kept too.
+    // Redis logs to standard output, so that what it says before it would open a log file is kept too.
     logfile: '',
     daemonize: 'no',
     ...durableOptions,
@@ -73,7 +74,7 @@ const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
 const spawnServer = (command: string, folder: RedisFolder): ChildProcess => {
   const log = openSync(folder.log, 'a', 0o600);
   try {
-    // A process group of its own: Ctrl-C at the terminal must not stop it before those who use it.
+    // Redis gets a process group of its own: Ctrl-C at the terminal must not stop it before the roles that use it.
     return spawn(command, argumentsFor(folder), { detached: true, stdio: ['ignore', log, log] });
   } finally {
     closeSync(log);
@@ -83,7 +84,7 @@ const spawnServer = (command: string, folder: RedisFolder): ChildProcess => {
 export const startRedisServer = async (command: string, folder: RedisFolder, logger: Logger): Promise<RunningRedis> => {
   const child = spawnServer(command, folder);
   const record = child.pid === undefined ? undefined : recordOfProcess(child.pid);
-  // At once: should this process be killed, the next run knows the server by it.
+  // The record is written at once: if this process is killed, the next run finds the server by it.
   if (record) writeFileSync(serverRecordOf(folder), JSON.stringify(record), { mode: 0o600 });
   await once(child, 'spawn');
   if (!record) throw new EmbeddedRedisError('redis_failed', `${command} did not start:\n${folder.logTail()}`);
@@ -111,8 +112,8 @@ const isListening = async (socket: string): Promise<boolean> => {
 };
 
 /**
- * The server that a killed run left behind: a second one on its append-only file would ruin it. One that cannot be
- * reached any more is stopped.
+ * Takes over the server that a killed run has left, since a second server would ruin its append-only file. It stops a
+ * server that it cannot reach any more.
  */
 export const adoptRedisServer = async (folder: RedisFolder, logger: Logger): Promise<RunningRedis | undefined> => {
   const left = readProcessRecord(serverRecordOf(folder));

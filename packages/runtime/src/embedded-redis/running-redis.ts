@@ -1,29 +1,29 @@
 import { Redis } from 'ioredis';
 import type { Logger } from '../logger.ts';
 
-/** A Redis that was started, or found running. */
+/** A Redis that was started here or taken over. */
 export interface RunningRedis {
-  /** As ioredis takes it: a socket's path or a URL. */
+  /** For ioredis: the path of a socket, or a URL. */
   readonly url: string;
-  /** Absent in a container. */
+  /** Undefined in a container. */
   readonly pid?: number;
-  /** Whether waiting for its answer makes sense. */
+  /** Whether Redis may still answer, so that waiting makes sense. */
   isRunning(): boolean;
-  /** Stops it; what was written is on disk then. */
+  /** Stops Redis. All its data is on disk then. */
   stop(): Promise<void>;
 }
 
 const retryMs = 50;
 const noticeMs = 5000;
 
-/** Waits until Redis has loaded its data and answers, as long as that takes; false when it stops instead. */
+/** Waits until Redis has loaded its data and answers, however long that takes. Returns false when Redis stops. */
 export const waitUntilReady = async (running: RunningRedis, logger: Logger): Promise<boolean> => {
   const redis = new Redis(running.url, {
     retryStrategy: () => (running.isRunning() ? retryMs : null),
-    // How long until it is asked again while it loads.
+    // The pause between two questions while Redis loads.
     maxLoadingRetryTime: retryMs,
   });
-  // A refused connection is tried again.
+  // ioredis tries again after a refused connection.
   redis.on('error', () => undefined);
   const notice = setInterval(
     () => logger.info({ redisPid: running.pid }, 'waiting for Redis to load its data'),

@@ -1,0 +1,26 @@
+import type { LaneTable } from '@promptmill/core';
+import { CliError } from '../cli-error.ts';
+
+/**
+ * Checks that each model has a provider that can be called, and returns the names of these providers.
+ *
+ * @throws CliError `model_not_found`, `key_missing`.
+ */
+export const checkModels = (models: Iterable<string>, lanes: LaneTable): Set<string> => {
+  const providers = new Set<string>();
+  for (const model of models) {
+    const provider = lanes.route(model)?.lane.provider;
+    if (!provider)
+      throw new CliError(
+        'model_not_found',
+        `no provider takes the model ${model}: name one as provider/model (such as xai/${model}), or set defaultProvider in promptmill.yaml`,
+      );
+    if (provider.apiKeyEnv !== undefined && provider.apiKey === undefined)
+      throw new CliError(
+        'key_missing',
+        `${provider.apiKeyEnv} is not set: ${model} needs it; export ${provider.apiKeyEnv}=… and run this again (to try it without a key: --model simulator/echo)`,
+      );
+    providers.add(provider.name);
+  }
+  return providers;
+};

@@ -1,0 +1,41 @@
+import { type BatchObject, isTerminal } from '@promptmill/core';
+import { describeBatchErrors } from './batch-outcome.ts';
+import { formatCount, formatDuration, plural } from '../format.ts';
+
+const endedAt = (batch: BatchObject): number | null =>
+  batch.completed_at ?? batch.failed_at ?? batch.expired_at ?? batch.cancelled_at;
+
+const utc = (seconds: number): string => `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+
+/** `1,990 completed, 10 failed of 2,000` */
+export const countsText = ({ request_counts: { total, completed, failed } }: BatchObject): string =>
+  `${formatCount(completed)} completed, ${formatCount(failed)} failed of ${formatCount(total)}`;
+
+/** `12,000 tokens (4,000 in, 8,000 out)` */
+export const tokensText = ({ usage }: BatchObject): string =>
+  `${plural(usage.total_tokens, 'token')} (${formatCount(usage.input_tokens)} in, ${formatCount(usage.output_tokens)} out)`;
+
+/** A batch's id, status, counts, times and files, one line each. */
+export const batchSummary = (batch: BatchObject): string => {
+  const { paused_at: pausedAt, retry_of: retryOf, retried_by: retriedBy } = batch.promptmill;
+  const rows: [string, string | null][] = [
+    ['status', batch.status],
+    ['paused', pausedAt === null ? null : `since ${utc(pausedAt)}`],
+    ['requests', countsText(batch)],
+    ['model', batch.model],
+    ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
+    ['created', utc(batch.created_at)],
+    isTerminal(batch.status)
+      ? ['took', formatDuration((endedAt(batch) ?? batch.created_at) - batch.created_at)]
+      : ['expires', utc(batch.expires_at)],
+    ['waits', batch.promptmill.blocked?.message ?? null],
+    ['input', batch.input_file_id],
+    ['output', batch.output_file_id],
+    ['errors', batch.error_file_id],
+    ['retry of', retryOf],
+    ['retries', retriedBy.length > 0 ? retriedBy.join(' ') : null],
+  ];
+  const lines = rows.flatMap(([label, value]) => (value === null ? [] : [`  ${label.padEnd(9)} ${value}`]));
+  const problems = batch.errors === null ? [] : [describeBatchErrors(batch, '  line')];
+  return [batch.id, ...lines, ...problems].join('\n');
+};

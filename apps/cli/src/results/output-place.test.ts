@@ -1,0 +1,16 @@
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { outputOf } from './output-place.ts';
+
+describe('outputOf', () => {
+  it.each([
+    ['a/prompts.txt', undefined, resolve('a/prompts.results.jsonl')],
+    ['prompts.v2.jsonl', undefined, resolve('prompts.v2.results.jsonl')],
+    ['prompts', undefined, resolve('prompts.results.jsonl')],
+    ['prompts.txt', 'out.jsonl', resolve('out.jsonl')],
+    ['prompts.txt', '-', '-'],
+    ['-', undefined, '-'],
+  ])('%s with -o %s goes to %s', (input, output, path) => {
+    expect(outputOf(input, output)).toBe(path);
+  });
+});

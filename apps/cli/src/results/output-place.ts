@@ -1,0 +1,26 @@
+import { access, constants, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { CliError } from '../cli-error.ts';
+
+/** Where the results go: an absolute path, or `-` for standard output. */
+export const outputOf = (input: string, output: string | undefined): string => {
+  if (output !== undefined) return output === '-' ? '-' : resolve(output);
+  return input === '-' ? '-' : resolve(`${input.replace(/\.(txt|jsonl|ndjson)$/i, '')}.results.jsonl`);
+};
+
+/**
+ * Checks that `output` can be written, before any request is paid for.
+ *
+ * @throws CliError `output_unwritable`.
+ */
+export const assertWritable = async (output: string): Promise<void> => {
+  if (output === '-') return;
+  const found = await stat(output).catch(() => undefined);
+  if (found?.isDirectory()) throw new CliError('output_unwritable', `${output} is a folder: name a file with -o`);
+  try {
+    await access(dirname(output), constants.W_OK);
+  } catch (error) {
+    const why = `cannot write ${output}: make the folder ${dirname(output)} first, or name another with -o`;
+    throw new CliError('output_unwritable', why, { cause: error });
+  }
+};

@@ -1,0 +1,15 @@
+import type { BatchObject } from '@promptmill/core';
+import type { ApiClient } from '../api/api-client.ts';
+import type { MergeSources } from './merge-results.ts';
+
+async function* nothing(): AsyncGenerator<string> {}
+
+/** Streams the three files of a batch that has ended from the server, line by line. */
+export const resultSources = (client: ApiClient, batch: BatchObject, signal: AbortSignal): MergeSources => {
+  const linesOf = (id: string | null) => (id === null ? nothing() : client.fileLines(id, signal));
+  return {
+    input: linesOf(batch.input_file_id),
+    output: linesOf(batch.output_file_id),
+    errors: linesOf(batch.error_file_id),
+  };
+};

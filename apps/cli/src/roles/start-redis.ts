@@ -1,0 +1,24 @@
+import { type EmbeddedRedis, startEmbeddedRedis, type Logger } from '@promptmill/runtime';
+
+/** Starts the embedded Redis, and stops it when this process exits, in whatever way but a kill -9. */
+export const startRedis = async (
+  dataDirectory: string,
+  logger: Logger,
+): Promise<Pick<EmbeddedRedis, 'url' | 'close'>> => {
+  const redis = await startEmbeddedRedis({ dataDirectory, logger });
+  const stop = (): void => {
+    try {
+      if (redis.pid !== undefined) process.kill(redis.pid, 'SIGTERM');
+    } catch {
+      // Redis has ended already.
+    }
+  };
+  process.once('exit', stop);
+  return {
+    url: redis.url,
+    async close() {
+      process.removeListener('exit', stop);
+      await redis.close();
+    },
+  };
+};

@@ -1,0 +1,37 @@
+import { startApi } from '@promptmill/api';
+import { startCollector } from '@promptmill/collector';
+import { openFileStore } from '@promptmill/files';
+import { type Config, createMetrics, type Logger } from '@promptmill/runtime';
+import { startWorker } from '@promptmill/worker';
+
+export interface StartRolesOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Runs once the api answers, before any request is worked on. It gets the api's URL. */
+  readonly beforeWork?: ((url: string) => Promise<void>) | undefined;
+}
+
+export interface RunningRoles {
+  /** The api's URL, without `/v1`. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Starts api, collector and worker in this process. When one of them cannot start, it stops the others. */
+export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptions): Promise<RunningRoles> => {
+  await using stack = new AsyncDisposableStack();
+  const files = await openFileStore(config.store);
+  const metrics = createMetrics('all');
+
+  const api = await startApi({ config, files, logger, metrics });
+  stack.defer(() => api.close());
+  await beforeWork?.(api.url);
+  const collector = await startCollector({ config, files, logger, metrics });
+  stack.defer(() => collector.close());
+  const worker = await startWorker({ config, logger, metrics });
+  stack.defer(() => worker.close());
+
+  // The stack closes in reverse order, so the collector still gets what the worker records at its end.
+  const started = stack.move();
+  return { url: api.url, close: () => started.disposeAsync() };
+};

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import type { BatchObject } from '@promptmill/core';
+import type { ApiClient, NewBatch } from '../api/api-client.ts';
+import { CliError } from '../cli-error.ts';
+import type { RunRecord, RunRecordStore } from './run-record.ts';
+
+export interface RunInput {
+  /** The path of the converted input. */
+  readonly path: string;
+  /** The name that the uploaded file gets on the server. */
+  readonly filename: string;
+  readonly endpoint: string;
+  readonly completionWindow: string;
+}
+
+export interface OpenBatchOptions {
+  readonly client: ApiClient;
+  readonly records: RunRecordStore;
+  readonly input: RunInput;
+  readonly signal: AbortSignal;
+}
+
+const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
+  answer.catch((error: unknown) => {
+    if (error instanceof CliError && error.code === 'http_404') return undefined;
+    throw error;
+  });
+
+/**
+ * Returns a run's batch: the one that an earlier process created, or a new one. The record holds the idempotency key
+ * before the file or the batch is created, so a kill at any point leads to no second file or batch.
+ */
+export const openBatch = async ({ client, records, input, signal }: OpenBatchOptions): Promise<BatchObject> => {
+  let record: RunRecord = (await records.load()) ?? { key: randomUUID() };
+  const known = record.batchId === undefined ? undefined : await unlessMissing(client.getBatch(record.batchId));
+  if (known) return known;
+
+  let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
+  if (!file) {
+    await records.save(record);
+    file = await client.uploadFile({ path: input.path, filename: input.filename, idempotencyKey: record.key, signal });
+    record = { ...record, fileId: file.id };
+    await records.save(record);
+  }
+  const batch: NewBatch = {
+    input_file_id: file.id,
+    endpoint: input.endpoint,
+    completion_window: input.completionWindow,
+  };
+  const created = await client.createBatch(batch, record.key);
+  await records.save({ ...record, batchId: created.id });
+  return created;
+};

@@ -1,0 +1,62 @@
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Config } from '@promptmill/runtime';
+import { checkModels } from '../input/check-models.ts';
+import { CliError } from '../cli-error.ts';
+import type { CliContext } from '../context.ts';
+import { type PreparedInput, prepareInput } from '../input/prepare-input.ts';
+import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
+import { assertWritable, outputOf } from '../results/output-place.ts';
+import { runFolder } from './run-folder.ts';
+
+export interface PrepareRunOptions {
+  /** The path of a file, or `-` for standard input. */
+  readonly input: string;
+  readonly options: PromptOptions & { readonly output?: string; readonly stream?: boolean };
+  readonly config: Config;
+}
+
+export interface PreparedRun {
+  readonly input: PreparedInput;
+  /** The path of the converted input. */
+  readonly inputPath: string;
+  /** An absolute path, or `-` for standard output. */
+  readonly output: string;
+  /** The folder in which the run keeps its state between processes. */
+  readonly folder: string;
+  /** The names of the providers that the run will call. */
+  readonly providers: ReadonlySet<string>;
+}
+
+/**
+ * Checks all that can be checked before anything starts, and writes the converted input into the run's folder.
+ *
+ * @throws CliError; it leaves no file behind then.
+ */
+export const prepareRun = async (
+  { input, options, config }: PrepareRunOptions,
+  context: CliContext,
+): Promise<PreparedRun> => {
+  const { dataDirectory, lanes, limits } = config;
+  const { maxLineBytes } = limits;
+  const output = outputOf(input, options.output);
+  if (output === resolve(input))
+    throw new CliError('output_is_input', `${input} is the input: name another file with -o`);
+  await assertWritable(output);
+
+  const runs = join(dataDirectory, 'runs');
+  await mkdir(runs, { recursive: true, mode: 0o700 });
+  const converted = join(runs, `new-${process.pid}.jsonl`);
+  try {
+    const defaults = { ...promptDefaults(options), stream: options.stream };
+    const prepared = await prepareInput(input, { path: converted, defaults, maxLineBytes }, context);
+    const providers = checkModels(prepared.models.keys(), lanes);
+    const folder = runFolder({ dataDirectory, inputDigest: prepared.digest, options, output });
+    const inputPath = join(folder, 'input.jsonl');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(converted, inputPath);
+    return { input: prepared, inputPath, output, folder, providers };
+  } finally {
+    await rm(converted, { force: true });
+  }
+};

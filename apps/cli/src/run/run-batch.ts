@@ -1,0 +1,57 @@
+import { type BatchObject, isTerminal } from '@promptmill/core';
+import type { ApiClient } from '../api/api-client.ts';
+import { assertNotRefused } from '../results/batch-outcome.ts';
+import { countsText } from '../results/batch-summary.ts';
+import type { CliContext } from '../context.ts';
+import { createDeltaPrinter } from '../progress/delta-printer.ts';
+import { openBatch, type RunInput } from './open-batch.ts';
+import { createProgress } from '../progress/progress.ts';
+import { type FailureReasons, publishResults } from '../results/publish-results.ts';
+import { resultSources } from '../results/result-sources.ts';
+import type { RunRecordStore } from './run-record.ts';
+import { watchBatch } from '../progress/watch-batch.ts';
+
+export interface RunBatchOptions {
+  readonly client: ApiClient;
+  readonly records: RunRecordStore;
+  readonly input: RunInput;
+  /** An absolute path, or `-` for standard output. */
+  readonly output: string;
+  readonly say: (text: string) => void;
+  readonly quiet: boolean;
+  /** Shows the answers as they come, instead of the progress. */
+  readonly stream: boolean;
+}
+
+/**
+ * Brings a run to its end as any client of the api would: it creates or finds the batch, watches it and publishes its
+ * results.
+ *
+ * @throws CliError `batch_failed` when the input was refused; the record is removed then, so that the run can start over.
+ */
+export const runBatch = async (
+  { client, records, input, output, say, quiet, stream }: RunBatchOptions,
+  { screen, now, stdout, signal }: CliContext,
+): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
+  const opened = await openBatch({ client, records, input, signal });
+  if (isTerminal(opened.status)) say('every request of this run has its result already');
+  else if (opened.request_counts.total > 0) say(`carrying on: ${countsText(opened)}`);
+  const progress = quiet || stream ? undefined : createProgress({ screen, now });
+  const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
+  const batch = await watchBatch(client, opened.id, {
+    onProgress: (state) => progress?.update(state),
+    onDelta: printer && ((delta) => printer.add(delta)),
+    signal,
+  }).finally(() => {
+    progress?.end();
+    printer?.end();
+  });
+  if (batch.status === 'failed') await records.remove();
+  assertNotRefused(batch, input.filename);
+
+  const reasons = await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);
+  const { completed, failed } = batch.request_counts;
+  const record = await records.load();
+  if (record) await records.save({ ...record, finished: { completed, failed } });
+  return { batch, reasons };
+};

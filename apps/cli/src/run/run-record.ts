@@ -1,0 +1,46 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CliError } from '../cli-error.ts';
+import { writeFileWhole } from '../write-file-whole.ts';
+
+const runRecord = z.object({
+  /** The `Idempotency-Key` of the run's file and batch, the same in every process that works on the run. */
+  key: z.string(),
+  fileId: z.string().exactOptional(),
+  batchId: z.string().exactOptional(),
+  /** Set once the output file was published. */
+  finished: z.object({ completed: z.number(), failed: z.number() }).exactOptional(),
+});
+
+/** How far a run has come: enough to carry on after any crash. */
+export type RunRecord = z.infer<typeof runRecord>;
+
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+/** Keeps the {@link RunRecord} of one run in its folder. Each save replaces the file whole. */
+export const createRunRecordStore = (folder: string) => {
+  const path = join(folder, 'run.json');
+  return {
+    /** @throws CliError `run_record_unreadable` */
+    async load(): Promise<RunRecord | undefined> {
+      try {
+        return runRecord.parse(JSON.parse(await readFile(path, 'utf8')));
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw new CliError('run_record_unreadable', `cannot read ${path}; remove it, or start afresh with --fresh`, {
+          cause: error,
+        });
+      }
+    },
+    async save(record: RunRecord): Promise<void> {
+      await mkdir(folder, { recursive: true });
+      await writeFileWhole(path, [`${JSON.stringify(record, null, 2)}\n`]);
+    },
+    async remove(): Promise<void> {
+      await rm(path, { force: true });
+    },
+  };
+};
+
+export type RunRecordStore = ReturnType<typeof createRunRecordStore>;

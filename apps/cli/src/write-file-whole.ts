@@ -1,0 +1,41 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+const blockChars = 256 * 1024;
+
+const syncFolder = async (path: string): Promise<void> => {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+};
+
+/**
+ * Writes a file whole or not at all: writes it under another name beside `path`, syncs it, then renames it.
+ *
+ * @param chunks text in pieces of any size; when reading them throws, `path` stays as it was.
+ */
+export const writeFileWhole = async (path: string, chunks: AsyncIterable<string> | Iterable<string>): Promise<void> => {
+  const unfinished = `${path}.${process.pid}.tmp`;
+  const file = await open(unfinished, 'w');
+  try {
+    let block = '';
+    for await (const chunk of chunks) {
+      block += chunk;
+      if (block.length < blockChars) continue;
+      await file.writeFile(block);
+      block = '';
+    }
+    await file.writeFile(block);
+    await file.sync();
+    await file.close();
+    await rename(unfinished, path);
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+};
