@@ -11,7 +11,7 @@ local limits = redis.call('HMGET', limitsKey, 'requests', 'windowMs', 'tokens', 
 -- A lane whose limits are lost is not one without limits.
 if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0 } end
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'probeUntil', 'nextRequestAt', 'nextTokenAt',
-  'rampUntil', 'rampMs', 'closedFrom')
+  'rampUntil', 'rampMs', 'closedFrom', 'tokensOwed')
 local wanted = #ARGV - 1
 
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
@@ -26,7 +26,7 @@ if state[2] then
 end
 
 local requests = openWindow('requests', limits[1], tonumber(limits[2] or 60000))
-local tokens = openWindow('tokens', limits[3], tokenWindowMs)
+local tokens = openWindow('tokens', limits[3] and limits[3] * tokenShare, tokenWindowMs)
 
 -- Calls are spread evenly; what a late question missed, it may catch up on, up to this long.
 local catchUpMs = 50
@@ -39,6 +39,9 @@ local rampMs = now < tonumber(state[6] or 0) and tonumber(state[7]) or nil
 
 local granted, waitMs, waitFor = 0, 0, ''
 local nextRequestAt, nextTokenAt = tonumber(state[4] or 0), tonumber(state[5] or 0)
+-- By so much the calls that have ended used more than was guessed, or less when negative. The next calls make up for it;
+-- of what was given back, a second's worth is kept.
+local tokensOwed = tonumber(state[9] or 0)
 for i = 1, wanted do
   local estimate = tonumber(ARGV[1 + i])
   if requests or rampMs then
@@ -57,12 +60,16 @@ for i = 1, wanted do
   end
   if tokens then
     tokens.add(estimate)
-    nextTokenAt = pace(nextTokenAt, estimate * tokens.spanMs / tokens.limit)
+    tokensOwed = math.max(tokensOwed, -math.max(estimate, tokens.limit / 60))
+    local paced = math.max(0, estimate + tokensOwed)
+    nextTokenAt = pace(nextTokenAt, paced * tokens.spanMs / tokens.limit)
+    tokensOwed = tokensOwed + estimate - paced
   end
   granted = granted + 1
 end
 if granted > 0 then
-  redis.call('HSET', stateKey, 'nextRequestAt', tostring(nextRequestAt), 'nextTokenAt', tostring(nextTokenAt))
+  redis.call('HSET', stateKey, 'nextRequestAt', tostring(nextRequestAt), 'nextTokenAt', tostring(nextTokenAt),
+    'tokensOwed', math.floor(tokensOwed))
   if state[2] then redis.call('HSET', stateKey, 'probeUntil', now + ARGV[1]) end
 end
 if requests then requests.save() end

@@ -20,12 +20,8 @@ if outcome == 'unsent' then
   settle('requests', countedAt, -1)
   used = 0
 end
-if used >= 0 and settle('tokens', countedAt, used - estimated) then
-  local limit = tonumber(redis.call('HGET', limitsKey, 'tokens') or 0)
-  if limit > 0 then
-    local laterMs = (used - estimated) * spanOf(tokenWindowMs) / limit
-    redis.call('HINCRBYFLOAT', stateKey, 'nextTokenAt', string.format('%.3f', laterMs))
-  end
+if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('HEXISTS', limitsKey, 'tokens') == 1 then
+  redis.call('HINCRBY', stateKey, 'tokensOwed', used - estimated)
 end
 
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',

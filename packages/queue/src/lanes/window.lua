@@ -4,6 +4,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local slotsInWindow = 240
 local tokenWindowMs = 60000
+-- Of a limit of tokens the rest is left for calls in flight that use more than was guessed.
+local tokenShare = 0.99
 
 -- A call counts for a little longer than its provider counts it: the provider sees it later than the lane let it in.
 local function spanOf(windowMs)
