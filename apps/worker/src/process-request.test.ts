@@ -2,7 +2,7 @@ import { buildLanes, buildProviders, fileConfig, noUsage, type RequestJob } from
 import type { CallRequest, CallResult } from '@promptmill/provider';
 import type { Job } from 'bullmq';
 import { expect, it } from 'vitest';
-import type { Admission } from './lane-gate.ts';
+import type { Admission } from './lane/admission.ts';
 import { createProcessRequest, type ProcessRequestOptions } from './process-request.ts';
 
 const lanes = buildLanes(buildProviders(fileConfig.parse({}), { XAI_API_KEY: 'key-of-xai' }));
@@ -40,7 +40,7 @@ const processOne = async (mayGo: readonly boolean[]) => {
     },
     gate: { enter: () => Promise.resolve(admit()) },
     estimator: () => undefined,
-    findWayOut: () => undefined,
+    findFallback: () => undefined,
     insist: (work: () => Promise<unknown>) => work(),
     inHand: new Set(),
     owned: new Map(),

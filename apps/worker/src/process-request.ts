@@ -18,9 +18,10 @@ import {
 import type { DeltaPublisher, RequestState, ResultRecorder } from '@promptmill/queue';
 import type { Reach } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
-import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
 import type { Insist } from './insist.ts';
-import type { Admission, LaneGate } from './lane-gate.ts';
+import type { Admission } from './lane/admission.ts';
+import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
+import type { LaneGate } from './lane/lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
 
 export interface ProcessRequestOptions {
@@ -31,7 +32,7 @@ export interface ProcessRequestOptions {
   readonly gate: LaneGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
-  readonly findWayOut: FindWayOut;
+  readonly findFallback: FindFallback;
   readonly quarantine: Quarantine;
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
@@ -109,7 +110,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     deltas,
     gate,
     estimator,
-    findWayOut,
+    findFallback,
     quarantine,
     takeRetry,
     retry,
@@ -142,21 +143,21 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
   };
 
-  /** One call that the provider took notice of; a refused one waits in the lane and is made again, or leaves. */
+  /** One call that the provider took notice of; a refused one waits in the lane and is made again, or goes to the fallback. */
   const callOnce = async (
     request: RequestJob,
     signal: AbortSignal,
-    wayOut: WayOut | undefined,
+    fallback: Fallback | undefined,
     begunAt: number,
     noteCall: () => Promise<void>,
-  ): Promise<CallSuccess | CallFailure | 'aborted' | 'disowned' | 'left' | Exclude<RequestState, 'run'>> => {
+  ): Promise<CallSuccess | CallFailure | 'aborted' | 'disowned' | 'fallback' | Exclude<RequestState, 'run'>> => {
     const tokens = estimator();
     const { batchId } = request;
-    const wanted = { batchId, estimatedTokens: tokens?.estimate(request.body) ?? 0, wayOut };
+    const wanted = { batchId, estimatedTokens: tokens?.estimate(request.body) ?? 0, fallback };
     for (;;) {
       const admission = await gate.enter(wanted, signal);
       if (!admission) return 'aborted';
-      if (admission === 'left') return 'left';
+      if (admission === 'fallback') return 'fallback';
       if (admission === 'unwanted' || performance.now() - begunAt > askAgainAfterMs) {
         begunAt = performance.now();
         const state = await insist(() => recorder.begin(request));
@@ -191,7 +192,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       if (result.kind === 'unsent') continue;
       if (result.kind === 'aborted') return 'aborted';
       if (result.kind === 'success' || !isRefusal(result)) return result;
-      if (result.class === 'provider' && wayOut) return 'left';
+      if (result.class === 'provider' && fallback) return 'fallback';
     }
   };
 
@@ -221,17 +222,17 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       const waitMs = await insist(takeRetry);
       if (waitMs > 0) return putBack(job, token, waitMs + Math.random() * retrySpreadMs);
     }
-    const wayOut = findWayOut(request, lane);
+    const fallback = findFallback(request, lane);
     const noteCall = async (): Promise<void> => {
       if (job.stalledCounter === 0 || job.data !== request) return;
       await insist(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
     };
-    const result = await callOnce(request, signal ?? new AbortController().signal, wayOut, begunAt, noteCall);
+    const result = await callOnce(request, signal ?? new AbortController().signal, fallback, begunAt, noteCall);
     if (result === 'paused') return park();
     if (result === 'settled' || result === 'dropped') return { status: result };
     if (result === 'disowned') return { status: 'moved' };
-    if (result === 'left') {
-      if (wayOut) await insist(() => wayOut.take());
+    if (result === 'fallback') {
+      if (fallback) await insist(() => fallback.add());
       reach('fallback-added');
       onFallback();
       return { status: 'moved' };
