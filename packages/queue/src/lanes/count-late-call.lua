@@ -3,7 +3,7 @@
 -- will.
 -- KEYS: 1 ledger
 -- ARGV: 1 when it was let in, in ms of Redis's clock, 2 its estimated tokens
--- Returns now in ms, from when on it counts.
+-- Returns now in ms: the time from which it counts.
 local grantedAt, estimated = tonumber(ARGV[1]), tonumber(ARGV[2])
 moveToNow('requests', grantedAt, 1)
 moveToNow('tokens', grantedAt, estimated)

@@ -16,7 +16,7 @@ local wanted = #ARGV - 1
 
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
--- Not in the millisecond in which a hold began either: a probe is told from a call before the hold by its time.
+-- Nor in the millisecond in which a hold began: only its time tells a probe from a call before the hold.
 if heldUntil >= now then return { 0, heldUntil - now + 1, 'hold', now, 0, closed, 0 } end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; the fleet waits for its answer.
@@ -28,7 +28,7 @@ end
 local requests = openWindow('requests', limits[1], tonumber(limits[2] or 60000))
 local tokens = openWindow('tokens', limits[3] and limits[3] * tokenShare, tokenWindowMs)
 
--- Calls are spread evenly; what a late question missed, it may catch up on, up to this long.
+-- Calls are spread evenly over the window. A question that comes late may catch up on this much time.
 local catchUpMs = 50
 local function pace(nextAt, intervalMs)
   return math.max(nextAt, now - math.max(catchUpMs, intervalMs)) + intervalMs
@@ -39,8 +39,8 @@ local rampMs = now < tonumber(state[6] or 0) and tonumber(state[7]) or nil
 
 local granted, waitMs, waitFor = 0, 0, ''
 local nextRequestAt, nextTokenAt = tonumber(state[4] or 0), tonumber(state[5] or 0)
--- By so much the calls that have ended used more than was guessed, or less when negative. The next calls make up for it;
--- of what was given back, a second's worth is kept.
+-- How much more the calls that have ended used than was guessed; negative when they used less. The next calls make up
+-- for it. Of what was given back, a second's worth is kept.
 local tokensOwed = tonumber(state[9] or 0)
 for i = 1, wanted do
   local estimate = tonumber(ARGV[1 + i])
@@ -76,7 +76,7 @@ if requests then requests.save() end
 if tokens then tokens.save() end
 if waitMs == 0 and granted < #ARGV - 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
 local free = not (requests or tokens or rampMs or state[2]) and 1 or 0
--- A call that goes out later than it was granted is counted anew (count-late-call.lua), while it still counts from then.
+-- A call that goes out late is counted anew (count-late-call.lua), as long as the window still counts it from before.
 local shortest = math.min(requests and requests.spanMs or math.huge, tokens and tokens.spanMs or math.huge)
 local sendWithinMs = shortest < math.huge and math.floor(shortest * 0.75) or nil
 return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free, sendWithinMs }

@@ -48,7 +48,7 @@ const takeRetry = defineScript<[state: string], [retryBudget: number], number>(
 
 /** What asking to let calls into a lane came to. */
 export interface LaneAnswer {
-  /** Calls let in: the first so many of those asked for. */
+  /** How many calls are let in: the first of those asked for. */
   readonly granted: number;
   /** Until asking for the others may help, in milliseconds. */
   readonly waitMs: number;
@@ -57,24 +57,24 @@ export interface LaneAnswer {
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
   readonly isProbe: boolean;
-  /** Nothing works until someone acts, or nothing has for a minute: who has another way takes it. */
+  /** Nothing works until someone acts, or nothing has worked for a minute: requests with a fallback go there. */
   readonly isClosed: boolean;
-  /** Nothing limits or holds the lane at this moment, but for the calls it may have in flight. */
+  /** Nothing limits or holds the lane at this moment, except the calls that it may have in flight. */
   readonly isFree: boolean;
-  /** So long after the question the calls let in must have gone out, in milliseconds. Undefined: at any time. */
+  /** The calls let in must go out within so many milliseconds of the question. Undefined: at any time. */
   readonly sendWithinMs?: number | undefined;
 }
 
 /**
- * How a call ended, as far as its lane is concerned; `none` says nothing of the provider, which has not seen one that was
- * `unsent`.
+ * How a call ended, as far as its lane is concerned. `none`: the end says nothing of the provider. `unsent`: the provider
+ * has not seen the call.
  */
 export type CallSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'none' | 'unsent';
 
 export interface CallEnd {
   readonly signal: CallSignal;
   readonly grantedAtMs: number;
-  /** From when on it counts, by Redis's clock, in milliseconds. Default: since it was let in. */
+  /** The time from which it counts, by Redis's clock, in milliseconds. Default: when it was let in. */
   readonly countedAtMs?: number | undefined;
   readonly estimatedTokens: number;
   /** Undefined when the answer does not say. */
@@ -164,7 +164,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       return takeRetry(redis, [stateKey], [retryBudget]);
     },
 
-    /** Of a call that goes out late. Returns from when on it counts, by Redis's clock, in milliseconds. */
+    /** A call goes out late. Returns the time from which it counts now, by Redis's clock, in milliseconds. */
     async countLate({
       grantedAtMs,
       estimatedTokens,

@@ -7,7 +7,7 @@
 --         (the provider has not seen it: it counts for nothing)
 --       2 when it was let in, in ms of Redis's clock, 3 tokens estimated, 4 tokens used (-1: unknown),
 --       5 how long the provider asks to be left alone in ms (-1: it does not say), 6 reason, for people,
---       7 how many calls ended so, 8 from when on it counts, in ms of Redis's clock,
+--       7 how many calls ended so, 8 the time from which it counts, in ms of Redis's clock,
 --       9 most retries that answers earn a lane
 -- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold }
 local limitsKey, stateKey, metaKey, activeKey = unpack(KEYS, 2)
@@ -40,7 +40,7 @@ local function hold(ms)
   -- A longer hold is never shortened.
   heldUntil = math.max(heldUntil, now + ms)
   redis.call('HSET', stateKey, 'heldUntil', heldUntil, 'halfOpen', 1, 'reason', reason)
-  -- From when on requests with a fallback go there rather than wait.
+  -- From this time on requests with a fallback go there rather than wait.
   redis.call('HSETNX', stateKey, 'closedFrom', now + 60000)
 end
 

@@ -4,7 +4,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local slotsInWindow = 240
 local tokenWindowMs = 60000
--- Of a limit of tokens the rest is left for calls in flight that use more than was guessed.
+-- This share of a limit of tokens is used. The rest is for calls in flight that use more than was guessed.
 local tokenShare = 0.99
 
 -- A call counts for a little longer than its provider counts it: the provider sees it later than the lane let it in.
@@ -17,7 +17,8 @@ local function slotMsOf(name)
   return tonumber(redis.call('HGET', KEYS[1], name .. ':slotMs') or nil)
 end
 
--- Changes by `difference` what a call counts that counts from `atMs` on. Returns whether there is such a window.
+-- Changes what a call counts by `difference`. `atMs` is the time from which it counts. Returns whether there is such a
+-- window.
 local function settle(name, atMs, difference)
   local slotMs = slotMsOf(name)
   if not slotMs then return false end
@@ -30,7 +31,7 @@ local function settle(name, atMs, difference)
   return true
 end
 
--- Counts a call from now on that has counted from `atMs` on.
+-- Counts a call from now on instead of from `atMs`.
 local function moveToNow(name, atMs, amount)
   local slotMs = slotMsOf(name)
   if not slotMs then return end
