@@ -62,10 +62,11 @@ const enterAfter = async (control: LaneControl, waitFor: string) => {
 /** What a lane lets a late question catch up on. */
 const catchUpMs = 50;
 
-/**
- * Takes all that the lane allows for so long, with several workers. `usableMs` is less where a busy machine let no worker
- * ask for so long that what was missed is lost.
- */
+/** The time between questions, less where a busy machine let nobody ask for so long that what was missed is lost. */
+const usableMsOf = (askedMs: readonly number[]): number =>
+  askedMs.toSorted((a, b) => a - b).reduce((sum, at, i, all) => sum + Math.min(catchUpMs, at - (all[i - 1] ?? at)), 0);
+
+/** Takes all that the lane allows for so long, with several workers. */
 const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf: () => number = () => 0) => {
   const granted: { readonly atMs: number; readonly tokens: number }[] = [];
   const askedMs: number[] = [];
@@ -80,9 +81,7 @@ const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf
     }
   };
   await Promise.all(controls.map(take));
-  askedMs.sort((a, b) => a - b);
-  const usableMs = askedMs.reduce((sum, at, i) => sum + Math.min(catchUpMs, at - (askedMs[i - 1] ?? at)), 0);
-  return { granted: granted.sort((a, b) => a.atMs - b.atMs), usableMs };
+  return { granted: granted.sort((a, b) => a.atMs - b.atMs), usableMs: usableMsOf(askedMs) };
 };
 
 /** The most calls that any window of a provider holds, which sees each one up to 30 ms after it was let in. */
@@ -133,6 +132,30 @@ describe.concurrent('limits', () => {
     const third = await control.enter([600], probeMs);
     expect(third).toMatchObject({ granted: 0, waitFor: 'tokens' });
     expect(third.waitMs).toBeGreaterThan(55_000);
+  });
+
+  it('lets others have what calls give back, also when many end at once', async () => {
+    const { control } = await openLane({ tokensPerMinute: 60_000 });
+    const estimatedTokens = 20;
+    const usedTokens = 5;
+    const endsAt = performance.now() + 3000;
+    const askedMs: number[] = [];
+    let inFlight: number[] = [];
+    let ended = 0;
+    while (performance.now() < endsAt) {
+      const { granted, atMs, waitMs } = await control.enter([estimatedTokens], probeMs);
+      askedMs.push(atMs);
+      if (granted === 0) await delay(Math.min(waitMs, 20));
+      else if (inFlight.push(atMs) >= 10) {
+        const end = { signal: 'ok', estimatedTokens, usedTokens } as const;
+        await Promise.all(inFlight.map((grantedAtMs) => control.leave({ ...end, grantedAtMs })));
+        ended += inFlight.length;
+        inFlight = [];
+      }
+    }
+    // One a millisecond; the guesses of those that have not ended are off by up to 150.
+    expect(ended * usedTokens).toBeGreaterThanOrEqual(0.95 * usableMsOf(askedMs) - 200);
+    expect(ended * usedTokens).toBeLessThanOrEqual((askedMs.at(-1) ?? 0) - (askedMs[0] ?? 0) + 200);
   });
 
   it('counts a call that goes out late from then on', async () => {

@@ -10,7 +10,7 @@ import type { RedisConnection } from '../connection/redis.ts';
  */
 const requestsPerTurn = 10;
 
-/** BullMQ's priorities end here; beyond it, until the lane is idle, jobs wait in order of arrival. */
+/** BullMQ knows no higher number. Jobs beyond it wait in order of arrival until the lane is idle. */
 const lastPriority = 2 ** 21 - 1;
 
 const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math.floor(position / requestsPerTurn));
