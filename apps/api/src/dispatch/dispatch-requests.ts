@@ -62,8 +62,12 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   return async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
     const { batch, state } = snapshot;
     if (state.dispatched >= batch.total) return { done: true };
-    if (!hasRoom(snapshot) || (await isFull(snapshot))) return { done: false };
-    const settledBeyond = await requests.settledBeyond(batch.id, state.dispatched);
+    if (!hasRoom(snapshot)) return { done: false };
+    const [full, settledBeyond] = await Promise.all([
+      isFull(snapshot),
+      requests.settledBeyond(batch.id, state.dispatched),
+    ]);
+    if (full) return { done: false };
     const addToLanes = add(batch);
     let cursor: Cursor = state;
 
