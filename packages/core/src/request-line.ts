@@ -73,6 +73,22 @@ const missing = (param: string): LineProblem => ({
   param,
 });
 
+/**
+ * What a line holds that was found good at its upload. Undefined when it cannot be that line: only what a request cannot
+ * do without is looked at again.
+ */
+export const readCheckedLine = (text: string): RequestLine | undefined => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (!isObject(value)) return undefined;
+    const { custom_id: customId, url, body } = value;
+    if (typeof customId !== 'string' || !isEndpoint(url) || !isObject(body)) return undefined;
+    return typeof body['model'] === 'string' ? { customId, url, body: body as RequestBody } : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 /** Parses and checks one line of an input file. It never throws: what is wrong comes back as a problem. */
 export const parseRequestLine = (text: string): ParsedLine => {
   let value: unknown;

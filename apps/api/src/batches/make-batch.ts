@@ -1,4 +1,4 @@
-import { ApiError, type Batch, completionWindowSeconds } from '@promptmill/core';
+import { ApiError, type Batch, completionWindowSeconds, type FileRecord } from '@promptmill/core';
 import { addBatchJob, type NewBatch } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
@@ -34,7 +34,8 @@ type Dependencies = Pick<
 export const createMakeBatch = (dependencies: Dependencies) => {
   const { claims, batches, records, batchesQueue, journal, replayed, now, reach } = dependencies;
 
-  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<void> => {
+  /** Gives the input file, for its name. */
+  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord | undefined> => {
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
     const terms = await prepare(creation);
     const { inputFileId } = terms;
@@ -46,7 +47,11 @@ export const createMakeBatch = (dependencies: Dependencies) => {
         param: 'input_file_id',
       });
     const expiresAt = createdAt + (completionWindowSeconds(terms.completionWindow) ?? 0);
-    await batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms });
+    const [input] = await Promise.all([
+      records.get(tenant, inputFileId),
+      batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms }),
+    ]);
+    return input;
   };
 
   return async (order: BatchOrder): Promise<Batch> => {
@@ -60,9 +65,10 @@ export const createMakeBatch = (dependencies: Dependencies) => {
       ? await claimKey(claims, keyed, fresh)
       : { made: fresh, repeated: false };
     const { batchId } = creation;
+    let input: FileRecord | undefined;
     if (!repeated || !(await batches.get(batchId)))
       try {
-        await writeBatch(order, creation);
+        input = await writeBatch(order, creation);
         reach('batch-recorded');
       } catch (error) {
         const refused = error instanceof ApiError && error.status < 500;
@@ -75,8 +81,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} is gone while it was created`);
     if (batch.status === 'validating') {
-      const name = batchJobName(batchId, await records.get(tenant, batch.inputFileId));
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, name));
+      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)));
       reach('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });

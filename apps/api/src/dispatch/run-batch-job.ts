@@ -126,8 +126,10 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const step = async (snapshot: BatchSnapshot): Promise<NextStep> => {
     const { batch } = snapshot;
     if (batch.status === 'validating') {
-      await batches.confirmCreated(batch, batch.createdAt * 1000);
-      await records.use(batch.tenant, batch.inputFileId, batch.id, now());
+      await Promise.all([
+        batches.confirmCreated(batch, batch.createdAt * 1000),
+        records.use(batch.tenant, batch.inputFileId, batch.id, now()),
+      ]);
       await validate(batch);
       return { afterMs: 0 };
     }
@@ -164,13 +166,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       if (!snapshot) return { status: 'gone' };
       const { batch } = snapshot;
       const progress = progressOf(batch);
-      if (JSON.stringify(progress) !== shown) await job.updateProgress({ ...progress });
+      const isNew = JSON.stringify(progress) !== shown;
+      const showing = isNew ? job.updateProgress({ ...progress }) : undefined;
       shown = JSON.stringify(progress);
       if (isTerminal(batch.status)) {
-        await retire(batch);
+        await Promise.all([showing, retire(batch)]);
         return progress;
       }
-      const { afterMs, rests = false } = await step(snapshot);
+      const [{ afterMs, rests = false }] = await Promise.all([step(snapshot), showing]);
       const nextAtMs = Date.now() + afterMs;
       const staysInPlace = !rests && (await places.wait(afterMs));
       if (!lock.isHeld) throw new DelayedError();

@@ -1,11 +1,11 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import type { AddRequests, IndexedRequest } from '../dispatch/add-requests.ts';
+import type { AddRequests } from '../dispatch/add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
 import { DispatchBlockedError } from '../dispatch/dispatch-blocked-error.ts';
-import { readRequests } from '../dispatch/read-requests.ts';
+import { type InputRequest, readRequests } from '../dispatch/read-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
 import type { RecountResults } from './recount-results.ts';
 import type { RestoreResults } from './restore-results.ts';
@@ -52,16 +52,16 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
     const last = Math.max(...lost);
     const place = await requests.placeBefore(batch.id, Math.min(...lost));
-    let index = place.index;
-    let chunk: IndexedRequest[] = [];
+    const addToLanes = add(batch);
+    let positions: Cursor['positions'] = {};
+    let chunk: InputRequest[] = [];
     for await (const request of readRequests(files, batch.inputFileId, place)) {
-      if (lost.has(index)) chunk.push({ ...request, index });
-      if (chunk.length === addAtOnce || index === last) {
-        await add(batch, chunk);
+      if (lost.has(request.index)) chunk.push(request);
+      if (chunk.length === addAtOnce || request.index === last) {
+        positions = await addToLanes(chunk, positions);
         chunk = [];
       }
-      if (index === last) return;
-      index++;
+      if (request.index === last) return;
     }
     throw new DispatchBlockedError(
       'input_changed',
