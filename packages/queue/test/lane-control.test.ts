@@ -158,6 +158,26 @@ describe.concurrent('limits', () => {
     expect(ended * usedTokens).toBeLessThanOrEqual((askedMs.at(-1) ?? 0) - (askedMs[0] ?? 0) + 200);
   });
 
+  it('leaves room for calls in flight that use more than was guessed, once guesses have been off', async () => {
+    const { control } = await openLane({ tokensPerMinute: 60_000 });
+    const waitMs = async (tokens: number) => (await control.enter([tokens], probeMs)).waitMs;
+    const { atMs: grantedAtMs } = await control.enter([1000], probeMs);
+    await delay(30);
+    await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 1000, usedTokens: 2000 });
+    expect(await waitMs(57_990)).toBeGreaterThan(55_000);
+    expect(await waitMs(57_000)).toBeLessThan(3000);
+  });
+
+  it('asks nobody to make up for what a call used too much when the lane has been idle since for as long', async () => {
+    const { control } = await openLane({ tokensPerMinute: 600_000 });
+    const { atMs: grantedAtMs } = await control.enter([10], probeMs);
+    // Half a second of the limit.
+    await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 10, usedTokens: 5010 });
+    expect((await control.enter([10], probeMs)).waitMs).toBeGreaterThan(400);
+    await delay(600);
+    expect(await control.enter([10, 10], probeMs)).toMatchObject({ granted: 2 });
+  });
+
   it('counts a call that goes out late from then on', async () => {
     const { name, control, again } = await openLane({ requests: { count: 10, windowMs: 1000 } });
     const late = [

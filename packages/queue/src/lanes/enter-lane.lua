@@ -25,8 +25,11 @@ if state[2] then
   wanted = 1
 end
 
+local tokenLimit = tonumber(limits[3] or nil)
 local requests = openWindow('requests', limits[1], tonumber(limits[2] or 60000))
-local tokens = openWindow('tokens', limits[3] and limits[3] * tokenShare, tokenWindowMs)
+local tokens = openWindow('tokens', tokenLimit and tokenLimit - roomForGuesses(tokenLimit), tokenWindowMs)
+-- The window counts whole slots, so the pace counts one more: calls would wait for both by turns.
+local msPerToken = tokens and (tokens.spanMs + tokens.slotMs) / tokenLimit
 
 -- Calls are spread evenly over the window. A question that comes late may catch up on this much time.
 local catchUpMs = 50
@@ -39,9 +42,13 @@ local rampMs = now < tonumber(state[6] or 0) and tonumber(state[7]) or nil
 
 local granted, waitMs, waitFor = 0, 0, ''
 local nextRequestAt, nextTokenAt = tonumber(state[4] or 0), tonumber(state[5] or 0)
--- How much more the calls that have ended used than was guessed; negative when they used less. The next calls make up
--- for it. Of what was given back, a second's worth is kept.
+-- How much more the calls that have ended used than was guessed; negative when they used less. The next call waits for
+-- what was used too much. What was given back is the next calls' to have, up to a second's worth.
 local tokensOwed = tonumber(state[9] or 0)
+if tokens and tokensOwed > 0 then
+  nextTokenAt, tokensOwed = nextTokenAt + tokensOwed * msPerToken, 0
+end
+
 for i = 1, wanted do
   local estimate = tonumber(ARGV[1 + i])
   if requests or rampMs then
@@ -60,9 +67,9 @@ for i = 1, wanted do
   end
   if tokens then
     tokens.add(estimate)
-    tokensOwed = math.max(tokensOwed, -math.max(estimate, tokens.limit / 60))
+    tokensOwed = math.max(tokensOwed, -math.max(estimate, tokenLimit / 60))
     local paced = math.max(0, estimate + tokensOwed)
-    nextTokenAt = pace(nextTokenAt, paced * tokens.spanMs / tokens.limit)
+    nextTokenAt = pace(nextTokenAt, paced * msPerToken)
     tokensOwed = tokensOwed + estimate - paced
   end
   granted = granted + 1

@@ -22,6 +22,7 @@ if outcome == 'unsent' then
 end
 if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('HEXISTS', limitsKey, 'tokens') == 1 then
   redis.call('HINCRBY', stateKey, 'tokensOwed', used - estimated)
+  if outcome == 'ok' then noteGuess(estimated, used, math.max(0, now - countedAt)) end
 end
 
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',

@@ -4,13 +4,6 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local slotsInWindow = 240
 local tokenWindowMs = 60000
--- This share of a limit of tokens is used. The rest is for calls in flight that use more than was guessed.
-local tokenShare = 0.99
-
--- A call counts for a little longer than its provider counts it: the provider sees it later than the lane let it in.
-local function spanOf(windowMs)
-  return windowMs + math.max(150, math.min(500, windowMs * 0.008))
-end
 
 -- Nil where the ledger has no such window.
 local function slotMsOf(name)
@@ -47,13 +40,15 @@ end
 local function openWindow(name, limit, windowMs)
   if not limit then return nil end
   local slotMs = math.max(1, math.floor(windowMs / slotsInWindow))
-  local self = { limit = tonumber(limit), spanMs = spanOf(windowMs) }
+  -- A call counts for a little longer than its provider counts it: the provider sees it later than the lane let it in.
+  local spanMs = windowMs + math.max(150, math.min(500, windowMs * 0.008))
+  local self = { limit = tonumber(limit), spanMs = spanMs, slotMs = slotMs }
   local slotNow = math.floor(now / slotMs)
   local known = redis.call('HMGET', KEYS[1], name .. ':first', name .. ':last', name .. ':sum', name .. ':slotMs')
   local first, last = tonumber(known[1] or slotNow), tonumber(known[2] or slotNow)
   local sum, slotMsThen = tonumber(known[3] or 0), tonumber(known[4] or slotMs)
   local hadOtherLength = slotMsThen ~= slotMs
-  local oldest = math.floor((now - self.spanMs) / slotMs)
+  local oldest = math.floor((now - spanMs) / slotMs)
   local moved = 0
   -- Nothing is behind the last slot: an idle time is not walked through.
   while first <= last and (hadOtherLength or first < oldest) do
@@ -63,7 +58,7 @@ local function openWindow(name, limit, windowMs)
       sum = sum - count
       redis.call('HDEL', KEYS[1], field)
       -- Of a window that had another length, what still counts goes on in this one.
-      if hadOtherLength and (first + 1) * slotMsThen > now - self.spanMs then moved = moved + count end
+      if hadOtherLength and (first + 1) * slotMsThen > now - spanMs then moved = moved + count end
     end
     first = first + 1
   end
@@ -78,7 +73,7 @@ local function openWindow(name, limit, windowMs)
       gone = gone + tonumber(redis.call('HGET', KEYS[1], name .. ':' .. slot) or 0)
       slot = slot + 1
     end
-    return math.max(1, slot * slotMs + self.spanMs - now)
+    return math.max(1, slot * slotMs + spanMs - now)
   end
   function self.add(amount)
     sum = sum + amount
@@ -92,3 +87,22 @@ local function openWindow(name, limit, windowMs)
   return self
 end
 
+-- The ledger keeps running averages of how far guesses of tokens are off: what a call used, and the square of its error
+-- times the milliseconds in which the guess counted.
+local function noteGuess(estimated, used, ms)
+  local known = redis.call('HMGET', KEYS[1], 'guess:used', 'guess:error')
+  local meanUsed, meanError = tonumber(known[1] or used), tonumber(known[2] or 0)
+  meanUsed = meanUsed + 0.02 * (used - meanUsed)
+  meanError = meanError + 0.02 * ((used - estimated) ^ 2 * ms - meanError)
+  redis.call('HSET', KEYS[1], 'guess:used', tostring(meanUsed), 'guess:error', tostring(meanError))
+end
+
+-- So many tokens of a limit are left for calls in flight that use more than was guessed: four standard deviations of all
+-- their errors together, and at most 1.5 % of the limit.
+local function roomForGuesses(limit)
+  local known = redis.call('HMGET', KEYS[1], 'guess:used', 'guess:error')
+  local meanUsed, meanError = tonumber(known[1] or 0), tonumber(known[2] or 0)
+  if meanUsed <= 0 then return 0 end
+  local callsEachMs = limit / tokenWindowMs / meanUsed
+  return math.min(0.015 * limit, 4 * math.sqrt(callsEachMs * meanError))
+end
