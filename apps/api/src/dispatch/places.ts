@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * The places that batches at work have in this process. A batch keeps its place between its steps for as long as another
- * place is free. When the last one is taken, the batch that has waited longest gives its place up: whoever comes next
- * finds one.
+ * The places that batches at work have in this process. A batch keeps its place between its steps while no more than
+ * `kept` places are taken. For each that is taken beyond, the batch that has waited longest gives its place up, and a
+ * batch that ends its step does. So whoever comes next finds a place, and with very many batches all places are turns.
  *
- * @param count the most batches that are in work at once
+ * @param kept fewer than the process has places
  */
-export const createPlaces = (count: number) => {
+export const createPlaces = (kept: number) => {
   const waiting = new Set<AbortController>();
   let taken = 0;
   let isClosed = false;
@@ -22,7 +22,7 @@ export const createPlaces = (count: number) => {
     /** A batch takes a place, and calls the function given back when it leaves. */
     take(): () => void {
       taken++;
-      if (taken >= count) wakeOne();
+      if (taken > kept) wakeOne();
       return () => {
         taken--;
       };
@@ -34,7 +34,7 @@ export const createPlaces = (count: number) => {
      * @param lost fires when the batch is another process's by now
      */
     async wait(ms: number, lost?: AbortSignal): Promise<boolean> {
-      if (isClosed || taken >= count || lost?.aborted) return false;
+      if (isClosed || taken > kept || lost?.aborted) return false;
       const wake = new AbortController();
       waiting.add(wake);
       const signal = lost ? AbortSignal.any([wake.signal, lost]) : wake.signal;

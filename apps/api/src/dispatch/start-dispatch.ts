@@ -49,8 +49,10 @@ export interface StartDispatchOptions {
 /** What a step may take that is under way when the process stops. */
 const longestStepMs = 10_000;
 
-/** Batches in work at once, those between two steps too. With more, they take turns. */
-const placeCount = 64;
+/** So many batches may stay in work between their steps. */
+const keptPlaces = 48;
+/** Beside them, so many take their steps in turn. */
+const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
@@ -74,7 +76,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const recorder = createResultRecorder(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
 
-  const places = createPlaces(placeCount);
+  const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -125,7 +127,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     connection: redis,
     keys,
     name: batchesQueueName,
-    concurrency: placeCount,
+    concurrency: keptPlaces + turnPlaces,
     onError,
   });
   worker.on('lockRenewalFailed', (jobIds) => jobIds.forEach((id) => worker.cancelJob(id)));

@@ -37,6 +37,8 @@ export const openBatchesQueue = (connection: RedisConnection, keys: Keys): Queue
   openQueue(connection, keys, batchesQueueName, {
     attempts: unlimited,
     backoff: { type: 'fixed', delay: 1000 },
+    // A new batch's first turn comes before the next ones of those that run.
+    lifo: true,
     removeOnComplete: { age: 30 * 86_400, count: 10_000 },
     removeOnFail: { age: 30 * 86_400 },
   });
