@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * The places that batches at work have in this process. A batch keeps its place between its steps while no more than
- * `kept` places are taken. For each that is taken beyond, the batch that has waited longest gives its place up, and a
- * batch that ends its step does. So whoever comes next finds a place, and with very many batches all places are turns.
+ * The places of this process for batches at work. A batch keeps its place between two steps while at most `kept` places
+ * are taken. When one more is taken, the batch that has waited longest gives its place up, and no batch keeps its place
+ * after a step. So a new batch finds a free place, and thousands of batches take turns.
  *
- * @param kept fewer than the process has places
+ * @param kept must be less than the number of places
  */
 export const createPlaces = (kept: number) => {
   const waiting = new Set<AbortController>();
@@ -19,7 +19,7 @@ export const createPlaces = (kept: number) => {
   };
 
   return {
-    /** A batch takes a place, and calls the function given back when it leaves. */
+    /** Takes a place. The batch calls the returned function when it leaves. */
     take(): () => void {
       taken++;
       if (taken > kept) wakeOne();
@@ -29,9 +29,9 @@ export const createPlaces = (kept: number) => {
     },
 
     /**
-     * Waits in a batch's place. False, and at once, when the place must be given up.
+     * Waits in a batch's place. Resolves with false, as soon as that is so, when the place must be given up.
      *
-     * @param lost fires when the batch is another process's by now
+     * @param lost fires when another process has taken the batch
      */
     async wait(ms: number, lost?: AbortSignal): Promise<boolean> {
       if (isClosed || taken > kept || lost?.aborted) return false;
@@ -45,7 +45,7 @@ export const createPlaces = (kept: number) => {
 
     isClosed: (): boolean => isClosed,
 
-    /** All places must be given up. */
+    /** From now on every place must be given up. */
     close(): void {
       isClosed = true;
       for (const wake of waiting) wake.abort();

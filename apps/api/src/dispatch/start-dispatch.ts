@@ -42,16 +42,16 @@ export interface StartDispatchOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly reach: Reach;
-  /** Resolves when what Redis had lost is written again, as far as that is under way. */
+  /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;
 }
 
-/** What a step may take that is under way when the process stops. */
+/** How long the steps under way may take when the process stops. */
 const longestStepMs = 10_000;
 
-/** So many batches may stay in work between their steps. */
+/** How many batches may keep their place between two steps. */
 const keptPlaces = 48;
-/** Beside them, so many take their steps in turn. */
+/** Further places, for batches that take turns. */
 const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
@@ -122,7 +122,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     places,
     now: Date.now,
   });
-  // BullMQ gives the signal to a function that names three parameters.
+  // BullMQ passes the signal only to a function that declares three parameters.
   const worker = openWorker<BatchJob>((job, token, lost) => runBatchJob(job, token, lost), {
     connection: redis,
     keys,
@@ -137,7 +137,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
 
   return {
     async close(): Promise<void> {
-      // A step that breaks off is done again, by another process.
+      // Another process does a step again that breaks off.
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);
