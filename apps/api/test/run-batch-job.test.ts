@@ -63,8 +63,8 @@ beforeAll(() => {
     finalize: note('finalize'),
     retire: note('retire'),
     onBlocked: () => {},
-    // With one place it takes a step and gives its place up.
-    places: createPlaces(1),
+    // It takes a step and gives its place up.
+    places: createPlaces(0),
     now: () => nowMs,
   };
   takeStep = createRunBatchJob(options);

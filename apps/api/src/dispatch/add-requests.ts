@@ -12,9 +12,9 @@ export interface AddRequestsOptions {
 }
 
 /**
- * Begins to add requests of a batch to their lanes. The function that comes of it adds some, in order, and gives the
- * position after the last in each lane, which it wants when it is called again. Adding a request again whose job is there
- * changes nothing. It throws DispatchBlockedError `no_lane`.
+ * Adds requests of a batch to their lanes, in order. Called with a batch, it gives a function that adds a chunk and
+ * resolves with the batch's next position in each lane; the next chunk is added with these positions. Adding a request
+ * whose job exists changes nothing. Throws DispatchBlockedError `no_lane`.
  */
 export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsOptions) => {
   const toJob = (batch: Batch, { index, request, bytes }: InputRequest): [lane: string, job: RequestJob] => {
@@ -39,7 +39,7 @@ export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsO
   };
 
   return (batch: Batch) => {
-    /** Asked once for each lane: within this moment a request follows the one before it. */
+    /** The lanes that were asked for their turn. Later chunks follow the first one without asking again. */
     const asked = new Set<string>();
 
     const addToLane = async (lane: string, jobs: readonly RequestJob[], last: number): Promise<number> => {

@@ -12,23 +12,23 @@ export interface DispatchRequestsOptions {
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
   /**
-   * What of one batch may be in Redis at once: requests, and bytes of their input lines. As many results, and bytes of
-   * them, may wait for a collector.
+   * How many requests of one batch may be in Redis at once, and how many bytes of their input lines. The same numbers
+   * bound the batch's results that wait for a collector.
    */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
   readonly reach: Reach;
 }
 
-/** The results of all batches together may take so many windows of bytes in Redis. */
+/** The results of all batches together may take this many byte windows in Redis. */
 const windowsOfAll = 8;
 
-/** More would hold up the event loop and Redis for longer than a ping may take; fewer cost more round trips. */
+/** A larger chunk would hold up the event loop and Redis; smaller ones cost more round trips. */
 const chunkRequests = 500;
-/** The first chunk of a batch is small: workers begin while the rest is added. */
+/** The first chunk of a batch is small, so that workers begin while the rest is added. */
 const firstChunkRequests = 50;
 const maxChunkBytes = 1024 * 1024;
-/** This part of a window is refilled at once, not request by request. */
+/** A window is refilled when this part of it is free, not for each request. */
 const refillShare = 1 / 8;
 
 /**
@@ -38,7 +38,7 @@ const refillShare = 1 / 8;
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const { batches, files, requests, add, window, onDispatched, reach } = options;
 
-  /** Those of a chunk that have no result yet: behind a cursor that Redis lost, some have. */
+  /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
   const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
     const settled = await requests.areSettled(
       batch.id,
@@ -47,7 +47,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return chunk.filter((_, i) => !settled[i]);
   };
 
-  /** Whether results pile up in Redis: without a collector, or while it cannot write. */
+  /** Whether results pile up in Redis, since no collector runs or none can write. */
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
@@ -58,7 +58,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return state.outstanding + wanted <= window.requests && state.outstandingBytes <= window.bytes * (1 - refillShare);
   };
 
-  /** Says whether all of the input is dispatched. Throws DispatchBlockedError. */
+  /** `done`: all of the input is dispatched. Throws DispatchBlockedError. */
   return async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
     const { batch, state } = snapshot;
     if (state.dispatched >= batch.total) return { done: true };
@@ -85,7 +85,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
         positions,
       };
       const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next);
-      // Another dispatcher has the batch now; it goes on from its own cursor.
+      // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
       reach('cursor-moved');
       onDispatched(chunk.length);
@@ -115,7 +115,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
         if (!(await adding)) return { done: false };
         // The next chunk is read while this one is added.
         adding = addChunk(chunk);
-        // Awaited above or below, maybe only after it has failed.
+        // It is awaited later; a failure until then must not count as unhandled.
         adding.catch(() => {});
         [chunk, chunkBytes, chunkSize] = [[], 0, chunkRequests];
       }

@@ -7,7 +7,7 @@ export interface InputRequest {
   readonly index: number;
   readonly request: RequestLine;
   readonly bytes: number;
-  /** Byte offset and 1-based number of the line after it. */
+  /** Byte offset and 1-based number of the next line. */
   readonly nextOffset: number;
   readonly nextLine: number;
 }
@@ -22,8 +22,8 @@ const open = async (files: FileStore, inputFileId: string, start: number) => {
 };
 
 /**
- * The requests of a checked input file from a place on. Blank lines hold none. Throws DispatchBlockedError
- * `input_changed` where the file is not what was checked.
+ * Reads the requests of a checked input file from a place on. Throws DispatchBlockedError `input_changed` when the file is
+ * gone or a line is no request any more.
  */
 export async function* readRequests(
   files: FileStore,

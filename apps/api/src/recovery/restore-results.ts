@@ -37,8 +37,8 @@ export const storedSegments = async (files: FileStore, batchId: string): Promise
 };
 
 /**
- * Records again what segments in the store hold and Redis has lost, so that it is not paid for twice: a Redis that lost
- * power may have forgotten its last second or more. Gives the count.
+ * Records the results again that segments in the store hold and Redis has lost, so that they are not paid for twice: after
+ * a power cut Redis may miss its last second or more. Resolves with how many they were.
  */
 export const createRestoreResults = ({ batches, requests, recorder, files, logger }: RestoreResultsOptions) => {
   const restoreEntries = async (batchId: string, entries: readonly SegmentEntry[]): Promise<number> => {
@@ -62,12 +62,12 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
 
   return async ({ id }: Batch): Promise<number> => {
     const found = await storedSegments(files, id);
-    // Most of those that Redis does not know are about to be committed; their requests are settled.
+    // Most segments that Redis does not list are about to be committed; their requests are settled.
     const known = new Set(await batches.segments(id));
     let restored = 0;
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
-        // The whole of it: whether it is torn may show only at its end.
+        // The whole segment is read first: only its end may show that it is torn.
         restored += await restoreEntries(
           id,
           (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat(),

@@ -209,7 +209,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     /** Memory that the results of all batches take in Redis until they are in segments, in bytes. */
     resultsBytes: (): Promise<number> => resultsBytes(redis, [keys.results], []),
 
-    /** `halted`: moved, but the batch is paused or stopped. `overtaken`: another dispatcher has moved it meanwhile. */
+    /** `halted`: moved, and the batch is paused or stopped. `overtaken`: another dispatcher moved it before. */
     advanceCursor(id: string, from: number, to: Cursor): Promise<'moved' | 'halted' | 'overtaken'> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
       return advanceCursor(
@@ -224,12 +224,12 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
-    /** Shows why a batch does not get on, until a segment or its status does. Whether this was not known before. */
+    /** Shows why a batch does not get on, until its next segment or status. Resolves with whether the reason is new. */
     async block(id: string, { code, message }: Blocked): Promise<boolean> {
       return (await blockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })])) === 1;
     },
 
-    /** Shows this reason no more. */
+    /** Takes the reason away, unless the batch has another one by now. */
     async unblock(id: string, { code, message }: Blocked): Promise<void> {
       await unblockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })]);
     },
