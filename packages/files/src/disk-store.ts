@@ -16,7 +16,7 @@ export interface DiskStoreOptions {
   now?: () => number;
 }
 
-const readBytes = 256 * 1024;
+const readBytes = 64 * 1024;
 
 /** Beside the keys' folders, on the same filesystem; no key can have its `~`. */
 const tmpFolder = 'tmp~';

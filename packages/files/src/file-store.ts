@@ -13,7 +13,8 @@ export interface FileStore {
   /**
    * Stores all of `source` under `key`, in place of what was there. Until the bytes are durable nothing of them is
    * visible; when the source throws or `signal` aborts, what was there before stays as it was. A stream is pulled no
-   * faster than it can be written. When `signal` aborts, the source is told to return, and not waited for.
+   * faster than it can be written, and may use a chunk again when it is asked for the next. When `signal` aborts, the
+   * source is told to return, and not waited for.
    */
   put(key: string, source: FileSource, options?: { signal?: AbortSignal }): Promise<{ bytes: number }>;
   /**

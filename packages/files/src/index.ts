@@ -14,5 +14,5 @@ export {
   type StoredFile,
 } from './file-store.ts';
 export { openFileStore } from './open-file-store.ts';
-export { listSegments, readSegment, TornSegmentError } from './read-segment.ts';
+export { listSegments, readSegment, readWholeSegment, TornSegmentError } from './read-segment.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';
