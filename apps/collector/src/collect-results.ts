@@ -22,6 +22,8 @@ export interface CollectResultsOptions {
 /** Entries read at once, and the bytes that bound them. An entry has 256 KiB at most, or a single result that has more. */
 const maxReadCount = 100;
 const maxReadBytes = 16 * 1024 * 1024;
+/** Results that come within this time are read together: a read costs as much as some results. */
+const gatherMs = 5;
 const longestBlockMs = 1000;
 const claimEveryMs = 1000;
 /** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
@@ -82,8 +84,11 @@ export const collectResults = (options: CollectResultsOptions) => {
     }
     // BLOCK 0 would wait for ever.
     const blockMs = Math.max(1, Math.min(longestBlockMs, Math.ceil(buffer.dueInMs(now()))));
-    hold(await stream.read(readCount, blockMs));
+    const results = await stream.read(readCount, blockMs);
+    const more = results.length === readCount;
+    hold(results);
     if (!(await flushAll(buffer.takeDue(now())))) await pause(pauseAfterErrorMs);
+    else if (results.length > 0 && !more) await pause(gatherMs);
   };
 
   const run = async (): Promise<void> => {

@@ -9,14 +9,15 @@ import {
 } from '@promptmill/core';
 import { type FileStore, listSegments, readSegment, TornSegmentError } from '@promptmill/files';
 
-/** Segments read at once; more than this are first merged into fewer. Bounds memory (half a MiB each) and open files. */
-const defaultFanIn = 32;
+/** Segments read at once; more than this are first merged into fewer. Bounds memory (128 KiB each) and open files. */
+const defaultFanIn = 64;
+
+type Chunks = ReturnType<typeof readSegment>;
 
 interface Source {
-  readonly chunks: AsyncGenerator<SegmentEntry[]>;
-  chunk: readonly SegmentEntry[];
-  /** Where in the chunk the head is. */
-  at: number;
+  readonly chunks: Chunks;
+  /** What follows the head in its chunk. */
+  readonly entries: Iterator<SegmentEntry>;
   head: SegmentEntry;
 }
 
@@ -52,11 +53,16 @@ async function* mergeFew(
     while (at > 0 && (open[at - 1]?.head.index ?? 0) < source.head.index) at--;
     open.splice(at, 0, source);
   };
-  const readOn = async (chunks: AsyncGenerator<SegmentEntry[]>): Promise<void> => {
-    const next = await chunks.next();
-    if (next.done) return;
-    const [head] = next.value;
-    if (head) place({ chunks, chunk: next.value, at: 0, head });
+  const unfinished = new Set<Chunks>();
+  const readOn = async (chunks: Chunks): Promise<void> => {
+    unfinished.add(chunks);
+    const chunk = await chunks.next();
+    if (chunk.done) {
+      unfinished.delete(chunks);
+      return;
+    }
+    const first = chunk.value.next();
+    if (!first.done) place({ chunks, entries: chunk.value, head: first.value });
   };
   let lastIndex = -1;
   let merged: SegmentEntry[] = [];
@@ -73,21 +79,20 @@ async function* mergeFew(
       const { index } = source.head;
       if (index > lastIndex) merged.push(bestOf(open, source));
       lastIndex = index;
-      const next = source.chunk[++source.at];
-      if (next) {
+      const next = source.entries.next();
+      if (!next.done) {
         open.pop();
-        source.head = next;
+        source.head = next.value;
         place(source);
         continue;
       }
-      // The source stays in `open` while these are out, so that whoever leaves then has it closed too.
       if (merged.length > 0) yield merged;
       merged = [];
       open.pop();
       await readOn(source.chunks);
     }
   } finally {
-    await Promise.all(open.map(({ chunks }) => chunks.return(undefined)));
+    await Promise.all([...unfinished].map((chunks) => chunks.return(undefined)));
   }
 }
 
@@ -106,8 +111,9 @@ export const widestOverlap = (spans: readonly SegmentSpan[]): number => {
 
 const isWhole = async (files: FileStore, folder: string, segment: SegmentLabel): Promise<boolean> => {
   try {
-    const entries = readSegment(files, folder, segment);
-    while (!(await entries.next()).done);
+    // What has the right checksum was written so.
+    const chunks = readSegment(files, folder, segment);
+    while (!(await chunks.next()).done);
     return true;
   } catch (error) {
     if (error instanceof TornSegmentError) return false;

@@ -4,10 +4,9 @@ import {
   noUsage,
   parseSegmentName,
   type SegmentEntry,
-  segmentFolder,
   type SegmentLabel,
 } from '@promptmill/core';
-import { type FileStore, readSegment } from '@promptmill/files';
+import { type FileStore, readWholeSegment } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import { storedSegments, usageOfLine } from './restore-results.ts';
@@ -54,8 +53,7 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
     const names = new Set(await batches.segments(id));
     const unknown = (await storedSegments(files, id)).filter(({ name }) => !names.has(name));
     const count = createCount(batch.total);
-    const read = async (segment: SegmentLabel): Promise<SegmentEntry[]> =>
-      (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat();
+    const read = (segment: SegmentLabel) => readWholeSegment(files, id, segment);
     for (const name of names) (await read(knownSegment(name))).forEach(count.add);
     const found: string[] = [];
     for (const segment of unknown)

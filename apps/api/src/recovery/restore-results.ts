@@ -6,7 +6,7 @@ import {
   type SegmentLabel,
   usageOf,
 } from '@promptmill/core';
-import { type FileStore, readSegment } from '@promptmill/files';
+import { type FileStore, readWholeSegment } from '@promptmill/files';
 import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 
@@ -67,11 +67,7 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
     let restored = 0;
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
-        // The whole segment is read first: only its end may show that it is torn.
-        restored += await restoreEntries(
-          id,
-          (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat(),
-        );
+        restored += await restoreEntries(id, await readWholeSegment(files, id, segment));
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }
