@@ -31,14 +31,14 @@ local tokens = openWindow('tokens', tokenLimit and tokenLimit - roomForGuesses(t
 -- The window counts whole slots, so the pace counts one more: calls would wait for both by turns.
 local msPerToken = tokens and (tokens.spanMs + tokens.slotMs) / tokenLimit
 
--- Calls are spread evenly over the window. A question that comes late may catch up on this much time.
-local catchUpMs = 50
+-- A lane that opens again lets the fleet back in over a second, not all at once.
+local rampMs = now < tonumber(state[6] or 0) and tonumber(state[7]) or nil
+
+-- Calls are spread evenly over the window. A busy machine asks late: the next calls catch up on so much time.
+local catchUpMs = rampMs and 0 or 250
 local function pace(nextAt, intervalMs)
   return math.max(nextAt, now - math.max(catchUpMs, intervalMs)) + intervalMs
 end
-
--- A lane that opens again lets the fleet back in over a second, not all at once.
-local rampMs = now < tonumber(state[6] or 0) and tonumber(state[7]) or nil
 
 local granted, waitMs, waitFor = 0, 0, ''
 local nextRequestAt, nextTokenAt = tonumber(state[4] or 0), tonumber(state[5] or 0)
