@@ -24,7 +24,7 @@ export interface DispatchRequestsOptions {
 const windowsOfAll = 8;
 
 /** A larger chunk would hold up the event loop and Redis; smaller ones cost more round trips. */
-const chunkRequests = 500;
+const chunkRequests = 250;
 /** The first chunk of a batch is small, so that workers begin while the rest is added. */
 const firstChunkRequests = 50;
 const maxChunkBytes = 1024 * 1024;
@@ -54,7 +54,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     (await batches.resultsBytes()) >= windowsOfAll * window.bytes;
 
   const hasRoom = ({ batch, state }: BatchSnapshot): boolean => {
-    const wanted = Math.min(chunkRequests, window.requests * refillShare, batch.total - state.dispatched);
+    const wanted = Math.min(window.requests * refillShare, batch.total - state.dispatched);
     return state.outstanding + wanted <= window.requests && state.outstandingBytes <= window.bytes * (1 - refillShare);
   };
 
