@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { openFileStore } from '@promptmill/files';
 import {
   createFailPoints,
@@ -9,6 +10,9 @@ import {
   startHealthServer,
 } from '@promptmill/runtime';
 import { startCollector } from './start-collector.ts';
+
+// V8 lets the heap of young objects grow to 96 MiB over time. A collector gains nothing by that: it moves bytes.
+setFlagsFromString('--semi-space-growth-factor=1');
 
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'collector' });
