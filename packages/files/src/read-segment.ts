@@ -35,7 +35,7 @@ export const listSegments = async (files: FileStore, batchId: string): Promise<S
 
 const newline = 0x0a;
 
-/** Whole lines, each with its newline, as many at a time as a chunk holds. What has no newline at the end is left out. */
+/** Whole lines, each with its newline, as many at a time as a chunk holds. A last line without a newline is left out. */
 async function* wholeLines(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let begun: Buffer[] = [];
   for await (const chunk of source) {
@@ -54,8 +54,8 @@ async function* wholeLines(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer
 }
 
 /**
- * The entries of a segment, as many at a time as a chunk of the file holds; each is decoded when it is asked for. Whether
- * the segment is torn may show only at its end: before that, nothing may be made of them that cannot be undone.
+ * The entries of a segment, as many at a time as a chunk of the file holds. Each is decoded when it is asked for. A torn
+ * segment may show only at its end: until then the caller does nothing with its entries that it cannot undo.
  *
  * @param folder that it is in, with its `/`
  * @throws TornSegmentError; FileStoreError
