@@ -19,21 +19,21 @@ export interface CollectResultsOptions {
   readonly reach?: Reach;
 }
 
-/** Entries read at once, and the bytes that bound them. An entry has 256 KiB at most, or a single result that has more. */
+/** The most entries read at once, and about the most bytes. An entry rarely has more than 256 KiB. */
 const maxReadCount = 100;
 const maxReadBytes = 16 * 1024 * 1024;
-/** Results that come within this time are read together: a read costs as much as some results. */
+/** Results that come within this time are read together: a read costs as much as several results do. */
 const gatherMs = 5;
 const longestBlockMs = 1000;
 const claimEveryMs = 1000;
-/** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
+/** No collector holds and writes a result for so long: the one that had it is dead or stuck. */
 const claimIdleMs = 5000;
 const pauseAfterErrorMs = 500;
 const forgetDeadAfterMs = 3_600_000;
 
 /**
- * The collector's loop: reads results off the stream, and writes, then commits, segments. What a crash interrupts
- * is still on the stream and is claimed by another collector.
+ * The collector's loop: it reads results off the stream, writes them as segments and commits those. After a crash the
+ * results are still on the stream, and another collector claims them.
  */
 export const collectResults = (options: CollectResultsOptions) => {
   const { stream, files, onReady, onSegment, onBlocked, onError, now = Date.now, reach = reachNothing } = options;
@@ -52,7 +52,7 @@ export const collectResults = (options: CollectResultsOptions) => {
     await onReady(segment.batchId);
   };
 
-  /** What fails stays on the stream, unacknowledged, and comes back through a claim. */
+  /** The results of a segment that fails stay on the stream, unacknowledged, and come back through a claim. */
   const flushAll = async (segments: readonly Segment[]): Promise<boolean> => {
     const flushed = await Promise.all(
       segments.map(async (segment) => {
@@ -69,7 +69,7 @@ export const collectResults = (options: CollectResultsOptions) => {
     return !flushed.includes(false);
   };
 
-  /** What comes next is taken to be as large as what came last. */
+  /** Keeps results for a segment. The next entries are taken to be as large as these. */
   const hold = (results: readonly RecordedResults[]): void => {
     for (const recorded of results) buffer.add(recorded, now());
     const largest = Math.max(1, ...results.map(({ entries }) => entries.length));

@@ -5,7 +5,7 @@ const newline = 0x0a;
 
 const ignore = (): void => {};
 
-/** Hands chunks over to a reader, one at a time: the giver goes on when the reader asks for more, and has used the last. */
+/** Hands chunks to a reader, one at a time. `give` ends when the reader has used the chunk and asks for more. */
 const createHandover = () => {
   let given = Promise.withResolvers<Buffer | undefined>();
   let used = Promise.withResolvers<void>();
@@ -27,14 +27,15 @@ const createHandover = () => {
       given.resolve(chunk);
       await used.promise;
     },
-    /** The giver has no more. */
+    /** There are no more chunks. */
     end: (): void => given.resolve(undefined),
-    /** The giver has no more and the reader is to fail, which may never come to wait for it. */
+    /** The reader fails with this reason. */
     fail: (reason: Error): void => {
+      // The reader may have left, and then nobody waits for the promise.
       given.promise.catch(ignore);
       given.reject(reason);
     },
-    /** The reader takes no more. */
+    /** The reader takes no more chunks: `give` fails with this reason. */
     refuse: (reason: unknown): void => {
       refusal = { reason };
       used.promise.catch(ignore);
@@ -49,7 +50,7 @@ const createHandover = () => {
  */
 export const openResultFile = (files: FileStore, key: string) => {
   const handover = createHandover();
-  // One buffer for the whole file: a store has used a chunk when it asks for the next.
+  // One buffer serves the whole file: a store has used a chunk when it asks for the next.
   let chunk = Buffer.alloc(0);
   let filled = 0;
   let count = 0;
@@ -66,7 +67,7 @@ export const openResultFile = (files: FileStore, key: string) => {
   };
 
   return {
-    /** Copies the lines, which have no newline yet. */
+    /** Adds lines, given without their newlines. Their bytes are copied. */
     async write(lines: readonly Buffer[]): Promise<void> {
       for (const line of lines) {
         const length = line.length + 1;

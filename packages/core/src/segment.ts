@@ -1,4 +1,4 @@
-/** What stands before the result line in a segment's entry, `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
+/** The start of a segment's entry, which is `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
 export interface SegmentEntryHead {
   readonly index: number;
   readonly status: 'completed' | 'failed';
@@ -8,7 +8,7 @@ export interface SegmentEntryHead {
 
 /** One result in a segment. */
 export interface SegmentEntry extends SegmentEntryHead {
-  /** The result line without its newline: a view of the bytes it was read from, which it keeps alive. */
+  /** The result line without its newline. It is a view of the bytes it was read from, and keeps them in memory. */
   readonly line: Buffer;
 }
 
@@ -30,8 +30,8 @@ export interface SegmentLabel extends SegmentSpan {
 export const scratchFolder = (batchId: string): string => `scratch/${batchId}/`;
 
 /**
- * A segment's name says which indexes it spans, so that merging opens it no sooner than it must, and the CRC-32 of its
- * bytes, so that one the disk has cut short or changed is known.
+ * A segment's name says which indexes it spans, so that a merge opens it as late as it can. It also says the CRC-32 of the
+ * segment's bytes, so that a segment which the disk has cut short or changed is found out.
  *
  * @param unique tells apart segments of the same results, such as those two collectors wrote
  */
@@ -54,13 +54,13 @@ export const segmentEntryHead = ({ index, status, bytes }: SegmentEntryHead): st
 export const encodeSegmentEntry = (entry: SegmentEntryHead & { readonly line: string }): string =>
   `${segmentEntryHead(entry)}${entry.line}\n`;
 
-/** Three numbers or words and a tab each: 16 + 9 + 16 + 3 characters at most. */
+/** Index and bytes have 16 digits at most, the status has 9 characters, and each has a tab after it. */
 const maxHeadBytes = 48;
 
 /**
- * An entry without its newline.
+ * Decodes an entry, given without its newline.
  *
- * @throws when the bytes are no segment entry: a segment is written whole or not at all
+ * @throws when the bytes are no segment entry
  */
 export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
   const head = /^(\d+)\t(completed|failed)\t(\d+)\t/.exec(entry.toString('latin1', 0, maxHeadBytes));
@@ -75,7 +75,7 @@ export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
 
 const newline = 0x0a;
 
-/** Takes entries apart that stand one after another. Each keeps its newline, and is a view of `entries`. */
+/** Splits bytes that hold whole entries. Each keeps its newline and is a view of `entries`. */
 export const splitSegmentEntries = (entries: Buffer): { readonly index: number; readonly entry: Buffer }[] => {
   const split: { index: number; entry: Buffer }[] = [];
   for (let start = 0; start < entries.length;) {

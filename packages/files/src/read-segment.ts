@@ -35,7 +35,7 @@ export const listSegments = async (files: FileStore, batchId: string): Promise<S
 
 const newline = 0x0a;
 
-/** Whole lines, each with its newline, as many at a time as a chunk holds. What has no newline at the end is left out. */
+/** Whole lines, each with its newline, as many at a time as a chunk holds. A last line without a newline is left out. */
 async function* wholeLines(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let begun: Buffer[] = [];
   for await (const chunk of source) {
