@@ -29,6 +29,8 @@ const claimEveryMs = 1000;
 /** No collector holds and writes a result for so long: the one that had it is dead or stuck. */
 const claimIdleMs = 5000;
 const pauseAfterErrorMs = 500;
+/** Segments written at once. Meanwhile results are read, so that a batch's last one does not wait for a large segment. */
+const maxWrites = 4;
 const forgetDeadAfterMs = 3_600_000;
 
 /**
@@ -39,6 +41,10 @@ export const collectResults = (options: CollectResultsOptions) => {
   const { stream, files, onReady, onSegment, onBlocked, onError, now = Date.now, reach = reachNothing } = options;
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
+  const writes = new Set<Promise<void>>();
+  /** The entries of the stream that are in these writes. */
+  const inWrites = new Set<string>();
+  let hasFailed = false;
   let nextClaimAtMs = 0;
   let readCount = maxReadCount;
 
@@ -53,25 +59,30 @@ export const collectResults = (options: CollectResultsOptions) => {
   };
 
   /** The results of a segment that fails stay on the stream, unacknowledged, and come back through a claim. */
-  const flushAll = async (segments: readonly Segment[]): Promise<boolean> => {
-    const flushed = await Promise.all(
-      segments.map(async (segment) => {
-        try {
-          await flush(segment);
-          return true;
-        } catch (error) {
-          if (error instanceof FileStoreError) await onBlocked(segment.batchId, error).catch(onError);
-          else onError(error);
-          return false;
-        }
-      }),
-    );
-    return !flushed.includes(false);
+  const flushOrTell = async (segment: Segment): Promise<void> => {
+    try {
+      await flush(segment);
+    } catch (error) {
+      hasFailed = true;
+      if (error instanceof FileStoreError) await onBlocked(segment.batchId, error).catch(onError);
+      else onError(error);
+    }
+  };
+
+  const write = (segment: Segment): void => {
+    const ids = segment.results.map(({ streamId }) => streamId);
+    for (const id of ids) inWrites.add(id);
+    const written = flushOrTell(segment).finally(() => {
+      writes.delete(written);
+      for (const id of ids) inWrites.delete(id);
+    });
+    writes.add(written);
   };
 
   /** Keeps results for a segment. The next entries are taken to be as large as these. */
   const hold = (results: readonly RecordedResults[]): void => {
-    for (const recorded of results) buffer.add(recorded, now());
+    // A claim also finds what this collector writes.
+    for (const recorded of results) if (!inWrites.has(recorded.streamId)) buffer.add(recorded, now());
     const largest = Math.max(1, ...results.map(({ entries }) => entries.length));
     if (results.length > 0) readCount = Math.max(1, Math.min(maxReadCount, Math.floor(maxReadBytes / largest)));
   };
@@ -87,8 +98,11 @@ export const collectResults = (options: CollectResultsOptions) => {
     const results = await stream.read(readCount, blockMs);
     const more = results.length === readCount;
     hold(results);
-    if (!(await flushAll(buffer.takeDue(now())))) await pause(pauseAfterErrorMs);
+    for (const segment of buffer.takeDue(now())) write(segment);
+    while (writes.size >= maxWrites) await Promise.race(writes);
+    if (hasFailed) await pause(pauseAfterErrorMs);
     else if (results.length > 0 && !more) await pause(gatherMs);
+    hasFailed = false;
   };
 
   const run = async (): Promise<void> => {
@@ -102,7 +116,8 @@ export const collectResults = (options: CollectResultsOptions) => {
         await pause(pauseAfterErrorMs);
       }
     }
-    await flushAll(buffer.takeDue(Infinity));
+    for (const segment of buffer.takeDue(Infinity)) write(segment);
+    await Promise.all(writes);
   };
 
   const running = run();

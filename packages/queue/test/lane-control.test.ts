@@ -337,6 +337,20 @@ describe.concurrent('a hold', () => {
     expect(await holdMs()).toBeGreaterThan(800);
   });
 
+  it.each([
+    ['has just begun to fail', 0, 1000],
+    ['fails for 6 s', 6000, 3000],
+    ['fails for an hour', 3_600_000, 8000],
+  ])('of a provider that %s lasts %d ms / 2, at least 1 s and at most 8', async (_, failingMs, expectedMs) => {
+    const { name, control } = await openLane({});
+    await callOnce(control, { signal: 'throttled', retryAfterMs: 10 });
+    await space.redis.hincrby(space.keys.laneState(name), 'closedFrom', -failingMs);
+    const { atMs: grantedAtMs } = await enterAfter(control, 'hold');
+    const { heldUntilMs } = await control.leave({ signal: 'down', grantedAtMs, estimatedTokens: 0 });
+    expect(heldUntilMs - grantedAtMs).toBeGreaterThanOrEqual(expectedMs);
+    expect(heldUntilMs - grantedAtMs).toBeLessThan(expectedMs + 500);
+  });
+
   it.each(['none', 'unsent'] as const)('lets another probe in when one was given up: %s', async (signal) => {
     const { control } = await openLane({});
     await callOnce(control, throttled(10));

@@ -26,9 +26,11 @@ if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('H
 end
 
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',
-  'finding', 'retries')
+  'finding', 'retries', 'closedFrom')
 local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
 
+-- So long after the first hold without a success, a lane is closed.
+local closedAfterMs = 60000
 local began = 0
 local function hold(ms)
   -- A volley's answers come one after another; only the first of them is a new refusal.
@@ -42,7 +44,7 @@ local function hold(ms)
   heldUntil = math.max(heldUntil, now + ms)
   redis.call('HSET', stateKey, 'heldUntil', heldUntil, 'halfOpen', 1, 'reason', reason)
   -- From this time on requests with a fallback go there rather than wait.
-  redis.call('HSETNX', stateKey, 'closedFrom', now + 60000)
+  redis.call('HSETNX', stateKey, 'closedFrom', now + closedAfterMs)
 end
 
 local function backoff(firstMs, longestMs)
@@ -93,6 +95,13 @@ elseif outcome == 'overloaded' or outcome == 'down' then
   if outcome == 'overloaded' then narrow() end
   local failures = redis.call('HINCRBY', stateKey, 'failures', 1)
   -- One failure in many is the request's own matter; a row of them without a success between is the endpoint's.
-  if askedMs >= 0 then hold(askedMs) elseif state[2] or failures >= 20 then hold(backoff(1000, 30000)) end
+  if askedMs >= 0 then
+    hold(askedMs)
+  elseif state[2] or failures >= 20 then
+    -- A provider that has just failed is asked again soon, one that fails for longer less often. It is asked every 8 s at
+    -- least, so that the lane goes on within 10 s of the provider's return.
+    local failingMs = state[10] and now + closedAfterMs - state[10] or 0
+    hold(math.max(1000, math.min(8000, math.floor(failingMs / 2))))
+  end
 end
 return { heldUntil > now and heldUntil or 0, began }
