@@ -8,7 +8,7 @@ import {
   scratchFolder,
   type SegmentEntry,
 } from '@promptmill/core';
-import { type FileStore, splitLines } from '@promptmill/files';
+import { type FileStore, readInput } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
 import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
@@ -58,13 +58,10 @@ const linesOf = (results: readonly WrittenResult[], status: WrittenResult['statu
  */
 async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<string> {
   const source = await files.get(fileKey(batch.inputFileId));
-  for await (const lines of splitLines(source, { maxLineBytes: Number.MAX_SAFE_INTEGER }))
+  for await (const lines of readInput(source, parseRequestLine))
     for (const line of lines) {
-      const text = line.oversize ? '' : line.bytes.toString();
-      if (text.trim() === '') continue;
-      const parsed = parseRequestLine(text);
-      if (!parsed.ok) throw new InputChangedError(`line ${line.number} is no request`);
-      yield parsed.request.customId;
+      if (line.oversize || !line.parsed.ok) throw new InputChangedError(`line ${line.number} is no request`);
+      yield line.parsed.request.customId;
     }
 }
 

@@ -6,10 +6,10 @@ import {
   type SegmentEntry,
   type SegmentLabel,
 } from '@promptmill/core';
-import { type FileStore, readWholeSegment } from '@promptmill/files';
+import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import { storedSegments, usageOfLine } from './restore-results.ts';
+import { usageOfLine } from './restore-results.ts';
 
 export interface RecountResultsOptions {
   readonly batches: Pick<BatchStore, 'isAdrift' | 'segments' | 'recount'>;
@@ -51,7 +51,7 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
   const recount = async ({ batch, state: { collected } }: BatchSnapshot): Promise<boolean> => {
     const { id } = batch;
     const names = new Set(await batches.segments(id));
-    const unknown = (await storedSegments(files, id)).filter(({ name }) => !names.has(name));
+    const unknown = (await listSegments(files, id)).filter(({ name }) => !names.has(name));
     const count = createCount(batch.total);
     const read = (segment: SegmentLabel) => readWholeSegment(files, id, segment);
     for (const name of names) (await read(knownSegment(name))).forEach(count.add);

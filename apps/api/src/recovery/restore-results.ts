@@ -1,12 +1,5 @@
-import {
-  type Batch,
-  parseSegmentName,
-  segmentFolder,
-  type SegmentEntry,
-  type SegmentLabel,
-  usageOf,
-} from '@promptmill/core';
-import { type FileStore, readWholeSegment } from '@promptmill/files';
+import { type Batch, type SegmentEntry, usageOf } from '@promptmill/core';
+import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
 import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 
@@ -24,17 +17,6 @@ export const usageOfLine = ({ status, line }: SegmentEntry) =>
       ? (JSON.parse(line.toString()) as { response?: { body?: unknown } }).response?.body
       : undefined,
   );
-
-/** The segments of a batch in the store, whether Redis knows them or not. */
-export const storedSegments = async (files: FileStore, batchId: string): Promise<SegmentLabel[]> => {
-  const folder = segmentFolder(batchId);
-  const found: SegmentLabel[] = [];
-  for await (const { key } of files.list(folder)) {
-    const segment = parseSegmentName(key.slice(folder.length));
-    if (segment) found.push(segment);
-  }
-  return found;
-};
 
 /**
  * Records the results again that segments in the store hold and Redis has lost, so that they are not paid for twice: after
@@ -61,7 +43,7 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
   };
 
   return async ({ id }: Batch): Promise<number> => {
-    const found = await storedSegments(files, id);
+    const found = await listSegments(files, id);
     // Most segments that Redis does not list are about to be committed; their requests are settled.
     const known = new Set(await batches.segments(id));
     let restored = 0;
