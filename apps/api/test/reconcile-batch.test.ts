@@ -88,7 +88,7 @@ const open = (window = 1000) => {
   const recorder = createResultRecorder(redis, keys);
   const queueOf = () => lane;
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
-  const findLost = createFindLostRequests({ lanes, queueOf });
+  const findLost = createFindLostRequests({ lanes, queueOf, requests });
   const dispatch = createDispatchRequests({
     batches,
     files,
@@ -120,6 +120,7 @@ const open = (window = 1000) => {
   };
   return {
     recorder,
+    findLost,
     read,
     known: async (id: string) => (await read(id)).batch,
     dispatch: async (id: string) => dispatch(await read(id)),
@@ -218,6 +219,21 @@ test('a request that is lost and no longer in the input is told of', async () =>
   await files.put(fileKey((await known(id)).inputFileId), lineOf(0));
   await expect(reconcile(id)).rejects.toMatchObject({ code: 'input_changed' });
   expect(await states(id, [0, 2])).toEqual(['unknown', 'unknown']);
+});
+
+test('a request that gets its result while it is looked at is not lost', async () => {
+  const { dispatch, findLost, recorder } = open();
+  const id = await startBatch(2);
+  await dispatch(id);
+  const worker = takeJobs(async (jobId) => {
+    const index = Number(jobId?.split('-').at(-1));
+    if (index === 0) await recorder.record({ batchId: id, index, bytes: 9 }, 'completed', answer(id, 0), noUsage);
+  });
+  while (!(await states(id, [0, 1])).every((state) => state === 'completed')) await nextTurn();
+  await worker.close();
+  // Neither had a result when the look began.
+  expect(await findLost(id, [0, 1], [lane.name])).toEqual([1]);
+  expect(await states(id, [0, 1])).toEqual(['completed', 'unknown']);
 });
 
 test('a job that has ended without a result is taken away first: it would keep the new one out', async () => {

@@ -150,9 +150,11 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
   };
 
   return async (batchId: string, signal?: AbortSignal): Promise<'finalized' | 'nothing to do'> => {
-    const { stopping, collected, ready } = await batches.dispatchState(batchId);
-    const batch = await batches.get(batchId);
-    if (!ready || !batch || isTerminal(batch.status)) return 'nothing to do';
+    const snapshot = await batches.read(batchId);
+    if (!snapshot) return 'nothing to do';
+    const { batch, state } = snapshot;
+    const { stopping, collected, ready } = state;
+    if (!ready || isTerminal(batch.status)) return 'nothing to do';
     // A batch that is finalizing has all of its results: a stop changes nothing any more.
     const ending: Ending = stopping && batch.status !== 'finalizing' ? endings[stopping] : { status: 'completed' };
     if (!stopping && batch.status === 'in_progress') await batches.transition(batchId, 'finalizing', now());
@@ -162,8 +164,10 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     const results = ending.missing ? fillMissing(files, batch, merged, collected, ending.missing) : merged;
     const { output, errors } = await writeFiles(batch, results, signal);
 
-    if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
-    if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
+    await Promise.all([
+      output.lines > 0 && publish(batch, batch.outputFileId, 'output', output.bytes),
+      errors.lines > 0 && publish(batch, batch.errorFileId, 'error', errors.bytes),
+    ]);
     reach('files-published');
     const outcome = await batches.transition(batchId, ending.status, now(), {
       // The files are the truth: a Redis that lost its last second may have counted wrongly.

@@ -102,7 +102,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       files,
       restore: createRestoreResults({ batches, requests, recorder, files, logger }),
       recount: createRecountResults({ batches, files, logger }),
-      findLost: createFindLostRequests({ lanes, queueOf }),
+      findLost: createFindLostRequests({ lanes, queueOf, requests }),
       add,
       connections: () => connections,
       logger,

@@ -1,9 +1,11 @@
 import { jobIdOf, type LaneTable, type RequestJob } from '@promptmill/core';
+import type { DispatchedRequests } from '@promptmill/queue';
 import type { Job, Queue } from 'bullmq';
 
 export interface FindLostRequestsOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
+  readonly requests: Pick<DispatchedRequests, 'areSettled'>;
 }
 
 const hasEnded = (state: string): boolean => state === 'unknown' || state === 'completed' || state === 'failed';
@@ -12,7 +14,7 @@ const hasEnded = (state: string): boolean => state === 'unknown' || state === 'c
  * Finds the requests that have neither a result nor a job that will give one: no job, or one that has ended. Removes what
  * is left of ended jobs.
  */
-export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptions) => {
+export const createFindLostRequests = ({ lanes, queueOf, requests }: FindLostRequestsOptions) => {
   /** The lanes that requests of the lanes `names` may be in by now, through fallbacks. */
   const lanesFrom = (names: readonly string[]): string[] => {
     const found = new Set(names);
@@ -37,6 +39,9 @@ export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptio
       const states = await Promise.all(indexes.map((index) => queue.getJobState(jobIdOf(batchId, index))));
       indexes = indexes.filter((_, i) => hasEnded(states[i] ?? 'unknown'));
     }
+    // A result is recorded before its job ends: what has ended during the look has its result by now.
+    const settled = await requests.areSettled(batchId, indexes);
+    indexes = indexes.filter((_, i) => !settled[i]);
     const ended: Job<RequestJob>[] = [];
     for (const queue of queues) {
       const jobs = await Promise.all(indexes.map((index) => queue.getJob(jobIdOf(batchId, index))));
