@@ -9,6 +9,7 @@ export * from './file-store-location.ts';
 export * from './file.ts';
 export * from './ids.ts';
 export * from './input-summary.ts';
+export * from './json.ts';
 export * from './lanes.ts';
 export * from './prompt-line.ts';
 export * from './provider-config.ts';

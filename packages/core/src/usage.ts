@@ -1,4 +1,5 @@
 import type { BatchUsage } from './batch.ts';
+import { field } from './json.ts';
 
 export const noUsage: BatchUsage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
@@ -12,9 +13,6 @@ export const addUsage = (a: BatchUsage, b: BatchUsage): BatchUsage => ({
 
 const count = (value: unknown): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 
 /**
  * The tokens an answer says it used, in either of OpenAI's spellings (chat: `prompt_tokens`; responses: `input_tokens`).

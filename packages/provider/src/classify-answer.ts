@@ -1,3 +1,5 @@
+import { field } from '@promptmill/core';
+
 /**
  * What a failed call means:
  * - `retry`: the same call may succeed later.
@@ -76,9 +78,6 @@ const codeOfStatus = new Map(
 /** The `code` or `type` of an error body that says the account can pay for no more. */
 const outOfMoney = new Set<unknown>(['insufficient_quota', 'credit_balance_exhausted', 'billing_hard_limit_reached']);
 const moneyStatuses = new Set([400, 402, 403, 429]);
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 
 const saysOutOfMoney = (body: unknown): boolean =>
   [field(body, 'error'), body].some(

@@ -1,4 +1,4 @@
-import { type Batch, fileKey, parseRequestLine } from '@promptmill/core';
+import { type Batch, field, fileKey, parseRequestLine } from '@promptmill/core';
 import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
 import { badRequest } from '../request-problem.ts';
 
@@ -16,9 +16,6 @@ interface FailedRequest {
 /** Named in a message; what is beyond is counted. */
 const maxNamed = 20;
 const newline = Buffer.from('\n');
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 
 /** What a line of an error file says went wrong: its code, or the status of the answer and what its body calls it. */
 const readFailure = (line: string): FailedRequest => {
