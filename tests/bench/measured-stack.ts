@@ -1,20 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { startDurableRedis } from '../support/local-redis.ts';
-import type { LoggedCall } from '../support/check-history.ts';
 import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
 import { cpuSecondsOf } from './processes.ts';
-
-/** A line of the simulator's call log. Times are in epoch milliseconds. */
-export interface ProviderCall extends LoggedCall {
-  readonly at: number;
-  readonly endedAt: number;
-  /** Calls in flight when it arrived, itself included. */
-  readonly inFlight: number;
-  readonly tokens: number;
-  /** Its caller went away before it had the answer. */
-  readonly aborted?: true;
-}
 
 /** Most memory a process has held so far, in MiB. Linux only. */
 export const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
@@ -35,7 +23,6 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
   return {
     ...stack,
     redis,
-    calls: async () => (await stack.calls()) as ProviderCall[],
     /** What Redis holds now. */
     async redisMiB(): Promise<number> {
       const bytes = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1] ?? Number.NaN);

@@ -1,15 +1,9 @@
+import type { CallLogEntry } from '@promptmill/simulator';
 import type { AppliedFault } from './apply-fault.ts';
 import type { Fleet } from './plan-faults.ts';
 
-/** A line of the simulator's call log, as far as it is needed here. Times are in epoch milliseconds. */
-export interface ProviderCall {
-  readonly at: number;
-  readonly endedAt: number;
-  readonly key: string | null;
-  readonly status: number;
-  readonly fault?: string;
-  readonly aborted?: true;
-}
+/** What the account reads of a line of the simulator's call log. */
+export type ProviderCall = Pick<CallLogEntry, 'at' | 'endedAt' | 'key' | 'status' | 'fault' | 'aborted'>;
 
 /** A time in which a crash may have cost calls: made, and to be made again. */
 interface Costly {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type AppliedFault, createApplyFault } from './apply-fault.ts';
 import { checkBatches } from './check-batches.ts';
 import { startCluster } from './cluster.ts';
-import { explainCalls, type ProviderCall, timesUntilCalledAgain } from './explain-calls.ts';
+import { explainCalls, timesUntilCalledAgain } from './explain-calls.ts';
 import { createMeasureRecovery, longestStandstill } from './measure-recovery.ts';
 import { describeFault, type FaultKind, isProcessFault, planFaults } from './plan-faults.ts';
 import { planWorkload } from './plan-workload.ts';
@@ -88,7 +88,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
     tell('checking');
 
     const seen = await progress.close();
-    const calls = (await cluster.calls()) as ProviderCall[];
+    const calls = await cluster.calls();
     const measureRecovery = createMeasureRecovery(applied, fleet, seen);
     const faults = applied.map((fault): MeasuredFault => ({
       ...fault,
