@@ -1,11 +1,9 @@
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
+import type { LineProblem } from './request-line.ts';
 
 /** One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object */
-export interface BatchError {
-  readonly code: string;
-  readonly message: string;
-  readonly param: string | null;
+export interface BatchError extends LineProblem {
   /** 1-based line number in the input file; null when the problem is not of one line. */
   readonly line: number | null;
 }

@@ -159,7 +159,8 @@ export class ConfigError extends Error {
   readonly code = 'invalid_config';
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Variables by name, as in `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const buildProvider = (name: string, config: ProviderConfig, env: Environment): Provider => {
   const preset = presets[name];

@@ -5,6 +5,9 @@ export type Outcome =
   | { readonly kind: 'response'; readonly statusCode: number; readonly requestId: string; readonly json: string }
   | { readonly kind: 'error'; readonly code: string; readonly message: string };
 
+/** What a request counts as, and so which file has its line: `completed` the output file, `failed` the error file. */
+export type RequestStatus = 'completed' | 'failed';
+
 /** Only a 2xx answer goes to the output file; all else goes to the error file. */
 export const isSuccess = (outcome: Outcome): boolean =>
   outcome.kind === 'response' && outcome.statusCode >= 200 && outcome.statusCode < 300;
@@ -47,7 +50,7 @@ export const toResult = (
   customId: string,
   outcome: Outcome,
   fallback?: FallbackNote,
-): { readonly status: 'completed' | 'failed'; readonly line: string } => ({
+): { readonly status: RequestStatus; readonly line: string } => ({
   status: isSuccess(outcome) ? 'completed' : 'failed',
   line: resultLine(batchId, index, customId, outcome, fallback),
 });

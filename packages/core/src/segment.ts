@@ -1,7 +1,9 @@
+import type { RequestStatus } from './result-line.ts';
+
 /** What stands before the result line in a segment's entry, `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
 export interface SegmentEntryHead {
   readonly index: number;
-  readonly status: 'completed' | 'failed';
+  readonly status: RequestStatus;
   /** Bytes of the request's input line. */
   readonly bytes: number;
 }
@@ -67,7 +69,7 @@ export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
   if (!head) throw new Error('torn segment entry');
   return {
     index: Number(head[1]),
-    status: head[2] as SegmentEntry['status'],
+    status: head[2] as RequestStatus,
     bytes: Number(head[3]),
     line: entry.subarray(head[0].length),
   };

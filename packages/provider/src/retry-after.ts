@@ -1,12 +1,10 @@
-interface HeaderSource {
-  get(name: string): string | null | undefined;
-}
+import type { ReplyHeaders } from './send-call.ts';
 
 const decimal = /^\d+(?:\.\d+)?$/;
 // Date.parse alone takes nearly any text that holds a number.
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
-const askedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
+const askedMsOf = (headers: ReplyHeaders, nowMs: number): number | undefined => {
   const milliseconds = headers.get('retry-after-ms')?.trim();
   if (milliseconds && decimal.test(milliseconds)) return Math.ceil(Number(milliseconds));
   const value = headers.get('retry-after')?.trim();
@@ -40,7 +38,7 @@ const limits = ['requests', 'tokens', 'input-tokens', 'output-tokens'].flatMap((
 const longestResetMs = 60_000;
 
 /** Until the last of the limits that are used up is whole again; undefined when none is said to be. */
-const exhaustedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
+const exhaustedMsOf = (headers: ReplyHeaders, nowMs: number): number | undefined => {
   const waits = limits
     .filter(([remaining]) => headers.get(remaining)?.trim() === '0')
     .map(([, reset]) => resetMsOf(headers.get(reset)?.trim() ?? '', nowMs))
@@ -55,5 +53,5 @@ const exhaustedMsOf = (headers: HeaderSource, nowMs: number): number | undefined
  * Sources: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after,
  * https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits
  */
-export const retryAfterMsOf = (headers: HeaderSource, nowMs: number): number | undefined =>
+export const retryAfterMsOf = (headers: ReplyHeaders, nowMs: number): number | undefined =>
   askedMsOf(headers, nowMs) ?? exhaustedMsOf(headers, nowMs);

@@ -4,6 +4,7 @@ import {
   buildLanes,
   buildProviders,
   ConfigError,
+  type Environment,
   type FileConfig,
   fileConfig,
   type FileStoreLocation,
@@ -14,8 +15,6 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { type ApiKey, environment } from './environment.ts';
 import type { FailPointSpec } from './fail-points.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultApiPort = 3000;
 const defaultRedisUrl = 'redis://127.0.0.1:6379';
