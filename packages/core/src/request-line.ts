@@ -2,10 +2,10 @@ import { type Endpoint, endpoints, isEndpoint } from './endpoints.ts';
 import { isJsonObject, type JsonObject } from './json.ts';
 
 export const maxCustomIdLength = 512;
-/** Objects and arrays within each other in one line. JSON.stringify gives up on some thousands. */
+/** How deep a line may nest objects and arrays. JSON.stringify fails at some thousands. */
 export const maxLineDepth = 100;
 
-/** The body of a request, as its provider will see it but for the model's name. */
+/** The body of a request. The provider gets it with its own name for the model. */
 export type RequestBody = Readonly<JsonObject> & { readonly model: string };
 
 /** One line of an input file. Source: https://platform.openai.com/docs/api-reference/batch/request-input */

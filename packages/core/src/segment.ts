@@ -1,6 +1,6 @@
 import type { RequestStatus } from './result-line.ts';
 
-/** What stands before the result line in a segment's entry, `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
+/** The start of a segment's entry, `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
 export interface SegmentEntryHead {
   readonly index: number;
   readonly status: RequestStatus;
@@ -10,37 +10,39 @@ export interface SegmentEntryHead {
 
 /** One result in a segment. */
 export interface SegmentEntry extends SegmentEntryHead {
-  /** The result line without its newline: a view of the bytes it was read from, which it keeps alive. */
+  /** The result line without its newline. It is a view of the bytes it was read from, and keeps them in memory. */
   readonly line: Buffer;
 }
 
 /** The folder of a batch's segments in the file store. */
 export const segmentFolder = (batchId: string): string => `segments/${batchId}/`;
 
+/** The first and the last index of a segment's results. */
 export interface SegmentSpan {
   readonly first: number;
   readonly last: number;
 }
 
+/** What a segment's name says. */
 export interface SegmentLabel extends SegmentSpan {
   readonly name: string;
-  /** CRC-32 of its bytes. */
+  /** CRC-32 of the segment's bytes. */
   readonly crc32: number;
 }
 
-/** The folder of what finalizing a batch needs on its way. */
+/** The folder of a batch's temporary files while it is finalized. */
 export const scratchFolder = (batchId: string): string => `scratch/${batchId}/`;
 
 /**
- * A segment's name says which indexes it spans, so that merging opens it no sooner than it must, and the CRC-32 of its
- * bytes, so that one the disk has cut short or changed is known.
+ * A segment's name holds the span of its indexes and the CRC-32 of its bytes. The span lets a merge open the segment
+ * only when its first index is reached. The checksum shows whether the disk has cut the segment short or changed it.
  *
- * @param unique tells apart segments of the same results, such as those two collectors wrote
+ * @param unique tells segments of the same results apart, such as those of two collectors
  */
 export const segmentName = ({ first, last }: SegmentSpan, crc32: number, unique: string): string =>
   `${first}-${last}-${crc32.toString(16).padStart(8, '0')}-${unique}`;
 
-/** undefined when this is no segment's name. */
+/** Reads a segment's name; undefined when it is none. */
 export const parseSegmentName = (name: string): SegmentLabel | undefined => {
   const match = /^(\d+)-(\d+)-([0-9a-f]{8})-[0-9a-z]+$/.exec(name);
   if (!match) return undefined;
@@ -56,13 +58,13 @@ export const segmentEntryHead = ({ index, status, bytes }: SegmentEntryHead): st
 export const encodeSegmentEntry = (entry: SegmentEntryHead & { readonly line: string }): string =>
   `${segmentEntryHead(entry)}${entry.line}\n`;
 
-/** Three numbers or words and a tab each: 16 + 9 + 16 + 3 characters at most. */
+/** An index, a status, a size and three tabs: at most 16 + 9 + 16 + 3 characters. */
 const maxHeadBytes = 48;
 
 /**
- * An entry without its newline.
+ * Reads an entry that is given without its newline.
  *
- * @throws when the bytes are no segment entry: a segment is written whole or not at all
+ * @throws when the bytes are no entry
  */
 export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
   const head = /^(\d+)\t(completed|failed)\t(\d+)\t/.exec(entry.toString('latin1', 0, maxHeadBytes));
@@ -77,7 +79,7 @@ export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
 
 const newline = 0x0a;
 
-/** Takes entries apart that stand one after another. Each keeps its newline, and is a view of `entries`. */
+/** Splits entries that follow one another. Each keeps its newline, and is a view of `entries`. */
 export const splitSegmentEntries = (entries: Buffer): { readonly index: number; readonly entry: Buffer }[] => {
   const split: { index: number; entry: Buffer }[] = [];
   for (let start = 0; start < entries.length;) {
