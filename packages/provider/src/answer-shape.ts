@@ -3,7 +3,7 @@ import { type Endpoint, isJsonObject, type JsonObject } from '@promptmill/core';
 const isNonEmptyArrayOf = (value: unknown, isItem: (item: JsonObject) => boolean): boolean =>
   Array.isArray(value) && value.length > 0 && value.every((item: unknown) => isJsonObject(item) && isItem(item));
 
-/** What an answer must have to be one. Source: https://platform.openai.com/docs/api-reference */
+/** What the answer of each endpoint must have. Source: https://platform.openai.com/docs/api-reference */
 const shapes: Readonly<Record<Endpoint, (body: JsonObject) => boolean>> = {
   '/v1/chat/completions': (body) => isNonEmptyArrayOf(body['choices'], (choice) => isJsonObject(choice['message'])),
   '/v1/completions': (body) => isNonEmptyArrayOf(body['choices'], (choice) => typeof choice['text'] === 'string'),
@@ -12,5 +12,5 @@ const shapes: Readonly<Record<Endpoint, (body: JsonObject) => boolean>> = {
   '/v1/moderations': (body) => Array.isArray(body['results']),
 };
 
-/** Whether a 2xx's body is an answer of that endpoint, and not a proxy's page or an error in disguise. */
+/** Whether the body of a 2xx is an answer of that endpoint, and not a proxy's page or an error. */
 export const hasAnswerShape = (url: Endpoint, body: unknown): boolean => isJsonObject(body) && shapes[url](body);

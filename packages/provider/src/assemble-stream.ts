@@ -1,25 +1,25 @@
 import { type Endpoint, isJsonObject, type JsonObject } from '@promptmill/core';
 import { APIError } from 'openai';
 
-/** Text that a stream brought. */
+/** A piece of an answer's text, from one event of a stream. */
 export interface AnswerDelta {
-  /** Of the choice; of the output item, in `/v1/responses`. */
+  /** The number of the choice, or in `/v1/responses` of the output item. */
   readonly index: number;
   readonly text: string;
 }
 
-/** Puts the events of one stream together to the answer it would have been without streaming. */
+/** Assembles the events of one stream into the answer that the provider would have given without streaming. */
 export interface StreamAssembler {
-  /** Takes the next event; gives the text it brought. Throws {@link APIError} when it says that the call failed. */
+  /** Takes the next event and returns its text. Throws {@link APIError} when the event says that the call failed. */
   add(event: unknown): readonly AnswerDelta[];
-  /** The answer; undefined as long as the stream has not brought all of it. */
+  /** The answer; undefined until all of it has come. */
   answer(): unknown;
 }
 
-/** Strings that come whole, and perhaps again. All others come in pieces. */
+/** Fields whose text comes whole, and may come again. The text of all others comes in pieces. */
 const wholeStrings = new Set(['id', 'type', 'role', 'name', 'format', 'finish_reason', 'stop_reason']);
 
-/** The item that a part of a list belongs to: the one with its `index`, else a new one. */
+/** The item to which a part of a list belongs: the one with the same `index`, else a new one. */
 const itemFor = (items: unknown[], part: JsonObject): JsonObject => {
   const known = items.find((item) => isJsonObject(item) && item['index'] === part['index']);
   if (typeof part['index'] === 'number' && isJsonObject(known)) return known;
@@ -28,10 +28,10 @@ const itemFor = (items: unknown[], part: JsonObject): JsonObject => {
   return item;
 };
 
-/** Adds what a chunk brought to what is there: strings grow, and lists, by their items' `index` where they have one. */
+/** Merges a chunk into what came before it. Strings and lists grow; list items with the same `index` are merged. */
 const mergeInto = (target: JsonObject, change: JsonObject): void => {
   for (const [key, value] of Object.entries(change)) {
-    // What comes from outside may name it.
+    // A key from outside must not reach the prototype.
     if (key === '__proto__') continue;
     const before = Object.hasOwn(target, key) ? target[key] : undefined;
     if (value === null || value === '') target[key] = before ?? value;
@@ -56,13 +56,13 @@ const mergeItems = (items: unknown[], parts: readonly unknown[]): unknown[] => {
 
 const objectsIn = (list: unknown): JsonObject[] => (Array.isArray(list) ? list.filter(isJsonObject) : []);
 
-/** `index` only says which call a chunk belongs to. */
+/** Drops each `index`, which only says to which tool call a chunk belongs. */
 const withoutIndexes = (toolCalls: unknown): unknown => objectsIn(toolCalls).map(({ index: _index, ...call }) => call);
 
 interface ChunkKind {
   /** The `object` of the whole answer. */
   readonly object: string;
-  /** A choice of which nothing has come yet. */
+  /** A choice before its first chunk. */
   readonly begin: (index: number) => JsonObject;
   readonly add: (choice: JsonObject, chunk: JsonObject) => void;
   readonly textOf: (chunk: JsonObject) => unknown;
@@ -73,7 +73,7 @@ interface ChunkKind {
 const chatKind: ChunkKind = {
   object: 'chat.completion',
   begin: (index) => ({ index, message: { role: 'assistant', content: null } }),
-  // Some send the whole message up to here beside each delta.
+  // Some providers send the whole message so far beside each delta.
   add(choice, { delta, message: _message, ...rest }) {
     mergeInto(choice, rest);
     if (isJsonObject(delta)) mergeInto(choice['message'] as JsonObject, delta);
@@ -152,6 +152,6 @@ const assemblers: Readonly<Partial<Record<Endpoint, () => StreamAssembler>>> = {
 
 export const mayStream = (url: Endpoint): boolean => assemblers[url] !== undefined;
 
-/** For an endpoint without streaming, one that never comes to an answer. */
+/** For an endpoint without streaming, the assembler never has an answer. */
 export const createStreamAssembler = (url: Endpoint): StreamAssembler =>
   assemblers[url]?.() ?? { add: () => [], answer: () => undefined };

@@ -1,22 +1,22 @@
 import type { BatchUsage, RequestBody } from '@promptmill/core';
 
-/** Guesses what a call will use, and learns from what calls have used. */
+/** Estimates the tokens that a call will use, and learns from what calls have used. */
 export interface TokenEstimator {
-  /** Input and output tokens together, rather too many than too few. */
+  /** Input and output tokens together, rather too many than too few. At least 1. */
   estimate(body: RequestBody): number;
   learn(body: RequestBody, usage: BatchUsage): void;
 }
 
-/** Before any answer is known. */
+/** The estimate for an answer before the first one has come. */
 const firstOutputTokens = 256;
 /** The weight of the latest answer in the running averages. */
 const weight = 0.05;
-/** Deviations above the mean: enough that the calls in flight together seldom use more than was guessed. */
+/** Standard deviations above the mean: the calls in flight together then seldom use more than estimated. */
 const deviations = 0.5;
-/** Longer texts are counted by their beginning; a tokenizer takes about 1 µs for 4 characters. */
+/** The rest of a longer text is extrapolated: a tokenizer takes about 1 µs for 4 characters. */
 const countedCharacters = 20_000;
 
-/** Every text in a body's messages, prompt or input, wherever it is nested; a data URL is none. */
+/** Every text in a value, at any depth. A data URL does not count as text. */
 const textsIn = (value: unknown): string[] => {
   if (typeof value === 'string') return value.startsWith('data:') ? [] : [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
@@ -32,10 +32,10 @@ const outputLimit = (body: RequestBody): number => {
 
 const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefined || body['prompt'] !== undefined;
 
-/** The tokenizer takes 0.3 s and memory to load: only who needs an estimator should open one. */
+/** Loads the tokenizer, which takes 0.3 s and memory: open an estimator only where one is needed. */
 export const openTokenEstimator = async (): Promise<TokenEstimator> => {
   const { countTokens } = await import('gpt-tokenizer');
-  /** Real input tokens for each counted one: providers' tokenizers differ, and some add to each message. */
+  /** Real input tokens for each counted one. Providers' tokenizers differ, and some add tokens to each message. */
   let inputRatio = 1;
   let output: { mean: number; variance: number } | undefined;
   const counted = new WeakMap<RequestBody, number>();

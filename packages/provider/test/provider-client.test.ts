@@ -80,7 +80,7 @@ describe('a good answer', () => {
     expect(await connect().call(request({ url: '/v1/embeddings' }))).toMatchObject({ json: '{"data":[1]}' });
   });
 
-  it('nested a hundred thousand deep is no answer that could be kept', async () => {
+  it('fails when it is nested a hundred thousand deep', async () => {
     const content = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     upstream.answerText(200, 'application/json', `{"choices":[{"message":{"content":${content}}}]}`);
     expect(await connect().call(request())).toMatchObject({
@@ -90,7 +90,7 @@ describe('a good answer', () => {
     });
   });
 
-  it('that is an error nested a hundred thousand deep is kept as its text', async () => {
+  it('is kept as text when it is an error nested a hundred thousand deep', async () => {
     const text = `{"error":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     upstream.answerText(400, 'application/json', text);
     expect(await connect().call(request())).toMatchObject({ code: 'bad_request', response: { body: text } });
@@ -127,7 +127,7 @@ describe('a good answer', () => {
     const client = connect();
     for (let count = 0; count < 5; count++) {
       await client.call(request());
-      // A connection is free again one turn after its answer.
+      // A connection is free again one turn of the event loop after its answer.
       await setImmediate();
     }
     expect(upstream.calls).toHaveLength(5);
@@ -149,7 +149,7 @@ describe('an error answer', () => {
     expect(upstream.calls).toHaveLength(1);
   });
 
-  it('429: retry, after as long as it asks', async () => {
+  it('429: retry, after the time that it asks for', async () => {
     upstream.answerJson(429, { error: { message: 'Slow down' } }, { 'retry-after': '120' });
     expect(await connect().call(request())).toMatchObject({
       class: 'retry',
@@ -202,7 +202,7 @@ describe('a 200 that is no answer: retry', () => {
     ['a page of HTML', 'text/html', '<html>Sign in</html>'],
     ['invalid JSON', 'application/json', '{"choices": [{'],
     ['nothing', 'application/json', ''],
-    ['an error in disguise', 'application/json', '{"error":{"message":"upstream"}}'],
+    ['an error with status 200', 'application/json', '{"error":{"message":"upstream"}}'],
     ['the answer of another endpoint', 'application/json', '{"object":"list","data":[]}'],
   ])('%s', async (_what, contentType, text) => {
     upstream.answerText(200, contentType, text);
@@ -217,7 +217,7 @@ describe('a 200 that is no answer: retry', () => {
     expect(result).toHaveProperty('message', expect.not.stringContaining('sk-'));
   });
 
-  it('takes JSON that is not called so', async () => {
+  it('takes JSON of another content type', async () => {
     upstream.answerText(200, 'text/plain', JSON.stringify(completion));
     expect(await connect().call(request())).toMatchObject({ kind: 'success', json: JSON.stringify(completion) });
   });
@@ -297,7 +297,7 @@ describe('a call that may be kept back', () => {
     expect([upstream.calls.length, upstream.connections()]).toEqual([1, 1]);
   });
 
-  it('is asked about when it goes out, and not before it has a connection', async () => {
+  it('is asked about once it has a connection, and not before', async () => {
     const seenThen: number[] = [];
     const maySend = () => seenThen.push(upstream.calls.length) > 0;
     const nobody = connect({ baseUrl: `http://127.0.0.1:${await freePort()}/v1` });
@@ -335,7 +335,7 @@ describe('the list of models', () => {
     expect(JSON.stringify(refused)).not.toContain(apiKey);
   });
 
-  it('is none when a page comes instead', async () => {
+  it('fails when a page comes instead', async () => {
     upstream.answerText(200, 'text/html', '<html>');
     expect(await list()).toMatchObject({ kind: 'failure', code: 'invalid_answer' });
   });

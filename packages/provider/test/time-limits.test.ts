@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createProviderClient, type ProviderClient } from '../src/index.ts';
 import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
 
-/** What a limit may take longer than it says, on a machine that has other things to do. */
+/** How late a limit may end a call on a busy machine. */
 const slackMs = 1000;
 
 let upstream: TestProvider;
@@ -50,7 +50,7 @@ const timedOut = (message: string) => ({ kind: 'failure', class: 'retry', code: 
 const json = { 'content-type': 'application/json' };
 const events = { 'content-type': 'text/event-stream' };
 
-/** Answers with headers and then a piece every 20 ms, for ever or so many times. */
+/** Answers with headers, and then with a piece every 20 ms, `times` pieces in all. */
 const answerSlowly = (headers: Record<string, string>, piece: string, times = Infinity): void => {
   upstream.answerWith((_request, response) => {
     closed = once(response, 'close');
@@ -123,8 +123,8 @@ it('an answer that takes longer than the idle limit to begin is waited for', asy
   expect((await call({ idleTimeoutMs: 50 })).result).toMatchObject({ kind: 'success', json: JSON.stringify(answer) });
 });
 
-it('a connection that is not made ends at the connect limit', async () => {
-  // It takes the connection, and never answers the TLS handshake.
+it('a call without a connection ends at the connect limit', async () => {
+  // The server takes the connection, and never answers the TLS handshake.
   const sockets: Socket[] = [];
   const server = createServer((socket) => sockets.push(socket));
   await once(server.listen(0, '127.0.0.1'), 'listening');
