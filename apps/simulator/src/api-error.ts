@@ -59,7 +59,7 @@ const statusTexts: Readonly<Record<number, StatusText>> = {
   529: { message: 'Overloaded.', type: 'overloaded_error', code: 'overloaded' },
 };
 
-/** The error a provider gives with this status; a plausible one for a status that has no text of its own. */
+/** The error that a provider gives with this status. A status without a text of its own gets a general one. */
 export function errorForStatus(status: number): ApiError {
   const { message, ...detail } = statusTexts[status] ?? { message: `The request failed with status ${status}.` };
   return new ApiError(status, message, detail);

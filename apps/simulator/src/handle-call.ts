@@ -64,7 +64,7 @@ function prepareCall(call: OpenCall, endpoint: Endpoint, body: JsonObject): Prep
     return { status: 'prepared', answer, markers: readMarkers(answer.prompt) };
   } catch (error) {
     if (error instanceof ApiError) return { status: 'invalid', error };
-    // Whatever a stranger's body brought about, one call may fail of it, not the process.
+    // An unexpected error fails one call, and not the process.
     return { status: 'invalid', error: new ApiError(500, `The simulator failed: ${String(error)}`) };
   }
 }

@@ -30,7 +30,7 @@ export interface PlainRouteDeps {
   readonly maxBodyBytes: number;
 }
 
-/** Everything that is no call, by method and path. */
+/** The routes that are no calls, by method and path. */
 export function createPlainRoutes({ stats, configure, maxBodyBytes }: PlainRouteDeps): Record<string, PlainRoute> {
   return {
     'GET /livez': (_request, response, headers) => sendJson(response, 200, '{"status":"ok"}', headers),

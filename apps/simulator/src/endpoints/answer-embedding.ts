@@ -31,7 +31,7 @@ export const answerEmbedding: Endpoint = (body, model) => {
   };
 };
 
-/** The SDK's type has floats only: it decodes base64 before its caller sees it. */
+/** The SDK's type has only floats, since the SDK decodes base64 before its caller sees it. */
 type EmbeddingList = Omit<OpenAI.CreateEmbeddingResponse, 'data'> & {
   data: (Omit<OpenAI.Embedding, 'embedding'> & { embedding: number[] | string })[];
 };

@@ -39,7 +39,7 @@ export const answerModeration: Endpoint = (body, model) => {
   };
 };
 
-/** Texts have a result each; a list of content parts has one together. */
+/** Each text has a result of its own. A list of content parts has one result. */
 function readInput(input: unknown): string[] {
   if (Array.isArray(input) && input.some(isJsonObject)) return [readMessages([{ content: input }], 'input').whole];
   return readTexts(input, 'input');

@@ -8,7 +8,7 @@ import { serverSentEvent, splitIntoDeltas } from './stream-events.ts';
 type Response = OpenAI.Responses.Response;
 type OutputMessage = OpenAI.Responses.ResponseOutputMessage;
 type StreamEvent = OpenAI.Responses.ResponseStreamEvent;
-/** An event before it has its number. */
+/** An event without its number. */
 type EventBody = StreamEvent extends infer Event
   ? Event extends unknown
     ? Omit<Event, 'sequence_number'>

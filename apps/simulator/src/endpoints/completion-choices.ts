@@ -8,7 +8,7 @@ export interface CompletionChoices {
   readonly usage: OpenAI.CompletionUsage;
 }
 
-/** `n` answers to each prompt, in the order OpenAI numbers them, and what they used. */
+/** Writes `n` answers to each prompt, in the order in which OpenAI numbers them, and counts their tokens. */
 export function writeChoices(
   model: string,
   prompts: readonly PromptText[],
