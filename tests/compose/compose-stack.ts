@@ -43,7 +43,7 @@ export interface Container {
 const docker = async (...args: string[]): Promise<string> =>
   (await promisify(execFile)('docker', args, { maxBuffer })).stdout;
 
-/** The docker-compose project as a user starts it, under a name and on a port of its own. */
+/** Starts the docker-compose project as a user does, under a name and on a port of its own. */
 export const startComposeStack = async (
   command: readonly string[],
   { workers, env = {} }: { readonly workers: number; readonly env?: Readonly<Record<string, string>> },
@@ -94,7 +94,7 @@ export const startComposeStack = async (
     containers,
     /** Runs a command in a container and resolves with what it printed. */
     exec: ({ Id }: Container, ...args: string[]): Promise<string> => docker('exec', Id, ...args),
-    /** What the simulator was asked, by its own account. */
+    /** The simulator's own account of its calls. */
     async calls(): Promise<CallLogEntry[]> {
       const [simulator] = await containers('simulator');
       const content = await docker('exec', simulator?.Id ?? '', 'cat', callLog);
