@@ -1,9 +1,8 @@
+import type { Environment } from '@promptmill/core';
 import { BehaviourError, type FaultRates } from './behaviour.ts';
 import type { Latency } from './latency.ts';
 import type { Limits } from './rate-limiter.ts';
 import type { SimulatorOptions } from './simulator.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The port of a simulator that runs as a process of its own. */
 const defaultPort = 8089;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { insufficientQuota, type ApiError } from './api-error.ts';
+import type { ApiError } from '@promptmill/core';
+import { insufficientQuota } from './api-error.ts';
 import type { Headers } from './send-answer.ts';
 
 /** A good answer, before a fault changes it. */

@@ -1,4 +1,4 @@
-import { ApiError } from './api-error.ts';
+import { ApiError } from '@promptmill/core';
 import { isFaultName, type FaultName } from './faults.ts';
 
 /** What goes wrong with a call: a fault of the table, or an error status with its `Retry-After` headers. */

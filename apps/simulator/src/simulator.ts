@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { ApiError, errorForStatus } from './api-error.ts';
+import { ApiError } from '@promptmill/core';
+import { errorForStatus } from './api-error.ts';
 import { changeBehaviour, defaultBehaviour, type Behaviour } from './behaviour.ts';
 import { createCallCounter } from './call-counter.ts';
 import { openCallLog } from './call-log.ts';
@@ -85,10 +86,10 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     const baseHeaders = (): Headers => ({ 'x-request-id': `req_${id}`, ...limiter.headers() });
     const method = request.method ?? '';
     const [path = ''] = (request.url ?? '').split('?', 1);
-    const endpoint = method === 'POST' ? callRoutes[path] : undefined;
-    if (endpoint) {
+    const prepareAnswer = method === 'POST' ? callRoutes[path] : undefined;
+    if (prepareAnswer) {
       const call = openCall(openCallDeps, { id, path, request, response, baseHeaders });
-      if (isAuthorized(request)) handleCall(call, endpoint);
+      if (isAuthorized(request)) handleCall(call, prepareAnswer);
       else failCall(call, errorForStatus(401));
       return;
     }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { field, isJsonObject } from './json.ts';
+import { field, isDeeperThan, isJsonObject } from './json.ts';
 
 test.each([[{}], [{ a: 1 }]])('%j is an object', (value) => expect(isJsonObject(value)).toBe(true));
 
@@ -11,3 +11,14 @@ test('field reads a property of an object, and undefined of a value that has non
   expect(field(null, 'a')).toBeUndefined();
   expect(field('text', 'length')).toBeUndefined();
 });
+
+test.each<[unknown, number]>([
+  [{}, 1],
+  [{ a: [] }, 2],
+  [[[], { a: 1 }], 2],
+])('%j is nested %i deep', (value, depth) => {
+  expect(isDeeperThan(value, depth)).toBe(false);
+  expect(isDeeperThan(value, depth - 1)).toBe(true);
+});
+
+test.each(['text', 1, null, undefined])('%j is not nested', (value) => expect(isDeeperThan(value, 0)).toBe(false));

@@ -1,5 +1,5 @@
 import { type Endpoint, endpoints, isEndpoint } from './endpoints.ts';
-import { isJsonObject, type JsonObject } from './json.ts';
+import { isDeeperThan, isJsonObject, type JsonObject } from './json.ts';
 
 export const maxCustomIdLength = 512;
 /** How deep a line may nest objects and arrays. JSON.stringify fails at some thousands. */
@@ -29,11 +29,6 @@ const problem = (code: string, message: string, param: string | null = null): Pa
   ok: false,
   problem: { code, message, param },
 });
-
-const isTooDeep = (value: unknown, depth = 0): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  (depth >= maxLineDepth || Object.values(value).some((item) => isTooDeep(item, depth + 1)));
 
 const attachmentTypes = new Set(['file', 'input_file']);
 
@@ -80,7 +75,7 @@ export const parseRequestLine = (text: string): ParsedLine => {
     return problem('invalid_json_line', 'This line is not parseable as valid JSON.');
   }
   if (!isJsonObject(value)) return problem('invalid_json_line', 'Each line must be a JSON object.');
-  if (isTooDeep(value))
+  if (isDeeperThan(value, maxLineDepth))
     return problem('invalid_json_line', `This line nests objects and arrays more than ${maxLineDepth} deep.`);
   const { custom_id: customId, method, url, body } = value;
   if (customId === undefined) return { ok: false, problem: missing('custom_id') };

@@ -1,4 +1,4 @@
-import { type Endpoint, usageOf } from '@promptmill/core';
+import { type Endpoint, field, isDeeperThan, usageOf } from '@promptmill/core';
 import { APIError } from 'openai';
 import { hasAnswerShape } from './answer-shape.ts';
 import type { CallFailure, CallResult, ModelList } from './call-result.ts';
@@ -29,14 +29,6 @@ interface WholeReply {
 
 const requestIdIn = (headers: ReplyHeaders): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
 
-const isDeeperThan = (depth: number, value: unknown): boolean => {
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth === 0) return true;
-  for (const item of Array.isArray(value) ? value : Object.values(value))
-    if (isDeeperThan(depth - 1, item)) return true;
-  return false;
-};
-
 /** The text of a JSON value on one line. Most providers send one line; other text is written again. */
 const onOneLine = (text: string, value: unknown): string =>
   text.includes('\n') || text.includes('\r') ? JSON.stringify(value) : text.trim();
@@ -50,9 +42,9 @@ const parseJson = (text: string): unknown => {
 };
 
 const modelNamesOf = (body: unknown): string[] | undefined => {
-  const data = (body as { data?: unknown } | null | undefined)?.data;
+  const data = field(body, 'data');
   if (!Array.isArray(data)) return undefined;
-  return data.map((model: unknown) => (model as { id?: unknown } | null)?.id).filter((id) => typeof id === 'string');
+  return data.map((model: unknown) => field(model, 'id')).filter((id) => typeof id === 'string');
 };
 
 /** Turns a provider's reply, or the lack of one, into a {@link CallResult}. */
@@ -71,7 +63,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     body: unknown,
     text?: string,
   ): CallResult => {
-    if (isDeeperThan(maxAnswerDepth, body))
+    if (isDeeperThan(body, maxAnswerDepth))
       return failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`);
     return {
       kind: 'success',
@@ -99,7 +91,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
   /** Reads an answer whose status is not 2xx. */
   const readError = ({ statusCode, headers, text }: WholeReply): CallFailure => {
     const parsed = parseJson(text);
-    const body = redactKey(parsed === undefined || isDeeperThan(maxAnswerDepth, parsed) ? text : parsed);
+    const body = redactKey(parsed === undefined || isDeeperThan(parsed, maxAnswerDepth) ? text : parsed);
     const retryAfterMs = retryAfterMsOf(headers, now());
     const message = messageOfAnswer(body) ?? '(no message)';
     return {

@@ -1,6 +1,5 @@
+import type { JsonObject } from '@promptmill/core';
 import { invalidParameter } from '../api-error.ts';
-
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What is known of an answer before any of it is sent. */
 export interface PreparedAnswer {
@@ -25,11 +24,7 @@ export interface AnswerContext {
  * Checks a request body and prepares its answer. The same body always gets the same answer.
  * @throws ApiError 400 when a parameter is missing or wrong.
  */
-export type Endpoint = (body: JsonObject, model: string) => PreparedAnswer;
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+export type PrepareAnswer = (body: JsonObject, model: string) => PreparedAnswer;
 
 /** An integer parameter; undefined when it is left out or null. */
 export function readInteger(body: JsonObject, name: string, min: number, max: number): number | undefined {

@@ -1,5 +1,5 @@
+import { isJsonObject } from '@promptmill/core';
 import { invalidParameter, missingParameter } from '../api-error.ts';
-import { isJsonObject } from './endpoint.ts';
 
 export interface PromptText {
   /** All texts of the prompt, a line each. */
