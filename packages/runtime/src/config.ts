@@ -8,6 +8,7 @@ import {
   type FileConfig,
   fileConfig,
   type FileStoreLocation,
+  isLoopback,
   type LaneTable,
   type RetryPolicy,
 } from '@promptmill/core';
@@ -169,9 +170,6 @@ export const loadConfig = (
     ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),
   };
 };
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 /**
  * Checks that other machines can reach the api only with API keys and a login for Bull Board.
