@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AnswerDelta, type CallRequest, createProviderClient, type ProviderClient } from '../src/index.ts';
+import type { AnswerDelta, CallRequest, ProviderClient } from '../src/index.ts';
 import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
+import { createTestClient, testRequest } from './test-client.ts';
 
 let upstream: TestProvider;
 let client: ProviderClient;
@@ -18,26 +19,10 @@ afterEach(async () => {
 });
 
 const connect = (provider: Partial<Provider> = {}): ProviderClient =>
-  (client = createProviderClient(
-    {
-      name: 'test',
-      baseUrl: upstream.baseUrl,
-      timeoutMs: 5000,
-      probeIntervalMs: 1000,
-      limits: {},
-      models: {},
-      ...provider,
-    },
-    { maxConnections: 4 },
-  ));
+  (client = createTestClient({ baseUrl: upstream.baseUrl, ...provider }));
 
-const request = (more: Partial<CallRequest> = {}): CallRequest => ({
-  url: '/v1/chat/completions',
-  body: { model: 'm', messages: [], stream: true },
-  idempotencyKey: 'batch_1-0',
-  signal: new AbortController().signal,
-  ...more,
-});
+const request = (more: Partial<CallRequest> = {}): CallRequest =>
+  testRequest({ body: { model: 'm', messages: [], stream: true }, ...more });
 
 const eventText = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 const chunk = (delta: unknown, finishReason: string | null = null) =>
@@ -188,9 +173,6 @@ it('a stream is cut off at the size of the largest answer', async () => {
     response.on('drain', more);
     more();
   });
-  client = createProviderClient(
-    { name: 'test', baseUrl: upstream.baseUrl, timeoutMs: 5000, probeIntervalMs: 1000, limits: {}, models: {} },
-    { maxConnections: 1, maxAnswerBytes: 100_000 },
-  );
+  client = createTestClient({ baseUrl: upstream.baseUrl }, { maxAnswerBytes: 100_000 });
   expect(await client.call(request())).toMatchObject({ class: 'final', code: 'answer_too_large' });
 });

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createProviderClient, type ProviderClient } from '../src/index.ts';
+import type { ProviderClient } from '../src/index.ts';
 import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
+import { createTestClient, testRequest } from './test-client.ts';
 
 /** How late a limit may end a call on a busy machine. */
 const slackMs = 1000;
@@ -23,25 +24,9 @@ afterEach(async () => {
 });
 
 const call = async (limits: Partial<Provider>, body: Record<string, unknown> = {}) => {
-  client = createProviderClient(
-    {
-      name: 'test',
-      baseUrl: upstream.baseUrl,
-      timeoutMs: 5000,
-      probeIntervalMs: 1000,
-      limits: {},
-      models: {},
-      ...limits,
-    },
-    { maxConnections: 4 },
-  );
+  client = createTestClient({ baseUrl: upstream.baseUrl, ...limits });
   const startedAt = performance.now();
-  const result = await client.call({
-    url: '/v1/chat/completions',
-    body: { model: 'm', messages: [], ...body },
-    idempotencyKey: 'batch_1-0',
-    signal: new AbortController().signal,
-  });
+  const result = await client.call(testRequest({ body: { model: 'm', messages: [], ...body } }));
   return { result, tookMs: performance.now() - startedAt };
 };
 
