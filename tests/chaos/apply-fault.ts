@@ -37,7 +37,9 @@ export const createApplyFault = (cluster: Cluster) => {
     return code === 0 ? times : { ...times, problem: `ended with ${code} on SIGTERM` };
   };
 
-  /** Starts a process in its place that kills itself at a fail point. One that does not get there in time is killed. */
+  /**
+   * Puts a process in the target's place that kills itself at a fail point. It is killed if it is not there in time.
+   */
   const dieAt = async (target: Target, point: string, withinMs: number): Promise<FaultSpan> => {
     const { problem } = await terminate(target);
     await cluster.startAgain(target, { PROMPTMILL_FAIL_POINT: point });

@@ -1,6 +1,6 @@
 /**
  * A piece of an answer's text, sent while the provider writes it, for screens. A piece may get lost, and no result
- * depends on it. A jump of `offset` shows a gap, and an `offset` of 0 a new attempt.
+ * depends on it. A jump of `offset` shows a gap, and a return to 0 a new attempt.
  */
 export interface Delta {
   readonly custom_id: string;

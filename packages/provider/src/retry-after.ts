@@ -34,7 +34,7 @@ const limits = ['requests', 'tokens', 'input-tokens', 'output-tokens'].flatMap((
   [`anthropic-ratelimit-${kind}-remaining`, `anthropic-ratelimit-${kind}-reset`] as const,
 ]);
 
-/** A limit has room for a call long before it is full again. A limit by the minute has room within a minute. */
+/** A limit has room for a call long before it is full again. One that counts by the minute has room within a minute. */
 const longestResetMs = 60_000;
 
 /** Milliseconds until the last of the limits that are used up is full again; undefined when the headers name none. */

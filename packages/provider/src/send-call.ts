@@ -35,7 +35,7 @@ export type Reply =
   | { readonly kind: 'lost'; readonly error: NodeJS.ErrnoException };
 
 /**
- * How much may follow the last event that a reader wants, and for how long. If no more does, the connection is kept.
+ * A reader leaves a stream after its last event. If the stream then ends within these limits, its connection is kept.
  */
 const afterLastEvent = { bytes: 1024, timeoutMs: 1000 };
 

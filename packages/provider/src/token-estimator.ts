@@ -13,7 +13,7 @@ const firstOutputTokens = 256;
 const weight = 0.05;
 /** Standard deviations above the mean: the calls in flight together then seldom use more than estimated. */
 const deviations = 0.5;
-/** The rest of a longer text is extrapolated: a tokenizer takes about 1 µs for 4 characters. */
+/** How much of a text is counted. The rest is extrapolated: a tokenizer takes about 1 µs for 4 characters. */
 const countedCharacters = 20_000;
 
 /** Every text in a value, at any depth. A data URL does not count as text. */
