@@ -49,7 +49,7 @@ test.each([
     },
   ],
   ['rediss+cluster://:pass@a/', { kind: 'cluster', nodes: [node('a')], tls: true, password: 'pass' }],
-])('%s', (url, address) => {
+])('%s gives its address', (url, address) => {
   expect(parseRedisUrl(url)).toEqual(address);
 });
 

@@ -29,7 +29,7 @@ it.each([
   expect((await openTokenEstimator()).estimate(body)).toBe(tokens);
 });
 
-it('approaches what calls have used', async () => {
+it('the estimate approaches what calls have used', async () => {
   const estimator = await openTokenEstimator();
   const body = ask('Hello world');
   for (let i = 0; i < 200; i++) estimator.learn(body, usage(6, 40));
