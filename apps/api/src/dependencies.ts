@@ -20,7 +20,7 @@ import type { RemoveFile } from './files/remove-file.ts';
 /** What handlers work with. */
 export interface ApiDependencies {
   readonly config: ApiConfig;
-  /** Fails while Redis is away, as does all that uses it here. */
+  /** Its commands fail while Redis is away, and so do those of the stores here. */
   readonly redis: RedisConnection;
   readonly keys: Keys;
   readonly files: FileStore;
@@ -30,9 +30,9 @@ export interface ApiDependencies {
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;
-  /** Resolves when what Redis has lost is restored. */
+  /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;
-  /** What batches were created under idempotency keys. */
+  /** Which batches were created under idempotency keys. */
   readonly claims: Claims<Creation>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
@@ -41,6 +41,6 @@ export interface ApiDependencies {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly reach: Reach;
-  /** Aborts when the process stops: what would stream for ever ends. */
+  /** Fires when the process stops, to end event streams. */
   readonly stopping: AbortSignal;
 }

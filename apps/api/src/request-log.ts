@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Logger, Metrics } from '@promptmill/runtime';
 import type { RequestHandler } from 'express';
 
@@ -7,7 +7,7 @@ const sanePattern = /^[\w.:-]{1,128}$/;
 /** Gives every answer an `x-request-id`: the caller's own where it is sane, else a new one. */
 export const identifyRequest: RequestHandler = (request, response, next) => {
   const given = request.get('x-request-id');
-  const requestId = given !== undefined && sanePattern.test(given) ? given : `req_${randomBytes(16).toString('hex')}`;
+  const requestId = given !== undefined && sanePattern.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`;
   response.locals.requestId = requestId;
   response.set('x-request-id', requestId);
   next();

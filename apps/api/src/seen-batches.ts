@@ -1,4 +1,4 @@
-/** Of more batches at once, those that were noted longest ago are forgotten, and seen anew. */
+/** Beyond this number the batch that was noted longest ago is forgotten. */
 const maxBatches = 20_000;
 
 /** What a process remembers of each batch from one look to the next, in bounded memory. */

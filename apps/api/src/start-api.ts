@@ -51,7 +51,7 @@ export interface RunningApi {
 }
 
 const redisHeadStartMs = 1000;
-/** After the grace: what dispatch has in hand goes back to the queue. */
+/** Time after the grace in which dispatch gives its batches back to the queue. */
 const letGoMs = 5000;
 
 /**
@@ -105,7 +105,7 @@ export const startApi = async ({
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  // Whoever finds the port open should as a rule find Redis there too.
+  // A client that finds the port open should as a rule find Redis ready too.
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {
@@ -122,7 +122,7 @@ export const startApi = async ({
   life.add('sweep', () => sweep.close());
   life.add('journal', () => replaying.close());
   life.add('event streams', () => stopping.abort());
-  // Dispatch waits for Redis, which may be away for good; another process goes on with what it leaves.
+  // Dispatch waits for Redis, which may stay away. Another process goes on with the batches it leaves.
   const stopDispatch = () => Promise.race([dispatch.close(), sleep(graceMs + letGoMs, undefined, { ref: false })]);
   life.add('server and dispatch', async () => {
     await Promise.all([server.close(), stopDispatch()]);

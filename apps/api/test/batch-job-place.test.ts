@@ -60,6 +60,15 @@ test('a batch at work has an active job, named after its input; a paused one wai
       .toEqual(Array.from({ length: 5 }, () => 'active'));
   }));
 
+test('a batch that is lost to another process is left to it, and taken again when that one dies', () =>
+  withQueue(async (queue) => {
+    const id = await createBatch(3);
+    await untilDispatched(id);
+    await api.redis.set(`${api.keys.laneJob('batches', id)}:lock`, "another process's", 'PX', 2500);
+    await expect.poll(async () => (await queue.getJob(id))?.attemptsStarted).toBe(2);
+    expect(await queue.getJobState(id)).toBe('active');
+  }));
+
 test('a process that stops gives its batches back at once', () =>
   withQueue(async (queue) => {
     const id = await createBatch(3);

@@ -68,7 +68,7 @@ beforeAll(async () => {
     finalize: async () => {},
     retire: async () => {},
     onBlocked: () => {},
-    places: createPlaces(1),
+    places: createPlaces(0),
     now: Date.now,
   });
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { newBatchId, newFileId, noUsage, type RequestJob } from '@promptmill/core';
 import {
   type BatchJob,
@@ -34,6 +35,8 @@ let nowMs: number;
 /** What the steps asked for. */
 let asked: string[];
 let takeStep: ReturnType<typeof createRunBatchJob>;
+/** As {@link takeStep}, but it keeps its place. */
+let live: typeof takeStep;
 
 beforeAll(() => {
   redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
@@ -43,7 +46,7 @@ beforeAll(() => {
   const note = (what: string) => async () => {
     asked.push(what);
   };
-  takeStep = createRunBatchJob({
+  const options = {
     batches,
     records: createFileRecords(redis, keys),
     validate: note('validate'),
@@ -60,10 +63,12 @@ beforeAll(() => {
     finalize: note('finalize'),
     retire: note('retire'),
     onBlocked: () => {},
-    // With one place it takes a step and gives its place up.
-    places: createPlaces(1),
+    // It takes a step and gives its place up.
+    places: createPlaces(0),
     now: () => nowMs,
-  });
+  };
+  takeStep = createRunBatchJob(options);
+  live = createRunBatchJob({ ...options, places: createPlaces(9) });
 });
 
 beforeEach(() => {
@@ -231,4 +236,15 @@ test('progress is told when it has changed, not with every step', async () => {
   await recorder.record({ batchId: id, index: 1, bytes: 100 }, 'completed', '{}', noUsage);
   await step(id, job);
   expect(job.told).toEqual([expect.anything(), expect.objectContaining({ completed: 1 })]);
+});
+
+test('a batch that is lost to another process is left to it', async () => {
+  const id = await startBatch();
+  const { job, delayMs } = jobOf(id);
+  const lock = { isHeld: true };
+  const ended = live(job, lock);
+  while (!asked.includes('observe')) await nextTurn();
+  lock.isHeld = false;
+  await expect(ended).rejects.toBeInstanceOf(DelayedError);
+  expect(delayMs()).toBe(0);
 });

@@ -11,7 +11,7 @@ export class ResultsMissingError extends Error {
   }
 }
 
-/** The input file is not what was checked at its upload: an index may not mean the same request any more. */
+/** The input file is not what was checked at its upload: an index may now mean another request. */
 export class InputChangedError extends Error {
   override readonly name = 'InputChangedError';
   readonly code = 'input_changed';
@@ -36,7 +36,7 @@ const whatIsWrong = (error: unknown): Blocked => {
   return { code: 'internal_error', message: 'The collector had an error, which its log tells of.' };
 };
 
-/** What a batch's owner is told of an error that holds it up: not the error's own words, where they name paths. */
+/** What the owner of a batch is told of an error that holds it up. The error's own words may name paths. */
 export const blockedBy = (error: unknown): Blocked => {
   const { code, message } = whatIsWrong(error);
   return { code, message: `${message} The batch goes on by itself once that is put right.` };

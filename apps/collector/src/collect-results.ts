@@ -19,24 +19,32 @@ export interface CollectResultsOptions {
   readonly reach?: Reach;
 }
 
-/** Entries read at once, and the bytes that bound them. An entry has 256 KiB at most, or a single result that has more. */
+/** The most entries read at once, and about the most bytes. An entry rarely has more than 256 KiB. */
 const maxReadCount = 100;
 const maxReadBytes = 16 * 1024 * 1024;
+/** Results that come within this time are read together: a read costs as much as several results do. */
+const gatherMs = 5;
 const longestBlockMs = 1000;
 const claimEveryMs = 1000;
-/** Longer than any result is held and written: what is idle for so long, its collector has left behind. */
+/** No collector holds and writes a result for so long: the one that had it is dead or stuck. */
 const claimIdleMs = 5000;
 const pauseAfterErrorMs = 500;
+/** Segments written at once. Meanwhile results are read, so that a batch's last one does not wait for a large segment. */
+const maxWrites = 4;
 const forgetDeadAfterMs = 3_600_000;
 
 /**
- * The collector's loop: reads results off the stream, and writes, then commits, segments. What a crash interrupts
- * is still on the stream and is claimed by another collector.
+ * The collector's loop: it reads results off the stream, writes them as segments and commits those. After a crash the
+ * results are still on the stream, and another collector claims them.
  */
 export const collectResults = (options: CollectResultsOptions) => {
   const { stream, files, onReady, onSegment, onBlocked, onError, now = Date.now, reach = reachNothing } = options;
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
+  const writes = new Set<Promise<void>>();
+  /** The entries of the stream that are in these writes. */
+  const inWrites = new Set<string>();
+  let hasFailed = false;
   let nextClaimAtMs = 0;
   let readCount = maxReadCount;
 
@@ -50,26 +58,31 @@ export const collectResults = (options: CollectResultsOptions) => {
     await onReady(segment.batchId);
   };
 
-  /** What fails stays on the stream, unacknowledged, and comes back through a claim. */
-  const flushAll = async (segments: readonly Segment[]): Promise<boolean> => {
-    const flushed = await Promise.all(
-      segments.map(async (segment) => {
-        try {
-          await flush(segment);
-          return true;
-        } catch (error) {
-          if (error instanceof FileStoreError) await onBlocked(segment.batchId, error).catch(onError);
-          else onError(error);
-          return false;
-        }
-      }),
-    );
-    return !flushed.includes(false);
+  /** The results of a segment that fails stay on the stream, unacknowledged, and come back through a claim. */
+  const flushOrTell = async (segment: Segment): Promise<void> => {
+    try {
+      await flush(segment);
+    } catch (error) {
+      hasFailed = true;
+      if (error instanceof FileStoreError) await onBlocked(segment.batchId, error).catch(onError);
+      else onError(error);
+    }
   };
 
-  /** What comes next is taken to be as large as what came last. */
+  const write = (segment: Segment): void => {
+    const ids = segment.results.map(({ streamId }) => streamId);
+    for (const id of ids) inWrites.add(id);
+    const written = flushOrTell(segment).finally(() => {
+      writes.delete(written);
+      for (const id of ids) inWrites.delete(id);
+    });
+    writes.add(written);
+  };
+
+  /** Keeps results for a segment. The next entries are taken to be as large as these. */
   const hold = (results: readonly RecordedResults[]): void => {
-    for (const recorded of results) buffer.add(recorded, now());
+    // A claim also finds what this collector writes.
+    for (const recorded of results) if (!inWrites.has(recorded.streamId)) buffer.add(recorded, now());
     const largest = Math.max(1, ...results.map(({ entries }) => entries.length));
     if (results.length > 0) readCount = Math.max(1, Math.min(maxReadCount, Math.floor(maxReadBytes / largest)));
   };
@@ -82,8 +95,14 @@ export const collectResults = (options: CollectResultsOptions) => {
     }
     // BLOCK 0 would wait for ever.
     const blockMs = Math.max(1, Math.min(longestBlockMs, Math.ceil(buffer.dueInMs(now()))));
-    hold(await stream.read(readCount, blockMs));
-    if (!(await flushAll(buffer.takeDue(now())))) await pause(pauseAfterErrorMs);
+    const results = await stream.read(readCount, blockMs);
+    const more = results.length === readCount;
+    hold(results);
+    for (const segment of buffer.takeDue(now())) write(segment);
+    while (writes.size >= maxWrites) await Promise.race(writes);
+    if (hasFailed) await pause(pauseAfterErrorMs);
+    else if (results.length > 0 && !more) await pause(gatherMs);
+    hasFailed = false;
   };
 
   const run = async (): Promise<void> => {
@@ -97,7 +116,8 @@ export const collectResults = (options: CollectResultsOptions) => {
         await pause(pauseAfterErrorMs);
       }
     }
-    await flushAll(buffer.takeDue(Infinity));
+    for (const segment of buffer.takeDue(Infinity)) write(segment);
+    await Promise.all(writes);
   };
 
   const running = run();

@@ -8,7 +8,7 @@ import {
   scratchFolder,
   type SegmentEntry,
 } from '@promptmill/core';
-import { type FileStore, splitLines } from '@promptmill/files';
+import { type FileStore, readInput } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 import { type Reach, reachNothing } from '@promptmill/runtime';
 import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
@@ -58,13 +58,10 @@ const linesOf = (results: readonly WrittenResult[], status: WrittenResult['statu
  */
 async function* customIdsOf(files: FileStore, batch: Batch): AsyncGenerator<string> {
   const source = await files.get(fileKey(batch.inputFileId));
-  for await (const lines of splitLines(source, { maxLineBytes: Number.MAX_SAFE_INTEGER }))
+  for await (const lines of readInput(source, parseRequestLine))
     for (const line of lines) {
-      const text = line.oversize ? '' : line.bytes.toString();
-      if (text.trim() === '') continue;
-      const parsed = parseRequestLine(text);
-      if (!parsed.ok) throw new InputChangedError(`line ${line.number} is no request`);
-      yield parsed.request.customId;
+      if (line.oversize || !line.parsed.ok) throw new InputChangedError(`line ${line.number} is no request`);
+      yield line.parsed.request.customId;
     }
 }
 
@@ -73,8 +70,8 @@ async function* oneByOne<Item>(lists: AsyncGenerator<readonly Item[]>): AsyncGen
 }
 
 /**
- * The collected results with a line for each request that has none, in input order. Throws at the end when fewer than
- * `expected` were collected: what was paid for must not be told to have never run.
+ * The collected results, and a line for each request that has none, in input order. It throws at the end when it found
+ * fewer than `expected`: a result that was paid for must not be reported as a request that never ran.
  *
  * @throws ResultsMissingError; InputChangedError
  */
@@ -85,7 +82,7 @@ async function* fillMissing(
   expected: number,
   missing: NonNullable<Ending['missing']>,
 ): AsyncGenerator<WrittenResult[]> {
-  // Cancelled before it was found to be runnable: its input may hold lines that are no requests.
+  // A batch cancelled before its validation has no requests yet, and its input may have lines that are none.
   if (batch.total === 0) return;
   const collected = oneByOne(merged);
   try {
@@ -133,7 +130,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
       await Promise.all([output.abort(error as Error), errors.abort(error as Error)]);
       throw error;
     } finally {
-      // What failed attempts leave would fill the disk, one after another.
+      // Each failed attempt leaves files here, and many would fill the disk.
       await files.deletePrefix(scratchFolder(batch.id));
     }
   };
@@ -156,7 +153,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     const { stopping, collected, ready } = await batches.dispatchState(batchId);
     const batch = await batches.get(batchId);
     if (!ready || !batch || isTerminal(batch.status)) return 'nothing to do';
-    // What came to be finalizing has all of its results; a stop after that changes nothing.
+    // A batch that is finalizing has all of its results: a stop changes nothing any more.
     const ending: Ending = stopping && batch.status !== 'finalizing' ? endings[stopping] : { status: 'completed' };
     if (!stopping && batch.status === 'in_progress') await batches.transition(batchId, 'finalizing', now());
 
@@ -169,7 +166,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
     reach('files-published');
     const outcome = await batches.transition(batchId, ending.status, now(), {
-      // The files are the truth: a Redis that lost its last second may have counted a request twice, or otherwise.
+      // The files are the truth: a Redis that lost its last second may have counted wrongly.
       completed: output.lines,
       failed: errors.lines,
       outputPublished: output.lines > 0,

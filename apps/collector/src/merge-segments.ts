@@ -9,20 +9,21 @@ import {
 } from '@promptmill/core';
 import { type FileStore, listSegments, readSegment, TornSegmentError } from '@promptmill/files';
 
-/** Segments read at once; more than this are first merged into fewer. Bounds memory (half a MiB each) and open files. */
-const defaultFanIn = 32;
+/** At most so many segments are open at once, each with 128 KiB read. More are merged into fewer first. */
+const defaultFanIn = 64;
+
+type Chunks = ReturnType<typeof readSegment>;
 
 interface Source {
-  readonly chunks: AsyncGenerator<SegmentEntry[]>;
-  chunk: readonly SegmentEntry[];
-  /** Where in the chunk the head is. */
-  at: number;
+  readonly chunks: Chunks;
+  /** The entries after the head in the same chunk. */
+  readonly entries: Iterator<SegmentEntry>;
   head: SegmentEntry;
 }
 
 /**
- * Of what the segments say of one request, the entry to keep. They may differ where Redis lost its last second, and the
- * request was answered again: a success was paid for.
+ * Chooses the entry to keep where several segments have one for the same request. The entries may differ: Redis lost its
+ * last second, and the request was answered again. A success was paid for, so it is kept.
  *
  * @param open sorted by descending index; `source` is its last
  */
@@ -36,8 +37,8 @@ const bestOf = (open: readonly Source[], source: Source): SegmentEntry => {
 };
 
 /**
- * Merges segments that each are sorted by index, to one entry for each index, some at a time. What was given is to be used
- * before the next is asked for: until then it is all that keeps its bytes alive.
+ * Merges segments, each sorted by index, to one entry for each index. It gives some entries at a time; they keep the chunks
+ * they were read from in memory, so the caller lets go of them before it asks for more.
  */
 async function* mergeFew(
   files: FileStore,
@@ -45,18 +46,23 @@ async function* mergeFew(
   segments: readonly SegmentLabel[],
 ): AsyncGenerator<SegmentEntry[]> {
   const waiting = [...segments].sort((a, b) => b.first - a.first);
-  // Sorted by descending index, so that the next entry is at the end. Few are open at once, as few spans overlap.
+  // Sorted by descending index: the next entry is at the end. Few are open at once, since few spans overlap.
   const open: Source[] = [];
   const place = (source: Source): void => {
     let at = open.length;
     while (at > 0 && (open[at - 1]?.head.index ?? 0) < source.head.index) at--;
     open.splice(at, 0, source);
   };
-  const readOn = async (chunks: AsyncGenerator<SegmentEntry[]>): Promise<void> => {
-    const next = await chunks.next();
-    if (next.done) return;
-    const [head] = next.value;
-    if (head) place({ chunks, chunk: next.value, at: 0, head });
+  const unfinished = new Set<Chunks>();
+  const readOn = async (chunks: Chunks): Promise<void> => {
+    unfinished.add(chunks);
+    const chunk = await chunks.next();
+    if (chunk.done) {
+      unfinished.delete(chunks);
+      return;
+    }
+    const first = chunk.value.next();
+    if (!first.done) place({ chunks, entries: chunk.value, head: first.value });
   };
   let lastIndex = -1;
   let merged: SegmentEntry[] = [];
@@ -73,25 +79,24 @@ async function* mergeFew(
       const { index } = source.head;
       if (index > lastIndex) merged.push(bestOf(open, source));
       lastIndex = index;
-      const next = source.chunk[++source.at];
-      if (next) {
+      const next = source.entries.next();
+      if (!next.done) {
         open.pop();
-        source.head = next;
+        source.head = next.value;
         place(source);
         continue;
       }
-      // The source stays in `open` while these are out, so that whoever leaves then has it closed too.
       if (merged.length > 0) yield merged;
       merged = [];
       open.pop();
       await readOn(source.chunks);
     }
   } finally {
-    await Promise.all(open.map(({ chunks }) => chunks.return(undefined)));
+    await Promise.all([...unfinished].map((chunks) => chunks.return(undefined)));
   }
 }
 
-/** The most spans that share an index: how many segments a merge has open at once. */
+/** The most spans that share an index. A merge has so many segments open at once. */
 export const widestOverlap = (spans: readonly SegmentSpan[]): number => {
   const edges = spans.flatMap(({ first, last }) => [
     { at: first, change: 1 },
@@ -106,8 +111,9 @@ export const widestOverlap = (spans: readonly SegmentSpan[]): number => {
 
 const isWhole = async (files: FileStore, folder: string, segment: SegmentLabel): Promise<boolean> => {
   try {
-    const entries = readSegment(files, folder, segment);
-    while (!(await entries.next()).done);
+    // The checksum alone decides, so nothing is decoded.
+    const chunks = readSegment(files, folder, segment);
+    while (!(await chunks.next()).done);
     return true;
   } catch (error) {
     if (error instanceof TornSegmentError) return false;
@@ -116,8 +122,8 @@ const isWhole = async (files: FileStore, folder: string, segment: SegmentLabel):
 };
 
 /**
- * Those to merge: what is in the store counts, not what Redis lists, unless it is torn and was not committed. A segment
- * that was not committed has its results in others too, or they are asked for again.
+ * The segments to merge: those in the store, whatever Redis lists. A torn segment that was not committed is left out: its
+ * results are in other segments too, or are asked for again.
  */
 const findSegments = async (
   files: FileStore,
@@ -127,7 +133,7 @@ const findSegments = async (
   const segments: SegmentLabel[] = [];
   for (const segment of await listSegments(files, batchId))
     if (committed.has(segment.name) || (await isWhole(files, segmentFolder(batchId), segment))) segments.push(segment);
-  // In one order whatever the store's is: merging again must keep the same entries.
+  // The store lists in any order, and merging again must keep the same entries.
   return segments.sort((a, b) => a.first - b.first || (a.name < b.name ? -1 : 1));
 };
 
@@ -155,8 +161,8 @@ const widen = async (
 };
 
 /**
- * All results of a batch by index, each once, some at a time; those are to be used before the next are asked for. Where
- * too many segments overlap, as when each has a straggler, runs of them are merged into wider ones first.
+ * All results of a batch by index, each once. It gives some entries at a time; the caller lets go of them before it asks
+ * for more. Where too many segments overlap (each has a straggler, say), runs of them are merged into wider ones first.
  *
  * @param committed names of segments that must be whole
  * @throws TornSegmentError, perhaps only at the end; FileStoreError

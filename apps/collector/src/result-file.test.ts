@@ -9,14 +9,14 @@ type Put = FileStore['put'];
 const storeWith = (put: Put): FileStore => ({ put }) as FileStore;
 
 const refusal = new Error('the disk is full');
-const manyCharacters = 'x'.repeat(100_000);
+const manyCharacters = 'x'.repeat(400_000);
 
 /** Keeps what it is given, once it has all of it. */
 const createKeeper = () => {
   const kept = new Map<string, string>();
   const put: Put = async (key, source) => {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(Buffer.from(chunk));
     const bytes = Buffer.concat(chunks);
     kept.set(key, bytes.toString());
     return { bytes: bytes.length };

@@ -1,48 +1,78 @@
-import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
 import type { FileStore } from '@promptmill/files';
 
-const chunkBytes = 64 * 1024;
+const chunkBytes = 256 * 1024;
 const newline = 0x0a;
+
+const ignore = (): void => {};
+
+/** Hands chunks to a reader, one at a time. `give` ends when the reader has used the chunk and asks for more. */
+const createHandover = () => {
+  let given = Promise.withResolvers<Buffer | undefined>();
+  let used = Promise.withResolvers<void>();
+  let refusal: { readonly reason: unknown } | undefined;
+
+  async function* read(): AsyncGenerator<Buffer, void, undefined> {
+    for (let chunk = await given.promise; chunk; chunk = await given.promise) {
+      given = Promise.withResolvers();
+      yield chunk;
+      used.resolve();
+    }
+  }
+
+  return {
+    read,
+    give: async (chunk: Buffer): Promise<void> => {
+      if (refusal) throw refusal.reason;
+      used = Promise.withResolvers();
+      given.resolve(chunk);
+      await used.promise;
+    },
+    /** There are no more chunks. */
+    end: (): void => given.resolve(undefined),
+    /** The reader fails with this reason. */
+    fail: (reason: Error): void => {
+      // The reader may have left, and then nobody waits for the promise.
+      given.promise.catch(ignore);
+      given.reject(reason);
+    },
+    /** The reader takes no more chunks: `give` fails with this reason. */
+    refuse: (reason: unknown): void => {
+      refusal = { reason };
+      used.promise.catch(ignore);
+      used.reject(reason);
+    },
+  };
+};
 
 /**
  * A result file in the making, streamed into the store. Nothing is stored when it gets no line, and nothing is visible
  * before {@link finish}.
  */
 export const openResultFile = (files: FileStore, key: string) => {
+  const handover = createHandover();
+  // One buffer serves the whole file: a store has used a chunk when it asks for the next.
   let chunk = Buffer.alloc(0);
   let filled = 0;
   let count = 0;
-  let started: { stream: PassThrough; stored: Promise<{ bytes: number }>; failed: AbortSignal } | undefined;
-
-  const start = () => {
-    const stream = new PassThrough();
-    // An abort may come before the store reads, and so before anything else listens.
-    stream.on('error', () => {});
-    const stored = files.put(key, stream);
-    const failed = new AbortController();
-    // Whoever waits for it next learns of a failure; until then it must not count as unhandled.
-    stored.catch(() => failed.abort());
-    return { stream, stored, failed: failed.signal };
-  };
+  let stored: Promise<{ bytes: number }> | undefined;
 
   const flush = async (): Promise<void> => {
-    started ??= start();
-    const { stream, stored, failed } = started;
+    if (!stored) {
+      stored = files.put(key, handover.read());
+      stored.catch(handover.refuse);
+    }
     const full = chunk.subarray(0, filled);
-    // The stream keeps it until the store has it.
-    chunk = Buffer.alloc(0);
     filled = 0;
-    if (!stream.write(full)) await once(stream, 'drain', { signal: failed }).catch(() => stored);
+    await handover.give(full);
   };
 
   return {
-    /** Copies the lines, which have no newline yet. */
+    /** Adds lines, given without their newlines. Their bytes are copied. */
     async write(lines: readonly Buffer[]): Promise<void> {
       for (const line of lines) {
         const length = line.length + 1;
         if (filled > 0 && filled + length > chunk.length) await flush();
-        if (chunk.length === 0) chunk = Buffer.allocUnsafe(Math.max(chunkBytes, length));
+        if (length > chunk.length) chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, length));
         line.copy(chunk, filled);
         filled += length;
         chunk[filled - 1] = newline;
@@ -54,14 +84,14 @@ export const openResultFile = (files: FileStore, key: string) => {
     async finish(): Promise<{ lines: number; bytes: number }> {
       if (count === 0) return { lines: 0, bytes: 0 };
       await flush();
-      started?.stream.end();
-      return { lines: count, bytes: (await started?.stored)?.bytes ?? 0 };
+      handover.end();
+      return { lines: count, bytes: (await stored)?.bytes ?? 0 };
     },
 
     /** Leaves nothing behind. */
     async abort(reason: Error): Promise<void> {
-      started?.stream.destroy(reason);
-      await started?.stored.catch(() => {});
+      handover.fail(reason);
+      await stored?.catch(ignore);
     },
   };
 };

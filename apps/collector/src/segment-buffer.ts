@@ -5,7 +5,7 @@ export interface SegmentBufferOptions {
   readonly maxResults?: number;
   /** A segment is due at this many bytes of results. Default 4 MiB. */
   readonly maxBytes?: number;
-  /** Where all batches together hold more bytes than this, the largest segments are due. Default 32 MiB. */
+  /** While all batches together hold more bytes than this, the largest segments are due. Default 32 MiB. */
   readonly maxHeldBytes?: number;
   /** The longest a result waits for others while its batch has plenty to come, in milliseconds. Default 1000. */
   readonly maxHoldMs?: number;
@@ -28,8 +28,8 @@ const nearTheEnd = 100;
 const holdNearTheEndMs = 100;
 
 /**
- * Holds results until they make a segment worth writing: many at once while they keep coming, at once when the batch
- * has no more.
+ * Holds results until they make a segment worth writing. While results of a batch keep coming, a segment has many; after
+ * the last one it is due at once.
  */
 export const createSegmentBuffer = (options: SegmentBufferOptions = {}) => {
   const { maxResults = 1000, maxBytes = 4 * 1024 * 1024, maxHeldBytes = 32 * 1024 * 1024, maxHoldMs = 1000 } = options;

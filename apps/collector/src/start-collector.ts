@@ -34,11 +34,11 @@ export interface StartCollectorOptions {
 export interface RunningCollector {
   /** Whether Redis answers. */
   ready(): boolean;
-  /** Writes what it holds, ends the finalizing it has begun, or leaves it to another after the grace, and lets go. */
+  /** Writes the results it holds and ends what it is finalizing. After the grace it leaves that to another collector. */
   close(): Promise<void>;
 }
 
-/** Beyond the grace, for what was told to end then. */
+/** After the grace, work that was told to end has so long to do so. */
 const letGoMs = 5000;
 
 /** Batches finalized at once by one collector; each streams two files to the store. */
@@ -65,7 +65,7 @@ export const startCollector = async ({
   const consumer = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 
   const batches = createBatchStore(redis, keys);
-  /** Shows why a batch waits. It is tried again every few seconds: only what changes is logged. */
+  /** Shows why a batch waits. The batch is tried again every few seconds, so only a new reason is logged. */
   const block = async (batchId: string, error: unknown): Promise<void> => {
     const blocked = blockedBy(error);
     if (await batches.block(batchId, blocked))
@@ -127,7 +127,7 @@ export const startCollector = async ({
   return {
     ready: () => redis.status === 'ready',
     async close() {
-      // Nothing here is lost: what Redis has not taken, another does again. So a connection that broke is not waited for.
+      // A connection that broke is not waited for: another collector does again what Redis has not taken.
       closing.abort();
       const leave = setTimeout(() => leaving.abort(), config.graceMs);
       await Promise.race([letGo(), sleep(config.graceMs + letGoMs, undefined, { ref: false })]);

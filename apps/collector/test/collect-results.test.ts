@@ -86,6 +86,26 @@ test('a batch’s last result is collected at once, whatever else is held', asyn
   expect(await collected(large)).toEqual([]);
 });
 
+test('a batch’s last result is collected at once, while another batch’s segment is being written', async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const [slow, quick] = [await space.startBatch(1), await space.startBatch(1)];
+  const files: FileStore = {
+    ...space.files,
+    async put(...file) {
+      if (file[0].includes(slow.id)) await released;
+      return space.files.put(...file);
+    },
+  };
+  startCollector('only', { files });
+  await space.record(slow, [0], () => true);
+  await expect.poll(async () => (await space.redis.xpending(space.keys.results, 'collectors'))[0]).toBe(1);
+  await space.record(quick, [0], () => true);
+  await untilReady(quick);
+  expect(ready).toEqual([quick.id]);
+  release();
+  await untilReady(slow);
+});
+
 test('a collector that closes writes what it holds', async () => {
   const pending = async () => (await space.redis.xpending(space.keys.results, 'collectors'))[0];
   const collector = startCollector('only');

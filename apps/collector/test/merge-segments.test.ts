@@ -153,13 +153,10 @@ test('what is no segment in the folder is left alone', async () => {
   expect(await merge(batchId)).toEqual([0, 1].map(entry));
 });
 
-test('a merge that is left early closes what it opened', async () => {
-  const batchId = await writeSegments([
-    [0, 5],
-    [1, 6],
-  ]);
+/** Passes all on to `files`, but keeps each stream it opened. */
+const watchStore = () => {
   const opened: Readable[] = [];
-  const watched: FileStore = {
+  const store: FileStore = {
     ...files,
     async get(...request) {
       const stream = await files.get(...request);
@@ -167,9 +164,31 @@ test('a merge that is left early closes what it opened', async () => {
       return stream;
     },
   };
+  return { store, opened };
+};
+
+test('a merge that is left early closes what it opened', async () => {
+  const batchId = await writeSegments([
+    [0, 5],
+    [1, 6],
+  ]);
+  const { store, opened } = watchStore();
   const committed = await keysIn(segmentFolder(batchId));
-  for await (const entries of mergeSegments(watched, batchId, committed, `scratch/${batchId}/`))
+  for await (const entries of mergeSegments(store, batchId, committed, `scratch/${batchId}/`))
     if (entries.some(({ index }) => index === 1)) break;
+  expect(opened.map(({ destroyed }) => destroyed)).toEqual([true, true]);
+});
+
+test('a merge that finds a segment damaged, wherever it is, closes what it opened', async () => {
+  const batchId = await writeSegments([range(0, 20_000), [5, 30_000]]);
+  const committed = await keysIn(segmentFolder(batchId));
+  const key = `${segmentFolder(batchId)}${committed.find((name) => name.startsWith('0-'))}`;
+  const content = await text(await files.get(key));
+  const half = content.length / 2;
+  await files.put(key, content.slice(0, half) + content.slice(half).replaceAll('\tcompleted\t', '\tcomplete?\t'));
+  const { store, opened } = watchStore();
+  const merging = Array.fromAsync(mergeSegments(store, batchId, committed, `scratch/${batchId}/`));
+  await expect(merging).rejects.toMatchObject({ code: 'torn_segment' });
   expect(opened.map(({ destroyed }) => destroyed)).toEqual([true, true]);
 });
 

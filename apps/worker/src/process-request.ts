@@ -4,8 +4,9 @@ import type { DeltaPublisher, JobLock, ResultRecorder } from '@promptmill/queue'
 import type { Metrics, Reach } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { decide, type Ending, endingOfState, isRefusal, reasonOf, type RecordedEnd } from './decide.ts';
-import { type FindWayOut, modelName, type WayOut } from './fall-back.ts';
-import type { Admission, LaneGate } from './lane-gate.ts';
+import type { Admission } from './lane/admission.ts';
+import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
+import type { LaneGate } from './lane/lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
@@ -17,7 +18,7 @@ export interface ProcessRequestOptions {
   readonly takeRetry: () => Promise<number>;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
-  readonly findWayOut: FindWayOut;
+  readonly findFallback: FindFallback;
   readonly recorder: ResultRecorder;
   readonly deltas: DeltaPublisher;
   readonly retry: RetryPolicy;
@@ -77,7 +78,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, gate, takeRetry, estimator, findWayOut, recorder, deltas, retry } = options;
+  const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, reach } = options;
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
@@ -104,14 +105,14 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const admit = async (
     request: RequestJob,
     lock: JobLock,
-    wayOut: WayOut | undefined,
+    fallback: Fallback | undefined,
   ): Promise<Admission | { readonly ending: Ending }> => {
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.enter({ batchId: request.batchId, estimatedTokens, wayOut }, leaving);
+      const admission = await gate.enter({ batchId: request.batchId, estimatedTokens, fallback }, leaving);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
-      if (admission === 'left') return { ending: { kind: 'fall back' } };
+      if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       const giveBack = async (ending: Ending) => {
         if (admission !== 'unwanted') await untilRedisTakes(() => admission.leave({ signal: 'unsent' }));
         return { ending };
@@ -167,19 +168,19 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return result;
   };
 
-  const answer = async (job: Job<RequestJob>, lock: JobLock, wayOut: WayOut | undefined): Promise<Ending> => {
+  const answer = async (job: Job<RequestJob>, lock: JobLock, fallback: Fallback | undefined): Promise<Ending> => {
     const request = job.data;
     const ending = await check(job);
     if (ending) return ending;
     for (let calls = 0; ; calls++) {
-      const admission = await admit(request, lock, wayOut);
+      const admission = await admit(request, lock, fallback);
       if ('ending' in admission) return admission.ending;
       if (job.stalledCounter > 0 && calls === 0)
         await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
       const result = await call(request, lock, admission);
       const next = decide(result, {
         attemptsLeft: retry.attempts - job.attemptsMade - 1,
-        hasFallback: wayOut !== undefined,
+        hasFallback: fallback !== undefined,
       });
       if (next.kind !== 'call again') return next;
     }
@@ -190,7 +191,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     job: Job<RequestJob>,
     lock: JobLock,
     ending: Ending,
-    wayOut: WayOut | undefined,
+    fallback: Fallback | undefined,
   ): Promise<JobReference> => {
     const putBack = async (delayMs: number): Promise<never> => {
       await untilRedisTakes(() => job.moveToDelayed(Date.now() + delayMs, job.token));
@@ -206,7 +207,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       case 'retry':
         throw new Error(ending.reason);
       case 'fall back':
-        await untilRedisTakes(async () => wayOut?.take());
+        await untilRedisTakes(async () => fallback?.add());
         reach('fallback-added');
         metrics.fallbacks.inc({ lane: lane.name });
         return { status: 'moved' };
@@ -220,11 +221,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   };
 
   const processRequest = async (job: Job<RequestJob>, lock: JobLock): Promise<JobReference> => {
-    const wayOut = findWayOut(job.data, lane);
-    const run = () => answer(job, lock, wayOut);
+    const fallback = findFallback(job.data, lane);
+    const run = () => answer(job, lock, fallback);
     const ending = job.stalledCounter < suspectAfter ? await run() : await quarantine.run(run);
     const delayMs = quarantineWaitMs * (1 + Math.random());
-    return carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, wayOut);
+    return carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, fallback);
   };
 
   return {

@@ -21,8 +21,8 @@ import {
   openWorker,
 } from '@promptmill/queue';
 import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
-import { createFindWayOut } from './fall-back.ts';
-import { createLaneGate } from './lane-gate.ts';
+import { createFindFallback } from './lane/fallback.ts';
+import { createLaneGate } from './lane/lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
@@ -89,7 +89,7 @@ export const startWorker = async ({
   const queueOf = laneQueues.of;
   const turns = createLaneTurns(connection, keys);
   const quarantine = createQuarantine();
-  const findWayOut = createFindWayOut({ lanes, queueOf, turns, retry, now: Date.now });
+  const findFallback = createFindFallback({ lanes, queueOf, turns, retry, now: Date.now });
 
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
@@ -123,7 +123,7 @@ export const startWorker = async ({
       takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
-      findWayOut,
+      findFallback,
       recorder,
       deltas,
       retry,

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { endpoints } from './endpoints.ts';
-import { maxCustomIdLength, maxLineDepth, parseRequestLine } from './request-line.ts';
+import { maxCustomIdLength, maxLineDepth, parseRequestLine, readCheckedLine } from './request-line.ts';
 
 const good = {
   custom_id: 'a',
@@ -125,4 +125,10 @@ test('any text gives the request that it says, or a problem', () => {
       expect(parsed).toEqual(parsed.ok ? saidBy(text) : aProblem);
     }),
   );
+});
+
+test('a checked line gives its request, and undefined once it has become another text', () => {
+  expect(readCheckedLine(line())).toEqual({ customId: 'a', url: '/v1/chat/completions', body: good.body });
+  const changed = ['{', '[]', 'null', line({ custom_id: 1 }), line({ url: '/v1/images' }), line({ body: null })];
+  for (const text of [...changed, withBody({ model: undefined })]) expect(readCheckedLine(text)).toBeUndefined();
 });

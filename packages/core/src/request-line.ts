@@ -66,6 +66,22 @@ const missing = (param: string): LineProblem => ({
   param,
 });
 
+/**
+ * Reads a line that passed the check at its upload; undefined when the text cannot be such a line. It checks again only
+ * what a request cannot do without.
+ */
+export const readCheckedLine = (text: string): RequestLine | undefined => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (!isJsonObject(value)) return undefined;
+    const { custom_id: customId, url, body } = value;
+    if (typeof customId !== 'string' || !isEndpoint(url) || !isJsonObject(body)) return undefined;
+    return typeof body['model'] === 'string' ? { customId, url, body: body as RequestBody } : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 /** Parses and checks one line of an input file. It never throws: what is wrong comes back as a problem. */
 export const parseRequestLine = (text: string): ParsedLine => {
   let value: unknown;

@@ -1,6 +1,6 @@
 import type { RequestStatus } from './result-line.ts';
 
-/** The start of a segment's entry, `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
+/** The start of a segment's entry, which is `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
 export interface SegmentEntryHead {
   readonly index: number;
   readonly status: RequestStatus;
@@ -58,13 +58,13 @@ export const segmentEntryHead = ({ index, status, bytes }: SegmentEntryHead): st
 export const encodeSegmentEntry = (entry: SegmentEntryHead & { readonly line: string }): string =>
   `${segmentEntryHead(entry)}${entry.line}\n`;
 
-/** An index, a status, a size and three tabs: at most 16 + 9 + 16 + 3 characters. */
+/** Index and bytes have 16 digits at most, the status has 9 characters, and each has a tab after it. */
 const maxHeadBytes = 48;
 
 /**
- * Reads an entry that is given without its newline.
+ * Decodes an entry, given without its newline.
  *
- * @throws when the bytes are no entry
+ * @throws when the bytes are no segment entry
  */
 export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
   const head = /^(\d+)\t(completed|failed)\t(\d+)\t/.exec(entry.toString('latin1', 0, maxHeadBytes));
@@ -79,7 +79,7 @@ export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
 
 const newline = 0x0a;
 
-/** Splits entries that follow one another. Each keeps its newline, and is a view of `entries`. */
+/** Splits bytes that hold whole entries. Each keeps its newline and is a view of `entries`. */
 export const splitSegmentEntries = (entries: Buffer): { readonly index: number; readonly entry: Buffer }[] => {
   const split: { index: number; entry: Buffer }[] = [];
   for (let start = 0; start < entries.length;) {

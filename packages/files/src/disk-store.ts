@@ -16,7 +16,7 @@ export interface DiskStoreOptions {
   now?: () => number;
 }
 
-const readBytes = 256 * 1024;
+const readBytes = 64 * 1024;
 
 /** It is beside the keys' folders, on the same filesystem. No key can contain `~`. */
 const tmpFolder = 'tmp~';

@@ -13,7 +13,8 @@ export interface FileStore {
   /**
    * Stores all of `source` under `key`, and replaces an older file. Nothing of it is visible until all bytes are
    * durable; when the source throws or `signal` aborts, the older file stays as it was. A stream is read no faster than
-   * it can be written. When `signal` aborts, the source is told to return, and the put does not wait for it.
+   * it can be written, and may use a chunk again when it is asked for the next. When `signal` aborts, the source is told
+   * to return, and the put does not wait for it.
    */
   put(key: string, source: FileSource, options?: { signal?: AbortSignal }): Promise<{ bytes: number }>;
   /**

@@ -15,5 +15,5 @@ export {
 } from './file-store.ts';
 export { openFileStore } from './open-file-store.ts';
 export { type InputLine, readInput } from './read-input.ts';
-export { listSegments, readSegment, TornSegmentError } from './read-segment.ts';
+export { listSegments, readSegment, readWholeSegment, TornSegmentError } from './read-segment.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';

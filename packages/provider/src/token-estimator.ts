@@ -2,8 +2,9 @@ import type { BatchUsage, RequestBody } from '@promptmill/core';
 
 /** Estimates the tokens that a call will use, and learns from what calls have used. */
 export interface TokenEstimator {
-  /** Input and output tokens together, rather too many than too few. At least 1. */
+  /** Input and output tokens together: on the whole neither too many nor too few. */
   estimate(body: RequestBody): number;
+  /** Learns from an answer. One that does not say what it used is left out. */
   learn(body: RequestBody, usage: BatchUsage): void;
 }
 
@@ -11,8 +12,6 @@ export interface TokenEstimator {
 const firstOutputTokens = 256;
 /** The weight of the latest answer in the running averages. */
 const weight = 0.05;
-/** Standard deviations above the mean: the calls in flight together then seldom use more than estimated. */
-const deviations = 0.5;
 /** How much of a text is counted. The rest is extrapolated: a tokenizer takes about 1 µs for 4 characters. */
 const countedCharacters = 20_000;
 
@@ -35,9 +34,8 @@ const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefin
 /** Loads the tokenizer, which takes 0.3 s and memory: open an estimator only where one is needed. */
 export const openTokenEstimator = async (): Promise<TokenEstimator> => {
   const { countTokens } = await import('gpt-tokenizer');
-  /** Real input tokens for each counted one. Providers' tokenizers differ, and some add tokens to each message. */
-  let inputRatio = 1;
-  let output: { mean: number; variance: number } | undefined;
+  /** Running averages. Real and counted input differ: so do providers' tokenizers, and some add tokens to each message. */
+  let average: { realInput: number; countedInput: number; output: number } | undefined;
   const counted = new WeakMap<RequestBody, number>();
 
   const countText = (text: string): number => {
@@ -55,17 +53,18 @@ export const openTokenEstimator = async (): Promise<TokenEstimator> => {
 
   return {
     estimate(body) {
-      const expected = output ? output.mean + deviations * Math.sqrt(output.variance) : firstOutputTokens;
-      const outputTokens = isGenerated(body) || output ? Math.min(expected, outputLimit(body)) : 0;
-      return Math.max(1, Math.ceil(inputOf(body) * inputRatio + outputTokens));
+      const expected = average?.output ?? firstOutputTokens;
+      const outputTokens = isGenerated(body) || average ? Math.min(expected, outputLimit(body)) : 0;
+      const inputRatio = average && average.countedInput > 0 ? average.realInput / average.countedInput : 1;
+      return Math.max(1, Math.round(inputOf(body) * inputRatio + outputTokens));
     },
     learn(body, { inputTokens, outputTokens }) {
-      const input = inputOf(body);
-      if (input > 0 && inputTokens > 0) inputRatio += weight * (inputTokens / input - inputRatio);
-      if (!output) output = { mean: outputTokens, variance: 0 };
-      const difference = outputTokens - output.mean;
-      output.mean += weight * difference;
-      output.variance = (1 - weight) * (output.variance + weight * difference ** 2);
+      if (inputTokens === 0) return;
+      const countedInput = inputOf(body);
+      average ??= { realInput: inputTokens, countedInput, output: outputTokens };
+      average.realInput += weight * (inputTokens - average.realInput);
+      average.countedInput += weight * (countedInput - average.countedInput);
+      average.output += weight * (outputTokens - average.output);
     },
   };
 };

@@ -1,6 +1,6 @@
 /** The names of all Redis keys that are not BullMQ's own, and the prefixes of those that are. */
 export const createKeys = (prefix: string) => {
-  // All batches and their results are in one slot of a cluster: a script writes keys of both.
+  // A script writes a batch's keys and the results stream together, so all of them are in one slot of a cluster.
   const batchesTag = `${prefix}:{s0}`;
   const batchKey = (id: string): string => `${batchesTag}:batch:${id}`;
   return {

@@ -197,23 +197,38 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
 
 test('the cursor tells what is dispatched and so outstanding', async () => {
   const id = await createBatch();
-  expect(await store.advanceCursor(id, 0, cursorAt(500))).toBe(true);
-  expect(await store.advanceCursor(id, 500, cursorAt(700))).toBe(true);
+  expect(await store.advanceCursor(id, 0, cursorAt(500))).toBe('halted');
+  await store.transition(id, 'in_progress', nowMs);
+  expect(await store.advanceCursor(id, 500, cursorAt(700))).toBe('moved');
   expect(await store.dispatchState(id)).toMatchObject({ ...cursorAt(700), outstanding: 700, outstandingBytes: 70_000 });
+});
+
+test.each([
+  ['paused', (id: string) => store.pause(id, nowMs)],
+  ['stopped', (id: string) => store.stop(id, 'cancelled', nowMs)],
+  ['cancelled', (id: string) => store.transition(id, 'cancelling', nowMs)],
+])('a dispatcher that moves the cursor of a batch that is %s is told so', async (_, halt) => {
+  const id = await createBatch();
+  await store.transition(id, 'in_progress', nowMs);
+  await halt(id);
+  expect(await store.advanceCursor(id, 0, cursorAt(500))).toBe('halted');
+  expect(await store.dispatchState(id)).toMatchObject(cursorAt(500));
 });
 
 test('of 50 dispatchers at one cursor exactly one moves it', async () => {
   const id = await createBatch();
   await store.advanceCursor(id, 0, cursorAt(500));
   const moved = await race(50, (store, turn) => store.advanceCursor(id, 500, cursorAt(501 + turn)));
-  expect(moved.filter(Boolean)).toHaveLength(1);
-  expect(await store.dispatchState(id)).toMatchObject(cursorAt(501 + moved.indexOf(true)));
+  expect(moved.filter((outcome) => outcome !== 'overtaken')).toHaveLength(1);
+  expect(await store.dispatchState(id)).toMatchObject(
+    cursorAt(501 + moved.findIndex((outcome) => outcome !== 'overtaken')),
+  );
 });
 
 test('a dispatcher that is behind moves nothing', async () => {
   const id = await createBatch();
   await store.advanceCursor(id, 0, cursorAt(500));
-  expect(await store.advanceCursor(id, 0, cursorAt(300))).toBe(false);
+  expect(await store.advanceCursor(id, 0, cursorAt(300))).toBe('overtaken');
   expect(await store.dispatchState(id)).toMatchObject(cursorAt(500));
 });
 

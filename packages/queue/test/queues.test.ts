@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { newBatchId } from '@promptmill/core';
+import { DelayedError } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   addBatchJob,
   type BatchJob,
+  batchesQueueName,
   finalizeQueueName,
   openBatchesQueue,
   openFinalizeQueue,
@@ -24,6 +26,27 @@ test('a batch has one job, however often it is added', async () => {
   const batchId = newBatchId();
   await Promise.all(Array.from({ length: 10 }, () => addBatchJob(queue, batchId)));
   expect(await queue.getJobCountByTypes('wait', 'prioritized', 'delayed', 'active')).toBe(1);
+});
+
+test('the first turn of a new batch comes before the next turns of others', async () => {
+  const queue = space.keep(openBatchesQueue(space.redis, space.keys));
+  const fresh = newBatchId();
+  for (let i = 0; i < 2; i++) await addBatchJob(queue, newBatchId());
+  const taken: string[] = [];
+  const worker = space.keep(
+    openWorker<BatchJob>(
+      async (job) => {
+        if (taken.length === 0) await addBatchJob(queue, fresh);
+        taken.push(job.data.batchId);
+        if (taken.length === 3) return;
+        await job.moveToDelayed(Date.now(), job.token);
+        throw new DelayedError();
+      },
+      { connection: space.redis, keys: space.keys, name: batchesQueueName, concurrency: 1, onError: () => {} },
+    ),
+  );
+  await once(worker, 'completed');
+  expect(taken[1]).toBe(fresh);
 });
 
 test('finalizing can be asked for again once it is done', async () => {

@@ -2,7 +2,7 @@ import type { FileRecord } from '@promptmill/core';
 
 const maxNameLength = 100;
 
-/** What a person knows a batch's job by on Bull Board: `prompts.jsonl · 200 requests`, or its id while no more is known. */
+/** The name of a batch's job on Bull Board, such as `prompts.jsonl · 200 requests`; the batch's id when no more is known. */
 export const batchJobName = (batchId: string, input: Pick<FileRecord, 'filename' | 'summary'> | undefined): string => {
   if (!input?.summary) return batchId;
   const { requests } = input.summary;

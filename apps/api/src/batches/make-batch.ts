@@ -1,4 +1,4 @@
-import { ApiError, type Batch, completionWindowSeconds } from '@promptmill/core';
+import { ApiError, type Batch, completionWindowSeconds, type FileRecord } from '@promptmill/core';
 import { addBatchJob, type NewBatch } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
@@ -7,7 +7,7 @@ import { badRequest } from '../request-problem.ts';
 import { batchJobName } from './batch-job-name.ts';
 import { type Creation, newCreation } from './creation.ts';
 
-/** What a creation decides of a batch. */
+/** What a request for a batch decides. */
 export type BatchTerms = Pick<
   NewBatch,
   'endpoint' | 'inputFileId' | 'completionWindow' | 'metadata' | 'outputExpiresAfterSeconds' | 'retryOf'
@@ -15,10 +15,10 @@ export type BatchTerms = Pick<
 
 export interface BatchOrder {
   readonly tenant: string;
-  /** Its `Idempotency-Key`: with the same again, and the same `content`, there is one batch. */
+  /** The `Idempotency-Key`. The same key with the same `content` makes one batch. */
   readonly key: string | undefined;
   readonly content: unknown;
-  /** Sees to the input file and says what the batch is to be. Doing so again does the same. */
+  /** Stores or checks the input file and says what the batch is to be. It may be called again. */
   readonly prepare: (creation: Creation) => Promise<BatchTerms>;
 }
 
@@ -28,17 +28,18 @@ type Dependencies = Pick<
 >;
 
 /**
- * Makes a batch: input, record, job, list entry, in this order. A creation that breaks off leaves a record that goes
- * away by itself, or a job that finishes the creation.
+ * Makes a batch: input, record, job, list entry, in this order. When that breaks off, the record expires, or the job
+ * finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
   const { claims, batches, records, batchesQueue, journal, replayed, now, reach } = dependencies;
 
-  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<void> => {
+  /** Resolves with the input file's record. */
+  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord | undefined> => {
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
     const terms = await prepare(creation);
     const { inputFileId } = terms;
-    // From here on the file cannot be deleted; until here it can.
+    // Until this call the file can be deleted, after it it cannot.
     if (!(await records.use(tenant, inputFileId, batchId, now())))
       throw badRequest({
         message: `No such File object: ${inputFileId}`,
@@ -46,37 +47,41 @@ export const createMakeBatch = (dependencies: Dependencies) => {
         param: 'input_file_id',
       });
     const expiresAt = createdAt + (completionWindowSeconds(terms.completionWindow) ?? 0);
-    await batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms });
+    const [input] = await Promise.all([
+      records.get(tenant, inputFileId),
+      batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms }),
+    ]);
+    return input;
   };
 
   return async (order: BatchOrder): Promise<Batch> => {
     const { tenant, key, content } = order;
     const keyed: KeyedRequest | undefined =
       key === undefined ? undefined : { tenant, key, contentHash: hashOf(JSON.stringify(content)) };
-    // Its key may have been lost and be just being restored.
+    // Redis may have lost the key, and a replay may be restoring it.
     if (keyed) await replayed();
     const fresh = newCreation(now());
     const { made: creation, repeated } = keyed
       ? await claimKey(claims, keyed, fresh)
       : { made: fresh, repeated: false };
     const { batchId } = creation;
+    let input: FileRecord | undefined;
     if (!repeated || !(await batches.get(batchId)))
       try {
-        await writeBatch(order, creation);
+        input = await writeBatch(order, creation);
         reach('batch-recorded');
       } catch (error) {
         const refused = error instanceof ApiError && error.status < 500;
-        // A corrected request may use it.
+        // A corrected request may use the key.
         if (keyed && refused) await claims.release(keyed, creation);
         throw error;
       }
 
-    // Read before the job is there: from then on the batch may move.
+    // The batch is read before its job exists; after that its status may change.
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} is gone while it was created`);
     if (batch.status === 'validating') {
-      const name = batchJobName(batchId, await records.get(tenant, batch.inputFileId));
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, name));
+      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)));
       reach('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });

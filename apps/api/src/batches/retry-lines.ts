@@ -2,7 +2,7 @@ import { type Batch, field, fileKey, parseRequestLine } from '@promptmill/core';
 import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
 import { badRequest } from '../request-problem.ts';
 
-/** Which requests of a batch run again: those that either of both names; without both, all that failed. */
+/** Which requests of a batch run again: those named by either field; without both, all that failed. */
 export interface RetryChoice {
   readonly customIds?: readonly string[] | undefined;
   readonly errorCodes?: readonly string[] | undefined;
@@ -13,11 +13,11 @@ interface FailedRequest {
   readonly codes: ReadonlySet<string>;
 }
 
-/** Named in a message; what is beyond is counted. */
+/** A message names this many at most, and counts the others. */
 const maxNamed = 20;
 const newline = Buffer.from('\n');
 
-/** What a line of an error file says went wrong: its code, or the status of the answer and what its body calls it. */
+/** Reads from a line of an error file what went wrong: the error's code, or the answer's status, code and type. */
 const readFailure = (line: string): FailedRequest => {
   const result: unknown = JSON.parse(line);
   const response = field(result, 'response');
@@ -67,8 +67,8 @@ const unknownIds = (ids: readonly string[]): Error =>
   badRequest({ message: `This batch has no request ${list(ids)}.`, code: 'unknown_custom_id', param: 'custom_ids' });
 
 /**
- * The input lines of the chosen requests, in order and byte for byte. Input and error file are read side by side, which
- * takes no more memory for a large batch. Throws the 400 of a choice that names what is not there, or nothing.
+ * The input lines of the chosen requests, in order and byte for byte. Input and error file are read side by side, so that
+ * memory does not grow with the batch. Throws a 400 when the choice names an unknown request, or chooses none.
  */
 export async function* retryLines(files: FileStore, batch: Batch, choice: RetryChoice): AsyncGenerator<Uint8Array> {
   const { customIds, errorCodes } = choice;

@@ -11,16 +11,13 @@ export interface AddRequestsOptions {
   readonly retry: RetryPolicy;
 }
 
-export interface IndexedRequest extends InputRequest {
-  readonly index: number;
-}
-
 /**
- * Adds requests of a batch to their lanes, in order, and gives the position after the last in each lane. Adding one again
- * whose job is there changes nothing. Throws DispatchBlockedError `no_lane`.
+ * Adds requests of a batch to their lanes, in order. Called with a batch, it gives a function that adds a chunk and
+ * resolves with the batch's next position in each lane; the next chunk is added with these positions. Adding a request
+ * whose job exists changes nothing. Throws DispatchBlockedError `no_lane`.
  */
 export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsOptions) => {
-  const toJob = (batch: Batch, { index, request, bytes }: IndexedRequest): [lane: string, job: RequestJob] => {
+  const toJob = (batch: Batch, { index, request, bytes }: InputRequest): [lane: string, job: RequestJob] => {
     const { customId, url, body } = request;
     const route = lanes.route(body.model);
     if (!route)
@@ -41,31 +38,38 @@ export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsO
     return [name, job];
   };
 
-  return async (
-    batch: Batch,
-    requests: readonly IndexedRequest[],
-    before: Cursor['positions'] = {},
-  ): Promise<Cursor['positions']> => {
-    const byLane = new Map<string, RequestJob[]>();
-    for (const request of requests) {
-      const [lane, job] = toJob(batch, request);
-      const jobs = byLane.get(lane) ?? [];
-      byLane.set(lane, jobs);
-      jobs.push(job);
-    }
-    const ends = await Promise.all(
-      [...byLane].map(async ([lane, jobs]) => {
-        const queue = queueOf(lane);
-        const start = await turns.next(queue, before[lane] ?? 0);
-        await queue.addBulk(
-          jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, start + i, retry) })),
-        );
-        const end = start + jobs.length;
-        await turns.noteEnd(lane, end);
-        return [lane, end] as const;
-      }),
-    );
-    return { ...before, ...Object.fromEntries(ends) };
+  return (batch: Batch) => {
+    /** The lanes that were asked for their turn. Later chunks follow the first one without asking again. */
+    const asked = new Set<string>();
+
+    const addToLane = async (lane: string, jobs: readonly RequestJob[], last: number): Promise<number> => {
+      const queue = queueOf(lane);
+      const start = asked.has(lane) ? last : await turns.next(queue, last);
+      asked.add(lane);
+      const end = start + jobs.length;
+      const added = queue.addBulk(
+        jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, start + i, retry) })),
+      );
+      await Promise.all([added, turns.noteEnd(lane, end)]);
+      return end;
+    };
+
+    return async (
+      requests: readonly InputRequest[],
+      before: Cursor['positions'] = {},
+    ): Promise<Cursor['positions']> => {
+      const byLane = new Map<string, RequestJob[]>();
+      for (const request of requests) {
+        const [lane, job] = toJob(batch, request);
+        const jobs = byLane.get(lane);
+        if (jobs) jobs.push(job);
+        else byLane.set(lane, [job]);
+      }
+      const ends = await Promise.all(
+        [...byLane].map(async ([lane, jobs]) => [lane, await addToLane(lane, jobs, before[lane] ?? 0)] as const),
+      );
+      return { ...before, ...Object.fromEntries(ends) };
+    };
   };
 };
 

@@ -2,9 +2,9 @@ import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { Reach } from '@promptmill/runtime';
-import type { AddRequests, IndexedRequest } from './add-requests.ts';
+import type { AddRequests } from './add-requests.ts';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
-import { readRequests } from './read-requests.ts';
+import { type InputRequest, readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
   readonly batches: BatchStore;
@@ -12,21 +12,24 @@ export interface DispatchRequestsOptions {
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
   /**
-   * What of one batch may be in Redis at once: requests, and bytes of their input lines. As many results, and bytes of
-   * them, may wait for a collector.
+   * How many requests of one batch may be in Redis at once, and how many bytes of their input lines. The same numbers
+   * bound the batch's results that wait for a collector.
    */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
   readonly reach: Reach;
 }
 
-/** The results of all batches together may take so many windows of bytes in Redis. */
+/** The results of all batches together may take this many byte windows in Redis. */
 const windowsOfAll = 8;
 
-/** More would hold up the event loop and Redis for longer than a ping may take; fewer cost more round trips. */
-const chunkRequests = 500;
-/** The first chunk of a batch is small: workers begin while the rest is added. */
+/** A larger chunk would hold up the event loop and Redis; smaller ones cost more round trips. */
+const chunkRequests = 250;
+/** The first chunk of a batch is small, so that workers begin while the rest is added. */
 const firstChunkRequests = 50;
+const maxChunkBytes = 1024 * 1024;
+/** A window is refilled when this part of it is free, not for each request. */
+const refillShare = 1 / 8;
 
 /**
  * Adds a batch's next requests to their lanes until its window is full or its input is read. The cursor moves after each
@@ -35,8 +38,8 @@ const firstChunkRequests = 50;
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const { batches, files, requests, add, window, onDispatched, reach } = options;
 
-  /** Those of a chunk that have no result yet: behind a cursor that Redis lost, some have. */
-  const withoutResult = async (batch: Batch, chunk: readonly IndexedRequest[]): Promise<readonly IndexedRequest[]> => {
+  /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
+  const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
     const settled = await requests.areSettled(
       batch.id,
       chunk.map(({ index }) => index),
@@ -44,73 +47,87 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return chunk.filter((_, i) => !settled[i]);
   };
 
-  /** Cancelled or paused while its requests are added, it needs no more of them. */
-  const isRunning = async ({ id }: Batch): Promise<boolean> => {
-    const batch = await batches.get(id);
-    return batch?.status === 'in_progress' && batch.pausedAt === undefined;
-  };
-
-  /** Whether results pile up in Redis: without a collector, or while it cannot write. */
+  /** Whether results pile up in Redis, since no collector runs or none can write. */
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
     (await batches.resultsBytes()) >= windowsOfAll * window.bytes;
 
-  /** Says whether all of the input is dispatched. Throws DispatchBlockedError. */
+  const hasRoom = ({ batch, state }: BatchSnapshot): boolean => {
+    const wanted = Math.min(window.requests * refillShare, batch.total - state.dispatched);
+    return state.outstanding + wanted <= window.requests && state.outstandingBytes <= window.bytes * (1 - refillShare);
+  };
+
+  /** `done`: all of the input is dispatched. Throws DispatchBlockedError. */
   return async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
     const { batch, state } = snapshot;
+    if (state.dispatched >= batch.total) return { done: true };
+    if (!hasRoom(snapshot)) return { done: false };
+    const [full, settledBeyond] = await Promise.all([
+      isFull(snapshot),
+      requests.settledBeyond(batch.id, state.dispatched),
+    ]);
+    if (full) return { done: false };
+    const addToLanes = add(batch);
     let cursor: Cursor = state;
-    let { outstanding, outstandingBytes } = state;
-    if (cursor.dispatched >= batch.total) return { done: true };
-    if (await isFull(snapshot)) return { done: false };
-    const settledBeyond = await requests.settledBeyond(batch.id, cursor.dispatched);
-    outstanding += settledBeyond;
 
-    let chunk: IndexedRequest[] = [];
-    const addChunk = async (): Promise<boolean> => {
+    /** Whether the batch wants more. */
+    const addChunk = async (chunk: readonly InputRequest[]): Promise<boolean> => {
       const last = chunk.at(-1);
       if (!last) return true;
       const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
-      const positions = await add(batch, wanted, cursor.positions);
+      const positions = await addToLanes(wanted, cursor.positions);
       reach('jobs-added');
-      const next: Cursor = {
-        dispatched: cursor.dispatched + chunk.length,
+      const next = {
+        dispatched: last.index + 1,
         cursorOffset: last.nextOffset,
         cursorLine: last.nextLine,
         positions,
       };
-      if (!(await batches.advanceCursor(batch.id, cursor.dispatched, next))) return false;
+      const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next);
+      // Another process dispatches this batch now, from its own cursor.
+      if (outcome === 'overtaken') return false;
       reach('cursor-moved');
       onDispatched(chunk.length);
       cursor = next;
-      chunk = [];
-      return true;
+      return outcome === 'moved';
     };
 
+    let adding = Promise.resolve(true);
+    let chunk: InputRequest[] = [];
+    let chunkBytes = 0;
+    let chunkSize = state.dispatched === 0 ? firstChunkRequests : chunkRequests;
+    let outstanding = state.outstanding + settledBeyond;
+    let { outstandingBytes } = state;
     let hasEnded = true;
-    const from = { offset: cursor.cursorOffset, line: cursor.cursorLine };
-    for await (const input of readRequests(files, batch.inputFileId, from)) {
-      const isWhole = cursor.dispatched + chunk.length >= batch.total;
-      if (isWhole || outstanding >= window.requests || outstandingBytes >= window.bytes) {
-        hasEnded = false;
-        break;
+    const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
+    try {
+      for await (const request of readRequests(files, batch.inputFileId, from)) {
+        if (request.index >= batch.total || outstanding >= window.requests || outstandingBytes >= window.bytes) {
+          hasEnded = false;
+          break;
+        }
+        chunk.push(request);
+        chunkBytes += request.bytes;
+        outstanding++;
+        outstandingBytes += request.bytes;
+        if (chunk.length < chunkSize && chunkBytes < maxChunkBytes) continue;
+        if (!(await adding)) return { done: false };
+        // The next chunk is read while this one is added.
+        adding = addChunk(chunk);
+        // It is awaited later; a failure until then must not count as unhandled.
+        adding.catch(() => {});
+        [chunk, chunkBytes, chunkSize] = [[], 0, chunkRequests];
       }
-      chunk.push({ ...input, index: cursor.dispatched + chunk.length });
-      outstanding++;
-      outstandingBytes += input.bytes;
-      const full = cursor.dispatched === 0 ? firstChunkRequests : chunkRequests;
-      if (chunk.length < full) continue;
-      // Another dispatcher has the batch now; it goes on from its own cursor.
-      if (!(await addChunk())) return { done: false };
-      if (!(await isRunning(batch))) return { done: false };
+    } finally {
+      await adding.catch(() => {});
     }
-    if (!(await addChunk())) return { done: false };
-    const done = cursor.dispatched >= batch.total;
-    if (hasEnded && !done) {
-      const { dispatched } = cursor;
+    const wantsMore = (await adding) && (await addChunk(chunk));
+    const { dispatched } = cursor;
+    if (wantsMore && hasEnded && dispatched < batch.total) {
       const message = `The input file ${batch.inputFileId} has ended after ${dispatched} of ${batch.total} requests.`;
       throw new DispatchBlockedError('input_changed', message);
     }
-    return { done };
+    return { done: dispatched >= batch.total };
   };
 };

@@ -9,9 +9,11 @@ export interface ObserveBatchOptions {
 }
 
 const everyMs = 1000;
+/** A lane's state is read this often at most, for all batches that use it. */
+const laneStateMs = 500;
 /** Weight of the latest second in the running rate. */
 const weight = 0.3;
-/** A collector takes results within a second or so, and those of one that died within 8. */
+/** A collector takes new results within about a second, and those of a dead collector within 8. */
 const noCollectorAfterMs = 10_000;
 const noCollector: Blocked = {
   code: 'no_collector',
@@ -27,12 +29,22 @@ interface Seen {
   readonly stuckSinceMs: number;
 }
 
-/** Notes how fast a batch gets on and what it waits for, held lanes or a collector, about once a second. */
+/** Notes about once a second how fast a batch gets on, and whether it waits for held lanes or a collector. */
 export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOptions) => {
   const seen = createSeenBatches<Seen>();
 
+  const laneStates = new Map<string, { readonly atMs: number; readonly state: Promise<LaneState> }>();
+
+  const stateOf = (lane: string): Promise<LaneState> => {
+    const known = laneStates.get(lane);
+    if (known && now() < known.atMs + laneStateMs) return known.state;
+    const state = laneState(lane);
+    laneStates.set(lane, { atMs: now(), state });
+    return state;
+  };
+
   const heldLanes = async (lanes: readonly string[]): Promise<HeldLane[]> => {
-    const states = await Promise.all(lanes.map(async (lane) => ({ lane, ...(await laneState(lane)) })));
+    const states = await Promise.all(lanes.map(async (lane) => ({ lane, ...(await stateOf(lane)) })));
     return states.flatMap(({ lane, heldUntilMs, reason = '' }) =>
       heldUntilMs === undefined ? [] : [{ lane, reason, heldUntilMs }],
     );
@@ -51,6 +63,9 @@ export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOpti
     seen.note(batch.id, { atMs, settled, rate, collected, stuckSinceMs });
     if (!batch.blocked && atMs >= stuckSinceMs + noCollectorAfterMs) await batches.block(batch.id, noCollector);
     const waitingFor = await heldLanes(Object.keys(positions));
-    await batches.observe(batch.id, { ...(rate === undefined ? {} : { requestsPerSecond: rate }), waitingFor });
+    const isKnown =
+      rate === batch.requestsPerSecond && JSON.stringify(waitingFor) === JSON.stringify(batch.waitingFor ?? []);
+    if (!isKnown)
+      await batches.observe(batch.id, { ...(rate === undefined ? {} : { requestsPerSecond: rate }), waitingFor });
   };
 };

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * The places that batches at work have in this process. A batch keeps its place between its steps for as long as another
- * place is free. When the last one is taken, the batch that has waited longest gives its place up: whoever comes next
- * finds one.
+ * The places of this process for batches at work. A batch keeps its place between two steps while at most `kept` places
+ * are taken. When one more is taken, the batch that has waited longest gives its place up, and no batch keeps its place
+ * after a step. So a new batch finds a free place, and thousands of batches take turns.
  *
- * @param count the most batches that are in work at once
+ * @param kept must be less than the number of places
  */
-export const createPlaces = (count: number) => {
+export const createPlaces = (kept: number) => {
   const waiting = new Set<AbortController>();
   let taken = 0;
   let isClosed = false;
@@ -19,18 +19,18 @@ export const createPlaces = (count: number) => {
   };
 
   return {
-    /** A batch takes a place, and calls the function given back when it leaves. */
+    /** Takes a place. The batch calls the returned function when it leaves. */
     take(): () => void {
       taken++;
-      if (taken >= count) wakeOne();
+      if (taken > kept) wakeOne();
       return () => {
         taken--;
       };
     },
 
-    /** Waits in a batch's place. False, and at once, when the place must be given up. */
+    /** Waits in a batch's place. Resolves with false, as soon as that is so, when the place must be given up. */
     async wait(ms: number): Promise<boolean> {
-      if (isClosed || taken >= count) return false;
+      if (isClosed || taken > kept) return false;
       const wake = new AbortController();
       waiting.add(wake);
       await sleep(ms, undefined, { signal: wake.signal }).catch(() => {});
@@ -40,7 +40,7 @@ export const createPlaces = (count: number) => {
 
     isClosed: (): boolean => isClosed,
 
-    /** All places must be given up. */
+    /** From now on every place must be given up. */
     close(): void {
       isClosed = true;
       for (const wake of waiting) wake.abort();

@@ -1,11 +1,13 @@
-import { fileKey, parseRequestLine, type RequestLine } from '@promptmill/core';
+import { fileKey, readCheckedLine, type RequestLine } from '@promptmill/core';
 import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
+import type { InputPlace } from '@promptmill/queue';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 
 export interface InputRequest {
+  readonly index: number;
   readonly request: RequestLine;
   readonly bytes: number;
-  /** Byte offset and 1-based number of the line after it. */
+  /** Byte offset and 1-based number of the next line. */
   readonly nextOffset: number;
   readonly nextLine: number;
 }
@@ -20,24 +22,26 @@ const open = async (files: FileStore, inputFileId: string, start: number) => {
 };
 
 /**
- * The requests of a checked input file from a cursor on. Blank lines hold none. Throws DispatchBlockedError
- * `input_changed` where the file is not what was checked.
+ * Reads the requests of a checked input file from a place on. Throws DispatchBlockedError `input_changed` when the file is
+ * gone or a line is no request any more.
  */
 export async function* readRequests(
   files: FileStore,
   inputFileId: string,
-  from: { readonly offset: number; readonly line: number },
+  from: InputPlace,
 ): AsyncGenerator<InputRequest> {
   const source = await open(files, inputFileId, from.offset);
   const place = { startOffset: from.offset, startNumber: from.line };
-  for await (const lines of readInput(source, parseRequestLine, place))
+  let { index } = from;
+  for await (const lines of readInput(source, readCheckedLine, place))
     for (const line of lines) {
-      if (line.oversize || !line.parsed.ok)
+      if (line.oversize || !line.parsed)
         throw new DispatchBlockedError(
           'input_changed',
           `Line ${line.number} of the input file ${inputFileId} has changed since it was checked.`,
         );
-      const { request } = line.parsed;
-      yield { request, bytes: line.nextOffset - line.offset, nextOffset: line.nextOffset, nextLine: line.number + 1 };
+      const { number, offset, nextOffset, parsed: request } = line;
+      yield { index, request, bytes: nextOffset - offset, nextOffset, nextLine: number + 1 };
+      index++;
     }
 }

@@ -9,23 +9,23 @@ export interface RunBatchJobOptions {
   readonly records: FileRecords;
   readonly validate: (batch: Batch) => Promise<void>;
   readonly dispatch: (snapshot: BatchSnapshot) => Promise<{ done: boolean }>;
-  /** Finds what was lost and puts it right, when there is reason to look. True when it changed the batch's record. */
+  /** Finds what was lost and puts it right, when there is a reason to look. True: it changed the batch's record. */
   readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
   /** Notes how fast the batch gets on. */
   readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
-  /** Whether calls for it, once it was stopped, may still be in flight in one of these lanes or in another. */
+  /** Whether calls of a stopped batch may still be in flight, in these lanes or in any other. */
   readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
   readonly finalize: (batchId: string) => Promise<void>;
-  /** What is to be done once it has ended. The job ends only after it. */
+  /** Does what is left to do when the batch has ended. The job ends only after it. */
   readonly retire: (batch: Batch) => Promise<void>;
-  /** Told once of each reason for which a batch cannot be dispatched. */
+  /** Is called once for each reason for which the batch cannot be dispatched. */
   readonly onBlocked: (batchId: string, reason: DispatchBlockedError) => void;
   readonly places: Places;
   readonly now: () => number;
 }
 
-/** While requests are left to dispatch, the window is refilled this often. */
+/** Time between two steps while requests are left to dispatch. */
 const dispatchTickMs = 100;
 const watchTickMs = 1000;
 /** How long calls in flight may still end after a batch was cancelled or has expired. */
@@ -33,11 +33,11 @@ const stopGraceMs = 10_000;
 
 interface NextStep {
   readonly afterMs: number;
-  /** The batch has nothing to do until then, and will not for long: it needs no place meanwhile. */
+  /** The batch has nothing to do for long: it needs no place until then. */
   readonly rests?: true;
 }
 
-/** What Bull Board draws as the ring of a batch's job. */
+/** The progress of a batch's job; Bull Board draws it as a ring. */
 interface BatchProgress {
   /** Percent. Below 100 until the batch is terminal: results that are not yet in a file are not done. */
   readonly progress: number;
@@ -68,17 +68,17 @@ const progressOf = (batch: Batch): BatchProgress => {
   };
 };
 
-/** Every lane that the batch's requests are in lets no call in, or something else keeps it from getting on. */
+/** Whether all lanes of the batch are held, or it is blocked. */
 const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
   const lanes = Object.keys(state.positions).length;
   return batch.blocked !== undefined || (lanes > 0 && (batch.waitingFor ?? []).length >= lanes);
 };
 
 /**
- * The life of a batch, step by step until it is terminal: look at its record, show its progress, do what its status asks
- * for. The job stays active while the batch is at work. It goes back to the queue, to come again later, when the batch
- * rests, when others want its place, and when the process stops. A step holds nothing that the next one needs; any api
- * process takes the next one, after any crash.
+ * Runs a batch's job: step by step until the batch is terminal, it reads the record, shows the progress and does what the
+ * status asks for. The job is active while the batch is at work. It goes back to the queue for its next step when the
+ * batch rests, when other batches want the place, and when the process stops. Steps share no state in memory that they
+ * need: after a crash any api process takes the next one.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const {
@@ -105,7 +105,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     await batches.close(batch.id, batch.total || runnable);
   };
 
-  /** Puts right what was lost and dispatches what there is room for; what keeps it from that it notes. */
+  /** Puts right what was lost and dispatches what there is room for. Notes with the batch why it cannot be dispatched. */
   const goOn = async (snapshot: BatchSnapshot): Promise<'changed' | 'blocked' | 'done' | 'not done'> => {
     const { id, blocked } = snapshot.batch;
     try {
@@ -126,8 +126,10 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const step = async (snapshot: BatchSnapshot): Promise<NextStep> => {
     const { batch } = snapshot;
     if (batch.status === 'validating') {
-      await batches.confirmCreated(batch, batch.createdAt * 1000);
-      await records.use(batch.tenant, batch.inputFileId, batch.id, now());
+      await Promise.all([
+        batches.confirmCreated(batch, batch.createdAt * 1000),
+        records.use(batch.tenant, batch.inputFileId, batch.id, now()),
+      ]);
       await validate(batch);
       return { afterMs: 0 };
     }
@@ -164,13 +166,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       if (!snapshot) return { status: 'gone' };
       const { batch } = snapshot;
       const progress = progressOf(batch);
-      if (JSON.stringify(progress) !== shown) await job.updateProgress({ ...progress });
+      const isNew = JSON.stringify(progress) !== shown;
+      const showing = isNew ? job.updateProgress({ ...progress }) : undefined;
       shown = JSON.stringify(progress);
       if (isTerminal(batch.status)) {
-        await retire(batch);
+        await Promise.all([showing, retire(batch)]);
         return progress;
       }
-      const { afterMs, rests = false } = await step(snapshot);
+      const [{ afterMs, rests = false }] = await Promise.all([step(snapshot), showing]);
       const nextAtMs = Date.now() + afterMs;
       const staysInPlace = !rests && (await places.wait(afterMs));
       if (!lock.isHeld) throw new DelayedError();

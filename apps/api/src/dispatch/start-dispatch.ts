@@ -42,15 +42,17 @@ export interface StartDispatchOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly reach: Reach;
-  /** Resolves when what Redis had lost is written again, as far as that is under way. */
+  /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;
 }
 
-/** What a step may take that is under way when the process stops. */
+/** How long the steps under way may take when the process stops. */
 const longestStepMs = 10_000;
 
-/** Batches in work at once, those between two steps too. With more, they take turns. */
-const placeCount = 64;
+/** How many batches may keep their place between two steps. */
+const keptPlaces = 48;
+/** Further places, for batches that take turns. */
+const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
@@ -74,7 +76,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const recorder = createResultRecorder(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
 
-  const places = createPlaces(placeCount);
+  const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -124,7 +126,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     connection: redis,
     keys,
     name: batchesQueueName,
-    concurrency: placeCount,
+    concurrency: keptPlaces + turnPlaces,
     onError,
   });
   worker.on('failed', (job, error) =>
@@ -133,7 +135,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
 
   return {
     async close(): Promise<void> {
-      // A step that breaks off is done again, by another process.
+      // Another process does a step again that breaks off.
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);

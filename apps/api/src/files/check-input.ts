@@ -20,8 +20,7 @@ async function* customIds(input: Bytes, maxLineBytes: number): AsyncGenerator<{ 
 }
 
 /**
- * Checks an input file on its way to where it is stored. What is wrong with a line is noted, not thrown: it decides what
- * becomes of a batch made from the file.
+ * Checks an input file while it is stored. A problem of a line is noted, not thrown: it makes a batch of the file fail.
  */
 export const createInputCheck = (maxLineBytes: number) => {
   const summary = createInputSummary();
@@ -54,7 +53,7 @@ export const createInputCheck = (maxLineBytes: number) => {
     async *passThrough(input: Bytes): AsyncGenerator<Uint8Array> {
       const copy = new PassThrough();
       const checked = checkLines(copy);
-      // Whoever takes the bytes learns of a failure below; until then it must not count as unhandled.
+      // The reader of the bytes gets a failure below; until then it must not count as unhandled.
       checked.catch(() => {});
       try {
         for await (const chunk of input) {
@@ -68,7 +67,7 @@ export const createInputCheck = (maxLineBytes: number) => {
       }
     },
 
-    /** @param reread the whole input again, wanted only where custom_ids may be the same */
+    /** @param reread reads the whole input again; called only when two custom_ids may be equal */
     async finish(reread: () => Promise<Bytes>): Promise<InputSummary> {
       if (duplicates.candidateCount() > 0) {
         const found = await duplicates.confirm(async function* () {

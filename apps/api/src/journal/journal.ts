@@ -18,8 +18,8 @@ export const journalFolder = 'journal/';
 const entryKey = (name: string, atMs: number): string => `${journalFolder}${Math.floor(atMs / hourMs)}/${name}`;
 
 /**
- * Notes in the store what is acknowledged, so that it outlives a Redis that loses its latest writes. What cannot be noted
- * is done all the same: to refuse it would have a client do it twice.
+ * Notes in the file store what is acknowledged, so that it survives when Redis loses its latest writes. A request whose
+ * note cannot be written is not refused: the client would send it again, and it would be done twice.
  */
 export const createJournal = (files: FileStore, logger: Logger) => {
   const note = async (name: string, atMs: number, entry: JournalEntry): Promise<void> => {
@@ -31,7 +31,7 @@ export const createJournal = (files: FileStore, logger: Logger) => {
   };
   return {
     noteFile: (record: FileRecord) => note(record.id, record.createdAt * 1000, { kind: 'file', record }),
-    /** @param claim the idempotency key it was created under */
+    /** @param claim the idempotency key under which the batch was created */
     noteBatch: (batch: NewBatch, claim?: NewClaim<Creation>) =>
       note(batch.id, batch.createdAt * 1000, { kind: 'batch', batch, ...(claim ? { claim } : {}) }),
     notePause: (id: string, pause: Pause, nowMs: number) =>

@@ -4,8 +4,8 @@ import type { Journal } from './journal.ts';
 import { lookTwice } from './look-twice.ts';
 
 /**
- * The file records, each noted in the journal once it is written. One that is not there is looked for again when the
- * journal has been replayed.
+ * File records that are noted in the journal when they are written. A record that is not found is looked for again after a
+ * replay of the journal that is under way.
  */
 export const createJournalledFileRecords = (
   records: FileRecords,

@@ -18,10 +18,10 @@ import { batchJobName } from '../batches/batch-job-name.ts';
 import type { Creation } from '../batches/creation.ts';
 import { hourMs, type JournalEntry, journalFolder } from './journal.ts';
 
-/** A batch is validated from its input's record, and paused or cancelled only once it is there. */
+/** A batch needs the record of its input, and a pause or cancel needs the batch. */
 const order: readonly JournalEntry['kind'][] = ['file', 'batch', 'pause', 'cancel'];
 
-/** Redis writes to its disk once a second or so; what it had for an hour it does not lose with its latest writes. */
+/** Redis writes to its disk about once a second: it does not lose what it has had for an hour. */
 const keptHours = 2;
 
 export interface ReplayJournalOptions {
@@ -34,14 +34,14 @@ export interface ReplayJournalOptions {
   readonly now: () => number;
 }
 
-/** Does again what was acknowledged in the last two hours and Redis does not know any more, and forgets what is older. */
+/** Does again what was acknowledged in the last two hours and Redis has lost. Deletes older notes. */
 export const createReplayJournal = (options: ReplayJournalOptions) => {
   const { files, records, batches, batchesQueue, claims, logger, now } = options;
 
   const restoreFile = async (record: FileRecord): Promise<boolean> => {
     const { id, tenant, expiresAt = Infinity } = record;
     if (await records.get(tenant, id)) return false;
-    // One that was deleted or has expired has no bytes, or is about to have none.
+    // The bytes of a deleted or expired file are gone, or will be soon.
     if (expiresAt * 1000 <= now() || (await files.size(fileKey(id))) === undefined) return false;
     return records.put(record);
   };
@@ -56,7 +56,7 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     return true;
   };
 
-  /** Whether Redis had lost it. */
+  /** Resolves with whether Redis had lost it. */
   const restore = async (entry: JournalEntry): Promise<boolean> => {
     if (entry.kind === 'file') return restoreFile(entry.record);
     if (entry.kind === 'batch') return restoreBatch(entry.batch, entry.claim);
@@ -80,7 +80,7 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
   };
 };
 
-/** Replays the journal once `redis` is there, whenever it has been away, and once an hour. */
+/** Replays the journal when `redis` is ready, each time it is back, and once an hour. */
 export const keepReplaying = (
   redis: RedisConnection,
   replay: ReturnType<typeof createReplayJournal>,
@@ -88,7 +88,7 @@ export const keepReplaying = (
 ): { readonly replayed: () => Promise<void>; close(): Promise<void> } => {
   let running: Promise<void> | undefined;
   let isAskedFor = false;
-  // Redis may go away and come back during a replay, which then has not seen what was lost the second time.
+  // Redis may go away and come back during a replay; what it lost then needs another replay.
   const replayWhileAskedFor = async (): Promise<void> => {
     while (isAskedFor) {
       isAskedFor = false;
@@ -104,7 +104,7 @@ export const keepReplaying = (
   const stop = onBack(redis, run);
   const timer = setInterval(run, hourMs);
   return {
-    /** Resolves when no replay is under way: what Redis has lost it knows again. */
+    /** Resolves when no replay is under way, and so Redis has again what it had lost. */
     replayed: async () => running,
     async close() {
       clearInterval(timer);

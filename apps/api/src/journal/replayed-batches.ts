@@ -1,7 +1,7 @@
 import type { BatchStore } from '@promptmill/queue';
 import { lookTwice } from './look-twice.ts';
 
-/** The batches. One that is not there is looked for again when the journal has been replayed. */
+/** Batches of which one that is not found is looked for again after a replay of the journal that is under way. */
 export const createReplayedBatches = (batches: BatchStore, replayed: () => Promise<void>): BatchStore => ({
   ...batches,
   get: (id) => lookTwice(() => batches.get(id), replayed),

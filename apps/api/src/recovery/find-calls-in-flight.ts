@@ -1,10 +1,10 @@
 import { createSeenBatches } from '../seen-batches.ts';
 
 /**
- * Whether calls for a batch that was stopped may still be in flight. What gets into work after the stop is dropped, so
- * only the jobs that are in work at the first look count; the thousands that are dropped meanwhile are not waited for.
+ * Tells whether calls of a stopped batch may still be in flight. Workers drop the jobs they take after the stop. So only
+ * the jobs that are in work at the first look count; the thousands that are dropped later are not waited for.
  *
- * @param jobsInWork the ids of a batch's jobs that are in work, in the lanes named or in any other
+ * @param jobsInWork the ids of the batch's jobs in work, in these lanes or in any other
  */
 export const createFindCallsInFlight = (
   jobsInWork: (batchId: string, lanes: readonly string[]) => Promise<readonly string[]>,

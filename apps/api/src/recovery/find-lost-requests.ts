@@ -9,14 +9,14 @@ export interface FindLostRequestsOptions {
 const hasEnded = (state: string): boolean => state === 'unknown' || state === 'completed' || state === 'failed';
 
 /**
- * Finds those of a batch's requests without a result that no job will answer either: they have none, or one that has ended.
- * Clears what is left of those jobs.
+ * Finds the requests that have neither a result nor a job that will give one: no job, or one that has ended. Removes what
+ * is left of ended jobs.
  */
 export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptions) => {
-  /** The lanes that requests dispatched to `names` may be in by now. */
+  /** The lanes that requests of the lanes `names` may be in by now, through fallbacks. */
   const lanesFrom = (names: readonly string[]): string[] => {
     const found = new Set(names);
-    // A set that grows while it is gone through is gone through to its end.
+    // The loop also reaches what is added while it runs.
     for (const name of found)
       for (const model of lanes.lanes.find((lane) => lane.name === name)?.fallback ?? []) {
         const route = lanes.route(model);
@@ -32,7 +32,7 @@ export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptio
   ): Promise<readonly number[]> => {
     const queues = lanesFrom(dispatchedTo).map(queueOf);
     let indexes = unsettled;
-    // Looked at twice, since a request may have gone from a lane not yet looked at to one that was.
+    // Each lane is looked at twice: a request may move to a lane that was looked at from one that was not.
     for (const queue of queues.length > 1 ? [...queues, ...queues] : queues) {
       const states = await Promise.all(indexes.map((index) => queue.getJobState(jobIdOf(batchId, index))));
       indexes = indexes.filter((_, i) => hasEnded(states[i] ?? 'unknown'));
@@ -42,7 +42,7 @@ export const createFindLostRequests = ({ lanes, queueOf }: FindLostRequestsOptio
       const jobs = await Promise.all(indexes.map((index) => queue.getJob(jobIdOf(batchId, index))));
       ended.push(...jobs.filter((job) => job !== undefined));
     }
-    // What is left of a job would keep another of the same id from being added.
+    // BullMQ adds no job while an ended one has the same id.
     await Promise.all(ended.map((job) => job.remove()));
     return indexes;
   };

@@ -1,11 +1,11 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import type { AddRequests, IndexedRequest } from '../dispatch/add-requests.ts';
+import type { AddRequests } from '../dispatch/add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
 import { DispatchBlockedError } from '../dispatch/dispatch-blocked-error.ts';
-import { readRequests } from '../dispatch/read-requests.ts';
+import { type InputRequest, readRequests } from '../dispatch/read-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
 import type { RecountResults } from './recount-results.ts';
 import type { RestoreResults } from './restore-results.ts';
@@ -18,32 +18,32 @@ export interface ReconcileBatchOptions {
   readonly recount: RecountResults;
   readonly findLost: FindLostRequests;
   readonly add: AddRequests;
-  /** How often the connection to Redis has been made: after each time, Redis may have lost its latest writes. */
+  /** How often the connection to Redis was made. Each time Redis may have lost its latest writes. */
   readonly connections: () => number;
   readonly logger: Logger;
   readonly now: () => number;
 }
 
-/** A batch that should get on and does not for so long is looked into; each time in vain, half as often. */
+/** A batch that gets no result for this long is looked at. After each look in vain the wait doubles. */
 const firstLookMs = 5000;
 const longestLookMs = 60_000;
-/** Looked at in one step. */
+/** Requests looked at in one step. */
 const maxRequests = 20_000;
 const addAtOnce = 500;
 
 interface Seen {
   readonly connection: number;
-  /** Results that it has, and that are in segments. */
+  /** The numbers of its results and of those in segments. */
   readonly progress: string;
   readonly lookAtMs: number;
   readonly waitMs: number;
 }
 
 /**
- * Finds what a batch has lost and puts it right: results that are in the store and no longer in Redis are recorded again;
- * requests without result and job get a new job. It looks only when there is reason to: after a connection to Redis, when
- * a paused batch goes on, and when no result has come, or got into a segment, for long. Of a batch that takes no more
- * results only the counts are put right. Says whether it found anything.
+ * Finds what a batch has lost and puts it right. Results that are in the store but not in Redis are recorded again;
+ * requests without a result and a job get a new job. It looks only when there is a reason: after a connection to Redis was
+ * made, when a paused batch goes on, and when for long no result has come or got into a segment. When the batch takes no
+ * more results, only its counts are put right. Resolves with whether it found anything.
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
@@ -52,16 +52,16 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
     const last = Math.max(...lost);
     const place = await requests.placeBefore(batch.id, Math.min(...lost));
-    let index = place.index;
-    let chunk: IndexedRequest[] = [];
+    const addToLanes = add(batch);
+    let positions: Cursor['positions'] = {};
+    let chunk: InputRequest[] = [];
     for await (const request of readRequests(files, batch.inputFileId, place)) {
-      if (lost.has(index)) chunk.push({ ...request, index });
-      if (chunk.length === addAtOnce || index === last) {
-        await add(batch, chunk);
+      if (lost.has(request.index)) chunk.push(request);
+      if (chunk.length === addAtOnce || request.index === last) {
+        positions = await addToLanes(chunk, positions);
         chunk = [];
       }
-      if (index === last) return;
-      index++;
+      if (request.index === last) return;
     }
     throw new DispatchBlockedError(
       'input_changed',
@@ -96,7 +96,7 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
       if (isIdle) seen.note(id, { connection, progress, lookAtMs: now() + firstLookMs, waitMs: firstLookMs });
       return false;
     }
-    // Before the look: a request that is parked while it goes on is found by the next.
+    // Before the look, so that the next look finds a request that is parked during this one.
     if (state.parked) await batches.unpark(id);
     const found = await look(snapshot, isNew || !state.parked);
     const waitMs = isNew || found > 0 ? firstLookMs : Math.min(longestLookMs, before.waitMs * 2);

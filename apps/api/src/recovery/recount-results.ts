@@ -4,13 +4,12 @@ import {
   noUsage,
   parseSegmentName,
   type SegmentEntry,
-  segmentFolder,
   type SegmentLabel,
 } from '@promptmill/core';
-import { type FileStore, readSegment } from '@promptmill/files';
+import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import { storedSegments, usageOfLine } from './restore-results.ts';
+import { usageOfLine } from './restore-results.ts';
 
 export interface RecountResultsOptions {
   readonly batches: Pick<BatchStore, 'isAdrift' | 'segments' | 'recount'>;
@@ -38,10 +37,9 @@ const createCount = (total: number) => {
 };
 
 /**
- * Puts a batch's books right where they are not of the results it has. A Redis whose append-only file was cut off within a
- * script's effects forgets them at first; from its next start on it has the first of them, as if they had come before all
- * that was written since. So a request may be counted twice, or pass for settled without a result. What is in the segments
- * is the truth. Says whether it was needed.
+ * Sets a batch's counts and bits to what is in its segments, when they differ. That happens when Redis's append-only file
+ * was cut off in the middle of a script's effects: from its second start on, Redis has some of the effects without the
+ * others. A request may then be counted twice, or seem settled without a result. Resolves with whether it was needed.
  */
 export const createRecountResults = ({ batches, files, logger }: RecountResultsOptions) => {
   const knownSegment = (name: string): SegmentLabel => {
@@ -53,10 +51,9 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
   const recount = async ({ batch, state: { collected } }: BatchSnapshot): Promise<boolean> => {
     const { id } = batch;
     const names = new Set(await batches.segments(id));
-    const unknown = (await storedSegments(files, id)).filter(({ name }) => !names.has(name));
+    const unknown = (await listSegments(files, id)).filter(({ name }) => !names.has(name));
     const count = createCount(batch.total);
-    const read = async (segment: SegmentLabel): Promise<SegmentEntry[]> =>
-      (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat();
+    const read = (segment: SegmentLabel) => readWholeSegment(files, id, segment);
     for (const name of names) (await read(knownSegment(name))).forEach(count.add);
     const found: string[] = [];
     for (const segment of unknown)
@@ -75,12 +72,12 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
 
   return async (snapshot: BatchSnapshot): Promise<boolean> => {
     const { id, status } = snapshot.batch;
-    // One that has ended counts its requests that never ran, too: it is not adrift.
+    // A batch that has ended also counts its requests that never ran.
     if (isTerminal(status) || !(await batches.isAdrift(id))) return false;
     try {
       return await recount(snapshot);
     } catch (error) {
-      // What cannot be read must not be taken for lost.
+      // Results in a segment that cannot be read are not lost.
       logger.warn({ err: error, batch: id }, 'a batch cannot be counted again');
       return false;
     }

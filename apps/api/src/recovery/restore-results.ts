@@ -1,12 +1,5 @@
-import {
-  type Batch,
-  parseSegmentName,
-  segmentFolder,
-  type SegmentEntry,
-  type SegmentLabel,
-  usageOf,
-} from '@promptmill/core';
-import { type FileStore, readSegment } from '@promptmill/files';
+import { type Batch, type SegmentEntry, usageOf } from '@promptmill/core';
+import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
 import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 
@@ -25,20 +18,9 @@ export const usageOfLine = ({ status, line }: SegmentEntry) =>
       : undefined,
   );
 
-/** The segments of a batch in the store, whether Redis knows them or not. */
-export const storedSegments = async (files: FileStore, batchId: string): Promise<SegmentLabel[]> => {
-  const folder = segmentFolder(batchId);
-  const found: SegmentLabel[] = [];
-  for await (const { key } of files.list(folder)) {
-    const segment = parseSegmentName(key.slice(folder.length));
-    if (segment) found.push(segment);
-  }
-  return found;
-};
-
 /**
- * Records again what segments in the store hold and Redis has lost, so that it is not paid for twice: a Redis that lost
- * power may have forgotten its last second or more. Gives the count.
+ * Records the results again that segments in the store hold and Redis has lost, so that they are not paid for twice: after
+ * a power cut Redis may miss its last second or more. Resolves with how many they were.
  */
 export const createRestoreResults = ({ batches, requests, recorder, files, logger }: RestoreResultsOptions) => {
   const restoreEntries = async (batchId: string, entries: readonly SegmentEntry[]): Promise<number> => {
@@ -61,17 +43,13 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
   };
 
   return async ({ id }: Batch): Promise<number> => {
-    const found = await storedSegments(files, id);
-    // Most of those that Redis does not know are about to be committed; their requests are settled.
+    const found = await listSegments(files, id);
+    // Most segments that Redis does not list are about to be committed; their requests are settled.
     const known = new Set(await batches.segments(id));
     let restored = 0;
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
-        // The whole of it: whether it is torn may show only at its end.
-        restored += await restoreEntries(
-          id,
-          (await Array.fromAsync(readSegment(files, segmentFolder(id), segment))).flat(),
-        );
+        restored += await restoreEntries(id, await readWholeSegment(files, id, segment));
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }

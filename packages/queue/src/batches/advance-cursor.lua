@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
--- Moves a batch's dispatch cursor on, unless another dispatcher has.
+-- Moves a batch's dispatch cursor on, unless another dispatcher has, and says whether the batch wants more dispatched.
 -- KEYS: 1 batch record, 2 marks: "index offset line" of a request in every so many, so that the input can be read again
 --       from near any of them
 -- ARGV: 1 dispatched so far as the caller knew it, 2 dispatched now, 3 byte offset and 4 line number of the next line,
 --       5 the batch's position in each lane as JSON, 6 requests between marks
--- Returns 1 when moved, else 0
-if (redis.call('HGET', KEYS[1], 'dispatched') or '0') ~= ARGV[1] then return 0 end
+-- Returns 'moved'; 'halted' when moved, but the batch is paused or stopped; 'overtaken' when another dispatcher moved it
+local record = redis.call('HMGET', KEYS[1], 'dispatched', 'status', 'stopping', 'paused')
+if (record[1] or '0') ~= ARGV[1] then return 'overtaken' end
 redis.call('HSET', KEYS[1], 'dispatched', ARGV[2], 'cursorOffset', ARGV[3], 'cursorLine', ARGV[4], 'positions', ARGV[5])
 if math.floor(ARGV[2] / ARGV[6]) > math.floor(ARGV[1] / ARGV[6]) then
   redis.call('RPUSH', KEYS[2], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
 end
-return 1
+return record[2] == 'in_progress' and not record[3] and not record[4] and 'moved' or 'halted'

@@ -47,7 +47,7 @@ export interface DispatchState extends Cursor {
   readonly outstandingBytes: number;
   /** Results that are in segments. */
   readonly collected: number;
-  /** Results that are not yet: they are in Redis. */
+  /** Results that are in Redis and not yet in segments. */
   readonly uncollected: number;
   /** Bytes of those. */
   readonly uncollectedBytes: number;
@@ -62,7 +62,7 @@ export interface DispatchState extends Cursor {
   readonly ready: boolean;
 }
 
-/** A batch and how far it is, both read at the same moment. */
+/** A batch and how far it is, read at the same moment. */
 export interface BatchSnapshot {
   readonly batch: Batch;
   readonly state: DispatchState;

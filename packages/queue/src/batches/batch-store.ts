@@ -58,7 +58,7 @@ const resultsBytes = defineScript<[results: string], [], number>(at('results-byt
 const advanceCursor = defineScript<
   [batch: string, marks: string],
   [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
-  0 | 1
+  'moved' | 'halted' | 'overtaken'
 >(at('advance-cursor'));
 const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
@@ -209,15 +209,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     /** Memory that the results of all batches take in Redis until they are in segments, in bytes. */
     resultsBytes: (): Promise<number> => resultsBytes(redis, [keys.results], []),
 
-    /** False when another dispatcher moved the cursor meanwhile. */
-    async advanceCursor(id: string, from: number, to: Cursor): Promise<boolean> {
+    /** `halted`: moved, and the batch is paused or stopped. `overtaken`: another dispatcher moved it before. */
+    advanceCursor(id: string, from: number, to: Cursor): Promise<'moved' | 'halted' | 'overtaken'> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
-      const moved = await advanceCursor(
+      return advanceCursor(
         redis,
         [keys.batch(id), keys.marks(id)],
         [from, dispatched, cursorOffset, cursorLine, JSON.stringify(positions), requestsBetweenMarks],
       );
-      return moved === 1;
     },
 
     /** Shows how fast a batch gets on and what it waits for. For screens; nothing is decided by it. */
@@ -225,12 +224,12 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
-    /** Shows why a batch does not get on, until a segment or its status does. Whether this was not known before. */
+    /** Shows why a batch does not get on, until its next segment or status. Resolves with whether the reason is new. */
     async block(id: string, { code, message }: Blocked): Promise<boolean> {
       return (await blockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })])) === 1;
     },
 
-    /** Shows this reason no more. */
+    /** Takes the reason away, unless the batch has another one by now. */
     async unblock(id: string, { code, message }: Blocked): Promise<void> {
       await unblockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })]);
     },

@@ -23,6 +23,7 @@ export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => 
   async unsettled(id: string, dispatched: number, limit: number): Promise<number[]> {
     const key = keys.settledBits(id);
     const found: number[] = [];
+    if (dispatched === 0) return found;
     // Of a full string without a 0 the first is right behind it; a missing one has it at 0.
     const first = await redis.bitpos(key, 0);
     for (let at = Math.floor(first / 8); at * 8 < dispatched; at += pieceBytes) {

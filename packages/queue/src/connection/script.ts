@@ -18,12 +18,15 @@ type Command = (keyCount: number, ...keysAndArguments: ScriptArguments) => Promi
  * text once to each server, and its digest from then on.
  *
  * @param lua beside the caller: `new URL('./begin-requests.lua', import.meta.url)`
+ * @param shared Lua that several scripts have in common. It stands before this one, after its first line.
  */
 export const defineScript = <Keys extends ScriptKeys, Arguments extends ScriptArguments, Reply>(
   lua: URL,
+  shared?: URL,
 ): Script<Keys, Arguments, Reply> => {
   const name = lua.pathname.slice(lua.pathname.lastIndexOf('/') + 1);
-  const text = readFileSync(lua, 'utf8');
+  const own = readFileSync(lua, 'utf8');
+  const text = shared ? own.replace('\n', () => `\n${readFileSync(shared, 'utf8')}`) : own;
   return (redis, keys, args) => {
     const commands = redis as unknown as Record<string, Command | undefined>;
     if (!Object.hasOwn(commands, name)) redis.defineCommand(name, { lua: text });

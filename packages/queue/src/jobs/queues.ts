@@ -37,6 +37,8 @@ export const openBatchesQueue = (connection: RedisConnection, keys: Keys): Queue
   openQueue(connection, keys, batchesQueueName, {
     attempts: unlimited,
     backoff: { type: 'fixed', delay: 1000 },
+    // The first turn of a new batch comes before the next turns of batches that run.
+    lifo: true,
     removeOnComplete: { age: 30 * 86_400, count: 10_000 },
     removeOnFail: { age: 30 * 86_400 },
   });

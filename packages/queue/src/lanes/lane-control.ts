@@ -3,13 +3,14 @@ import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 
+const windowLua = new URL('./window.lua', import.meta.url);
 const setLaneLimits = defineScript<
   [limits: string, state: string, meta: string],
   [startWidth: number, ...fieldsAndValues: (string | number)[]],
   null
 >(new URL('./set-lane-limits.lua', import.meta.url));
 const enterLane = defineScript<
-  [limits: string, state: string, ledger: string],
+  [ledger: string, limits: string, state: string],
   [probeMs: number, ...estimatedTokens: number[]],
   [
     granted: number,
@@ -21,12 +22,13 @@ const enterLane = defineScript<
     isFree: 0 | 1,
     sendWithinMs?: number,
   ]
->(new URL('./enter-lane.lua', import.meta.url));
+>(new URL('./enter-lane.lua', import.meta.url), windowLua);
 const countLateCall = defineScript<[ledger: string], [grantedAtMs: number, estimatedTokens: number], number>(
   new URL('./count-late-call.lua', import.meta.url),
+  windowLua,
 );
 const leaveLane = defineScript<
-  [limits: string, state: string, ledger: string, meta: string, active: string],
+  [ledger: string, limits: string, state: string, meta: string, active: string],
   [
     signal: CallSignal,
     grantedAtMs: number,
@@ -36,16 +38,17 @@ const leaveLane = defineScript<
     reason: string,
     count: number,
     countedAtMs: number,
+    retryBudget: number,
   ],
   [heldUntilMs: number, began: 0 | 1]
->(new URL('./leave-lane.lua', import.meta.url));
-const takeRetry = defineScript<[state: string], [firstRetries: number], number>(
+>(new URL('./leave-lane.lua', import.meta.url), windowLua);
+const takeRetry = defineScript<[state: string], [retryBudget: number], number>(
   new URL('./take-retry.lua', import.meta.url),
 );
 
 /** What asking to let calls into a lane came to. */
 export interface LaneAnswer {
-  /** Calls let in: the first so many of those asked for. */
+  /** How many calls are let in: the first of those asked for. */
   readonly granted: number;
   /** Until asking for the others may help, in milliseconds. */
   readonly waitMs: number;
@@ -54,24 +57,24 @@ export interface LaneAnswer {
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
   readonly isProbe: boolean;
-  /** Nothing works until someone acts, or nothing has for a minute: who has another way takes it. */
+  /** Nothing works until someone acts, or nothing has worked for a minute: requests with a fallback go there. */
   readonly isClosed: boolean;
-  /** Nothing limits or holds the lane at this moment, but for the calls it may have in flight. */
+  /** Nothing limits or holds the lane at this moment, except the calls that it may have in flight. */
   readonly isFree: boolean;
-  /** So long after the question the calls let in must have gone out, in milliseconds. Undefined: at any time. */
+  /** The calls let in must go out within so many milliseconds of the question. Undefined: at any time. */
   readonly sendWithinMs?: number | undefined;
 }
 
 /**
- * How a call ended, as far as its lane is concerned; `none` says nothing of the provider, which has not seen one that was
- * `unsent`.
+ * How a call ended, as far as its lane is concerned. `none`: the end says nothing of the provider. `unsent`: the provider
+ * has not seen the call.
  */
 export type CallSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'none' | 'unsent';
 
 export interface CallEnd {
   readonly signal: CallSignal;
   readonly grantedAtMs: number;
-  /** From when on it counts, by Redis's clock, in milliseconds. Default: since it was let in. */
+  /** The time from which it counts, by Redis's clock, in milliseconds. Default: when it was let in. */
   readonly countedAtMs?: number | undefined;
   readonly estimatedTokens: number;
   /** Undefined when the answer does not say. */
@@ -100,14 +103,15 @@ export interface LaneHold {
   readonly began: boolean;
 }
 
-/** Retries a lane may make before it has had an answer. */
-const firstRetries = 100;
+/** Retries a lane may make before it has had an answer, and the most that it may save up. */
+const retryBudget = 100;
 
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
 export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: string) => {
   const limitsKey = keys.laneLimits(lane);
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
+  const metaKey = keys.laneJobs(lane, 'meta');
   let terms: LaneTerms | undefined;
 
   const setLimits = async ({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> => {
@@ -115,13 +119,13 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     const { count, windowMs } = requests ?? {};
     const fields = { concurrency, requests: count, windowMs, tokens, probeIntervalMs };
     const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-    await setLaneLimits(redis, [limitsKey, stateKey, keys.laneJobs(lane, 'meta')], [startWidth, ...pairs]);
+    await setLaneLimits(redis, [limitsKey, stateKey, metaKey], [startWidth, ...pairs]);
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
     const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await enterLane(
       redis,
-      [limitsKey, stateKey, ledgerKey],
+      [ledgerKey, limitsKey, stateKey],
       [probeMs, ...estimatedTokens],
     );
     return {
@@ -157,10 +161,10 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
 
     /** 0 when the lane can afford a retry, which is then spent; else the milliseconds after which to ask again. */
     async takeRetry(): Promise<number> {
-      return takeRetry(redis, [stateKey], [firstRetries]);
+      return takeRetry(redis, [stateKey], [retryBudget]);
     },
 
-    /** Of a call that goes out late. Returns from when on it counts, by Redis's clock, in milliseconds. */
+    /** A call goes out late. Returns the time from which it counts now, by Redis's clock, in milliseconds. */
     async countLate({
       grantedAtMs,
       estimatedTokens,
@@ -168,13 +172,30 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       return countLateCall(redis, [ledgerKey], [grantedAtMs, estimatedTokens]);
     },
 
-    async leave(end: CallEnd): Promise<LaneHold> {
-      const { signal, grantedAtMs, countedAtMs = grantedAtMs, estimatedTokens } = end;
-      const { usedTokens = -1, retryAfterMs = -1, reason = '', count = 1 } = end;
+    async leave({
+      signal,
+      grantedAtMs,
+      countedAtMs = grantedAtMs,
+      estimatedTokens,
+      usedTokens = -1,
+      retryAfterMs = -1,
+      reason = '',
+      count = 1,
+    }: CallEnd): Promise<LaneHold> {
       const [heldUntilMs, began] = await leaveLane(
         redis,
-        [limitsKey, stateKey, ledgerKey, keys.laneJobs(lane, 'meta'), keys.laneJobs(lane, 'active')],
-        [signal, grantedAtMs, estimatedTokens, usedTokens, Math.ceil(retryAfterMs), reason, count, countedAtMs],
+        [ledgerKey, limitsKey, stateKey, metaKey, keys.laneJobs(lane, 'active')],
+        [
+          signal,
+          grantedAtMs,
+          estimatedTokens,
+          usedTokens,
+          Math.ceil(retryAfterMs),
+          reason,
+          count,
+          countedAtMs,
+          retryBudget,
+        ],
       );
       return { heldUntilMs, began: began === 1 };
     },

@@ -3,7 +3,7 @@ import type { RedisConnection } from '../connection/redis.ts';
 
 /** What can be seen of a lane. */
 export interface LaneState {
-  /** Jobs in work, those that wait for leave to call among them. */
+  /** Jobs in work, including those that wait until the lane lets them in. */
   readonly inFlight: number;
   /** Jobs that may be in work, all workers together; undefined before a worker has said. */
   readonly allowed?: number;
@@ -13,7 +13,7 @@ export interface LaneState {
   readonly heldUntilMs?: number;
   /** Why it is held, or why it was when its provider has not answered since. */
   readonly reason?: string;
-  /** Granted in the last minute; undefined where they are not limited. */
+  /** What the calls let in within the last minute used, or are guessed to use. Undefined where tokens are not limited. */
   readonly tokensThisMinute?: number;
 }
 

@@ -2,7 +2,7 @@
 -- Lets a retry be made if the lane can afford it: each answer earns one, so that retries never more than double the
 -- calls. A lane without answers still lets one through each second, or nothing would find out that its provider is back.
 -- KEYS: 1 state
--- ARGV: 1 retries a lane may make before it has an answer
+-- ARGV: 1 retries a lane may make before it has had an answer
 -- Returns 0 when the retry may be made, else the ms after which to ask again
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

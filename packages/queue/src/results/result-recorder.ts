@@ -31,8 +31,8 @@ interface EncodedResult {
 }
 
 /**
- * The worker's side: what happens to a request, as far as its batch is concerned. The requests of a batch that are begun
- * or recorded in one event-loop turn share one call to Redis; where it fails, it fails for all of them.
+ * The worker's side: it asks what to do with a request and records its result. The requests of a batch that are begun or
+ * recorded in one event-loop turn share one call to Redis; if the call fails, it fails for all of them.
  */
 export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
   const begin = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>

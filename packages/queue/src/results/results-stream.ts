@@ -33,7 +33,7 @@ const decodeEntry = ([streamId, fields]: StreamEntry): RecordedResults | undefin
     batchId: String(batchId),
     left: Number(left),
     count: Number(count),
-    // A copy, since the parser's buffers hold whatever else came with it.
+    // A copy: the parser's own buffer holds other entries too, and would stay in memory with this one.
     entries: Buffer.from(entries ?? ''),
   };
 };
@@ -44,7 +44,7 @@ const decodeEntries = (entries: StreamEntry[]): RecordedResults[] =>
 export interface ResultsStreamOptions {
   /** For commands. */
   readonly redis: RedisConnection;
-  /** A connection of its own, since it waits in XREADGROUP. */
+  /** A connection used for nothing else, since it waits in XREADGROUP. */
   readonly blocking: RedisConnection;
   readonly keys: Keys;
   /** This collector's name in the group. */

@@ -3,14 +3,14 @@ import { type LaneTurns, requestJobOptions } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 
 /** Another model, in another lane, that a request may go to. */
-export interface WayOut {
-  /** Whether to go rather than wait: the lane is closed, or the batch's deadline is near. */
+export interface Fallback {
+  /** Whether to go there rather than wait: the lane is closed, or the batch's deadline is near. */
   isBetter(laneIsClosed: boolean): boolean;
-  /** Puts the request into that lane. It has a job in both until the one here ends; the first result wins. */
-  take(): Promise<void>;
+  /** Adds the request to that lane. It has a job in both until the one here ends; the first result wins. */
+  add(): Promise<void>;
 }
 
-export interface FindWayOutOptions {
+export interface FindFallbackOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: Pick<LaneTurns, 'next' | 'noteEnd'>;
@@ -25,34 +25,34 @@ const lacksKey = ({ lane: { provider } }: Route): boolean =>
   provider.apiKeyEnv !== undefined && provider.apiKey === undefined;
 
 /** Finds the first of a request's fallbacks that can be called; undefined when it has none. */
-export const createFindWayOut = ({ lanes, queueOf, turns, retry, now }: FindWayOutOptions) => {
+export const createFindFallback = ({ lanes, queueOf, turns, retry, now }: FindFallbackOptions) => {
   const last = new Map<string, { readonly turn: number; readonly position: number }>();
 
-  /** What comes to a lane so takes its turns as one more batch would, and does not pass those that are there. */
+  /** The requests that come to a lane as a fallback take their turns as one more batch would: after those that are there. */
   const nextPosition = async (queue: Queue<RequestJob>): Promise<number> => {
     const turn = await turns.next(queue, 0);
     const before = last.get(queue.name);
-    // A turn that went back is that of a lane which was idle and began anew.
+    // When the turn has gone back, the lane was idle and has begun anew.
     const position = before && turn >= before.turn ? Math.max(turn, before.position + 1) : turn;
     last.set(queue.name, { turn, position });
     return position;
   };
 
-  return (request: RequestJob, from: Lane): WayOut | undefined => {
-    const { fallback, ...rest } = request;
-    for (const [i, model] of fallback?.models.entries() ?? []) {
+  return (request: RequestJob, from: Lane): Fallback | undefined => {
+    const { fallback: chain, ...rest } = request;
+    for (const [i, model] of chain?.models.entries() ?? []) {
       const route = lanes.route(model);
-      if (!fallback || !route || lacksKey(route)) continue;
-      const left = fallback.models.slice(i + 1);
+      if (!chain || !route || lacksKey(route)) continue;
+      const next = chain.models.slice(i + 1);
       const job: RequestJob = {
         ...rest,
         body: { ...rest.body, model: route.model },
         fallbackFrom: rest.fallbackFrom ?? modelName(from, request),
-        ...(left.length > 0 ? { fallback: { ...fallback, models: left } } : {}),
+        ...(next.length > 0 ? { fallback: { ...chain, models: next } } : {}),
       };
       return {
-        isBetter: (laneIsClosed) => laneIsClosed || now() >= fallback.deadlineNearMs,
-        async take() {
+        isBetter: (laneIsClosed) => laneIsClosed || now() >= chain.deadlineNearMs,
+        async add() {
           const queue = queueOf(route.lane.name);
           const position = await nextPosition(queue);
           await queue.add('request', job, requestJobOptions(job, position, retry));
@@ -64,4 +64,4 @@ export const createFindWayOut = ({ lanes, queueOf, turns, retry, now }: FindWayO
   };
 };
 
-export type FindWayOut = ReturnType<typeof createFindWayOut>;
+export type FindFallback = ReturnType<typeof createFindFallback>;

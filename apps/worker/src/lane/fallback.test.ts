@@ -1,7 +1,7 @@
 import { buildLanes, buildProviders, fileConfig, type Lane, type RequestJob } from '@promptmill/core';
 import type { Queue } from 'bullmq';
 import { beforeEach, expect, it } from 'vitest';
-import { createFindWayOut, type FindWayOut } from './fall-back.ts';
+import { createFindFallback, type FindFallback } from './fallback.ts';
 
 const lanes = buildLanes(
   buildProviders(fileConfig.parse({}), { XAI_API_KEY: 'key-of-xai', IZZI_API_KEY: 'key-of-izzi' }),
@@ -32,13 +32,13 @@ interface Added {
 let added: Added[];
 let turn: number;
 let now: number;
-let findWayOut: FindWayOut;
+let findFallback: FindFallback;
 
 beforeEach(() => {
   added = [];
   turn = 0;
   now = 0;
-  findWayOut = createFindWayOut({
+  findFallback = createFindFallback({
     lanes,
     queueOf: (lane) =>
       ({
@@ -52,8 +52,8 @@ beforeEach(() => {
   });
 });
 
-it('takes a request to the first fallback that has its key, under the same job id', async () => {
-  await findWayOut(request, laneOf('xai/grok-4'))?.take();
+it('adds a request to the lane of the first fallback that has its key, under the same job id', async () => {
+  await findFallback(request, laneOf('xai/grok-4'))?.add();
   expect(added).toMatchObject([
     {
       lane: 'izzi',
@@ -68,31 +68,31 @@ it('takes a request to the first fallback that has its key, under the same job i
   ]);
 });
 
-it('remembers the first model to the end of the chain, where there is no way out', async () => {
-  await findWayOut(request, laneOf('xai/grok-4'))?.take();
+it('remembers the first model to the end of the chain, where there is no fallback', async () => {
+  await findFallback(request, laneOf('xai/grok-4'))?.add();
   const second = added[0]?.data ?? request;
-  await findWayOut(second, laneOf('izzi/claude-sonnet-4'))?.take();
+  await findFallback(second, laneOf('izzi/claude-sonnet-4'))?.add();
   const third = added[1]?.data ?? request;
   expect(third).toMatchObject({ body: { model: 'qwen3' }, fallbackFrom: 'xai/grok-4' });
-  expect(findWayOut(third, laneOf('ollama/qwen3'))).toBeUndefined();
+  expect(findFallback(third, laneOf('ollama/qwen3'))).toBeUndefined();
 });
 
 it('is better than a closed lane, and than any lane when the deadline is near', () => {
-  const wayOut = findWayOut(request, laneOf('xai/grok-4'));
-  expect([wayOut?.isBetter(true), wayOut?.isBetter(false)]).toEqual([true, false]);
+  const fallback = findFallback(request, laneOf('xai/grok-4'));
+  expect([fallback?.isBetter(true), fallback?.isBetter(false)]).toEqual([true, false]);
   now = 1000;
-  expect(wayOut?.isBetter(false)).toBe(true);
+  expect(fallback?.isBetter(false)).toBe(true);
 });
 
 it('lines requests up behind each other from the turn of the lane they come to', async () => {
-  const take = async (times: number): Promise<void> => {
-    for (let i = 0; i < times; i++) await findWayOut(request, laneOf('xai/grok-4'))?.take();
+  const addTimes = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) await findFallback(request, laneOf('xai/grok-4'))?.add();
   };
   turn = 100;
-  await take(11);
+  await addTimes(11);
   expect(added.map(({ priority }) => priority)).toEqual([...Array<number>(10).fill(11), 12]);
   // The lane has been idle.
   turn = 0;
-  await take(1);
+  await addTimes(1);
   expect(added.at(-1)?.priority).toBe(1);
 });

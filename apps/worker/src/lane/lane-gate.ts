@@ -1,0 +1,162 @@
+import type { LaneControl } from '@promptmill/queue';
+import { type Admission, type AdmitOptions, createAdmit } from './admission.ts';
+import type { Fallback } from './fallback.ts';
+import { createFreePass } from './free-pass.ts';
+import { createEndReporter } from './report-ends.ts';
+
+/** A call that wants to be let in. */
+export interface WantedCall {
+  readonly batchId: string;
+  readonly estimatedTokens: number;
+  readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
+}
+
+/** `fallback`: the fallback is better than to wait; `unwanted`: its batch wants no call now. */
+type Entrance = Admission | 'fallback' | 'unwanted';
+
+export interface LaneGate {
+  /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
+  enter(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
+  /** Lets no call in any more: whoever waits, or comes, is told so as if its signal had fired. */
+  shut(): void;
+  /** Tells the lane what it has not been told yet. */
+  close(): Promise<void>;
+}
+
+interface Waiter extends WantedCall {
+  readonly sinceMs: number;
+  settle(outcome: Entrance | undefined): void;
+}
+
+export interface LaneGateOptions extends Pick<AdmitOptions, 'onHold' | 'onError'> {
+  readonly control: Pick<LaneControl, 'enter' | 'countLate' | 'leave'>;
+  /** Whether a batch still wants its requests to be begun. */
+  readonly isRunning: (batchId: string) => Promise<boolean>;
+  /** The longest one call may take, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** How many calls one question asks for. More would keep Redis busy with one script for long. */
+const askAtOnce = 64;
+/** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
+const longestWaitMs = 1000;
+/** Another process's probe may be answered at any moment. */
+const probeWaitMs = 250;
+/** The process that made the probe may have died: the lane waits for its answer no longer than this. */
+const longestProbeMs = 8000;
+
+/**
+ * One process's door to a lane. Calls wait here in the order they came, at no cost: the process asks Redis for the first
+ * of them, one question at a time, and again at the time that Redis names.
+ */
+export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
+  const freePass = createFreePass();
+  const ends = createEndReporter({ control, onError });
+  const admit = createAdmit({ control, freePass, ends, onHold, onProbeEnd: () => wake?.(), onError });
+  const waiting: Waiter[] = [];
+  let isAsking = false;
+  let isShut = false;
+  let wake: (() => void) | undefined;
+  let batchesSeenAtMs = -Infinity;
+  /** When Redis last said that the lane is closed. For a while calls with a fallback believe it; then one asks again. */
+  let closedAtMs = -Infinity;
+
+  const sleep = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
+  /** Asks Redis for the first who wait. Returns how long to wait before the next question, in milliseconds. */
+  const ask = async (): Promise<number> => {
+    const asked = waiting.slice(0, askAtOnce);
+    const renewFreePass = freePass.awaitAnswer();
+    const askedAtMs = performance.now();
+    const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
+    const answer = await control.enter(estimates, Math.min(timeoutMs, longestProbeMs));
+    renewFreePass(answer);
+    if (answer.isClosed) closedAtMs = performance.now();
+
+    const granted = asked.slice(0, answer.granted);
+    // Nobody else will say how the calls ended that were given up while the question was under way.
+    const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
+    for (const waiter of granted)
+      if (!givenUp.includes(waiter)) waiter.settle(admit(waiter.estimatedTokens, answer, askedAtMs));
+    for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
+      waiter.settle('fallback');
+    for (const { estimatedTokens } of givenUp)
+      await control.leave({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
+
+    if (answer.granted === asked.length) return 0;
+    const longestMs = answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs;
+    return Math.min(longestMs, Math.max(1, answer.waitMs));
+  };
+
+  /** A batch that is stopped or paused must not wait for a lane that may be held for long. Asked once for each batch. */
+  const sendUnwantedAway = async (): Promise<void> => {
+    const nowMs = performance.now();
+    const [first] = waiting;
+    if (!first || nowMs - Math.max(first.sinceMs, batchesSeenAtMs) < longestWaitMs) return;
+    batchesSeenAtMs = nowMs;
+    const ids = [...new Set(waiting.map(({ batchId }) => batchId))];
+    const running = await Promise.all(ids.map(isRunning));
+    const unwanted = new Set(ids.filter((_, i) => !running[i]));
+    for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
+  };
+
+  const letIn = async (): Promise<void> => {
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      while (waiting.length > 0) {
+        const waitMs = await ask();
+        if (waitMs > 0 && waiting.length > 0) {
+          await sleep(waitMs);
+          await sendUnwantedAway();
+        }
+      }
+    } catch (error) {
+      onError(error);
+      await sleep(longestWaitMs);
+    } finally {
+      isAsking = false;
+    }
+    if (waiting.length > 0) void letIn();
+  };
+
+  const wait = (call: WantedCall, signal: AbortSignal, sinceMs: number): Promise<Entrance | undefined> =>
+    new Promise((resolve) => {
+      const giveUp = (): void => waiter.settle(undefined);
+      const waiter: Waiter = {
+        ...call,
+        sinceMs,
+        settle(outcome) {
+          signal.removeEventListener('abort', giveUp);
+          waiting.splice(waiting.indexOf(waiter), 1);
+          resolve(outcome);
+        },
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      waiting.push(waiter);
+      void letIn();
+    });
+
+  return {
+    async enter(call, signal) {
+      const nowMs = performance.now();
+      if (signal.aborted || isShut) return undefined;
+      if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs)) return 'fallback';
+      const grant = waiting.length === 0 ? freePass.grantAt(nowMs) : undefined;
+      return grant ? admit(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
+    },
+    shut() {
+      isShut = true;
+      for (const waiter of waiting.slice()) waiter.settle(undefined);
+      wake?.();
+    },
+    close: () => ends.report(),
+  };
+};

@@ -1,0 +1,53 @@
+import type { CallEnd } from '@promptmill/queue';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createEndReporter } from './report-ends.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const openReporter = (refusal?: Error) => {
+  const told: CallEnd[] = [];
+  const errors: unknown[] = [];
+  const reporter = createEndReporter({
+    control: {
+      async leave(end) {
+        if (refusal) throw refusal;
+        told.push(end);
+        return { heldUntilMs: 0, began: false };
+      },
+    },
+    onError: (error) => errors.push(error),
+  });
+  return { reporter, told, errors };
+};
+
+it('tells ends together, with the latest time at which one of them was let in', async () => {
+  const { reporter, told } = openReporter();
+  for (const atMs of [5, 7, 6]) reporter.add(atMs);
+  await vi.advanceTimersByTimeAsync(49);
+  expect(told).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  reporter.add(8);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(told).toEqual([
+    { signal: 'ok', grantedAtMs: 7, estimatedTokens: 0, count: 3 },
+    { signal: 'ok', grantedAtMs: 8, estimatedTokens: 0, count: 1 },
+  ]);
+});
+
+it('tells at once when it is asked to, and nothing where there is nothing', async () => {
+  const { reporter, told } = openReporter();
+  reporter.add(5);
+  await reporter.report();
+  expect(told).toHaveLength(1);
+  await reporter.report();
+  await vi.runAllTimersAsync();
+  expect(told).toHaveLength(1);
+});
+
+it('hands on an error of Redis', async () => {
+  const { reporter, errors } = openReporter(new Error('LOADING'));
+  reporter.add(5);
+  await vi.runAllTimersAsync();
+  expect(errors).toEqual([new Error('LOADING')]);
+});
