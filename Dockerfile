@@ -1,7 +1,7 @@
-# Every role is a target of its own over one common stage:
+# Each role is a target on top of one common stage:
 #   docker build --target worker .        (api, worker, collector, simulator)
 
-# The manifests alone, so that the packages are installed anew only when one of them changes.
+# Only the manifests, so that the packages are installed again only when one of these changes.
 FROM node:24-slim AS manifests
 WORKDIR /app
 COPY . .
@@ -15,7 +15,7 @@ RUN pnpm install --prod --frozen-lockfile \
       --filter '@promptmill/api...' --filter '@promptmill/worker...' \
       --filter '@promptmill/collector...' --filter '@promptmill/simulator...'
 
-# Node runs the TypeScript as it is. Nothing under /app is writable for the user it runs as; /data is.
+# Node runs the TypeScript as it is. Its user can write to /data, and to nothing under /app.
 FROM node:24-slim AS promptmill
 ENV NODE_ENV=production HOST=0.0.0.0 PROMPTMILL_DATA_DIR=/data
 WORKDIR /app

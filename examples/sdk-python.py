@@ -20,7 +20,7 @@ client = OpenAI(
 path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("batch.jsonl")
 file = client.files.create(file=path, purpose="batch")
 
-# The SDK asks again when an answer is lost; the key keeps that from making a second batch.
+# The SDK sends a request again when its answer is lost. The key keeps that from making a second batch.
 batch = client.batches.create(
     input_file_id=file.id,
     endpoint="/v1/chat/completions",
@@ -38,7 +38,7 @@ for error in batch.errors.data if batch.errors else []:
 
 
 def download(file_id, name):
-    """Streams a file of the server to the disk: it may be larger than memory."""
+    """Streams a file of the server to the disk, since it may be larger than memory."""
     with client.files.with_streaming_response.content(file_id) as content:
         content.stream_to_file(name)
     return open(name, encoding="utf-8")

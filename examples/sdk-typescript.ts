@@ -16,7 +16,7 @@ const client = new OpenAI({
 const path = process.argv[2] ?? new URL('batch.jsonl', import.meta.url);
 const file = await client.files.create({ file: createReadStream(path), purpose: 'batch' });
 
-// The SDK asks again when an answer is lost; the key keeps that from making a second batch.
+// The SDK sends a request again when its answer is lost. The key keeps that from making a second batch.
 let batch = await client.batches.create(
   { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' },
   { headers: { 'Idempotency-Key': file.id } },
@@ -31,7 +31,7 @@ while (!ended.has(batch.status)) {
 }
 for (const { line, message } of batch.errors?.data ?? []) console.error(`line ${line ?? '?'}: ${message}`);
 
-// Line by line: a results file may be larger than memory.
+// Yields a file line by line, since it may be larger than memory.
 async function* lines(fileId: string): AsyncGenerator<string> {
   const content = await client.files.content(fileId);
   let rest = '';

@@ -1,6 +1,6 @@
 /**
- * No limit is configured, and the provider answers 503 above some calls in flight. Prints what the fleet sends over
- * time, where it settles and how much of it is refused.
+ * Measures the width that workers find by themselves: no limit is configured, and the provider answers 503 above some
+ * calls in flight. Prints the calls in flight over time, where they settle, and how many calls are refused.
  *
  *   node tests/bench/adaptive.ts [--above 37] [--seconds 60] [--workers 3] [--latency-ms 300]
  */

@@ -1,6 +1,7 @@
 /**
- * What Promptmill is compared with, as a process: `caller.ts sdk|undici|bullmq SIMULATOR_URL CONCURRENCY [REDIS_URL]`.
- * It is sent a number of requests, makes them, and sends back how many got the right answer; `processes.ts` starts it.
+ * A process that makes requests in another way than Promptmill, to compare the two: `caller.ts sdk|undici|bullmq
+ * SIMULATOR_URL CONCURRENCY [REDIS_URL]`. `processes.ts` starts it and sends it a number of requests. It makes them,
+ * and sends back how many got the right answer.
  *
  * - sdk: a pool of promises over the openai SDK as it is, without retries
  * - undici: the same pool over undici's `request`

@@ -1,6 +1,6 @@
 import { isAnswer, type LoggedCall } from '../support/check-history.ts';
 
-/** What happened to one large batch whose requests are `request-0` and on, given line by line: nothing is held. */
+/** What happened to one large batch, line by line, so that memory stays flat. Its custom ids are `request-0` and on. */
 export interface LargeHistory {
   readonly batchId: string;
   readonly requests: number;
@@ -19,8 +19,8 @@ export interface LargeHistoryCounts {
 }
 
 /**
- * Holds a large batch against P1 (each line once, in order) and P3 (each result was given by the provider). Throws at the
- * first break; the counts are left to the caller.
+ * Checks P1 (each line once, in order) and P3 (the provider gave each result) for a large batch. Throws at the first
+ * break. The caller checks the counts.
  */
 export const checkLargeHistory = async (history: LargeHistory): Promise<LargeHistoryCounts> => {
   const { batchId, requests, output, errors } = history;

@@ -14,7 +14,7 @@ export interface Contender {
   readonly processes: Readonly<Record<string, number | undefined>>;
   /** Resolves to how many requests got their answer. */
   readonly run: (requests: number) => Promise<number>;
-  /** After a run, and not counted. */
+  /** Cleans up after a run. Its cost is not counted. */
   readonly tidy?: () => Promise<unknown>;
 }
 
@@ -30,7 +30,7 @@ const startRedis = async (ends: AsyncDisposableStack) => {
 const runBatch = async (client: OpenAI, count: number): Promise<number> => {
   const { id } = await createBatch(client, inputOf(count));
   for (;;) {
-    // To be asked costs the api something too: not too often.
+    // Each poll costs the api something too.
     await delay(100);
     const { status, request_counts: counts } = await client.batches.retrieve(id);
     if (status === 'completed') return counts?.completed ?? 0;
@@ -38,7 +38,7 @@ const runBatch = async (client: OpenAI, count: number): Promise<number> => {
   }
 };
 
-/** Starts them all, each Redis with an append-only file. Their one simulator is no process of any of them. */
+/** Starts all contenders, each Redis with an append-only file. They share a simulator, whose cost is not counted. */
 export const startContenders = async (
   ends: AsyncDisposableStack,
   { concurrency, latencyMs }: { readonly concurrency: number; readonly latencyMs: number },

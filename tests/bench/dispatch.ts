@@ -1,6 +1,6 @@
 /**
- * How fast a batch is dispatched, from its creation until each of its requests has a job, beside BullMQ's `addBulk` of
- * equal jobs by one process; without workers. The two take turns.
+ * Measures how fast a batch is dispatched, from its creation until each of its requests has a job, and how fast one
+ * process adds equal jobs by BullMQ's `addBulk`. The two take turns, without workers.
  *
  *   node tests/bench/dispatch.ts [--requests 20000] [--rounds 5] [--bytes 500]
  *
@@ -41,7 +41,7 @@ const retry = { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 };
 
 const input = inputOf(requests, (i) => `${i} `.padEnd(Number(values.bytes), 'A prompt of some length. '));
 
-/** Both ways start with an empty lane. */
+/** Empties the lane, so that each measurement starts with an empty one. */
 const empty = async (): Promise<void> => {
   await lane.drain();
   await redis.del(keys.laneEnd('simulator'));
@@ -49,7 +49,7 @@ const empty = async (): Promise<void> => {
 
 interface Round {
   readonly perSecond: number;
-  /** Of the process that adds the jobs. */
+  /** Processor time a request, of the process that adds the jobs. */
   readonly cpuMicros: number;
   readonly redisMicros: number;
 }
@@ -75,7 +75,7 @@ const dispatch = async (): Promise<void> => {
     completion_window: '24h',
   });
   while (Number(await redis.hget(keys.batch(id), 'dispatched')) < requests) await delay(pollMs);
-  // Without a record its job ends.
+  // The batch's job ends once the record is gone.
   await redis.del(...keys.ofBatch(id));
 };
 
@@ -108,7 +108,7 @@ const ownCpu = async (): Promise<number> => {
 try {
   const ours: Round[] = [];
   const raw: Round[] = [];
-  // The first round is not counted: Node compiles what it has seen run.
+  // The first round is not counted, since Node still compiles the code.
   for (let round = 0; round <= Number(values.rounds); round++) {
     const dispatched = await measure(dispatch, apiCpu);
     await empty();

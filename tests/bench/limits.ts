@@ -1,6 +1,6 @@
 /**
- * A strict provider at full load: it counts requests and tokens in a sliding window of 60 s and calls in flight, and
- * refuses what is over. Prints the refusals and how much of what it allowed was used after the first 10 s.
+ * Runs at full load against a strict provider, which counts requests and tokens in a sliding window of 60 s and calls
+ * in flight, and refuses what is over. Prints the refusals and how much of the limit was used after the first 10 s.
  *
  *   node tests/bench/limits.ts --limit requests|tokens|halved [--seconds 180] [--workers 3] [--per-minute 1200]
  */
@@ -46,7 +46,9 @@ function configOf(limit: number): string {
   return `providers: { simulator: { concurrency: ${maxInFlight}, ${name}: ${limit} } }\n`;
 }
 
-/** The provider first stops taking, then the fleet is told: from its reload on nothing may be refused. */
+/**
+ * Halves the limit in the configuration, and at the provider once the workers have reloaded it. Nothing may be refused.
+ */
 const halve = async (): Promise<void> => {
   await writeFile(join(stack.directory, 'promptmill.yaml'), configOf(perMinute / 2));
   await delay(3000);

@@ -1,28 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { startDurableRedis } from '../support/local-redis.ts';
-import type { LoggedCall } from '../support/check-history.ts';
 import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
 import { cpuSecondsOf } from './processes.ts';
 
-/** A line of the simulator's call log. Times are in epoch milliseconds. */
-export interface ProviderCall extends LoggedCall {
-  readonly at: number;
-  readonly endedAt: number;
-  /** Calls in flight when it arrived, itself included. */
-  readonly inFlight: number;
-  readonly tokens: number;
-  /** Its caller went away before it had the answer. */
-  readonly aborted?: true;
-}
-
-/** Most memory a process has held so far, in MiB. Linux only. */
+/** The most memory that a process has held so far, in MiB. Linux only. */
 export const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
   return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024);
 };
 
-/** A stack of real processes over a durable Redis of its own, that says what each process cost. */
+/** Starts a stack of real processes over a durable Redis of its own. It says what each process costs. */
 export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>) => {
   const redis = await startDurableRedis();
   const stack = await startStack({ ...options, redisUrl: redis.url }).catch(async (error: unknown) => {
@@ -30,13 +18,12 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
     throw error;
   });
   const admin = new Redis(redis.url, { maxRetriesPerRequest: null });
-  // It may be killed on purpose.
+  // Some benchmarks kill Redis.
   admin.on('error', () => {});
   return {
     ...stack,
     redis,
-    calls: async () => (await stack.calls()) as ProviderCall[],
-    /** What Redis holds now. */
+    /** The memory that Redis holds now, in MiB. */
     async redisMiB(): Promise<number> {
       const bytes = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1] ?? Number.NaN);
       return Math.round(bytes / 1024 / 1024);

@@ -1,7 +1,7 @@
 /**
- * A million requests through a few workers, one of which is killed (SIGKILL) every so often and replaced. Prints how long
- * it took, whether every line is there once and in order, the calls that kills repeated, and the most memory that Redis
- * and each process held. Nothing of the batch is held here either.
+ * Runs a million requests through a few workers, and every so often kills one (SIGKILL) and replaces it. Prints how
+ * long it took, whether every line is there once and in order, the calls that kills repeated, and the most memory that
+ * Redis and each process held. This process keeps nothing of the batch in memory either.
  *
  *   node tests/bench/million.ts [--requests 1000000] [--workers 3] [--kill-every-s 20] [--latency-ms 20]
  */
@@ -42,7 +42,7 @@ const writeInput = async (path: string): Promise<void> => {
   await once(file, 'close');
 };
 
-/** The SDK would read the file into memory. */
+/** Uploads a file without the SDK, which would read it into memory. */
 const upload = async (apiUrl: string, path: string): Promise<string> => {
   const form = new FormData();
   form.append('purpose', 'batch');
@@ -72,7 +72,7 @@ async function* contentOf(fileId: string | null | undefined): AsyncGenerator<str
 const peaks = new Map<string, number>();
 const redisSamples: number[] = [];
 
-/** Each second: a process that is killed takes what is known of its memory with it. */
+/** Notes the memory of all processes. The peak of a killed process cannot be read any more. */
 const sample = async (workers: readonly RoleProcess[]): Promise<void> => {
   const running = { api: [stack.api], worker: workers, collector: stack.collectors, simulator: [stack.simulator] };
   for (const [role, list] of Object.entries(running))

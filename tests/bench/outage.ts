@@ -1,11 +1,11 @@
 /**
- * Redis dies (kill -9) in the middle of a batch and comes back after a while, with all that was on its disk or without the
- * end of it. Prints for each outage whether the batch's files are right, the calls that were made twice, and how long after
- * Redis was back the next result was recorded.
+ * Kills Redis (kill -9) in the middle of a batch and starts it again after a while, with its append-only file or
+ * without the end of it. Prints for each outage whether the batch's files are right, which calls were made twice, and
+ * how long after Redis was back the next result was recorded.
  *
  *   node tests/bench/outage.ts [--seconds 3,12,60] [--cut 65536] [--requests 6000] [--latency 200] [--workers 3]
  *
- * `--cut`: one outage more, of 3 s, that takes so many bytes of the append-only file with it; 0 for none.
+ * `--cut` is the number of bytes that the append-only file loses in a further outage of 3 s; 0 leaves that outage out.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -56,7 +56,7 @@ const run = async ({ seconds, cutBytes }: Outage) => {
     const kept = await recorded();
     while ((await recorded()) <= kept) await delay(10);
     const untilNextResult = (performance.now() - backAt) / 1000;
-    // The api says 503 until it has noticed.
+    // The api answers 503 until it has noticed that Redis is back.
     const client = stack.client.withOptions({ maxRetries: 10 });
     const batch = await untilBatch(client, id, undefined, 180_000);
     const untilEnd = (performance.now() - backAt) / 1000;

@@ -4,14 +4,14 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What a request goes through without Promptmill; `caller.ts` says what each is. */
+/** The ways to make requests without Promptmill. `caller.ts` says what each is. */
 export type CallerKind = 'sdk' | 'undici' | 'bullmq';
 
 const ticksPerSecond = 100;
 
 /**
- * Processor time, user and system, that a process and its ended children have used so far, in seconds; NaN for a process
- * that is gone. Linux only.
+ * Processor time, user and system, that a process and its ended children have used so far, in seconds; NaN for a
+ * process that is gone. Linux only.
  */
 export const cpuSecondsOf = async (pid: number | undefined): Promise<number> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
@@ -47,7 +47,7 @@ export const startCaller = async (
 ): Promise<Caller> => {
   const { simulatorUrl, concurrency, redisUrl = '' } = options;
   const child = fork(join(import.meta.dirname, 'caller.ts'), [kind, simulatorUrl, String(concurrency), redisUrl], {
-    // As the stack's processes have it.
+    // The same as for the processes of a stack.
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache') },
   });
   await messageFrom(child, kind);

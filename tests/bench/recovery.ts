@@ -1,7 +1,7 @@
 /**
- * `kill -9` of a worker with its calls in flight, again and again: prints for each kill how long it took until the last of
- * its requests was running elsewhere, by the provider's own account, and then what noticing it so soon costs: three workers
- * without work, and with 50 jobs each that take long, with our settings and with BullMQ's own.
+ * Kills a worker (kill -9) with its calls in flight, again and again. Prints for each kill how long it took until the
+ * last of its requests ran elsewhere, by the provider's own account. Then prints what it costs to notice a death so
+ * soon: for three workers without work, and with 50 long jobs each, with our settings and with BullMQ's own.
  *
  *   node tests/bench/recovery.ts [--kills 10] [--in-flight 50] [--latency 2000] [--cost-seconds 20]
  */
@@ -49,7 +49,7 @@ const measureRecovery = async () => {
       while ((await inFlight()) < workers * perWorker * 0.98) await delay(50);
       killedAt.push(Date.now());
       await victim?.stop('SIGKILL');
-      // Not at once: the others alone must notice.
+      // The replacement comes late, so that the others alone notice the death.
       await delay(10_000);
       victim = await stack.start('worker');
     }
@@ -70,7 +70,7 @@ const measureRecovery = async () => {
 
 type Settings = 'ours' | 'BullMQ’s own';
 
-/** What three workers cost a second that have nothing to do, or hold jobs for long. */
+/** The cost a second of three workers that have nothing to do, or that hold long jobs. */
 const measureCost = async (settings: Settings, jobsEach: number) => {
   const server = await startDurableRedis();
   const keys = createKeys('cost');

@@ -1,6 +1,6 @@
 /**
- * What the hand-written scripts do, run by Promptmill: 100 and 1,000 requests of 3 s each, with 1 to 50 in flight. Prints
- * a table of the time taken over the ideal, which is ⌈requests ∕ in flight⌉ latencies. Rows that would take longer than
+ * Runs what the hand-written scripts do: 100 and 1,000 requests of 3 s each, with 1 to 50 in flight. Prints a table of
+ * the time taken over the ideal, which is ⌈requests ∕ in flight⌉ latencies. Rows that would take longer than
  * `--longest-s` run with a shorter latency, which the table says.
  *
  *   node tests/bench/seeds.ts [--latency-ms 3000] [--longest-s 300] [--workers 1] [--requests 100,1000]

@@ -1,6 +1,6 @@
 /**
- * How long a batch of one prompt takes beyond its provider's own latency: idle, and beside a large batch on the same
- * lane, where the wait for a slot is counted apart.
+ * Measures how long a batch of one prompt takes beyond its provider's latency: alone, and beside a large batch in the
+ * same lane. The wait for a slot is counted apart.
  *
  *   node tests/bench/small-batch.ts [--batches 100] [--beside 20000] [--latency-ms 50]
  */

@@ -1,6 +1,6 @@
 /**
- * A storm of 429: for a while the provider refuses nine calls of ten. Prints what the storm cost, whether the provider
- * was left alone for as long as it asked, and how soon the rate was back.
+ * Runs through a storm of 429: for a while the provider refuses nine calls of ten. Prints what the storm cost, whether
+ * the workers waited for as long as the provider asked, and how soon the rate was back.
  *
  *   node tests/bench/storm.ts [--retry-after none|<seconds>|date:<seconds>|<any text>] [--seconds 60] [--adaptive]
  *                             [--workers 3]
@@ -32,7 +32,7 @@ const headersNow = (): Record<string, string> => {
   return { 'retry-after': inSeconds ? new Date(Date.now() + Number(inSeconds) * 1000).toUTCString() : asked };
 };
 
-/** How long a refusal asked to be left alone, at the least: an HTTP date has whole seconds, and is a second old at most. */
+/** The least wait that a refusal asked for. An HTTP date has whole seconds, and is at most a second old. */
 const askedMs = (): number => {
   const [, inSeconds] = /^date:(\d+)$/.exec(asked) ?? [];
   if (inSeconds) return Number(inSeconds) * 1000 - 2000;
@@ -45,7 +45,7 @@ const stack = await startMeasuredStack({
   files: {
     'promptmill.yaml': JSON.stringify({
       providers: { simulator: values.adaptive ? {} : { concurrency } },
-      // A request whose one attempt the storm used would fail. Finding the limit costs attempts of its own.
+      // With one attempt, a request fails when the storm uses it. To find the limit uses attempts too.
       retry: { attempts: values.adaptive ? 6 : 1 },
     }),
   },
@@ -94,7 +94,7 @@ try {
       answersInStorm: calls.filter(({ status, at }) => status === 200 && at >= startedAt && at < endedAt).length,
       failed: batch.request_counts?.failed,
       batch: `${batch.status}, ${batch.request_counts?.completed} of ${batch.request_counts?.total}`,
-      callsWhileAskedNot: tooEarly.length,
+      callsTooEarly: tooEarly.length,
       ratePerSecondBefore: Math.round(before),
       secondsHeldAfterStorm: (opensAt - endedAt) / 1000,
       secondsUntil95Percent: backAfter,

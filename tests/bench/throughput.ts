@@ -1,11 +1,11 @@
 /**
- * One batch through the whole of Promptmill, as separate processes: wall time over ideal, what each process cost, and
- * the history check.
+ * Runs one batch through all of Promptmill, as separate processes. Prints the wall time over the ideal and what each
+ * process cost, and checks the history.
  *
  *   node tests/bench/throughput.ts [--requests 20000] [--latency-ms 50] [--concurrency 50] [--workers 2] [--collectors 2]
  *                                  [--heap-mib N]
  *
- * `--heap-mib` is the most that each process's heap may grow to; without it Node lets garbage pile up while there is room.
+ * `--heap-mib` is the largest heap of each process. Without it Node keeps garbage as long as there is room.
  */
 import { parseArgs } from 'node:util';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';

@@ -4,53 +4,54 @@ import {
   isProcessFault,
   type PlannedFault,
   type ProcessFaultKind,
+  type SharedFaultKind,
   type Target,
-  type WorldFaultKind,
 } from './plan-faults.ts';
+import type { Span } from './watch-progress.ts';
 
-/** A fault that happened. Times are in epoch milliseconds. */
-export interface AppliedFault {
-  readonly planned: PlannedFault;
-  /** When it began to hurt. */
-  readonly fromMs: number;
-  /** When it was over: for a process that was killed, its death. */
-  readonly toMs: number;
-  /** When whatever it hit could work again. */
-  readonly healedMs: number;
-  /** What went otherwise than the fault means to. */
+/** From the start of a fault to its end. For a killed process the end is its death. */
+interface FaultSpan extends Span {
+  /** What went wrong that the fault does not intend. */
   readonly problem?: string;
 }
 
-type Span = Omit<AppliedFault, 'planned' | 'healedMs'>;
+/** A fault that happened. */
+export interface AppliedFault extends FaultSpan {
+  readonly planned: PlannedFault;
+  /** When all that it hit could work again, in epoch milliseconds. */
+  readonly healedMs: number;
+}
 
-const span = async (hurt: () => Promise<unknown>): Promise<Span> => {
+const span = async (injectFault: () => Promise<unknown>): Promise<FaultSpan> => {
   const fromMs = Date.now();
-  await hurt();
+  await injectFault();
   return { fromMs, toMs: Date.now() };
 };
 
 export const createApplyFault = (cluster: Cluster) => {
-  const kill = (target: Target): Promise<Span> => span(() => cluster.processOf(target).stop('SIGKILL'));
+  const kill = (target: Target): Promise<FaultSpan> => span(() => cluster.processOf(target).stop('SIGKILL'));
 
-  const terminate = async (target: Target): Promise<Span> => {
+  const terminate = async (target: Target): Promise<FaultSpan> => {
     let code: number | NodeJS.Signals = 0;
     const times = await span(async () => (code = await cluster.processOf(target).stop('SIGTERM')));
     return code === 0 ? times : { ...times, problem: `ended with ${code} on SIGTERM` };
   };
 
-  /** A new process in its place that dies at a fail point; one that does not get there in time is killed anyway. */
-  const dieAt = async (target: Target, point: string, withinMs: number): Promise<Span> => {
+  /**
+   * Puts a process in the target's place that kills itself at a fail point. It is killed if it is not there in time.
+   */
+  const dieAt = async (target: Target, point: string, withinMs: number): Promise<FaultSpan> => {
     const { problem } = await terminate(target);
     await cluster.startAgain(target, { PROMPTMILL_FAIL_POINT: point });
-    const gaveUp = new AbortController();
+    const waiting = new AbortController();
     const { ended } = cluster.processOf(target);
-    await Promise.race([ended, delay(withinMs, undefined, { signal: gaveUp.signal }).catch(() => {})]);
-    gaveUp.abort();
+    await Promise.race([ended, delay(withinMs, undefined, { signal: waiting.signal }).catch(() => {})]);
+    waiting.abort();
     const times = await kill(target);
     return problem === undefined ? times : { ...times, problem };
   };
 
-  const hurtProcess: Record<ProcessFaultKind, (target: Target, durationMs: number) => Promise<Span>> = {
+  const injectIntoProcess: Record<ProcessFaultKind, (target: Target, durationMs: number) => Promise<FaultSpan>> = {
     async 'kill -9'(target, durationMs) {
       const times = await kill(target);
       await delay(durationMs);
@@ -74,7 +75,7 @@ export const createApplyFault = (cluster: Cluster) => {
     'batch-recorded': (target, durationMs) => dieAt(target, 'batch-recorded', durationMs),
   };
 
-  const killRedis = (durationMs: number, lostBytes: number): Promise<Span> =>
+  const killRedis = (durationMs: number, lostBytes: number): Promise<FaultSpan> =>
     span(async () => {
       await cluster.redis.kill();
       if (lostBytes > 0) await cluster.redis.cutTail(lostBytes);
@@ -82,14 +83,14 @@ export const createApplyFault = (cluster: Cluster) => {
       await cluster.redis.restart();
     });
 
-  const stopProvider = (durationMs: number, faults: object): Promise<Span> =>
+  const stopProvider = (durationMs: number, faults: object): Promise<FaultSpan> =>
     span(async () => {
       await cluster.control({ faults });
       await delay(durationMs);
       await cluster.control({ faults: {} });
     });
 
-  const hurtWorld: Record<WorldFaultKind, (durationMs: number) => Promise<Span>> = {
+  const injectShared: Record<SharedFaultKind, (durationMs: number) => Promise<FaultSpan>> = {
     'Redis kill -9': (durationMs) => killRedis(durationMs, 0),
     'Redis loses its tail': (durationMs) => killRedis(durationMs, 64 * 1024),
     'Redis slow': (durationMs) =>
@@ -114,19 +115,19 @@ export const createApplyFault = (cluster: Cluster) => {
 
   const apply = async (planned: PlannedFault): Promise<AppliedFault> => {
     if (!isProcessFault(planned)) {
-      const times = await hurtWorld[planned.kind](planned.durationMs);
+      const times = await injectShared[planned.kind](planned.durationMs);
       return { planned, ...times, healedMs: times.toMs };
     }
     const { target } = planned;
     const died = isDead(target) ? { problem: 'had died by itself before' } : {};
     if (isDead(target)) await cluster.startAgain(target);
-    const times = await hurtProcess[planned.kind](target, planned.durationMs);
+    const times = await injectIntoProcess[planned.kind](target, planned.durationMs);
     if (isDead(target)) await cluster.startAgain(target);
     return { planned, ...times, healedMs: Date.now(), ...died };
   };
 
   const busy = new Map<string, Promise<unknown>>();
-  /** A process that takes long to end or to start has its next fault later. */
+  /** Applies a fault, once the one before of the same process is over. */
   return async (planned: PlannedFault): Promise<AppliedFault> => {
     const whom = isProcessFault(planned) ? `${planned.target.role} ${planned.target.index}` : 'all';
     const applied = (busy.get(whom) ?? Promise.resolve()).then(() => apply(planned));

@@ -5,11 +5,11 @@ import { type explainCalls, isAnswered, type ProviderCall } from './explain-call
 import { inputOfSubmission } from './plan-workload.ts';
 import type { Submitted } from './submit-batches.ts';
 
-/** What is wrong, and what is only worth to be told. */
+/** The broken promises, and how the requests ended. */
 export interface BatchFindings {
   readonly problems: string[];
   readonly completed: number;
-  /** Lines of error files by their code. */
+  /** How many lines of the error files have each code. */
   readonly failed: Map<string, number>;
 }
 
@@ -19,18 +19,17 @@ interface ErrorLine {
   readonly error: { readonly code: string } | null;
 }
 
-/** Attempts a request may use, as the configuration says; a 429 uses none. */
+/** The attempts that the configuration gives a request. A 429 uses none. */
 const maxAttempts = 6;
-/** A request is given up after so many workers have died with it. */
-/** Of the calls of a request that is given up; its first worker may have been lost before it called. */
-const deathsUntilLost = 2;
+/** The fewest calls of a request that is given up because three workers died with it: the first may not have called. */
+const minCallsUntilLost = 2;
 
 const contentOf = async (client: OpenAI, id: string | null | undefined): Promise<string | undefined> =>
   id ? (await client.files.content(id)).text() : undefined;
 
 const codeOf = ({ response, error }: ErrorLine): string => error?.code ?? String(response?.status_code);
 
-/** Holds every batch's history against the promises. */
+/** Checks the history of every batch against the promises. */
 export const checkBatches = async (
   client: OpenAI,
   submitted: readonly Submitted[],
@@ -47,7 +46,7 @@ export const checkBatches = async (
   const failed = new Map<string, number>();
   let completed = 0;
 
-  /** Why a line may not be in the error file with what it says. */
+  /** What is wrong with a line of an error file; undefined when nothing is. */
   const problemOf = (
     code: string,
     prompt: string,
@@ -58,7 +57,7 @@ export const checkBatches = async (
     if (calls.some((call) => isAnswered(call) && !wasHit(call))) return 'was answered, and the answer thrown away';
     if (code === 'batch_cancelled')
       return batch.status === 'cancelled' ? undefined : 'was cancelled in a batch that was not';
-    if (code === 'worker_lost') return uses < deathsUntilLost ? `was given up after ${uses} calls` : undefined;
+    if (code === 'worker_lost') return uses < minCallsUntilLost ? `was given up after ${uses} calls` : undefined;
     if (code === '400') return prompt.includes('[[sim:status=400]]') ? undefined : 'was refused without a reason';
     return uses < maxAttempts ? `failed after ${uses} attempts` : undefined;
   };
@@ -93,7 +92,7 @@ export const checkBatches = async (
       problems.push(`${batch.batchId} (${batch.plan.key}): ${error instanceof Error ? error.message : String(error)}`);
     }
 
-  // A key stands for one batch, however often it was handed in.
+  // A key makes one batch, however often it is sent.
   const batchesOf = new Map<string, string[]>();
   for await (const { id, metadata } of client.batches.list({ limit: 100 })) {
     const key = metadata?.['key'] ?? '';

@@ -15,14 +15,14 @@ export interface ClusterOptions {
 
 const nameOf = ({ role, index }: Target): string => `${role} ${index}`;
 
-/** Failed calls come again soon enough to be seen. */
+/** Retries come soon enough to be seen. */
 const configOf = (laneConcurrency: number | undefined): string =>
   [
     'retry: { attempts: 6, baseDelayMs: 500, maxDelayMs: 5000 }',
     ...(laneConcurrency === undefined ? [] : [`providers: { simulator: { concurrency: ${laneConcurrency} } }`]),
   ].join('\n');
 
-/** Several processes of each role and a durable Redis, which each of them reaches through a proxy of its own. */
+/** Starts several processes of each role and a durable Redis, which each of them reaches through a proxy of its own. */
 export const startCluster = async ({ fleet, concurrency, latencyMs, laneConcurrency }: ClusterOptions) => {
   const redis = await startDurableRedis();
   const proxies = new Map<string, { readonly proxy: TcpProxy; cut: boolean }>();
@@ -44,7 +44,7 @@ export const startCluster = async ({ fleet, concurrency, latencyMs, laneConcurre
     env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs) },
     files: { 'promptmill.yaml': configOf(laneConcurrency) },
   });
-  // Beside the proxies: it sees what is in Redis whatever befalls the way there.
+  // It connects without a proxy, and so sees Redis through every fault of the network.
   const admin = new Redis(redis.url, {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
@@ -78,22 +78,22 @@ export const startCluster = async ({ fleet, concurrency, latencyMs, laneConcurre
     admin,
     processOf,
     apiUrls: stack.apis.map(({ url }) => url),
-    /** Once it has ended: starts it again, in its place and under its address. */
+    /** Starts a process that has ended again, under its address. `more` adds variables to its environment. */
     async startAgain(target: Target, more: Readonly<Record<string, string>> = {}): Promise<void> {
       const { environment } = stack[`${target.role}s`][target.index] ?? processOf(target);
       running.set(nameOf(target), await stack.start(target.role, { ...environment, ...more }));
     },
-    /** Whether every byte between a process and Redis is lost. */
+    /** Loses every byte between a process and Redis, or lets them through again. */
     setCut(target: Target, cut: boolean): void {
       proxyOf(target).cut = cut;
       setProxies();
     },
-    /** How late each byte between any process and Redis comes. */
+    /** Delays each byte between the processes and Redis. Undefined: no delay. */
     setDelay(ms: number | undefined): void {
       delayMs = ms;
       setProxies();
     },
-    /** Ends everything; `keep` leaves the data folder and the folder of Redis where they are. */
+    /** Ends all processes. `keep` leaves the data folder and the folder of Redis on the disk. */
     async stop({ keep }: { keep: boolean }): Promise<void> {
       await stack.stop({ keep });
       admin.disconnect();

@@ -26,7 +26,7 @@ const accountOf = (calls: readonly ProviderCall[], faults: readonly AppliedFault
   explainCalls(calls, faults, options).account;
 
 describe('a call that was made again', () => {
-  it('is a retry after a failure that may pass', () => {
+  it('is a retry after a temporary failure', () => {
     const calls = [call('a', 0, { status: 503 }), call('a', 200, { status: 429 }), call('a', 400)];
     expect(accountOf(calls, [])).toMatchObject({ calls: 3, retries: 2, repeats: 0, unexplained: [] });
   });
@@ -61,12 +61,12 @@ describe('a call that was made again', () => {
   });
 });
 
-it('the faults of workers cost as many calls as those have in flight', () => {
+it('a fault of a worker may cost as many calls as the worker has in flight', () => {
   const faults = [hit('kill -9', 'worker', 0), hit('kill -9', 'api', 0), fault({ kind: 'Redis kill -9' }, 0)];
   expect(accountOf([], faults).allowed).toBe(5 + 15);
 });
 
-it('the calls of a worker that died are followed to where they are made again', () => {
+it('the calls of a dead worker are timed until they are made again', () => {
   const calls = [
     call('a', 0, { endedAt: 60, aborted: true }),
     call('b', 0, { endedAt: 61, aborted: true }),

@@ -1,35 +1,33 @@
+import type { CallLogEntry } from '@promptmill/simulator';
 import type { AppliedFault } from './apply-fault.ts';
 import type { Fleet } from './plan-faults.ts';
 
-/** A line of the simulator's call log, as far as it is needed here. Times are in epoch milliseconds. */
-export interface ProviderCall {
-  readonly at: number;
-  readonly endedAt: number;
-  readonly key: string | null;
-  readonly status: number;
-  readonly fault?: string;
-  readonly aborted?: true;
-}
+/** What the account reads of a line of the simulator's call log. */
+export type ProviderCall = Pick<CallLogEntry, 'at' | 'endedAt' | 'key' | 'status' | 'fault' | 'aborted'>;
 
-/** A time in which a crash may have cost calls: made, and to be made again. */
+/** A time in which a fault may have lost calls, so that they are made again. */
 interface Costly {
   readonly fromMs: number;
   readonly toMs: number;
   readonly calls: number;
 }
 
-/** From the end of a call to its result being in Redis, which may be paused for up to 4 s just then. */
+/** Longest time from the end of a call until its result is in Redis, which may be paused for up to 4 s. */
 const recordMs = 5000;
-/** A Redis that is killed may lose what it was told in the last two seconds. */
+/** A Redis that is killed may lose what it wrote in the last two seconds. */
 const lostTailMs = 2000;
-/** One that lost the end of its disk's file too may have had little to write for long. */
+/** The end of the append-only file may hold the writes of a minute in which there were few. */
 const lostBytesMs = 60_000;
-/** Back at a Redis that forgot to whom it gave a job, a worker goes on with the one it has while another is given it. */
+/**
+ * For so long after Redis is back, a worker may go on with a job that Redis, without its last writes, gives to another.
+ */
 const backMs = 2000;
-/** A worker notices a dead connection after this long, and hears of its lost jobs only then. */
+/** A worker notices a dead connection after this long, and learns only then that it has lost its jobs. */
 const deadFlowMs = 8000;
 
-/** What a fault may cost at most: the calls in flight of the workers it hit, and what a Redis that died forgot. */
+/**
+ * The calls that a fault may cost at most: those in flight on the workers it hit, and those that a dead Redis forgot.
+ */
 const costOf = (
   { planned, fromMs, toMs }: AppliedFault,
   { fleet, concurrency, forgotten }: { fleet: Fleet; concurrency: number; forgotten: number },
@@ -50,7 +48,7 @@ const costOf = (
   }
 };
 
-/** A failure after which the same call may be made again. */
+/** Whether a call failed in a way that allows another attempt. */
 const isRetryable = ({ status, fault }: ProviderCall): boolean =>
   status === 429 || status >= 500 || (fault !== undefined && fault !== 'status' && fault !== 'content-filter');
 
@@ -59,9 +57,9 @@ export const isAnswered = (call: ProviderCall): boolean =>
 
 export interface CallAccount {
   readonly calls: number;
-  /** Calls after one that failed and may be made again. */
+  /** Calls that follow one whose failure allows another attempt. */
   readonly retries: number;
-  /** Calls after one that had its answer, or that its caller left. */
+  /** Calls that follow one that was answered, or that its caller left. */
   readonly repeats: number;
   /** Repeats of a call that a fault hit. */
   readonly explained: number;
@@ -78,6 +76,7 @@ export interface ExplainCallsOptions {
   readonly forgotten: number;
 }
 
+/** Counts which calls were made again, and which of those a fault explains. */
 export const explainCalls = (
   calls: readonly ProviderCall[],
   faults: readonly AppliedFault[],
@@ -115,8 +114,8 @@ export const explainCalls = (
 };
 
 /**
- * Milliseconds from the death of a worker until each call it had in flight was made again elsewhere. Calls that nobody
- * wants any more are left out.
+ * Milliseconds from the death of a worker until each call that it had in flight was made again elsewhere. Calls that
+ * were not made again are left out.
  */
 export const timesUntilCalledAgain = (calls: readonly ProviderCall[], diedAtMs: number): number[] => {
   const left = calls.filter(({ aborted, endedAt }) => aborted && Math.abs(endedAt - diedAtMs) < 500);

@@ -1,10 +1,11 @@
 /**
- * Promptmill under faults, for as long as one likes: real processes, real signals, and a check of all that happened.
+ * Runs Promptmill under faults, with real processes and real signals, and checks all that happened.
  *
  *   pnpm test:chaos [--seed 1] [--seconds 120] [--requests 12000] [--concurrency 5] [--latency-ms 80] [--drain-seconds 300]
  *                   [--max-recovery-seconds 10] [--lose-tails]
  *
- * The seed decides what happens when and to whom, and what is handed in. Exits with 1 when a promise was broken.
+ * The seed decides which faults happen when and to which process, and what is submitted. Exits with 1 when a promise
+ * was broken.
  */
 import { parseArgs } from 'node:util';
 import { formatReport } from './report.ts';

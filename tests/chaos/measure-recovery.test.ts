@@ -27,13 +27,13 @@ it('a recovery is not measured when no result was due', () => {
   expect(measure(worker(0, 0, 1100))).toBeUndefined();
 });
 
-it('a recovery that does not come lasts for as long as a result was due', () => {
+it('without a next result, the recovery lasts for as long as one was due', () => {
   const paused = [{ fromMs: 50, toMs: 800 }];
   const measureRecovery = createMeasureRecovery([], fleet, { progressMs, due: paused });
   expect(measureRecovery(worker(0, 150, 250))).toBe(550);
 });
 
-it('a recovery begins after what all share was away', () => {
+it('a recovery begins after a fault of what all processes share', () => {
   expect(measure(worker(0, 150, 250), [applied({ kind: 'provider 503' }, 240, 700)])).toBe(200);
 });
 

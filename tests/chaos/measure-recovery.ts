@@ -4,21 +4,21 @@ import type { Progress, Span } from './watch-progress.ts';
 
 const isWithin = (atMs: number, { fromMs, toMs }: Span): boolean => atMs >= fromMs && atMs < toMs;
 
-/** When nothing could be recorded, whatever Promptmill did: all that is shared was away, or every worker was. */
+/** The times in which nothing could be recorded: Redis or the provider had a fault, or every worker was away. */
 const outagesOf = (faults: readonly AppliedFault[], fleet: Fleet): Span[] => {
-  const world = faults.filter(({ planned }) => !isProcessFault(planned));
+  const shared = faults.filter(({ planned }) => !isProcessFault(planned));
   const away = faults.filter(({ planned }) => isProcessFault(planned) && planned.target.role === 'worker');
   const spans = away.map(({ fromMs, healedMs }) => ({ fromMs, toMs: healedMs }));
   const allAway = spans.flatMap(({ fromMs }) => {
     const others = spans.filter((span) => isWithin(fromMs, span));
     return others.length < fleet.worker ? [] : [{ fromMs, toMs: Math.min(...others.map(({ toMs }) => toMs)) }];
   });
-  return [...world.map(({ fromMs, healedMs }) => ({ fromMs, toMs: healedMs })), ...allAway];
+  return [...shared.map(({ fromMs, healedMs }) => ({ fromMs, toMs: healedMs })), ...allAway];
 };
 
 /**
- * Milliseconds from a fault's end to the next recorded result, or for which one was due and did not come; undefined when
- * none was due. A fault that ends during an outage is over when that is.
+ * Measures the milliseconds from a fault's end to the next recorded result, or for how long one was due if none came;
+ * undefined when none was due. For a fault that ends during an outage, the time begins at the end of the outage.
  */
 export const createMeasureRecovery = (
   faults: readonly AppliedFault[],

@@ -1,6 +1,6 @@
 import type { Random } from './random.ts';
 
-/** A process of the stack: one of the roles, by number from 0. */
+/** A process of the stack, by its role and its number from 0. */
 export interface Target {
   readonly role: 'worker' | 'collector' | 'api';
   readonly index: number;
@@ -8,7 +8,7 @@ export interface Target {
 
 export type Fleet = Readonly<Record<Target['role'], number>>;
 
-/** What one process suffers, and for how long. */
+/** The faults of one process: which roles have each, for how long, and how many cards it has in the deck. */
 const processFaults = {
   /** kill -9; started again afterwards. */
   'kill -9': { roles: ['worker', 'collector', 'api'], durationMs: [500, 1500], cards: 4 },
@@ -16,22 +16,22 @@ const processFaults = {
   SIGSTOP: { roles: ['worker', 'collector', 'api'], durationMs: [8000, 10_000], cards: 2 },
   /** SIGTERM, as a deploy does, and a new process at once. */
   SIGTERM: { roles: ['worker', 'collector', 'api'], durationMs: [0, 0], cards: 2 },
-  /** Every byte between it and Redis is lost, sockets stay open. */
+  /** Every byte between the process and Redis is lost, while the sockets stay open. */
   partition: { roles: ['worker', 'collector', 'api'], durationMs: [2000, 12_000], cards: 2 },
-  /** Killed with a segment in the store whose results are still on the stream. */
+  /** Killed once a segment is in the store and its results are still in the stream. */
   'segment-written': { roles: ['collector'], durationMs: [10_000, 10_000], cards: 1 },
-  /** Killed with a batch recorded that has no job. */
+  /** Killed once a batch is recorded and has no job yet. */
   'batch-recorded': { roles: ['api'], durationMs: [10_000, 10_000], cards: 1 },
 } as const satisfies Record<
   string,
   { readonly roles: readonly Target['role'][]; readonly durationMs: readonly [number, number]; readonly cards: number }
 >;
 
-/** What all processes suffer together. */
-const worldFaults = {
-  /** kill -9 of Redis, which comes back with what is on its disk. */
+/** The faults of what all processes share. */
+const sharedFaults = {
+  /** kill -9 of Redis, which comes back with its append-only file. */
   'Redis kill -9': { durationMs: [1000, 3000], cards: 2 },
-  /** The same, with the end of what was on its disk gone too, as after a power cut. Only when asked for. */
+  /** The same, without the end of that file, as after a power cut. Only when asked for. */
   'Redis loses its tail': { durationMs: [1000, 3000], cards: 0 },
   /** Each byte to and from Redis comes late. */
   'Redis slow': { durationMs: [2000, 5000], cards: 1 },
@@ -44,8 +44,8 @@ const worldFaults = {
 } as const satisfies Record<string, { readonly durationMs: readonly [number, number]; readonly cards: number }>;
 
 export type ProcessFaultKind = keyof typeof processFaults;
-export type WorldFaultKind = keyof typeof worldFaults;
-export type FaultKind = ProcessFaultKind | WorldFaultKind;
+export type SharedFaultKind = keyof typeof sharedFaults;
+export type FaultKind = ProcessFaultKind | SharedFaultKind;
 
 interface Timing {
   /** Since the start. */
@@ -54,27 +54,28 @@ interface Timing {
   readonly durationMs: number;
 }
 export type ProcessFault = Timing & { readonly kind: ProcessFaultKind; readonly target: Target };
-type WorldFault = Timing & { readonly kind: WorldFaultKind };
-export type PlannedFault = ProcessFault | WorldFault;
+type SharedFault = Timing & { readonly kind: SharedFaultKind };
+export type PlannedFault = ProcessFault | SharedFault;
 
-export const faultKinds = [...Object.keys(processFaults), ...Object.keys(worldFaults)] as readonly FaultKind[];
+export const faultKinds = [...Object.keys(processFaults), ...Object.keys(sharedFaults)] as readonly FaultKind[];
 
 export const isProcessFault = (fault: PlannedFault): fault is ProcessFault => 'target' in fault;
 
 const isProcessKind = (kind: FaultKind): kind is ProcessFaultKind => Object.hasOwn(processFaults, kind);
-const traitsOf = (kind: FaultKind) => (isProcessKind(kind) ? processFaults[kind] : worldFaults[kind]);
+const traitsOf = (kind: FaultKind) => (isProcessKind(kind) ? processFaults[kind] : sharedFaults[kind]);
 
 const gapMs = [1000, 5000] as const;
-/** A process that was started again takes up its work; a world that is whole again shows what it left behind. */
+/** Pause between two faults of the same process, or of what all share: their effects show in this time. */
 const settleMs = 4000;
 
-/** Each kind as often as it has cards, then all of them again: a short run meets many kinds, a long one all. */
+/** A shuffled deck in which each kind has its cards. A short run meets many kinds, a long one all. */
 const deckOf = (random: Random, extra: readonly FaultKind[]): FaultKind[] =>
   random.shuffle([...faultKinds.flatMap((kind) => Array.from({ length: traitsOf(kind).cards }, () => kind)), ...extra]);
 
 /**
- * Which faults happen when, and to whom: one every 1 to 5 s, all over by `durationMs`. A process has one fault at a time,
- * and so has what all share; those of different processes overlap. `extra` are more cards for the deck.
+ * Plans which fault happens when and to which process: one every 1 to 5 s, all over by `durationMs`. A process has one
+ * fault at a time, and so has what all share. Faults of different processes overlap. `extra` are more cards for the
+ * deck.
  */
 export const planFaults = (
   random: Random,
@@ -95,8 +96,8 @@ export const planFaults = (
     const untilMs = atMs + timing.durationMs + settleMs;
     if (untilMs > durationMs) return undefined;
     if (!isProcessKind(kind)) {
-      if ((busyUntilMs.get('world') ?? 0) > atMs) return undefined;
-      busyUntilMs.set('world', untilMs);
+      if ((busyUntilMs.get('shared') ?? 0) > atMs) return undefined;
+      busyUntilMs.set('shared', untilMs);
       return { kind, ...timing };
     }
     const targets = targetsOf(kind, atMs);

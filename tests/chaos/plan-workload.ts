@@ -1,13 +1,13 @@
 import { createRandom, type Random } from './random.ts';
 
-/** What someone does to a batch after it was acknowledged. Times are counted from there, in milliseconds. */
+/** What the owner does to a batch after it was acknowledged. Times are milliseconds since then. */
 type Interference =
   | { readonly kind: 'none' }
   | { readonly kind: 'cancel'; readonly afterMs: number }
   | { readonly kind: 'pause'; readonly afterMs: number; readonly forMs: number };
 
 export interface PlannedSubmission {
-  /** Its Idempotency-Key, and the start of its custom ids. */
+  /** Its `Idempotency-Key`, and the start of its custom ids. */
   readonly key: string;
   /** Since the start. */
   readonly atMs: number;
@@ -21,22 +21,22 @@ export interface PlannedSubmission {
 
 const largestBatch = 5000;
 
-/** From 1 to `largest`, each order of magnitude as likely as another. */
+/** From 1 to `largest`, with each order of magnitude as likely as any other. */
 const drawSize = (random: Random, largest: number): number => Math.round(largest ** random.next());
 
-/** The last batches are handed in when this share of the time is over, and left alone at the end. */
-const handInShare = 0.8;
+/** All batches are submitted within this share of the time. */
+const submitShare = 0.8;
 
 const drawInterference = (random: Random, durationMs: number): Interference => {
   const drawn = random.next();
-  const longestMs = (durationMs * (1 - handInShare)) / 2;
+  const longestMs = (durationMs * (1 - submitShare)) / 2;
   const afterMs = random.between(100, Math.min(8000, longestMs));
   if (drawn < 0.2) return { kind: 'cancel', afterMs };
   if (drawn < 0.45) return { kind: 'pause', afterMs, forMs: random.between(1000, Math.min(20_000, longestMs)) };
   return { kind: 'none' };
 };
 
-/** Batches of 1 to 5000 requests, `requests` in all, handed in at any time until shortly before `durationMs`. */
+/** Plans batches of 1 to 5000 requests, `requests` in all, which are submitted at random times before `durationMs`. */
 export const planWorkload = (
   random: Random,
   { requests, durationMs, apis }: { requests: number; durationMs: number; apis: number },
@@ -44,10 +44,10 @@ export const planWorkload = (
   const sizes: number[] = [];
   const largest = Math.min(largestBatch, Math.ceil(requests / 4));
   for (let left = requests; left > 0; left -= sizes.at(-1)!) sizes.push(Math.min(left, drawSize(random, largest)));
-  const times = sizes.map(() => random.between(0, Math.floor(durationMs * handInShare))).sort((a, b) => a - b);
+  const times = sizes.map(() => random.between(0, Math.floor(durationMs * submitShare))).sort((a, b) => a - b);
   return sizes.map((size, i) => ({
     key: `chaos-${i}`,
-    // Something is under way from the beginning.
+    // The first batch runs from the start.
     atMs: i === 0 ? 0 : times[i]!,
     requests: size,
     api: random.between(0, apis - 1),
@@ -56,7 +56,7 @@ export const planWorkload = (
   }));
 };
 
-/** How a call goes wrong, in the simulator's words, and how often in a thousand. */
+/** The simulator's markers for calls that fail, and how many prompts in a thousand have each. */
 const troubles = [
   ['[[sim:status=400]]', 10],
   ['[[sim:status=500;times=1]]', 6],
@@ -70,7 +70,7 @@ const drawTrouble = (random: Random): string => {
   return troubles.find(([, share]) => (drawn -= share) < 0)?.[0] ?? '';
 };
 
-/** The input file of a submission. The echo of a prompt tells whose it is. */
+/** The input file of a submission. Each prompt names its request, and so does the echo of it. */
 export const inputOfSubmission = ({ key, requests, seed }: PlannedSubmission): string => {
   const random = createRandom(seed);
   return Array.from({ length: requests }, (_, index) => {

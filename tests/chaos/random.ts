@@ -1,4 +1,4 @@
-/** A sequence that its seed decides. */
+/** A sequence of numbers that its seed decides. */
 export interface Random {
   /** In [0, 1). */
   next(): number;
@@ -6,7 +6,7 @@ export interface Random {
   between(min: number, max: number): number;
   pick<T>(items: readonly T[]): T;
   shuffle<T>(items: readonly T[]): T[];
-  /** A sequence of its own, so that what draws from it does not move what this one gives next. */
+  /** A new sequence. What is drawn from it does not change what this one gives next. */
   fork(): Random;
 }
 

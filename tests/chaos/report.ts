@@ -4,11 +4,11 @@ import { type CallAccount } from './explain-calls.ts';
 import { faultKinds, type FaultKind } from './plan-faults.ts';
 import type { Span } from './watch-progress.ts';
 
-/** A fault that happened, and how long its traces were seen. */
+/** A fault that happened, and how long its effects lasted. */
 export interface MeasuredFault extends AppliedFault {
   /** From its end to the next recorded result, in milliseconds; undefined when none was due. */
   readonly recoveryMs: number | undefined;
-  /** From a worker's death to each of its calls being made again. */
+  /** Milliseconds from a worker's death until each of its calls was made again. */
   readonly calledAgainMs: readonly number[];
 }
 
@@ -23,15 +23,15 @@ export interface ChaosReport {
   readonly completed: number;
   readonly failed: ReadonlyMap<string, number>;
   readonly calls: CallAccount;
-  /** Counts that were lower than before. */
+  /** Counts that fell. */
   readonly falls: readonly string[];
-  /** The longest time without a result while some were due, since the start. */
+  /** The longest time without a result while some were due, in milliseconds since the start. */
   readonly standstill: Span;
-  /** From the last fault's end until every batch had ended. */
+  /** Milliseconds from the last fault's end until every batch had ended. */
   readonly drainMs: number;
-  /** How late a timer of the suite itself was at worst: a machine that is short of time delays all it runs. */
+  /** How late a timer of the suite itself was at most: a busy machine delays all that it runs. */
   readonly longestLagMs: number;
-  /** What must not be. */
+  /** The broken promises. */
   readonly problems: readonly string[];
   /** Where the logs and files are, when something went wrong. */
   readonly kept?: readonly string[];

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type AppliedFault, createApplyFault } from './apply-fault.ts';
 import { checkBatches } from './check-batches.ts';
 import { startCluster } from './cluster.ts';
-import { explainCalls, type ProviderCall, timesUntilCalledAgain } from './explain-calls.ts';
+import { explainCalls, timesUntilCalledAgain } from './explain-calls.ts';
 import { createMeasureRecovery, longestStandstill } from './measure-recovery.ts';
 import { describeFault, type FaultKind, isProcessFault, planFaults } from './plan-faults.ts';
 import { planWorkload } from './plan-workload.ts';
@@ -14,7 +14,7 @@ import { watchProgress } from './watch-progress.ts';
 export interface ChaosOptions {
   /** Decides the faults and the workload. */
   readonly seed: number;
-  /** How long faults happen and batches are handed in. */
+  /** How long faults happen and batches are submitted. */
   readonly seconds: number;
   readonly requests: number;
   /** Calls in flight of each of the three workers. */
@@ -30,16 +30,19 @@ export interface ChaosOptions {
 }
 
 const fleet = { worker: 3, collector: 2, api: 2 };
-/** A Redis that is killed may forget what it was told just before: counts may fall right after. */
+/** A Redis that is killed may forget its last writes, so that counts fall right after. */
 const fallAfterMs = 5000;
 
-/** Half of a script's effects, which a lost tail may leave, show only later, and are put right later still. */
-const countedRightMs = ({ planned, toMs }: AppliedFault): number =>
+/**
+ * Until when counts may fall after Redis died. A lost tail may leave half of a script's effects; these may show, and be
+ * repaired, at any time.
+ */
+const mayFallUntilMs = ({ planned, toMs }: AppliedFault): number =>
   planned.kind === 'Redis loses its tail' ? Infinity : toMs + fallAfterMs;
 
 const isRedisDeath = (kind: FaultKind): boolean => kind === 'Redis kill -9' || kind === 'Redis loses its tail';
 
-/** Runs Promptmill under faults, then holds all that happened against its promises. */
+/** Runs Promptmill under faults, then checks all that happened against its promises. */
 export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   const { seed, seconds, requests, concurrency, latencyMs, drainSeconds, maxRecoverySeconds } = options;
   const { loseTails = false, onEvent = () => {} } = options;
@@ -88,7 +91,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
     tell('checking');
 
     const seen = await progress.close();
-    const calls = (await cluster.calls()) as ProviderCall[];
+    const calls = await cluster.calls();
     const measureRecovery = createMeasureRecovery(applied, fleet, seen);
     const faults = applied.map((fault): MeasuredFault => ({
       ...fault,
@@ -109,7 +112,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
     const redisDeaths = applied.filter(({ planned }) => isRedisDeath(planned.kind));
     const forgotten = seen.falls.reduce((sum, { results }) => sum + results, 0);
     for (const { batchId, atMs, from, to } of seen.falls)
-      if (!redisDeaths.some((death) => atMs >= death.fromMs && atMs < countedRightMs(death)))
+      if (!redisDeaths.some((death) => atMs >= death.fromMs && atMs < mayFallUntilMs(death)))
         problems.push(`P2: the counts of ${batchId} fell: ${from} → ${to}`);
 
     const explained = explainCalls(calls, applied, { fleet, concurrency, forgotten });

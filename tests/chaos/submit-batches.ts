@@ -13,7 +13,7 @@ export interface Submitted {
 export interface SubmitBatchesOptions {
   readonly apiUrls: readonly string[];
   readonly startedAtMs: number;
-  /** Nothing is tried any more after this, in epoch milliseconds. */
+  /** No call is tried again after this time, in epoch milliseconds. */
   readonly giveUpAtMs: number;
   readonly onSubmitted: (batchId: string) => void;
 }
@@ -21,8 +21,8 @@ export interface SubmitBatchesOptions {
 const answerTimeoutMs = 5000;
 const retryAfterMs = 250;
 
-/** What a client meets while an api is away, and what goes by. */
-const isPassing = (error: unknown): boolean =>
+/** Whether an error is temporary, such as one of an api that is away. */
+const isTemporary = (error: unknown): boolean =>
   error instanceof APIConnectionError ||
   (error instanceof APIError && (error.status === undefined || error.status >= 500 || error.status === 429));
 
@@ -32,7 +32,7 @@ export const createClients = (apiUrls: readonly string[]): OpenAI[] =>
   apiUrls.map((url) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, timeout: answerTimeoutMs }));
 
 /**
- * Does what a workload's owner does: hands each batch in under a key of its own, asks one api after the other until one
+ * Submits a workload as its owner would: sends each batch under a key of its own to one api after the other until one
  * acknowledges it, and cancels, pauses and resumes some.
  */
 export const submitBatches = async (
@@ -48,12 +48,12 @@ export const submitBatches = async (
       try {
         return await ask(clients[api % clients.length]!);
       } catch (error) {
-        if (!isPassing(error) || Date.now() > giveUpAtMs) throw error;
+        if (!isTemporary(error) || Date.now() > giveUpAtMs) throw error;
         await delay(retryAfterMs);
       }
   };
 
-  const handIn = async (planned: PlannedSubmission): Promise<Submitted> => {
+  const submit = async (planned: PlannedSubmission): Promise<Submitted> => {
     const { key, api } = planned;
     const file = await toFile(Buffer.from(inputOfSubmission(planned)), `${key}.jsonl`);
     const headers = (name: string) => ({ headers: { 'Idempotency-Key': name } });
@@ -92,7 +92,7 @@ export const submitBatches = async (
     plan.map(async (planned) => {
       await delay(Math.max(0, startedAtMs + planned.atMs - Date.now()));
       try {
-        const batch = await handIn(planned);
+        const batch = await submit(planned);
         submitted.push(batch);
         onSubmitted(batch.batchId);
         await interfere(batch);

@@ -3,7 +3,7 @@ import { isTerminal, type BatchStatus } from '@promptmill/core';
 import { createKeys } from '@promptmill/queue';
 import type { Redis } from 'ioredis';
 
-/** A count that was lower than before. */
+/** The counts of a batch that fell. */
 interface Fall {
   readonly batchId: string;
   readonly atMs: number;
@@ -13,7 +13,7 @@ interface Fall {
   readonly results: number;
 }
 
-/** A time in which results were due. In epoch milliseconds. */
+/** A span of time, in epoch milliseconds. */
 export interface Span {
   readonly fromMs: number;
   readonly toMs: number;
@@ -32,7 +32,7 @@ const isDue = (sample: Sample): boolean =>
 
 const show = ({ status, completed, failed }: Sample): string => `${status} ${completed ?? 0}+${failed ?? 0}`;
 
-/** Looks at the counts of all batches in Redis itself, as often as it can. */
+/** Watches the counts of all batches in Redis itself. */
 export const watchProgress = (redis: Redis, prefix: string) => {
   const keys = createKeys(prefix);
   const open = new Map<string, Sample | undefined>();
@@ -94,7 +94,7 @@ export const watchProgress = (redis: Redis, prefix: string) => {
 
   const running = (async () => {
     while (!stop.signal.aborted) {
-      // Redis is away now and then.
+      // Redis is away now and then. The next cycle looks again.
       await cycle().catch(() => {});
       const askedAtMs = performance.now();
       await delay(everyMs);

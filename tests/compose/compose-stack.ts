@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { CallLogEntry } from '@promptmill/simulator';
 import OpenAI from 'openai';
-import type { LoggedCall } from '../support/check-history.ts';
 import { freePort } from '../support/free-port.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -43,7 +43,7 @@ export interface Container {
 const docker = async (...args: string[]): Promise<string> =>
   (await promisify(execFile)('docker', args, { maxBuffer })).stdout;
 
-/** The docker-compose project as a user starts it, under a name and on a port of its own. */
+/** Starts the docker-compose project as a user does, under a name and on a port of its own. */
 export const startComposeStack = async (
   command: readonly string[],
   { workers, env = {} }: { readonly workers: number; readonly env?: Readonly<Record<string, string>> },
@@ -94,14 +94,14 @@ export const startComposeStack = async (
     containers,
     /** Runs a command in a container and resolves with what it printed. */
     exec: ({ Id }: Container, ...args: string[]): Promise<string> => docker('exec', Id, ...args),
-    /** What the simulator was asked, by its own account. */
-    async calls(): Promise<LoggedCall[]> {
+    /** The simulator's own account of its calls. */
+    async calls(): Promise<CallLogEntry[]> {
       const [simulator] = await containers('simulator');
       const content = await docker('exec', simulator?.Id ?? '', 'cat', callLog);
       return content
         .split('\n')
         .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as LoggedCall);
+        .map((line) => JSON.parse(line) as CallLogEntry);
     },
     /** Removes the containers, the network, the volumes and the images that were built. */
     async down(): Promise<void> {

@@ -18,7 +18,7 @@ describe.skipIf(!command)('docker-compose', () => {
   beforeAll(async () => {
     stack = await startComposeStack(command ?? [], {
       workers,
-      // Few calls in flight for each worker: none can take the whole batch before the others have begun.
+      // With few calls in flight for each worker, none can take the whole batch before the others have begun.
       env: { WORKER_CONCURRENCY: '4', SIMULATOR_LATENCY_MS: '75' },
     });
   }, buildTimeoutMs);
@@ -79,7 +79,7 @@ describe.skipIf(!command)('docker-compose', () => {
     expect(published).toEqual(['api on 127.0.0.1']);
   });
 
-  // The last one: it leaves the stack without workers.
+  // This test is the last, since it leaves the stack without workers.
   test('a worker that is stopped ends by itself', async () => {
     await stack.compose('stop', 'worker');
     const exitCodes = (await stack.containers('worker')).map(({ State }) => State.ExitCode);

@@ -50,7 +50,7 @@ describe('a provider that answers 429', () => {
     expect(batch.request_counts).toEqual({ total: 40, completed: 40, failed: 0 });
     await checkBatch(stack, batch, input, { allowedRetries: 1 });
     expect(await lane()).toMatchObject({ held_until: null, reason: null });
-    const calls = (await stack.calls()) as unknown as { at: number; endedAt: number; status: number }[];
+    const calls = await stack.calls();
     const refused = calls.find(({ status }) => status === 429);
     if (!refused) throw new Error('no call was refused');
     const { endedAt } = refused;

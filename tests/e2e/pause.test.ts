@@ -1,14 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CallLogEntry } from '@promptmill/simulator';
 import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
-
-interface TimedCall {
-  readonly key: string | null;
-  /** When the call arrived, in epoch milliseconds. */
-  readonly at: number;
-}
 
 /** No call begins later than this after the api has answered a pause. */
 const graceMs = 2000;
@@ -40,9 +35,9 @@ describe('a paused batch', () => {
     return resumedAt;
   };
 
-  const callsOf = async (id: string): Promise<TimedCall[]> =>
-    ((await stack.calls()) as unknown as TimedCall[]).filter(({ key }) => key?.startsWith(id));
-  const callsBetween = async (id: string, from: number, to: number): Promise<TimedCall[]> =>
+  const callsOf = async (id: string): Promise<CallLogEntry[]> =>
+    (await stack.calls()).filter(({ key }) => key?.startsWith(id));
+  const callsBetween = async (id: string, from: number, to: number): Promise<CallLogEntry[]> =>
     (await callsOf(id)).filter(({ at }) => at > from && at < to);
 
   const untilDone = (id: string, count: number) =>

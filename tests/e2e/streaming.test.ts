@@ -1,16 +1,9 @@
+import type { Delta } from '@promptmill/core';
 import { toFile } from 'openai';
 import { Stream } from 'openai/streaming';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, untilBatch } from '../support/batches.ts';
 import { type Stack, startStack } from '../support/stack.ts';
-
-interface Delta {
-  readonly custom_id: string;
-  readonly index: number;
-  readonly offset: number;
-  readonly delta: string;
-  readonly done?: true;
-}
 
 type Event = { readonly event: 'delta'; readonly data: Delta } | { readonly event: 'progress' | 'done' };
 

@@ -1,10 +1,7 @@
-/** One call as the provider saw it: a line of the simulator's call log. */
-export interface LoggedCall {
-  readonly key: string | null;
-  readonly status: number;
-  /** The fault that the simulator put into the answer. */
-  readonly fault?: string;
-}
+import type { CallLogEntry } from '@promptmill/simulator';
+
+/** What the check reads of a line of the simulator's call log. */
+export type LoggedCall = Pick<CallLogEntry, 'key' | 'status' | 'fault'>;
 
 export interface History {
   readonly input: string;

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { closeRedis, connectRedis } from '@promptmill/queue';
+import type { CallLogEntry } from '@promptmill/simulator';
 import OpenAI from 'openai';
-import { type LoggedCall } from './check-history.ts';
 import { deleteKeys } from './redis-keys.ts';
 import { freePort } from './free-port.ts';
 
@@ -182,12 +182,12 @@ export const startStack = async ({
         if (!answer.ok) throw new Error(`the simulator refuses ${JSON.stringify(change)}: ${await answer.text()}`);
       },
       /** The provider's own account of its calls: every call that has ended by now. */
-      async calls(): Promise<LoggedCall[]> {
+      async calls(): Promise<CallLogEntry[]> {
         const ended = await endedCalls(simulator);
         for (;;) {
           const content = await readFile(callLog, 'utf8').catch(() => '');
           const lines = content.split('\n').filter((line) => line !== '');
-          if (lines.length >= ended) return lines.map((line) => JSON.parse(line) as LoggedCall);
+          if (lines.length >= ended) return lines.map((line) => JSON.parse(line) as CallLogEntry);
           await delay(10);
         }
       },

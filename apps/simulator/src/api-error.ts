@@ -1,31 +1,4 @@
-/**
- * An answer that is not a success, in OpenAI's shape.
- * Source: https://platform.openai.com/docs/guides/error-codes
- */
-export class ApiError extends Error {
-  readonly status: number;
-  readonly code: string | null;
-  readonly type: string;
-  readonly param: string | null;
-
-  constructor(
-    status: number,
-    message: string,
-    detail: { type?: string; code?: string | null; param?: string | null } = {},
-  ) {
-    super(message);
-    this.name = 'ApiError';
-    this.status = status;
-    this.type = detail.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
-    this.code = detail.code ?? null;
-    this.param = detail.param ?? null;
-  }
-
-  toBody(): string {
-    const { message, type, param, code } = this;
-    return JSON.stringify({ error: { message, type, param, code } });
-  }
-}
+import { ApiError } from '@promptmill/core';
 
 export function missingParameter(param: string): ApiError {
   return new ApiError(400, `Missing required parameter: '${param}'.`, {
@@ -45,7 +18,7 @@ interface StatusText {
 }
 
 const statusTexts: Readonly<Record<number, StatusText>> = {
-  401: { message: 'Incorrect API key provided.', code: 'invalid_api_key' },
+  401: { message: 'Incorrect API key provided.', type: 'invalid_request_error', code: 'invalid_api_key' },
   402: { message: 'Payment required.', type: 'billing_error', code: 'payment_required' },
   403: { message: 'You are not allowed to use this model.', code: 'permission_denied' },
   404: { message: 'The requested resource does not exist.', code: 'not_found' },
@@ -59,7 +32,7 @@ const statusTexts: Readonly<Record<number, StatusText>> = {
   529: { message: 'Overloaded.', type: 'overloaded_error', code: 'overloaded' },
 };
 
-/** The error a provider gives with this status; a plausible one for a status that has no text of its own. */
+/** The error that a provider gives with this status. A status without a text of its own gets a general one. */
 export function errorForStatus(status: number): ApiError {
   const { message, ...detail } = statusTexts[status] ?? { message: `The request failed with status ${status}.` };
   return new ApiError(status, message, detail);

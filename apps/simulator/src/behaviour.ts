@@ -6,7 +6,7 @@ import type { Limits } from './rate-limiter.ts';
 /** The share of calls, 0 to 1, that meet each fault; a status such as `503` is a fault too. */
 export type FaultRates = Readonly<Partial<Record<FaultName | `${4 | 5}${number}`, number>>>;
 
-/** What can be changed while the simulator runs. */
+/** How the simulator answers. It can be changed while the simulator runs. */
 export interface Behaviour {
   /** Default: fixed, 0 ms. */
   readonly latency: Latency;
@@ -18,7 +18,10 @@ export interface Behaviour {
   readonly errorStatus: number;
   /** Headers of those answers, such as `retry-after`. Default: none. */
   readonly errorHeaders: Readonly<Record<string, string>>;
-  /** Default: none. All rates and `errorRate` together are at most 1. A prompt with markers meets none of them. */
+  /**
+   * Default: none. All rates and `errorRate` together are at most 1. A call whose prompt has markers meets none of
+   * them.
+   */
   readonly faults: FaultRates;
   /** Default: none. */
   readonly limits: Limits;
@@ -76,13 +79,13 @@ const behaviourChange = z.strictObject({
   limits: limits.exactOptional(),
 });
 
-/** The code of the error that a behaviour which makes no sense is refused with. */
+/** Refuses a behaviour that makes no sense. */
 export class BehaviourError extends Error {
   readonly code = 'invalid_behaviour';
 }
 
 /**
- * The behaviour with some of its parts replaced, each as a whole: `{limits: {}}` lifts every limit.
+ * Replaces parts of a behaviour, each as a whole: `{limits: {}}` lifts every limit.
  * @param change unchecked, as it comes from outside.
  * @throws BehaviourError for an unknown key, a value out of range, or rates that add up to more than 1.
  */

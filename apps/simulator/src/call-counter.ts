@@ -6,7 +6,7 @@ export interface CallCounter {
   count(name: string): number;
 }
 
-/** @param capacity names remembered; the one seen longest ago is forgotten first, so memory stays bounded. */
+/** @param capacity most names remembered. The one seen longest ago is forgotten first, so that memory stays bounded. */
 export function createCallCounter(capacity: number): CallCounter {
   const counts = new Map<string, number>();
   return {

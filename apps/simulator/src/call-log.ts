@@ -10,9 +10,11 @@ export interface CallLogEntry {
   readonly endedAt: number;
   /** The `Idempotency-Key`, null without one. */
   readonly key: string | null;
-  /** The HTTP status whose headers were sent; 0 when none was. */
+  /** The HTTP status that was sent; 0 when no headers were. */
   readonly status: number;
-  /** `status`, or a name from the table of faults. Absent on a call that met none, a 429 of the rate limit too. */
+  /**
+   * `status`, or a name from the table of faults. Absent for a call without a fault, such as a 429 of the rate limit.
+   */
   readonly fault?: string;
   readonly path: string;
   /** Null when the body was not read or names none. */
@@ -21,7 +23,7 @@ export interface CallLogEntry {
   readonly inFlight: number;
   /** Tokens charged: prompt and completion; 0 for an error answer. */
   readonly tokens: number;
-  /** The connection ended before the answer was whole, and no fault had ended it. */
+  /** The connection ended before the answer was whole, and no fault had caused that. */
   readonly aborted?: true;
 }
 
@@ -35,9 +37,10 @@ const flushIntervalMs = 50;
 const maxBufferedChars = 64 * 1024;
 
 /**
- * Appends to a JSONL file, at the latest 50 ms after each call's end. Lines are written in one piece, so that a reader
- * beside it sees whole ones. A failing write ends the process: an account with gaps is worse than none.
- * @throws when the file cannot be opened; its folder is made.
+ * Opens a JSONL file and its folder. A line is in the file 50 ms after the end of its call at the latest. Lines are
+ * written whole, so that another process can read them meanwhile. A failed write ends the process, since an account
+ * with gaps is worse than none.
+ * @throws when the file cannot be opened.
  */
 export async function openCallLog(path: string): Promise<CallLog> {
   await mkdir(dirname(path), { recursive: true });

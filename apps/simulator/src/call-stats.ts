@@ -12,9 +12,9 @@ export interface CallStats {
   readonly aborted: number;
   /** Tokens charged. */
   readonly tokens: number;
-  /** Calls the rate limit answered with 429, by the limit they ran into. */
+  /** Calls that the rate limiter refused, by the limit that they were over. */
   readonly refused: Readonly<Record<RefusalReason, number>>;
-  /** Ended calls by status; `0` got no answer. */
+  /** Ended calls by status; `0` means no answer. */
   readonly statuses: Readonly<Record<string, number>>;
   /** Ended calls by the fault they met. */
   readonly faults: Readonly<Record<string, number>>;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readEnvironment } from './environment.ts';
 
-test('nothing set gives the port alone', () => {
+test('without variables only the port is set', () => {
   expect(readEnvironment({ HOST: '' })).toEqual({ port: 8089, limits: {} });
 });
 

@@ -1,16 +1,15 @@
+import type { Environment } from '@promptmill/core';
 import { BehaviourError, type FaultRates } from './behaviour.ts';
 import type { Latency } from './latency.ts';
 import type { Limits } from './rate-limiter.ts';
 import type { SimulatorOptions } from './simulator.ts';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Where the simulator listens when it is started by itself. */
+/** The port of a simulator that runs as a process of its own. */
 const defaultPort = 8089;
 
 /**
  * Options from `PORT`, `HOST` and the `SIMULATOR_*` variables; an empty variable counts as unset.
- * @throws BehaviourError when a number is none.
+ * @throws BehaviourError when the value of a number is not one.
  */
 export function readEnvironment(environment: Environment): SimulatorOptions {
   const text = (name: string) => environment[name] || undefined;
@@ -40,7 +39,9 @@ export function readEnvironment(environment: Environment): SimulatorOptions {
   };
 }
 
-/** `SIMULATOR_LATENCY_MS` alone is fixed; with `SIMULATOR_LATENCY_SIGMA` it is a log-normal median. */
+/**
+ * `SIMULATOR_LATENCY_MS` alone is a fixed latency. With `SIMULATOR_LATENCY_SIGMA` it is the median of a log-normal one.
+ */
 function readLatency(ms: number | undefined, sigma: number | undefined): Latency | undefined {
   if (ms === undefined) return undefined;
   return sigma === undefined ? { kind: 'fixed', ms } : { kind: 'log-normal', medianMs: ms, sigma };
@@ -58,7 +59,7 @@ function readFaultRates(text: string): FaultRates {
 
 function toNumber(name: string, text: string): number {
   const number = Number(text);
-  if (text.trim() === '' || !Number.isFinite(number)) throw new BehaviourError(`${name} is no number: '${text}'.`);
+  if (text.trim() === '' || !Number.isFinite(number)) throw new BehaviourError(`${name} is not a number: '${text}'.`);
   return number;
 }
 

@@ -1,16 +1,17 @@
 import type { ServerResponse } from 'node:http';
-import { insufficientQuota, type ApiError } from './api-error.ts';
+import type { ApiError } from '@promptmill/core';
+import { insufficientQuota } from './api-error.ts';
 import type { Headers } from './send-answer.ts';
 
-/** A good answer, ready to be sent or spoiled. */
+/** A good answer, before a fault changes it. */
 export interface WholeAnswer {
   readonly body: string;
   readonly contentType: string;
-  /** All of them; a stream of server-sent events has no `content-length`. */
+  /** All headers. A stream of server-sent events has no `content-length`. */
   readonly headers: Headers;
 }
 
-/** What a fault has in hand. Everything is made when asked for: most faults need little of it. */
+/** What a fault can use. Each part is made on demand, since most faults need few. */
 export interface FaultScene {
   readonly response: ServerResponse;
   /** Headers of any answer to this call: request id, rate limits. */
@@ -19,7 +20,7 @@ export interface FaultScene {
   readonly sendError: (error: ApiError) => void;
   /** Runs `tick` every second until the call ends. */
   readonly everySecond: (tick: () => void) => void;
-  /** Ends the connection in the middle of the call, so that the call log does not blame the caller. */
+  /** Ends the connection in the middle of the call. The call log then does not blame the caller. */
   readonly cut: (how: 'fin' | 'destroy' | 'rst') => void;
 }
 
@@ -43,24 +44,24 @@ export const faults = {
     response.write(firstHalf(body));
   },
 
-  /** Announces the whole answer, sends half and closes the connection in good order. */
+  /** Announces the length of the whole answer, sends half and closes the connection with a FIN. */
   truncate: ({ response, answer, cut }) => {
     const { headers, body } = answer();
     response.writeHead(200, headers);
     response.write(firstHalf(body), () => cut('fin'));
   },
 
-  /** Half of an answer without a length, a server-sent stream for one, and a dead connection. */
+  /** Sends half of an answer without its length, as of a stream of events, and destroys the connection. */
   'stream-cut': ({ response, answer, baseHeaders, cut }) => {
     const { contentType, body } = answer();
     response.writeHead(200, { ...baseHeaders(), 'content-type': contentType });
     response.write(firstHalf(body), () => cut('destroy'));
   },
 
-  /** The connection is reset before a byte is sent. */
+  /** Resets the connection before a byte is sent. */
   reset: ({ cut }) => cut('rst'),
 
-  /** A good answer at one byte a second. */
+  /** Sends a good answer at one byte a second. */
   trickle: ({ response, answer, everySecond }) => {
     const { headers, body } = answer();
     const bytes = Buffer.from(body);
@@ -72,30 +73,30 @@ export const faults = {
     });
   },
 
-  /** A proxy's page instead of an answer. */
+  /** Sends a proxy's page instead of an answer. */
   html: (scene) => {
     sendBody(scene, 'text/html; charset=utf-8', '<!doctype html><title>Sign in</title><h1>Sign in to continue</h1>\n');
   },
 
-  /** Success and no body. */
+  /** Sends a success without a body. */
   empty: (scene) => sendBody(scene, 'application/json', ''),
 
-  /** JSON that ends too early, with a length that is right. */
+  /** Sends JSON that ends too early, with the right length. */
   'invalid-json': (scene) => sendBody(scene, 'application/json', '{"id":"sim","object":'),
 
-  /** JSON that is no answer to any endpoint. */
+  /** Sends JSON that is no answer of any endpoint. */
   'wrong-shape': (scene) => sendBody(scene, 'application/json', '{"status":"ok","choices":null}'),
 
-  /** A chat completion nested so deeply that JSON.stringify gives up on it. */
+  /** Sends a chat completion that is nested too deeply for JSON.stringify. */
   'too-deep': (scene) => {
     const content = '['.repeat(tooDeep) + ']'.repeat(tooDeep);
     sendBody(scene, 'application/json', `{"object":"chat.completion","choices":[{"message":{"content":${content}}}]}`);
   },
 
-  /** The account has no money left. A 429 that no retry helps. */
+  /** Says that the account has no money left, with a 429 that no retry helps. */
   insufficient_quota: ({ sendError }) => sendError(insufficientQuota()),
 
-  /** A good answer that a content filter stopped. Embeddings know no such thing and answer as usual. */
+  /** Sends a good answer that a content filter stopped. Embeddings have no such filter, and answer as usual. */
   'content-filter': ({ response, answer }) => {
     const { headers, body } = answer({ contentFiltered: true });
     response.writeHead(200, headers).end(body);

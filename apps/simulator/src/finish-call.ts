@@ -1,4 +1,5 @@
-import { errorForStatus, type ApiError } from './api-error.ts';
+import type { ApiError } from '@promptmill/core';
+import { errorForStatus } from './api-error.ts';
 import type { PreparedAnswer } from './endpoints/endpoint.ts';
 import { faults, type FaultScene, type WholeAnswer } from './faults.ts';
 import type { Fault } from './markers.ts';

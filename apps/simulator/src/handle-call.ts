@@ -1,7 +1,8 @@
-import { ApiError, errorForStatus, missingParameter, modelNotFound, rateLimitReached } from './api-error.ts';
+import { ApiError, type JsonObject } from '@promptmill/core';
+import { errorForStatus, missingParameter, modelNotFound, rateLimitReached } from './api-error.ts';
 import type { Behaviour } from './behaviour.ts';
 import type { CallStatsRecorder } from './call-stats.ts';
-import type { Endpoint, JsonObject, PreparedAnswer } from './endpoints/endpoint.ts';
+import type { PrepareAnswer, PreparedAnswer } from './endpoints/endpoint.ts';
 import { missingModel } from './endpoints/models.ts';
 import { failCall, finishCall } from './finish-call.ts';
 import { readMarkers, type Marker } from './markers.ts';
@@ -18,13 +19,13 @@ export interface CallHandlerDeps {
   readonly maxBodyBytes: number;
 }
 
-export type CallHandler = (call: OpenCall, endpoint: Endpoint) => void;
+export type CallHandler = (call: OpenCall, prepareAnswer: PrepareAnswer) => void;
 
 /** Takes a call from its body to its outcome: read, check, admit, plan, wait, answer. */
 export function createCallHandler({ behaviour, limiter, planCall, stats, maxBodyBytes }: CallHandlerDeps): CallHandler {
-  return (call, endpoint) => {
+  return (call, prepareAnswer) => {
     readJsonBody(call.request, maxBodyBytes, (read) => {
-      const prepared = read.status === 'read' ? prepareCall(call, endpoint, read.body) : read;
+      const prepared = read.status === 'read' ? prepareCall(call, prepareAnswer, read.body) : read;
       if (prepared.status === 'invalid') {
         failCall(call, prepared.error);
         return;
@@ -54,17 +55,17 @@ type PreparedCall =
   | { readonly status: 'prepared'; readonly answer: PreparedAnswer; readonly markers: readonly Marker[] }
   | { readonly status: 'invalid'; readonly error: ApiError };
 
-function prepareCall(call: OpenCall, endpoint: Endpoint, body: JsonObject): PreparedCall {
+function prepareCall(call: OpenCall, prepareAnswer: PrepareAnswer, body: JsonObject): PreparedCall {
   try {
     const { model } = body;
     if (typeof model !== 'string' || model === '') throw missingParameter('model');
     call.model = model;
     if (model === missingModel) throw modelNotFound(model);
-    const answer = endpoint(body, model);
+    const answer = prepareAnswer(body, model);
     return { status: 'prepared', answer, markers: readMarkers(answer.prompt) };
   } catch (error) {
     if (error instanceof ApiError) return { status: 'invalid', error };
-    // Whatever a stranger's body brought about, one call may fail of it, not the process.
+    // An unexpected error fails one call, and not the process.
     return { status: 'invalid', error: new ApiError(500, `The simulator failed: ${String(error)}`) };
   }
 }

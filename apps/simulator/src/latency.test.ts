@@ -9,7 +9,7 @@ function sampleMany(seed: number): number[] {
   return Array.from({ length: 10_001 }, () => sampleLatencyMs(logNormal, random));
 }
 
-test('a fixed latency is itself', () => {
+test('a fixed latency is always the same', () => {
   expect(sampleLatencyMs({ kind: 'fixed', ms: 50 }, createRandom(1))).toBe(50);
 });
 

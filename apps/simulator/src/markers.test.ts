@@ -2,22 +2,22 @@ import { describe, expect, test } from 'vitest';
 import { markerForCall, readMarkers } from './markers.ts';
 
 describe('readMarkers', () => {
-  test('an ordinary prompt has none', () => {
+  test('finds none in an ordinary prompt', () => {
     expect(readMarkers('What is [[this]]?')).toEqual([]);
   });
 
-  test('a status with its headers and times', () => {
+  test('reads a status with its headers and times', () => {
     expect(readMarkers('Hi [[sim:status=429;retry-after=2;retry-after-ms=1500;times=2]]')).toEqual([
       { fault: { name: 'status', status: 429, headers: { 'retry-after': '2', 'retry-after-ms': '1500' } }, times: 2 },
     ]);
   });
 
-  test('retry-after may be a date', () => {
+  test('takes a date as retry-after', () => {
     const [marker] = readMarkers('[[sim:status=503;retry-after=Fri, 20 Nov 2026 10:00:00 GMT]]');
     expect(marker?.fault).toMatchObject({ headers: { 'retry-after': 'Fri, 20 Nov 2026 10:00:00 GMT' } });
   });
 
-  test('a fault with a latency of its own', () => {
+  test('reads a fault with a latency of its own', () => {
     expect(readMarkers('[[sim:fault=hang; latency=1500]]')).toEqual([
       { fault: { name: 'hang' }, latencyMs: 1500, times: Infinity },
     ]);
@@ -42,7 +42,7 @@ describe('readMarkers', () => {
 describe('markerForCall', () => {
   const markers = readMarkers('[[sim:status=503;times=2]] then [[sim:fault=html;times=1]]');
 
-  test('markers are steps, and after the last the call goes well', () => {
+  test('markers apply one after another, and after the last the call succeeds', () => {
     const names = [1, 2, 3, 4, 5].map((nth) => markerForCall(markers, nth)?.fault?.name);
     expect(names).toEqual(['status', 'status', 'html', undefined, undefined]);
   });

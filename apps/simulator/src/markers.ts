@@ -1,7 +1,7 @@
-import { ApiError } from './api-error.ts';
+import { ApiError } from '@promptmill/core';
 import { isFaultName, type FaultName } from './faults.ts';
 
-/** What is to go wrong with a call: a fault of the table, or an error status with its `Retry-After` headers. */
+/** What goes wrong with a call: a fault of the table, or an error status with its `Retry-After` headers. */
 export type Fault =
   | { readonly name: FaultName }
   | { readonly name: 'status'; readonly status: number; readonly headers: Readonly<Record<string, string>> };
@@ -18,7 +18,7 @@ export interface Marker {
 /**
  * Reads the markers of a prompt: `[[sim:status=503;retry-after=2;times=2]]`, `[[sim:fault=hang]]`,
  * `[[sim:latency=1500]]`. Values of `retry-after` and `retry-after-ms` are sent as they are written.
- * @throws ApiError 400 `invalid_marker`: a test that misspells a fault must not pass for that.
+ * @throws ApiError 400 `invalid_marker`, so that a test with a misspelled fault fails.
  */
 export function readMarkers(prompt: string): readonly Marker[] {
   if (!prompt.includes('[[sim:')) return [];
@@ -26,8 +26,8 @@ export function readMarkers(prompt: string): readonly Marker[] {
 }
 
 /**
- * The marker for the nth call (from 1). Markers are steps, in the order they are written: the first applies to its
- * `times` calls, then the second to its own; after the last the call goes well.
+ * The marker for the nth call, counted from 1. Markers apply in the order in which they are written, each to as many
+ * calls as its `times` says. After the last, calls succeed.
  */
 export function markerForCall(markers: readonly Marker[], nth: number): Marker | undefined {
   let before = 0;

@@ -3,7 +3,7 @@ import type { CallLog } from './call-log.ts';
 import type { CallStatsRecorder } from './call-stats.ts';
 import type { Headers } from './send-answer.ts';
 
-/** A call from its arrival until its connection is free again. Its steps write down here what the log is to say. */
+/** A call from its arrival until its response closes. Each step notes here what the call log will say. */
 export interface OpenCall {
   readonly id: string;
   /** When it arrived, in epoch milliseconds. */
@@ -12,30 +12,30 @@ export interface OpenCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly idempotencyKey: string | null;
-  /** Headers of any answer, as of now: the request id and the rate limits. */
+  /** The headers of any answer, as they are now: the request id and the rate limits. */
   readonly baseHeaders: () => Headers;
   model: string | null;
   tokens: number;
   fault: string | undefined;
   /** A fault ended the connection, not the caller. */
   isCutByFault: boolean;
-  /** Holds a place under the limits until it ends. */
+  /** The call counts against the limits until it ends. */
   isAdmitted: boolean;
   /** The timer or interval the call waits on; cleared when it ends. */
   timer: NodeJS.Timeout | undefined;
 }
 
-export interface CallBooks {
+export interface OpenCallDeps {
   readonly stats: CallStatsRecorder;
   readonly callLog: CallLog | undefined;
   readonly epochMs: () => number;
-  /** Frees the place of an admitted call. */
+  /** Says that an admitted call has ended. */
   readonly release: () => void;
 }
 
-/** Counts a call in, and when its response closes, for whatever reason, counts it out and logs it. */
+/** Counts a call as begun. When its response closes, for whatever reason, counts the call as ended and logs it. */
 export function openCall(
-  { stats, callLog, epochMs, release }: CallBooks,
+  { stats, callLog, epochMs, release }: OpenCallDeps,
   arrived: Pick<OpenCall, 'id' | 'path' | 'request' | 'response' | 'baseHeaders'>,
 ): OpenCall {
   const inFlight = stats.begin();

@@ -32,7 +32,7 @@ test('a prompt with markers meets no fault by rate', () => {
   expect(plan('Hi').fault).toMatchObject({ status: 500 });
 });
 
-test('times are counted by key, and by prompt without one', () => {
+test('the calls of a prompt with markers are counted by key, or by prompt when they have no key', () => {
   const plan = planner();
   const prompt = '[[sim:fault=html;times=1]]';
   const faulty = [plan(prompt, 'a'), plan(prompt, 'b'), plan(prompt, 'a'), plan(prompt), plan(prompt)].map(

@@ -21,8 +21,8 @@ interface PlannedCall {
 export type CallPlanner = (call: PlannedCall, behaviour: Behaviour) => CallPlan;
 
 /**
- * Decides a call's fate: by the prompt's markers when it has any, else by the rates. Markers with `times` count the
- * calls with the same `Idempotency-Key` or, without one, with the same prompt.
+ * Decides what happens to a call: by its prompt's markers when it has any, else by the rates. Markers with `times`
+ * count the calls with the same `Idempotency-Key` or, without one, with the same prompt.
  */
 export function createCallPlanner({ counter, random }: { counter: CallCounter; random: Random }): CallPlanner {
   return ({ prompt, markers, idempotencyKey }, behaviour) => {

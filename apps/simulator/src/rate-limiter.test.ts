@@ -10,7 +10,7 @@ function setup(limits: Limits) {
 }
 
 describe('requests', () => {
-  test('the one over the limit is refused, until the first has been there for a whole window', () => {
+  test('the one over the limit is refused until the first has left the window', () => {
     const { clock, limiter, admits } = setup({ requestsPerMinute: 3 });
     expect(admits()).toBe(true);
     clock.now += 10_000;
@@ -47,7 +47,7 @@ describe('requests', () => {
 });
 
 describe('tokens', () => {
-  test('are counted by call, and the wait is for as many as are missing', () => {
+  test('of all calls are added up, and a refused call waits for as many as it lacks', () => {
     const { clock, limiter, admits } = setup({ tokensPerMinute: 100 });
     admits(30);
     clock.now += 1000;
@@ -84,7 +84,7 @@ test('new limits keep what was counted', () => {
 });
 
 describe('headers', () => {
-  test('limit, remaining and the time until all of it is back', () => {
+  test('say the limit, what remains of it and when it is full again', () => {
     const { clock, limiter, admits } = setup({ requestsPerMinute: 3, tokensPerMinute: 100 });
     admits(40);
     clock.now += 20_000;
@@ -104,7 +104,7 @@ describe('headers', () => {
     });
   });
 
-  test('none without a limit by the minute', () => {
+  test('are absent without a limit by the minute', () => {
     expect(setup({ maxInFlight: 1 }).limiter.headers()).toEqual({});
   });
 

@@ -20,7 +20,7 @@ export type Admission =
   | {
       readonly status: 'refused';
       readonly reason: 'requests' | 'tokens' | 'in-flight';
-      /** When the same call would fit if nothing else came; null when it never will. */
+      /** Milliseconds until the same call would fit, if no other came; null when it never fits. */
       readonly retryAfterMs: number | null;
     };
 
@@ -63,7 +63,7 @@ export function createRateLimiter(initial: Limits, nowMs: () => number): RateLim
     }
   }
 
-  /** The wait until the oldest calls that hold the place back have left the window. */
+  /** Milliseconds until enough of the oldest calls have left the window for a call to fit; null when it never fits. */
   function waitFor(now: number, fits: (calls: number, tokens: number) => boolean): number | null {
     let tokens = tokensInWindow;
     for (let index = head; index < window.length; index++) {
@@ -77,7 +77,7 @@ export function createRateLimiter(initial: Limits, nowMs: () => number): RateLim
   function refusal(now: number, callTokens: number): Admission | undefined {
     const { requestsPerMinute, tokensPerMinute, maxInFlight } = limits;
     if (maxInFlight !== undefined && inFlight >= maxInFlight) {
-      // Nobody knows when a call ends; a second is what providers say.
+      // Nobody knows when a call will end. Providers ask for a second.
       return { status: 'refused', reason: 'in-flight', retryAfterMs: 1000 };
     }
     const maxCalls = perWindow(requestsPerMinute ?? Infinity);
@@ -134,7 +134,7 @@ export function createRateLimiter(initial: Limits, nowMs: () => number): RateLim
 }
 
 /**
- * The time until a limit is back to its full, as OpenAI writes it: `120ms`, `1s`, `6m0s`.
+ * The time until a limit is full again, as OpenAI writes it: `120ms`, `1s`, `6m0s`.
  * Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
  */
 export function formatReset(ms: number): string {

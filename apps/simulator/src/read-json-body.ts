@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { ApiError, errorForStatus } from './api-error.ts';
-import { isJsonObject, type JsonObject } from './endpoints/endpoint.ts';
+import { ApiError, isJsonObject, type JsonObject } from '@promptmill/core';
+import { errorForStatus } from './api-error.ts';
 
 export type BodyOutcome =
   | { readonly status: 'read'; readonly body: JsonObject }

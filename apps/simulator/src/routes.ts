@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError } from './api-error.ts';
+import { ApiError } from '@promptmill/core';
 import { BehaviourError, type Behaviour } from './behaviour.ts';
 import type { CallStats } from './call-stats.ts';
 import { answerChatCompletion } from './endpoints/answer-chat-completion.ts';
@@ -7,13 +7,13 @@ import { answerCompletion } from './endpoints/answer-completion.ts';
 import { answerEmbedding } from './endpoints/answer-embedding.ts';
 import { answerModeration } from './endpoints/answer-moderation.ts';
 import { answerResponse } from './endpoints/answer-response.ts';
-import type { Endpoint } from './endpoints/endpoint.ts';
+import type { PrepareAnswer } from './endpoints/endpoint.ts';
 import { listModels } from './endpoints/models.ts';
 import { readJsonBody } from './read-json-body.ts';
 import { sendError, sendJson, type Headers } from './send-answer.ts';
 
 /** POST to one of these is a call: counted, limited, logged, and open to faults. */
-export const callRoutes: Readonly<Record<string, Endpoint>> = {
+export const callRoutes: Readonly<Record<string, PrepareAnswer>> = {
   '/v1/chat/completions': answerChatCompletion,
   '/v1/completions': answerCompletion,
   '/v1/embeddings': answerEmbedding,
@@ -30,7 +30,7 @@ export interface PlainRouteDeps {
   readonly maxBodyBytes: number;
 }
 
-/** Everything that is no call, by method and path. */
+/** The routes that are no calls, by method and path. */
 export function createPlainRoutes({ stats, configure, maxBodyBytes }: PlainRouteDeps): Record<string, PlainRoute> {
   return {
     'GET /livez': (_request, response, headers) => sendJson(response, 200, '{"status":"ok"}', headers),

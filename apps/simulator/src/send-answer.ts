@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { ApiError } from './api-error.ts';
+import type { ApiError } from '@promptmill/core';
 
 export type Headers = Readonly<Record<string, string | number>>;
 
@@ -14,5 +14,5 @@ export function sendJson(response: ServerResponse, status: number, body: string,
 }
 
 export function sendError(response: ServerResponse, error: ApiError, headers: Headers): void {
-  sendJson(response, error.status, error.toBody(), headers);
+  sendJson(response, error.status, JSON.stringify(error.toBody()), headers);
 }

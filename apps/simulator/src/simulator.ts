@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { ApiError, errorForStatus } from './api-error.ts';
+import { ApiError } from '@promptmill/core';
+import { errorForStatus } from './api-error.ts';
 import { changeBehaviour, defaultBehaviour, type Behaviour } from './behaviour.ts';
 import { createCallCounter } from './call-counter.ts';
 import { openCallLog } from './call-log.ts';
@@ -22,9 +23,9 @@ export interface SimulatorOptions extends Partial<Behaviour> {
   readonly host?: string;
   /** Default 0: any free port. */
   readonly port?: number;
-  /** Of the latencies and the random faults, in order of arrival. Answers do not depend on it. Default 1. */
+  /** Decides the latencies and the random faults, in order of arrival. Answers do not depend on it. Default 1. */
   readonly seed?: number;
-  /** When set, everything under `/v1` wants it as its bearer token. */
+  /** When set, everything under `/v1` requires it as the bearer token. */
   readonly apiKey?: string;
   /** A JSONL file to append a line to for each call, see `CallLogEntry`. Default: none. */
   readonly callLogPath?: string;
@@ -42,11 +43,11 @@ export interface Simulator {
    * @throws BehaviourError with code `invalid_behaviour`; nothing has changed then.
    */
   configure(change: Partial<Behaviour>): void;
-  /** Cuts off what is in flight, logs it as aborted, and resolves when the call log is written. */
+  /** Cuts off the calls in flight, logs them as aborted, and resolves when the call log is written. */
   close(): Promise<void>;
 }
 
-/** How many keys and prompts with markers have their calls counted at once. */
+/** Most keys, and prompts with markers, whose calls are counted. */
 const countedCalls = 100_000;
 
 /**
@@ -66,7 +67,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     return behaviour;
   }
 
-  const books = { stats, callLog, epochMs: Date.now, release: limiter.release };
+  const openCallDeps = { stats, callLog, epochMs: Date.now, release: limiter.release };
   const handleCall = createCallHandler({
     behaviour: () => behaviour,
     limiter,
@@ -85,10 +86,10 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     const baseHeaders = (): Headers => ({ 'x-request-id': `req_${id}`, ...limiter.headers() });
     const method = request.method ?? '';
     const [path = ''] = (request.url ?? '').split('?', 1);
-    const endpoint = method === 'POST' ? callRoutes[path] : undefined;
-    if (endpoint) {
-      const call = openCall(books, { id, path, request, response, baseHeaders });
-      if (isAuthorized(request)) handleCall(call, endpoint);
+    const prepareAnswer = method === 'POST' ? callRoutes[path] : undefined;
+    if (prepareAnswer) {
+      const call = openCall(openCallDeps, { id, path, request, response, baseHeaders });
+      if (isAuthorized(request)) handleCall(call, prepareAnswer);
       else failCall(call, errorForStatus(401));
       return;
     }
@@ -98,7 +99,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     else sendError(response, new ApiError(404, `Invalid URL (${method} ${path})`), baseHeaders());
   }
 
-  // Longer than any client keeps an idle connection: the side that closes first is then never this one.
+  // Longer than any client keeps an idle connection, so that the simulator never closes one first.
   const server = createServer({ keepAliveTimeout: 120_000 }, route);
   server.listen(port, host);
   await once(server, 'listening');
@@ -110,7 +111,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     server.close();
     server.closeAllConnections();
     await closed;
-    // The server closes a moment before the responses it cut off do, and those write the last lines.
+    // The responses that were cut off close a moment after the server, and only then log their calls.
     while (stats.read().inFlight > 0) await setImmediate();
     await callLog?.close();
   }

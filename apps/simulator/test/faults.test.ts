@@ -34,7 +34,7 @@ test('hang-mid-body: half of the answer, then nothing', async () => {
   expect(await simulator.readLog(1)).toMatchObject([{ status: 200, aborted: true }]);
 });
 
-test('truncate: the connection ends in good order before the body has its length', async () => {
+test('truncate: the connection ends with a FIN before the body has its length', async () => {
   const simulator = await startForTest();
   const raw = await exchangeRaw(simulator.port, '[[sim:fault=truncate]]');
   const [head = '', body = ''] = raw.split('\r\n\r\n');
@@ -116,7 +116,7 @@ test.each([400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 529])('st
   expect(await simulator.readLog(1)).toMatchObject([{ status, fault: 'status', tokens: 0 }]);
 });
 
-test('times: the first calls of each key fail, then it goes well', async () => {
+test('times: the first calls of each key fail, and then they succeed', async () => {
   const simulator = await startForTest();
   const statuses = async (key: string) => {
     const seen: number[] = [];
@@ -137,7 +137,7 @@ test('a marker that cannot be read is a 400, not a good answer', async () => {
   expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid_marker' } }]);
 });
 
-test('rates from the configuration', async () => {
+test('faults come at the rates of the configuration', async () => {
   const simulator = await startForTest({ faults: { html: 1 } });
   expect((await simulator.ask('Hi')).headers.get('content-type')).toContain('text/html');
   simulator.configure({ faults: {}, errorRate: 1, errorStatus: 502 });
@@ -151,7 +151,7 @@ function isCode(value: unknown): boolean {
   return value === null || typeof value === 'string';
 }
 
-/** One call on a bare socket: all that came until the other side ended it. */
+/** Makes one call on a bare socket, and returns all that came until the other side closed it. */
 function exchangeRaw(port: number, prompt: string): Promise<string> {
   const body = JSON.stringify({ model: 'echo', messages: [{ role: 'user', content: prompt }] });
   return new Promise((resolve, reject) => {

@@ -21,7 +21,7 @@ test('limits are strict: the call over the limit is refused, with the wait in it
   expect(log.filter(({ status, fault }) => status === 429 && fault === undefined)).toHaveLength(1);
 });
 
-test('after the wait it names, a refused call fits', async () => {
+test('a refused call fits after the wait in its headers', async () => {
   const simulator = await startForTest({ limits: { requestsPerMinute: 120, windowMs: 1000 } });
   await Promise.all([simulator.ask('a'), simulator.ask('b')]);
   const refused = await simulator.ask('c');
@@ -126,7 +126,7 @@ test('control changes the behaviour while it runs, or says what is wrong with th
   expect(await stats.json()).toMatchObject({ calls: 2, statuses: { '503': 2 }, faults: { status: 2 } });
 });
 
-test('a stream takes its time between two events', async () => {
+test('a stream pauses between two events', async () => {
   const simulator = await startForTest({ chunkDelayMs: 20 });
   const { body } = await simulator.ask('Some text that takes more than one delta', { stream: true });
   const arrivedAt: number[] = [];

@@ -40,7 +40,7 @@ describe('chat completions', () => {
     expect(Math.abs(data.created - Date.now() / 1000)).toBeLessThan(5);
   });
 
-  test('any other model answers by prompt, the same each time', async () => {
+  test('any other model always gives the same answer to a prompt', async () => {
     const [first, again, other] = await Promise.all([ask('gpt-9', 'A'), ask('gpt-9', 'A'), ask('gpt-9', 'B')]);
     expect(again.choices).toEqual(first.choices);
     expect(other.choices).not.toEqual(first.choices);
@@ -190,7 +190,7 @@ describe('errors in OpenAI’s shape', () => {
     await expect(client.post(path, { body })).rejects.toMatchObject({ status: 400, param });
   });
 
-  test('a body that is no JSON, a path that is none', async () => {
+  test('a body that is no JSON, and an unknown path', async () => {
     const headers = { authorization: 'Bearer key' };
     const broken = await fetch(`${simulator.url}/embeddings`, { method: 'POST', headers, body: '{"model":' });
     expect([broken.status, await broken.json()]).toMatchObject([400, { error: { code: 'invalid_json' } }]);

@@ -24,7 +24,7 @@ const typeOfStatus = (status: number): string => {
   return status >= 500 ? 'server_error' : 'invalid_request_error';
 };
 
-/** An error that is answered to a caller of the HTTP API, in OpenAI's shape. Its message is shown to them. */
+/** An error that the HTTP API answers with, in OpenAI's shape. The caller sees its message. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string | null;

@@ -22,12 +22,12 @@ const table: Record<BatchStatus, BatchStatus[]> = {
 
 const pairs = batchStatuses.flatMap((from) => batchStatuses.map((to) => [from, to] as const));
 
-test.each(pairs)('%s → %s is as OpenAI has it', (from, to) => {
+test.each(pairs)('%s → %s is allowed where OpenAI has it', (from, to) => {
   expect(canTransition(from, to)).toBe(table[from].includes(to));
   expect(statusesBefore(to).includes(from)).toBe(table[from].includes(to));
 });
 
-test('the ends have no way out, and every status leads to one', () => {
+test('a terminal status leads nowhere, and every other leads to a terminal one', () => {
   expect(batchStatuses.filter(isTerminal)).toEqual(['failed', 'completed', 'expired', 'cancelled']);
   const reaches = (from: BatchStatus): boolean => isTerminal(from) || table[from].some(reaches);
   expect(batchStatuses.every(reaches)).toBe(true);

@@ -1,4 +1,4 @@
-/** The states of a batch, as OpenAI names them. Source: https://platform.openai.com/docs/guides/batch */
+/** The statuses of a batch, as OpenAI names them. Source: https://platform.openai.com/docs/guides/batch */
 export const batchStatuses = [
   'validating',
   'failed',
@@ -28,14 +28,14 @@ export const canTransition = (from: BatchStatus, to: BatchStatus): boolean => ne
 /** A terminal batch never changes again (P2). */
 export const isTerminal = (status: BatchStatus): boolean => next[status].length === 0;
 
-/** Whether a batch may still have requests to begin, which a pause holds back. */
+/** Whether a batch can be paused: calls for it may still begin. */
 export const canPause = (status: BatchStatus): boolean => status === 'validating' || status === 'in_progress';
 
-/** The states from which `to` may be reached: what a compare-and-set on the status expects. */
+/** The statuses that lead to `to`. A compare-and-set on the status expects one of them. */
 export const statusesBefore = (to: BatchStatus): BatchStatus[] =>
   batchStatuses.filter((status) => canTransition(status, to));
 
-/** The timestamp that reaching a status sets, in the batch object. */
+/** The field of the batch object that says when a batch reached a status. */
 export const timestampOf = {
   in_progress: 'in_progress_at',
   finalizing: 'finalizing_at',

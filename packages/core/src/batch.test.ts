@@ -65,11 +65,11 @@ const createdObject = {
   },
 };
 
-test('a new batch shows all fields OpenAI has, and ours apart; what has not happened is null', () => {
+test('a new batch shows all of OpenAI’s fields, and ours apart; what has not happened is null', () => {
   expect(toBatchObject(created)).toStrictEqual(createdObject);
 });
 
-test('what has happened is shown, each time under its own name', () => {
+test('each time that a batch has reached is shown under a name of its own', () => {
   const batch: Batch = {
     ...created,
     model: 'xai/grok-4',
@@ -119,7 +119,7 @@ test('errors are a list object', () => {
   expect(toBatchObject({ ...created, errors: [error] }).errors).toEqual({ object: 'list', data: [error] });
 });
 
-test('a running batch shows its rate, when it will end and the lanes it waits for; a terminal one none of it', () => {
+test('a running batch shows its rate, when it will end and the lanes it waits for; a terminal one shows none of them', () => {
   const waitingFor = [{ lane: 'xai', reason: 'rate_limited: slow down', heldUntilMs: 5_500 }];
   const running: Batch = {
     ...created,
@@ -142,13 +142,13 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
   expect(toBatchObject({ ...running, status: 'completed' }).promptmill).toEqual(createdObject.promptmill);
 });
 
-test('a pause is shown while there may be something to begin, without a time at which the batch would end', () => {
+test('a batch that can be paused shows its pause, and then no time at which it will end', () => {
   const paused: Batch = { ...created, status: 'in_progress', total: 9, requestsPerSecond: 1, pausedAt: 1010 };
   expect(toBatchObject(paused).promptmill).toMatchObject({ paused_at: 1010, eta_seconds: null });
   expect(toBatchObject({ ...paused, status: 'cancelling' }).promptmill.paused_at).toBeNull();
 });
 
-test('a batch and its retries name each other, when they are over too', () => {
+test('a batch and its retries name each other, also once they are terminal', () => {
   const ended: Batch = { ...created, status: 'completed', retryOf: 'batch_0', retriedBy: ['batch_2', 'batch_3'] };
   expect(toBatchObject(ended).promptmill).toMatchObject({ retry_of: 'batch_0', retried_by: ['batch_2', 'batch_3'] });
 });

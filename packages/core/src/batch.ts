@@ -1,12 +1,12 @@
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
+import type { LineProblem } from './request-line.ts';
 
-/** One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object */
-export interface BatchError {
-  readonly code: string;
-  readonly message: string;
-  readonly param: string | null;
-  /** 1-based line number in the input file; null when the problem is not of one line. */
+/**
+ * One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object
+ */
+export interface BatchError extends LineProblem {
+  /** 1-based line number in the input file; null when the whole file is at fault. */
   readonly line: number | null;
 }
 
@@ -18,24 +18,26 @@ export interface BatchUsage {
   readonly reasoningTokens: number;
 }
 
-/** What is known of a batch. Times are Unix seconds; undefined means "not yet". */
+/** A batch's record. Times are Unix seconds. A time is absent until it is reached. */
 export interface Batch {
   readonly id: string;
   readonly tenant: string;
   readonly endpoint: Endpoint;
-  /** The one model of all its requests, when there is one. */
+  /** The model of its requests, when all name the same one. */
   readonly model?: string;
   readonly inputFileId: string;
   readonly completionWindow: string;
   readonly status: BatchStatus;
   readonly metadata: Readonly<Record<string, string>> | null;
   readonly errors: readonly BatchError[];
-  /** Reserved when the batch is created, shown once the file is published: finalizing again writes the same ids. */
+  /**
+   * Reserved when the batch is created, so that finalizing again writes the same ids. Shown once the file is published.
+   */
   readonly outputFileId: string;
   readonly errorFileId: string;
   readonly outputPublished: boolean;
   readonly errorPublished: boolean;
-  /** Seconds the output and error file are kept after they are made; undefined keeps them. */
+  /** How long the output and the error file are kept after they are made, in seconds. Absent: no limit of their own. */
   readonly outputExpiresAfterSeconds?: number;
   readonly createdAt: number;
   readonly expiresAt: number;
@@ -51,7 +53,7 @@ export interface Batch {
   readonly completed: number;
   readonly failed: number;
   readonly usage: BatchUsage;
-  /** Requests settled in a second, lately. */
+  /** How many requests were settled a second, lately. */
   readonly requestsPerSecond?: number;
   /** The held lanes its requests wait for. */
   readonly waitingFor?: readonly HeldLane[];
@@ -62,19 +64,19 @@ export interface Batch {
   readonly retriedBy?: readonly string[];
 }
 
-/** Why a batch does not get on: it is not dispatched, or its results do not get into files. */
+/** Why a batch stands still: its requests cannot be dispatched, or its results cannot be written to files. */
 export interface Blocked {
   /** Such as `no_space`. */
   readonly code: string;
-  /** For the batch's owner. */
+  /** For the batch's owner to read. */
   readonly message: string;
 }
 
-/** Unix seconds; undefined while the batch is not terminal. */
+/** When a batch ended, in Unix seconds; undefined while it is not terminal. */
 export const endedAt = ({ completedAt, failedAt, expiredAt, cancelledAt }: Batch): number | undefined =>
   completedAt ?? failedAt ?? expiredAt ?? cancelledAt;
 
-/** A lane that lets no call in for a while. */
+/** A lane in which no call may begin for a while. */
 export interface HeldLane {
   readonly lane: string;
   readonly reason: string;
@@ -82,7 +84,7 @@ export interface HeldLane {
   readonly heldUntilMs: number;
 }
 
-/** What OpenAI's batch object has no place for. What tells of its course is null or empty once the batch is terminal. */
+/** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
   const { requestsPerSecond: rate, total, completed, failed, waitingFor = [], retryOf, retriedBy = [] } = batch;
   const isOver = isTerminal(batch.status);

@@ -4,8 +4,8 @@ const maxSeconds = 30 * 86_400;
 const minNearSeconds = 600;
 
 /**
- * The length of a `completion_window` in seconds; undefined when it is none. OpenAI takes `24h` only; here it may be
- * any whole number of minutes, hours or days from `1h` to `30d`.
+ * The length of a `completion_window` in seconds; undefined when the text is none. OpenAI takes only `24h`. Promptmill
+ * takes any whole number of minutes, hours or days from `1h` to `30d`.
  */
 export const completionWindowSeconds = (window: string): number | undefined => {
   const match = /^(\d{1,5})([mhd])$/.exec(window);
@@ -15,8 +15,8 @@ export const completionWindowSeconds = (window: string): number | undefined => {
 };
 
 /**
- * From when on, in Unix milliseconds, a batch's deadline is near: in the last tenth of its window, or its last 10
- * minutes if those are more. Both times in Unix seconds.
+ * The time, in Unix milliseconds, from which a batch's deadline is near: the start of the last tenth of its window, or
+ * of its last 10 minutes if they are longer. `createdAt` and `expiresAt` are Unix seconds.
  */
 export const deadlineNearMs = ({ createdAt, expiresAt }: { createdAt: number; expiresAt: number }): number =>
   (expiresAt - Math.max(minNearSeconds, (expiresAt - createdAt) / 10)) * 1000;

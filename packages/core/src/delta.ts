@@ -1,14 +1,14 @@
 /**
- * A piece of an answer's text while it is being written, for screens. Pieces may get lost, and no result depends on them:
- * `offset` shows a gap, and an attempt that begins anew.
+ * A piece of an answer's text, sent while the provider writes it, for screens. A piece may get lost, and no result
+ * depends on it. A jump of `offset` shows a gap, and a return to 0 a new attempt.
  */
 export interface Delta {
   readonly custom_id: string;
-  /** Of the choice; of the output item, in `/v1/responses`. */
+  /** The number of the choice, or in `/v1/responses` of the output item. */
   readonly index: number;
-  /** Where in its text it begins, in UTF-16 code units. */
+  /** Where the piece begins in that text, in UTF-16 code units. */
   readonly offset: number;
   readonly delta: string;
-  /** The request's answer is complete. */
+  /** Set once the request's answer is complete. */
   readonly done?: true;
 }

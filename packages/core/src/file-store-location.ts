@@ -1,21 +1,21 @@
-/** Where the bytes of files and segments rest. */
+/** Where files and segments are stored. */
 export type FileStoreLocation =
   | {
       readonly kind: 'disk';
-      /** Made when the first file is put. It belongs to the store alone, and lies on one filesystem. */
+      /** The store creates it with its first file. It must be on one filesystem, and nothing else may write to it. */
       readonly directory: string;
     }
   | S3Location;
 
-/** A bucket of an S3-compatible store. Who may use it is for the AWS SDK to find out. */
+/** A bucket of an S3-compatible store. The AWS SDK finds the credentials. */
 export interface S3Location {
   readonly kind: 's3';
   readonly bucket: string;
-  /** Starts every key: `''`, or folders that each end in `/`. No two deployments may share one. */
+  /** The start of every key: `''`, or folders that each end in `/`. Each deployment needs a prefix of its own. */
   readonly prefix: string;
-  /** A server's URL; undefined: AWS's own for the region. */
+  /** The server's URL. Default: AWS's for the region. */
   readonly endpoint?: string;
   readonly region: string;
-  /** `endpoint/bucket/key` in place of `bucket.endpoint/key`. */
+  /** Whether an object's URL is `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly forcePathStyle: boolean;
 }

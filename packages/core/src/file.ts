@@ -1,11 +1,11 @@
 import type { InputSummary } from './input-summary.ts';
 
-/** Why a file exists: a batch's input, or what a batch made. */
+/** What a file is: the input of batches, or a file that a batch made. */
 export const filePurposes = ['batch', 'batch_output'] as const;
 
 export type FilePurpose = (typeof filePurposes)[number];
 
-/** What is known of a stored file. Times are Unix seconds. */
+/** The record of a stored file. Times are Unix seconds. */
 export interface FileRecord {
   readonly id: string;
   readonly tenant: string;
@@ -14,11 +14,11 @@ export interface FileRecord {
   readonly bytes: number;
   readonly createdAt: number;
   readonly expiresAt?: number;
-  /** What the upload found in a batch's input; absent on output. */
+  /** What the upload found in an input file. Absent for a file that a batch made. */
   readonly summary?: InputSummary;
 }
 
-/** Where a file's bytes rest in the file store. */
+/** The key of a file in the file store. */
 export const fileKey = (fileId: string): string => `files/${fileId}`;
 
 /** The file object as the API shows it. Source: https://platform.openai.com/docs/api-reference/files/object */

@@ -3,7 +3,7 @@ import { isBatchId, isFileId, jobIdOf, newBatchId, newFileId, requestIdOf } from
 
 const hex = '0123456789abcdef'.repeat(2);
 
-test('new ids are of the strict pattern, and no two alike', () => {
+test('new ids match the strict pattern, and no two are the same', () => {
   expect(isFileId(newFileId())).toBe(true);
   expect(isBatchId(newBatchId())).toBe(true);
   expect(new Set(Array.from({ length: 1000 }, newBatchId)).size).toBe(1000);
@@ -28,11 +28,11 @@ test.each(['', hex, `batch-${hex}`, `batch_${hex}\n`, `batch_${hex}:x`, `batch_.
   },
 );
 
-test('a request has the same id each time it is asked for', () => {
+test('a request always has the same id', () => {
   expect(requestIdOf('batch_1', 0)).toBe(requestIdOf('batch_1', 0));
   expect(requestIdOf('batch_1', 10)).not.toBe(requestIdOf('batch_11', 0));
 });
 
-test('BullMQ takes the job id: no colon, not all digits', () => {
+test('BullMQ takes the job id: it has no colon, and is not all digits', () => {
   expect(jobIdOf(`batch_${hex}`, 42)).toBe(`batch_${hex}-42`);
 });

@@ -13,8 +13,8 @@ export const isFileId = (value: string): boolean => value.startsWith('file-') &&
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);
 
 /**
- * The id a result line carries (`batch_req_…`). Derived from the batch's random id, so that recording or finalizing a
- * request twice writes the same bytes.
+ * The id in a request's result line (`batch_req_…`). It is derived from the batch's random id, so that recording or
+ * finalizing a request twice writes the same bytes.
  */
 export const requestIdOf = (batchId: string, index: number): string =>
   `batch_req_${hash('sha256', `${batchId}-${index}`).slice(0, 32)}`;

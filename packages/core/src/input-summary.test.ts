@@ -29,7 +29,7 @@ const summaryOf = (...lines: (RequestLine | LineProblem)[]): InputSummary => {
 
 const repeat = (count: number, line: RequestLine | LineProblem) => Array.from({ length: count }, () => line);
 
-test('good lines are counted, by endpoint and with the first line of each model', () => {
+test('valid lines are counted by endpoint, and each model is listed with its first line', () => {
   const summary = summaryOf(request('b'), request('a'), request('b', embeddings), request('a'));
   expect(summary).toEqual({
     requests: 4,
@@ -41,12 +41,12 @@ test('good lines are counted, by endpoint and with the first line of each model'
   expect(findBatchErrors(summary, chat, noLimits, everyLane)).toMatchObject([{ code: 'url_mismatch', line: 3 }]);
 });
 
-test('a file without a line is empty; one with only bad lines is not', () => {
+test('a file without a line is empty; one with only invalid lines is not', () => {
   expect(summaryOf().problems).toEqual([{ code: 'empty_file', message: expect.any(String), param: null, line: null }]);
   expect(summaryOf(badJson)).toMatchObject({ requests: 1, problems: [{ code: 'invalid_json_line', line: 1 }] });
 });
 
-test('a problem that is not of a line is kept too, and counts as no request', () => {
+test('a problem of the whole file is listed too, and counts as no request', () => {
   const summary = createInputSummary();
   summary.addRequest(1, request('a'));
   summary.addProblem(null, { code: 'file_too_large', message: 'Too large.', param: 'file' });
@@ -69,7 +69,7 @@ test('models are listed up to the cap; a line that names one more is a problem',
   expect(summary.problems).toMatchObject([{ code: 'too_many_models', line: maxModels + 1, param: 'body.model' }]);
 });
 
-test('a summary lasts through JSON, whatever the models are called', () => {
+test('a summary survives JSON, whatever its models are called', () => {
   const summary = summaryOf(request('__proto__'), request('constructor'), request('7'));
   expect(Object.entries(JSON.parse(JSON.stringify(summary)).models)).toEqual([
     ['7', 3],
@@ -82,7 +82,7 @@ test('an input without a fault has no errors', () => {
   expect(findBatchErrors(summaryOf(request('a'), request('b')), chat, { maxRequests: 2 }, everyLane)).toEqual([]);
 });
 
-test('too many requests are one error, which is of no line', () => {
+test('too many requests are one error without a line number', () => {
   const summary = summaryOf(badJson, request('a'), request('a'));
   expect(findBatchErrors(summary, chat, { maxRequests: 2 }, everyLane)).toMatchObject([
     { code: 'too_many_tasks', line: null, message: expect.stringMatching(/3 .* 2/) },
@@ -90,21 +90,21 @@ test('too many requests are one error, which is of no line', () => {
   ]);
 });
 
-test("lines for another endpoint than the batch's are named, the first 20 of each", () => {
+test("the first 20 lines for each endpoint that is not the batch's are errors", () => {
   const summary = summaryOf(request('a'), ...repeat(30, request('a', embeddings)));
   const errors = findBatchErrors(summary, chat, noLimits, everyLane);
   expect(errors.map(({ line }) => line)).toEqual(Array.from({ length: 20 }, (_, i) => i + 2));
   expect(errors[0]).toMatchObject({ code: 'url_mismatch', param: 'url', message: expect.stringContaining(embeddings) });
 });
 
-test('a model that no lane takes is named once, with its first line', () => {
+test('a model that no lane takes is one error, with its first line', () => {
   const summary = summaryOf(request('known'), request('unknown'), request('unknown'));
   expect(findBatchErrors(summary, chat, noLimits, (model) => model === 'known')).toEqual([
     { code: 'model_not_found', message: expect.stringContaining('`unknown`'), param: 'body.model', line: 2 },
   ]);
 });
 
-test('errors come by line number, the cap over all kinds', () => {
+test('errors are sorted by line number, and the cap is for all kinds together', () => {
   const summary = summaryOf(request('unknown'), badJson, request('known', embeddings), ...repeat(200, badJson));
   const errors = findBatchErrors(summary, chat, noLimits, (model) => model === 'known');
   expect(errors).toHaveLength(maxListedProblems);
@@ -116,7 +116,7 @@ test('errors come by line number, the cap over all kinds', () => {
   ]);
 });
 
-test('the only model is told where there is one', () => {
+test('a summary has one model when all its requests name the same', () => {
   expect(onlyModel(summaryOf(request('a'), request('a')))).toBe('a');
   expect(onlyModel(summaryOf(request('a'), request('b')))).toBeUndefined();
   expect(onlyModel(summaryOf(badJson))).toBeUndefined();

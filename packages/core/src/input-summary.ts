@@ -2,25 +2,25 @@ import type { BatchError } from './batch.ts';
 import { type Endpoint, endpoints } from './endpoints.ts';
 import type { LineProblem, RequestLine } from './request-line.ts';
 
-/** Problems listed with a file; what is beyond is counted. */
+/** Most problems listed with a file. Further ones are only counted. */
 export const maxListedProblems = 100;
-/** Distinct models listed with a file; a file with more is refused. */
+/** Most models that the lines of a file may name. */
 export const maxModels = 1000;
 const maxLinesPerUrl = 20;
 
-/** What one pass over an input file found. It decides a batch's `validating → failed` when one is created from it. */
+/** What one pass over an input file found. It decides whether the validation of a batch of that file fails. */
 export interface InputSummary {
-  /** Non-empty lines, good or bad. */
+  /** Lines that are not empty, valid or not. */
   readonly requests: number;
   readonly problems: readonly BatchError[];
   readonly problemCount: number;
-  /** For each endpoint named: on how many lines, and the first of them (1-based). */
+  /** For each endpoint that lines name: how many do, and the numbers (1-based) of the first of them. */
   readonly urls: Readonly<Partial<Record<Endpoint, { readonly count: number; readonly lines: readonly number[] }>>>;
-  /** For each model named: the first line (1-based) that names it. */
+  /** For each model that lines name: the number (1-based) of the first of them. */
   readonly models: Readonly<Record<string, number>>;
 }
 
-/** Gathers an {@link InputSummary} line by line; its size does not grow with the file. */
+/** Builds an {@link InputSummary} line by line. Its size does not grow with the file. */
 export const createInputSummary = () => {
   let requests = 0;
   let problemCount = 0;
@@ -35,7 +35,7 @@ export const createInputSummary = () => {
 
   return {
     addProblem,
-    /** A line that holds no valid request still counts as one. */
+    /** A line without a valid request counts as a request too. */
     addBadLine(line: number, problem: LineProblem): void {
       requests++;
       addProblem(line, problem);
@@ -69,9 +69,10 @@ export interface BatchLimits {
 }
 
 /**
- * What keeps a batch on `endpoint` from running this input, at most {@link maxListedProblems} entries, by line number.
+ * The errors that keep a batch on `endpoint` from running this input: at most {@link maxListedProblems}, by line
+ * number.
  *
- * @param hasLane whether a model's requests have somewhere to go.
+ * @param hasLane whether a provider takes a model
  */
 export const findBatchErrors = (
   summary: InputSummary,
@@ -109,7 +110,7 @@ export const findBatchErrors = (
   return errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)).slice(0, maxListedProblems);
 };
 
-/** The one model all requests name, or undefined when they name several. */
+/** The model that all requests name; undefined when they name several. */
 export const onlyModel = (summary: InputSummary): string | undefined => {
   const [first, ...others] = Object.keys(summary.models);
   return others.length === 0 ? first : undefined;

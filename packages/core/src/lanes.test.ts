@@ -77,7 +77,7 @@ test('two models that would share a lane are refused', () => {
   );
 });
 
-test.each(['batches', 'finalize'])('a provider may not be called %s, as a queue is', (name) => {
+test.each(['batches', 'finalize'])('a provider may not have the name of the queue %s', (name) => {
   expect(() => lanesOf({ providers: { [name]: { baseUrl: 'http://127.0.0.1:1/v1' } } })).toThrow(
     expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }),
   );
@@ -85,7 +85,7 @@ test.each(['batches', 'finalize'])('a provider may not be called %s, as a queue 
 
 const fallbackOf = (config: unknown, lane: string) => lanesOf(config).lanes.find(({ name }) => name === lane)?.fallback;
 
-test('a model falls back to where it says, else to where its provider does', () => {
+test('a model has its own fallback, else its provider’s', () => {
   const models = { own: { fallback: ['izzi/b'] }, inherited: {}, none: { fallback: [] } };
   const config = { providers: { xai: { fallback: ['openai/a'], models }, openai: { fallback: ['xai/c'] } } };
   expect(fallbackOf(config, 'xai.own')).toEqual(['izzi/b']);

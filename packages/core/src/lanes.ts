@@ -5,7 +5,7 @@ export interface Lane {
   readonly name: string;
   readonly provider: Provider;
   readonly limits: LaneLimits;
-  /** Models that take its requests over, in order. Each is in a lane of its own. */
+  /** Models that take over its requests, in order. No two are in the same lane. */
   readonly fallback: readonly string[];
 }
 
@@ -18,12 +18,13 @@ export interface Route {
 /** Every lane of a configuration, and the way from a model's name to its lane. */
 export interface LaneTable {
   readonly lanes: readonly Lane[];
-  /** undefined: no provider takes this model. */
+  /** Where a model's requests go; undefined when no provider takes the model. */
   route(model: string): Route | undefined;
 }
 
-/** The queues beside the lanes: one job for each batch, and one for each finalizing. No provider may have their names. */
+/** The queue with a job for each batch. No provider may have its name. */
 export const batchesQueueName = 'batches';
+/** The queue with a job for each batch that is finalized. No provider may have its name. */
 export const finalizeQueueName = 'finalize';
 
 // BullMQ forbids `:` in queue names; a model's name may hold `:` and `/`.
@@ -40,7 +41,10 @@ const buildLane = (provider: Provider, model?: string): Lane => {
   };
 };
 
-/** A request never comes back to a lane that it has left: its job there would be taken for the one it has. */
+/**
+ * Throws {@link ConfigError} for a fallback that no provider takes, or that leads back to a lane of its chain: BullMQ
+ * would take the request's second job there for its first, since both have the same id.
+ */
 const checkFallbacks = (table: LaneTable): void => {
   for (const { name, fallback } of table.lanes) {
     const passed = new Set([name]);
@@ -55,8 +59,8 @@ const checkFallbacks = (table: LaneTable): void => {
 };
 
 /**
- * Throws {@link ConfigError} when two models would share a lane's name, a lane would share another queue's, or a fallback
- * leads nowhere or back.
+ * Builds all lanes of a configuration. Throws {@link ConfigError} when two models need a lane of the same name, when a
+ * lane has the name of another queue, or when a fallback leads nowhere or back.
  */
 export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTable => {
   const lanes = new Map<string, Lane>();
@@ -68,7 +72,7 @@ export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTab
       if (lanes.has(lane.name)) throw new ConfigError(`two models need the lane ${lane.name}`);
       lanes.set(lane.name, lane);
     }
-  // A model's name comes from the caller: `constructor/x` names no provider.
+  // The caller chooses the model's name: `constructor/x` must not find what every object has.
   const providerNamed = (name: string): Provider | undefined =>
     Object.hasOwn(providers, name) ? providers[name] : undefined;
   const routeTo = (provider: Provider, model: string): Route | undefined => {

@@ -11,13 +11,13 @@ test('a text becomes a chat request named after its number', () => {
   });
 });
 
-test('it is one line, and a good one', () => {
+test('a prompt becomes one valid line', () => {
   const line = promptToLine('two\nlines', 1, { model: 'm' });
   expect(line).not.toContain('\n');
   expect(parseRequestLine(line)).toMatchObject({ ok: true });
 });
 
-test("a prompt's own custom_id, messages and model go before the defaults", () => {
+test("a prompt's own custom_id, messages and model override the defaults", () => {
   const messages = [{ role: 'user', content: 'Hi' }];
   const line = promptToLine({ custom_id: 'a', messages, model: 'own' }, 1, { model: 'default' });
   expect(JSON.parse(line)).toMatchObject({ custom_id: 'a', body: { model: 'own', messages } });
@@ -30,7 +30,7 @@ test('the system message comes before the prompt', () => {
   ]);
 });
 
-test('params are more of the body, and never its model or messages', () => {
+test('params add to the body, and never replace its model or messages', () => {
   const params = { max_tokens: 500, model: 'other', messages: [] };
   expect(JSON.parse(promptToLine('Hi', 1, { model: 'm', params })).body).toEqual({
     max_tokens: 500,
@@ -39,7 +39,7 @@ test('params are more of the body, and never its model or messages', () => {
   });
 });
 
-test('without a model the line is refused where every line is checked', () => {
+test('a line without a model does not pass the check of lines', () => {
   expect(parseRequestLine(promptToLine('Hi', 1, {}))).toMatchObject({
     ok: false,
     problem: { code: 'missing_required_parameter', param: 'body.model' },

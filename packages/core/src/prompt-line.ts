@@ -1,4 +1,4 @@
-/** A prompt as a person writes it: the text alone, or an object with more. */
+/** A prompt as a person writes it, when it is more than its text. */
 export interface Prompt {
   readonly custom_id?: string | undefined;
   readonly prompt?: string | undefined;
@@ -10,14 +10,14 @@ export interface PromptDefaults {
   readonly model?: string | undefined;
   /** The system message put before each prompt. */
   readonly system?: string | undefined;
-  /** More of the body, such as `max_tokens`. */
+  /** Further parameters of the body, such as `max_tokens`. */
   readonly params?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * The input line (OpenAI's format, without line ending) that a prompt stands for.
+ * Converts a prompt to an input line of OpenAI's format, without the line ending.
  *
- * @param number 1-based; names the request (`request-1`) when the prompt has no custom_id.
+ * @param number the prompt's number, 1-based. It names the request (`request-1`) when the prompt has no custom_id.
  */
 export const promptToLine = (prompt: string | Prompt, number: number, defaults: PromptDefaults): string => {
   const {

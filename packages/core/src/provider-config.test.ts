@@ -33,12 +33,12 @@ test.each([
   ['a name with a capital', { providers: { Xai: {} } }],
   ['a name with a slash', { providers: { 'x/ai': {} } }],
   ['a name with a dot', { providers: { 'x.ai': {} } }],
-  ['a base URL that is none', { providers: { xai: { baseUrl: 'api.x.ai' } } }],
+  ['a base URL that is no URL', { providers: { xai: { baseUrl: 'api.x.ai' } } }],
   ['a base URL of another protocol', { providers: { xai: { baseUrl: 'file:///etc' } } }],
   ['no calls in flight', { providers: { xai: { concurrency: 0 } } }],
   ['half a call in flight', { providers: { xai: { concurrency: 1.5 } } }],
   ['no attempts', { retry: { attempts: 0 } }],
-])('is refused: %s', (_, config) => {
+])('%s: the configuration is refused', (_, config) => {
   expect(fileConfig.safeParse(config).success).toBe(false);
 });
 
@@ -61,7 +61,7 @@ test('every preset is there without configuration, and needs only its key', () =
   expect(providers['openai']).not.toHaveProperty('apiKey');
 });
 
-test('every base URL of a preset is one', () => {
+test('every base URL of a preset is a URL', () => {
   for (const { baseUrl } of Object.values(build({}).providers)) expect(new URL(baseUrl).pathname).toMatch(/\/v1$/);
 });
 
@@ -93,7 +93,7 @@ test('a provider may have time limits; Mistral is not asked for the usage of a s
   expect(fileConfig.safeParse({ providers: { xai: { timeoutMs: 2 ** 31 } } }).success).toBe(false);
 });
 
-test('a provider of one’s own needs a base URL', () => {
+test('a provider that is no preset needs a base URL', () => {
   expect(build({ providers: { mine: { baseUrl: 'https://llm.example/v1' } } }).providers['mine']).toMatchObject({
     name: 'mine',
     baseUrl: 'https://llm.example/v1',
@@ -101,7 +101,7 @@ test('a provider of one’s own needs a base URL', () => {
   for (const name of ['mine', 'constructor']) expect(() => build({ providers: { [name]: {} } })).toThrow(invalidConfig);
 });
 
-test('a local provider is where its variable says; configuration goes before it, an empty variable counts as unset', () => {
+test('the variable of a local provider sets its base URL; the configuration overrides it, and an empty variable counts as unset', () => {
   const variable = { SIMULATOR_BASE_URL: 'http://simulator:8089/v1' };
   const baseUrl = 'http://other:1/v1';
   expect(build({}).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');

@@ -13,14 +13,14 @@ const limits = {
 
 const laneConfig = {
   ...limits,
-  /** Models that take a request over, in order, when its lane is closed or its batch's deadline is near. */
+  /** Models that take over a request, in order, when its lane is closed or its batch's deadline is near. */
   fallback: z.array(z.string().min(1)).optional(),
 };
 
 const limitsConfig = z.strictObject(limits);
 const modelConfig = z.strictObject(laneConfig);
 
-/** What a lane may do, all workers together. What is not set is not limited. */
+/** The limits of a lane, all workers together. What is absent is not limited. */
 export interface LaneLimits {
   /** Calls in flight. */
   readonly concurrency?: number;
@@ -28,7 +28,7 @@ export interface LaneLimits {
   readonly tokensPerMinute?: number;
 }
 
-/** What a lane is given by the configuration. */
+/** What the configuration says about a lane. */
 export interface LaneConfig {
   readonly limits: LaneLimits;
   /** Models, as a request names them. */
@@ -43,7 +43,7 @@ export const buildLimits = (config: LimitsConfig): LaneLimits => {
   const requests =
     requestsPerSecond === undefined
       ? requestsPerMinute && { count: requestsPerMinute, windowMs: 60_000 }
-      : // Less than one a second is one in more than a second.
+      : // A rate below one a second is one call in a longer window.
         { count: Math.max(1, Math.floor(requestsPerSecond)), windowMs: 1000 * Math.max(1, 1 / requestsPerSecond) };
   return {
     ...(concurrency === undefined ? {} : { concurrency }),
@@ -57,7 +57,7 @@ const buildLaneConfig = (config: z.infer<typeof modelConfig>): LaneConfig => ({
   ...(config.fallback ? { fallback: config.fallback } : {}),
 });
 
-/** A longer one would not fit a timer. */
+/** A day at most, which a timer can hold. */
 const durationMs = z.int().positive().max(86_400_000);
 
 const providerConfig = z.strictObject({
@@ -69,22 +69,25 @@ const providerConfig = z.strictObject({
   timeoutMs: durationMs.optional(),
   /** Longest time for a connection, TLS included, in milliseconds. */
   connectTimeoutMs: durationMs.optional(),
-  /** Longest time from a call to the first byte of its answer's body, in milliseconds. Default: `timeoutMs`. */
+  /**
+   * Longest time from the start of a call to the first byte of its answer's body, in milliseconds. Default:
+   * `timeoutMs`.
+   */
   firstByteTimeoutMs: durationMs.optional(),
-  /** Longest silence between two pieces of that body, in milliseconds. Default: half of `timeoutMs`. */
+  /** Longest time between two pieces of an answer's body, in milliseconds. Default: half of `timeoutMs`. */
   idleTimeoutMs: durationMs.optional(),
   /** Whether streamed calls ask for their usage with `stream_options`; some providers refuse that. */
   streamUsage: z.boolean().optional(),
   /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
   probeIntervalMs: z.int().positive().optional(),
-  /** Models with limits, and so a lane, of their own. Their fallback is their provider's where they have none. */
+  /** Models with limits, and so a lane, of their own. A model without a fallback has its provider's. */
   models: z.record(z.string(), modelConfig).optional(),
 });
 
 /** The content of `promptmill.yaml`. Unknown keys are refused. */
 export const fileConfig = z.strictObject({
   providers: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/), providerConfig).default({}),
-  /** Takes a model that names no known provider. */
+  /** The provider of a model whose name begins with none. */
   defaultProvider: z.string().optional(),
   retry: z
     .strictObject({
@@ -104,12 +107,12 @@ const defaultProbeIntervalMs = 30_000;
 interface Preset {
   readonly baseUrl: string;
   readonly apiKeyEnv?: string;
-  /** Overrides `baseUrl`: for providers that run beside Promptmill, wherever that is. */
+  /** The variable that overrides `baseUrl`, for a provider that runs beside Promptmill. */
   readonly baseUrlEnv?: string;
   readonly streamUsage?: boolean;
 }
 
-/** Providers that need no more than their key's variable, or for those that run locally, nothing. */
+/** Providers that need no configuration but the variable with their key; local ones need none. */
 const presets: Readonly<Record<string, Preset>> = {
   xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
   openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY' },
@@ -117,7 +120,7 @@ const presets: Readonly<Record<string, Preset>> = {
   anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
   izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
   groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY' },
-  // It refuses `stream_options` with 422, and tells the usage of a stream unasked.
+  // Mistral refuses `stream_options` with 422, and sends the usage of a stream unasked.
   mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
   together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
@@ -130,7 +133,7 @@ const presets: Readonly<Record<string, Preset>> = {
 export interface Provider extends LaneConfig {
   readonly name: string;
   readonly baseUrl: string;
-  /** The environment variable its key comes from; absent for a provider that takes calls without one. */
+  /** The environment variable with its key. Absent for a provider that needs no key. */
   readonly apiKeyEnv?: string;
   /** Absent when the variable is not set. */
   readonly apiKey?: string;
@@ -155,11 +158,13 @@ export interface ProviderSet {
   readonly defaultProvider?: string;
 }
 
+/** A configuration that cannot be used. The message says why. */
 export class ConfigError extends Error {
   readonly code = 'invalid_config';
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Variables by name, as in `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const buildProvider = (name: string, config: ProviderConfig, env: Environment): Provider => {
   const preset = presets[name];
@@ -185,7 +190,10 @@ const buildProvider = (name: string, config: ProviderConfig, env: Environment): 
   };
 };
 
-/** The providers that the configuration names, and every preset. Whether a key is there, the environment says. */
+/**
+ * Builds every preset and every provider that the configuration names, with the keys in `env`. Throws {@link
+ * ConfigError} for a provider without a base URL, and for a default provider that does not exist.
+ */
 export const buildProviders = (config: FileConfig, env: Environment): ProviderSet => {
   const names = new Set([...Object.keys(presets), ...Object.keys(config.providers)]);
   const providers = Object.fromEntries(

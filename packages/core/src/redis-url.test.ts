@@ -49,7 +49,7 @@ test.each([
     },
   ],
   ['rediss+cluster://:pass@a/', { kind: 'cluster', nodes: [node('a')], tls: true, password: 'pass' }],
-])('%s', (url, address) => {
+])('%s gives its address', (url, address) => {
   expect(parseRedisUrl(url)).toEqual(address);
 });
 
@@ -61,15 +61,15 @@ test.each([
   ['redis://re dis:pa55', 'must be redis://host:port'],
   ['redis://:pa55/word@redis', 'a / ? # or @ in a password must be percent-encoded'],
   ['redis://:pa55%word@redis', 'write a % in a password as %25'],
-  ['redis://redis:70000', 'none of 1 to 65535'],
-  ['redis://redis/pa55', 'a database that is no number'],
+  ['redis://redis:70000', 'not a number from 1 to 65535'],
+  ['redis://redis/pa55', 'a database that is not a number'],
   ['redis://redis?pa55=1', 'a parameter after ? that is not known'],
   ['redis://a,b', 'names several hosts: write redis+cluster://'],
   ['redis+cluster://a/1', 'a cluster has only database 0'],
   ['redis+sentinel://:pa55@a', 'must name the master'],
   ['redis+sentinel://a/main/1/2', 'must name the master'],
   ['redis+other://:pa55@a', 'must be redis://host:port'],
-])('%s is refused, and nothing of it shown', (url, problem) => {
+])('%s is refused with a message that repeats none of it', (url, problem) => {
   const parsed = parseRedisUrl(url);
   expect(parsed).toEqual({ kind: 'invalid', problem: expect.stringContaining(problem) });
   expect(JSON.stringify(parsed)).not.toContain('pa55');

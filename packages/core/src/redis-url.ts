@@ -3,7 +3,7 @@ export interface RedisNode {
   readonly port: number;
 }
 
-/** Who connects, and how. */
+/** How to connect, and with which login. */
 export interface RedisAccess {
   readonly tls: boolean;
   readonly username?: string;
@@ -26,7 +26,7 @@ export type RedisAddress =
     } & RedisAccess)
   | ({ readonly kind: 'cluster'; readonly nodes: readonly RedisNode[] } & RedisAccess);
 
-/** What is wrong with a URL, for people; never any of what stands in it. */
+/** What is wrong with a URL, for people. It repeats no part of the URL, which may hold a password. */
 export interface InvalidRedisUrl {
   readonly kind: 'invalid';
   readonly problem: string;
@@ -44,7 +44,7 @@ const decode = (text: string): string => {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new Problem('has a % that is no percent-encoding (write a % in a password as %25)');
+    throw new Problem('has a % that is not percent-encoded (write a % in a password as %25)');
   }
 };
 
@@ -53,21 +53,21 @@ const parseNode = (text: string, portOtherwise: number): RedisNode => {
   const host = v6 ?? name;
   if (!host) throw new Problem(`${forms}; a / ? # or @ in a password must be percent-encoded`);
   if (port !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))
-    throw new Problem('has a port that is none of 1 to 65535');
+    throw new Problem('has a port that is not a number from 1 to 65535');
   return { host, port: port === undefined ? portOtherwise : Number(port) };
 };
 
 const parseDatabase = (text: string): number => {
-  if (!/^\d{0,5}$/.test(text)) throw new Problem('has a database that is no number');
+  if (!/^\d{0,5}$/.test(text)) throw new Problem('has a database that is not a number');
   return Number(text);
 };
 
-/** The parameters after `?`, of which only those named are known. */
+/** Reads the parameters after `?`. Throws for one that is not in `known`. */
 const parseQuery = (text: string, known: readonly string[]): Readonly<Record<string, string>> => {
   const query = Object.fromEntries(new URLSearchParams(text));
   if (Object.keys(query).some((name) => !known.includes(name)))
     throw new Problem(
-      `has a parameter after ? that is not known${known.length > 0 ? ` (${known.join(', ')} are)` : ''}`,
+      `has a parameter after ? that is not known${known.length > 0 ? ` (known: ${known.join(', ')})` : ''}`,
     );
   return query;
 };
@@ -129,7 +129,7 @@ const parseRemote = (text: string): RedisAddress => {
 /**
  * Reads a `REDIS_URL`: `redis://[user:password@]host[:6379][/database]`, a Unix socket (`unix:///path[?db=1]`,
  * `redis+unix:///path`, a plain path), `redis+sentinel://[user:password@]host[:26379],…/master[/database]` or
- * `redis+cluster://[user:password@]host[:6379],…`; `rediss` is each over TLS.
+ * `redis+cluster://[user:password@]host[:6379],…`. `rediss` in place of `redis` means TLS.
  */
 export const parseRedisUrl = (url: string): RedisAddress | InvalidRedisUrl => {
   const socket = url.replace(/^(?:redis\+)?unix:(?:\/\/)?(?=\/)/i, '');
@@ -141,5 +141,5 @@ export const parseRedisUrl = (url: string): RedisAddress | InvalidRedisUrl => {
   }
 };
 
-/** A URL as it may be shown: without its user, passwords and parameters. */
+/** The part of a URL that may be shown: all but the user, passwords and parameters. */
 export const showRedisUrl = (url: string): string => url.replace(/^([a-z+]+:\/\/)[^/]*@/i, '$1').replace(/\?.*$/s, '');

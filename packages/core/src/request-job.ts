@@ -1,10 +1,11 @@
 import type { Endpoint } from './endpoints.ts';
 import type { RequestBody } from './request-line.ts';
 
+/** Where a request may go instead of waiting for its lane. */
 export interface RequestFallback {
   /** Models, as a request names them, in order. */
   readonly models: readonly string[];
-  /** From when on, in Unix milliseconds, it waits no more even for a lane that is open. */
+  /** The time, in Unix milliseconds, from which it does not wait even for an open lane. */
   readonly deadlineNearMs: number;
 }
 
@@ -15,14 +16,13 @@ export interface RequestJob {
   readonly index: number;
   readonly customId: string;
   readonly url: Endpoint;
-  /** The body to send; `model` is already the provider's own name for it. */
+  /** The body to send. Its `model` is the provider's own name for the model. */
   readonly body: RequestBody;
-  /** Size of its input line; what it takes of its batch's window. */
+  /** Size of its input line in bytes, which counts in its batch's window. */
   readonly bytes: number;
-  /** Where it may go rather than wait for its lane. */
   readonly fallback?: RequestFallback;
-  /** Whose place its model has taken, as `provider/model`. */
+  /** The model that it named, as `provider/model`, when a fallback has taken over. */
   readonly fallbackFrom?: string;
-  /** Calls begun for it since a worker was lost with it. */
+  /** How many calls have begun for it since a worker died with it. */
   readonly begun?: number;
 }

@@ -19,7 +19,7 @@ const file = { type: 'file', file: { file_id: 'file-1' } };
 const withFile = { messages: [{ role: 'user', content: [{ type: 'text', text: 'Read' }, file] }] };
 const withInputFile = { input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'file-1' }] }] };
 
-test('a good line gives its request', () => {
+test('a valid line gives its request', () => {
   expect(parseRequestLine(line())).toEqual({
     ok: true,
     request: { customId: 'a', url: '/v1/chat/completions', body: good.body },
@@ -36,7 +36,7 @@ test.each<[string, string]>([
   ['a file with n of 1', withBody({ ...withFile, n: 1 })],
   ['messages of any shape', withBody({ n: 2, messages: [null, 'text', { content: [null, 'part', {}] }] })],
   ['the deepest nesting', nested(maxLineDepth - 2)],
-])('is good: %s', (_, text) => {
+])('%s: the line is valid', (_, text) => {
   expect(parseRequestLine(text)).toMatchObject({ ok: true });
 });
 
@@ -48,7 +48,7 @@ test.each([
   ['null', 'null', 'invalid_json_line', null],
   ['a string', '"text"', 'invalid_json_line', null],
   ['one nesting too deep', nested(maxLineDepth - 1), 'invalid_json_line', null],
-  ['nesting that JSON.stringify gives up on', nested(100_000), 'invalid_json_line', null],
+  ['nesting that is too deep for JSON.stringify', nested(100_000), 'invalid_json_line', null],
   ['no custom_id', line({ custom_id: undefined }), 'missing_required_parameter', 'custom_id'],
   ['a number as custom_id', line({ custom_id: 1 }), 'invalid_type', 'custom_id'],
   ['an empty custom_id', line({ custom_id: '' }), 'invalid_type', 'custom_id'],
@@ -68,7 +68,7 @@ test.each([
   ['null as model', withBody({ model: null }), 'invalid_type', 'body.model'],
   ['n of 2 with a file', withBody({ ...withFile, n: 2 }), 'unsupported_value', 'body.n'],
   ['n of 2 with a file as input', withBody({ ...withInputFile, n: 2 }), 'unsupported_value', 'body.n'],
-])('is refused: %s', (_, text, code, param) => {
+])('%s: the line is refused', (_, text, code, param) => {
   expect(parseRequestLine(text)).toEqual({ ok: false, problem: { code, message: expect.any(String), param } });
 });
 
@@ -83,7 +83,7 @@ test('no message repeats what the line says', () => {
     expect(JSON.stringify(parseRequestLine(text))).not.toContain(secret);
 });
 
-/** Mostly what is good, so that whole lines are good often enough. */
+/** Mostly valid values, so that whole lines are valid often enough. */
 const mostly = (arbitrary: fc.Arbitrary<unknown>) =>
   fc.oneof(
     { arbitrary, weight: 9 },
@@ -98,7 +98,7 @@ const anyFields = fc.record({
   body: mostly(fc.record({ model: mostly(fc.string({ minLength: 1 })), n: fc.nat(2), messages: fc.jsonValue() })),
 });
 
-/** What a line that is good says. */
+/** What a valid line says. */
 const saidBy = (text: string) => {
   const { custom_id: customId, url, body, method } = JSON.parse(text) as Record<string, unknown>;
   return { ok: method === 'POST', request: { customId, url, body } };
@@ -113,7 +113,7 @@ const aProblem = {
   },
 };
 
-test('any text gives the request it says, or a problem', () => {
+test('any text gives the request that it says, or a problem', () => {
   const anyText = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.json(),
@@ -127,7 +127,7 @@ test('any text gives the request it says, or a problem', () => {
   );
 });
 
-test('a line that was checked gives the same request, and nothing where it has become something else', () => {
+test('a checked line gives its request, and undefined once it has become another text', () => {
   expect(readCheckedLine(line())).toEqual({ customId: 'a', url: '/v1/chat/completions', body: good.body });
   const changed = ['{', '[]', 'null', line({ custom_id: 1 }), line({ url: '/v1/images' }), line({ body: null })];
   for (const text of [...changed, withBody({ model: undefined })]) expect(readCheckedLine(text)).toBeUndefined();

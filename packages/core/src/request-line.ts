@@ -1,11 +1,12 @@
 import { type Endpoint, endpoints, isEndpoint } from './endpoints.ts';
+import { isDeeperThan, isJsonObject, type JsonObject } from './json.ts';
 
 export const maxCustomIdLength = 512;
-/** Objects and arrays within each other in one line. JSON.stringify gives up on some thousands. */
+/** How deep a line may nest objects and arrays. JSON.stringify fails at some thousands. */
 export const maxLineDepth = 100;
 
-/** The body of a request, as its provider will see it but for the model's name. */
-export type RequestBody = Readonly<Record<string, unknown>> & { readonly model: string };
+/** The body of a request. The provider gets it with its own name for the model. */
+export type RequestBody = Readonly<JsonObject> & { readonly model: string };
 
 /** One line of an input file. Source: https://platform.openai.com/docs/api-reference/batch/request-input */
 export interface RequestLine {
@@ -29,30 +30,22 @@ const problem = (code: string, message: string, param: string | null = null): Pa
   problem: { code, message, param },
 });
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const isTooDeep = (value: unknown, depth = 0): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  (depth >= maxLineDepth || Object.values(value).some((item) => isTooDeep(item, depth + 1)));
-
 const attachmentTypes = new Set(['file', 'input_file']);
 
 const hasAttachment = (messages: unknown): boolean =>
   Array.isArray(messages) &&
   messages.some(
     (message: unknown) =>
-      isObject(message) &&
+      isJsonObject(message) &&
       Array.isArray(message['content']) &&
       message['content'].some(
-        (part: unknown) => isObject(part) && typeof part['type'] === 'string' && attachmentTypes.has(part['type']),
+        (part: unknown) => isJsonObject(part) && typeof part['type'] === 'string' && attachmentTypes.has(part['type']),
       ),
   );
 
 const checkBody = (body: unknown): LineProblem | undefined => {
   if (body === undefined) return missing('body');
-  if (!isObject(body)) return { code: 'invalid_type', message: '`body` must be an object.', param: 'body' };
+  if (!isJsonObject(body)) return { code: 'invalid_type', message: '`body` must be an object.', param: 'body' };
   if (body['model'] === undefined) return missing('body.model');
   if (typeof body['model'] !== 'string' || body['model'] === '')
     return { code: 'invalid_type', message: '`body.model` must be a non-empty string.', param: 'body.model' };
@@ -74,15 +67,15 @@ const missing = (param: string): LineProblem => ({
 });
 
 /**
- * What a line holds that was found good at its upload. Undefined when it cannot be that line: only what a request cannot
- * do without is looked at again.
+ * Reads a line that passed the check at its upload; undefined when the text cannot be such a line. It checks again only
+ * what a request cannot do without.
  */
 export const readCheckedLine = (text: string): RequestLine | undefined => {
   try {
     const value: unknown = JSON.parse(text);
-    if (!isObject(value)) return undefined;
+    if (!isJsonObject(value)) return undefined;
     const { custom_id: customId, url, body } = value;
-    if (typeof customId !== 'string' || !isEndpoint(url) || !isObject(body)) return undefined;
+    if (typeof customId !== 'string' || !isEndpoint(url) || !isJsonObject(body)) return undefined;
     return typeof body['model'] === 'string' ? { customId, url, body: body as RequestBody } : undefined;
   } catch {
     return undefined;
@@ -97,8 +90,8 @@ export const parseRequestLine = (text: string): ParsedLine => {
   } catch {
     return problem('invalid_json_line', 'This line is not parseable as valid JSON.');
   }
-  if (!isObject(value)) return problem('invalid_json_line', 'Each line must be a JSON object.');
-  if (isTooDeep(value))
+  if (!isJsonObject(value)) return problem('invalid_json_line', 'Each line must be a JSON object.');
+  if (isDeeperThan(value, maxLineDepth))
     return problem('invalid_json_line', `This line nests objects and arrays more than ${maxLineDepth} deep.`);
   const { custom_id: customId, method, url, body } = value;
   if (customId === undefined) return { ok: false, problem: missing('custom_id') };

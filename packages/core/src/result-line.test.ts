@@ -55,7 +55,7 @@ test('an error goes to the error file', () => {
   expect(isSuccess(error)).toBe(false);
 });
 
-test('a line says which model took the place of the one that was asked for', () => {
+test('a line says which model answered in place of which', () => {
   const line = resultLine(batchId, 0, 'a', response(200), { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' });
   expect(JSON.parse(line)).toMatchObject({ promptmill: { model: 'openai/gpt-4.1', fallback_from: 'xai/grok-4' } });
   expect(resultLine(batchId, 0, 'a', response(200))).not.toContain('promptmill');

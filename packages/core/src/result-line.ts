@@ -1,25 +1,29 @@
 import { requestIdOf } from './ids.ts';
 
-/** How a request ended: an answer of the provider, its JSON on one line, or none. */
+/** How a request ended: with an answer of the provider, whose JSON is on one line, or with an error. */
 export type Outcome =
   | { readonly kind: 'response'; readonly statusCode: number; readonly requestId: string; readonly json: string }
   | { readonly kind: 'error'; readonly code: string; readonly message: string };
+
+/** What a request with a result counts as. The output file has the completed ones, the error file those that failed. */
+export type RequestStatus = 'completed' | 'failed';
 
 /** Only a 2xx answer goes to the output file; all else goes to the error file. */
 export const isSuccess = (outcome: Outcome): boolean =>
   outcome.kind === 'response' && outcome.statusCode >= 200 && outcome.statusCode < 300;
 
-/** That another model than the one it names has answered a request. */
+/** Says that a fallback has answered a request. */
 export interface FallbackNote {
   /** The model that was called, as `provider/model`. */
   readonly model: string;
+  /** The model that the request names, as `provider/model`. */
   readonly fallbackFrom: string;
 }
 
 /**
- * The line a request leaves in the output or error file, without its line ending.
- * Source: https://platform.openai.com/docs/api-reference/batch/request-output; `promptmill`, which only a request that
- * a fallback has answered has, is our own.
+ * A request's line in the output or error file, without its line ending.
+ * Source: https://platform.openai.com/docs/api-reference/batch/request-output. Only the field `promptmill` is our own;
+ * it is there when a fallback has answered.
  */
 export const resultLine = (
   batchId: string,
@@ -36,7 +40,7 @@ export const resultLine = (
   const note = fallback
     ? `,"promptmill":${JSON.stringify({ model: fallback.model, fallback_from: fallback.fallbackFrom })}`
     : '';
-  // The answer's text is taken over as it is: to parse it and write it again costs more than the rest of the line.
+  // The answer's text is copied as it is. Parsing it and writing it again would cost more than the rest of the line.
   return `{"id":"${requestIdOf(batchId, index)}","custom_id":${JSON.stringify(customId)},"response":${response},"error":${error}${note}}`;
 };
 
@@ -47,7 +51,7 @@ export const toResult = (
   customId: string,
   outcome: Outcome,
   fallback?: FallbackNote,
-): { readonly status: 'completed' | 'failed'; readonly line: string } => ({
+): { readonly status: RequestStatus; readonly line: string } => ({
   status: isSuccess(outcome) ? 'completed' : 'failed',
   line: resultLine(batchId, index, customId, outcome, fallback),
 });

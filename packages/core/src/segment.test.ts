@@ -9,7 +9,7 @@ import {
 } from './segment.ts';
 
 test('any result line comes back as it was, on one line', () => {
-  // JSON.stringify leaves no raw tab or newline; a tab between its tokens would be JSON too.
+  // JSON.stringify writes no raw tab or newline. A tab between two tokens would be valid JSON too.
   const jsonLine = fc.jsonValue().map((value) => `{"a":\t${JSON.stringify(value)}\t}`);
   fc.assert(
     fc.property(fc.nat(), fc.constantFrom('completed', 'failed'), fc.nat(), jsonLine, (index, status, bytes, line) => {
@@ -25,7 +25,7 @@ test('any result line comes back as it was, on one line', () => {
   );
 });
 
-test('entries that stand one after another are taken apart, each with its index and newline', () => {
+test('entries that follow one another are split, each with its index and newline', () => {
   const texts = [7, 0, 123_456].map((index) =>
     encodeSegmentEntry({ index, status: 'failed', bytes: 1, line: `{"i":"${index} 🦔"}` }),
   );
@@ -68,6 +68,6 @@ test.each([
   '0-1-0000beef-X',
   '0-1-0000beef-x.tmp',
   '-1-2-0000beef-x',
-])('%j is no name', (name) => {
+])('%j is no segment’s name', (name) => {
   expect(parseSegmentName(name)).toBeUndefined();
 });

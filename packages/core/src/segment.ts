@@ -1,7 +1,9 @@
+import type { RequestStatus } from './result-line.ts';
+
 /** The start of a segment's entry, which is `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
 export interface SegmentEntryHead {
   readonly index: number;
-  readonly status: 'completed' | 'failed';
+  readonly status: RequestStatus;
   /** Bytes of the request's input line. */
   readonly bytes: number;
 }
@@ -15,30 +17,32 @@ export interface SegmentEntry extends SegmentEntryHead {
 /** The folder of a batch's segments in the file store. */
 export const segmentFolder = (batchId: string): string => `segments/${batchId}/`;
 
+/** The first and the last index of a segment's results. */
 export interface SegmentSpan {
   readonly first: number;
   readonly last: number;
 }
 
+/** What a segment's name says. */
 export interface SegmentLabel extends SegmentSpan {
   readonly name: string;
-  /** CRC-32 of its bytes. */
+  /** CRC-32 of the segment's bytes. */
   readonly crc32: number;
 }
 
-/** The folder of what finalizing a batch needs on its way. */
+/** The folder of a batch's temporary files while it is finalized. */
 export const scratchFolder = (batchId: string): string => `scratch/${batchId}/`;
 
 /**
- * A segment's name says which indexes it spans, so that a merge opens it as late as it can. It also says the CRC-32 of the
- * segment's bytes, so that a segment which the disk has cut short or changed is found out.
+ * A segment's name holds the span of its indexes and the CRC-32 of its bytes. The span lets a merge open the segment
+ * only when its first index is reached. The checksum shows whether the disk has cut the segment short or changed it.
  *
- * @param unique tells apart segments of the same results, such as those two collectors wrote
+ * @param unique tells segments of the same results apart, such as those of two collectors
  */
 export const segmentName = ({ first, last }: SegmentSpan, crc32: number, unique: string): string =>
   `${first}-${last}-${crc32.toString(16).padStart(8, '0')}-${unique}`;
 
-/** undefined when this is no segment's name. */
+/** Reads a segment's name; undefined when it is none. */
 export const parseSegmentName = (name: string): SegmentLabel | undefined => {
   const match = /^(\d+)-(\d+)-([0-9a-f]{8})-[0-9a-z]+$/.exec(name);
   if (!match) return undefined;
@@ -67,7 +71,7 @@ export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
   if (!head) throw new Error('torn segment entry');
   return {
     index: Number(head[1]),
-    status: head[2] as SegmentEntry['status'],
+    status: head[2] as RequestStatus,
     bytes: Number(head[3]),
     line: entry.subarray(head[0].length),
   };

@@ -25,7 +25,7 @@ test("responses' spelling is read", () => {
   expect(usageOf({ usage })).toEqual(all);
 });
 
-test('embeddings have input only', () => {
+test('embeddings use input tokens only', () => {
   expect(usageOf({ usage: { prompt_tokens: 9, total_tokens: 9 } })).toEqual({ ...noUsage, inputTokens: 9 });
 });
 

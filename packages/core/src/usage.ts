@@ -1,8 +1,9 @@
 import type { BatchUsage } from './batch.ts';
+import { field } from './json.ts';
 
 export const noUsage: BatchUsage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
-/** What both used together. */
+/** The sum of two usages. */
 export const addUsage = (a: BatchUsage, b: BatchUsage): BatchUsage => ({
   inputTokens: a.inputTokens + b.inputTokens,
   cachedTokens: a.cachedTokens + b.cachedTokens,
@@ -13,12 +14,9 @@ export const addUsage = (a: BatchUsage, b: BatchUsage): BatchUsage => ({
 const count = (value: unknown): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-
 /**
- * The tokens an answer says it used, in either of OpenAI's spellings (chat: `prompt_tokens`; responses: `input_tokens`).
- * An answer without `usage` counts as nothing.
+ * The tokens that an answer says it used, in either of OpenAI's spellings (chat: `prompt_tokens`; responses:
+ * `input_tokens`). An answer without `usage` counts as none.
  */
 export const usageOf = (body: unknown): BatchUsage => {
   const usage = field(body, 'usage');

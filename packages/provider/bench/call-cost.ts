@@ -1,6 +1,7 @@
 /**
- * Prints what one call costs in CPU, in microseconds of this process: `node packages/provider/bench/call-cost.ts`.
- * 100 calls in flight against a server in a process of its own that answers at once.
+ * Prints how much processor time of this process one call takes, in microseconds:
+ *   node packages/provider/bench/call-cost.ts
+ * 100 calls are in flight to a server that runs in a process of its own and answers at once.
  */
 import { fork } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -41,11 +42,11 @@ type Call = (signal: AbortSignal) => Promise<unknown>;
 
 const runRound = async (call: Call): Promise<number> => {
   let left = callsPerRound;
-  const lane = async (): Promise<void> => {
+  const callInTurn = async (): Promise<void> => {
     while (left-- > 0) await call(new AbortController().signal);
   };
   const before = process.cpuUsage();
-  await Promise.all(Array.from({ length: inFlight }, lane));
+  await Promise.all(Array.from({ length: inFlight }, callInTurn));
   const { user, system } = process.cpuUsage(before);
   return (user + system) / callsPerRound;
 };

@@ -18,6 +18,7 @@ it.each<[Endpoint, unknown]>([
   ['/v1/chat/completions', { error: { message: 'upstream failed' } }],
   ['/v1/chat/completions', { choices: [] }],
   ['/v1/chat/completions', { choices: [{ message: {} }, { message: null }] }],
+  ['/v1/chat/completions', { choices: [{ message: [] }] }],
   ['/v1/chat/completions', { choices: [{ text: 'of another endpoint' }] }],
   ['/v1/completions', { choices: [{ text: 1 }] }],
   ['/v1/embeddings', { data: {} }],

@@ -1,18 +1,16 @@
-import type { Endpoint } from '@promptmill/core';
+import { type Endpoint, isJsonObject, type JsonObject } from '@promptmill/core';
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isNonEmptyArrayOf = (value: unknown, isItem: (item: JsonObject) => boolean): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((item: unknown) => isJsonObject(item) && isItem(item));
 
-const isNonEmptyArrayOf = (value: unknown, isItem: (item: Record<string, unknown>) => boolean): boolean =>
-  Array.isArray(value) && value.length > 0 && value.every((item: unknown) => isObject(item) && isItem(item));
-
-/** What an answer must have to be one. Source: https://platform.openai.com/docs/api-reference */
-const shapes: Readonly<Record<Endpoint, (body: Record<string, unknown>) => boolean>> = {
-  '/v1/chat/completions': (body) => isNonEmptyArrayOf(body['choices'], (choice) => isObject(choice['message'])),
+/** What the answer of each endpoint must have. Source: https://platform.openai.com/docs/api-reference */
+const shapes: Readonly<Record<Endpoint, (body: JsonObject) => boolean>> = {
+  '/v1/chat/completions': (body) => isNonEmptyArrayOf(body['choices'], (choice) => isJsonObject(choice['message'])),
   '/v1/completions': (body) => isNonEmptyArrayOf(body['choices'], (choice) => typeof choice['text'] === 'string'),
   '/v1/embeddings': (body) => Array.isArray(body['data']),
   '/v1/responses': (body) => body['object'] === 'response' && Array.isArray(body['output']),
   '/v1/moderations': (body) => Array.isArray(body['results']),
 };
 
-/** Whether a 2xx's body is an answer of that endpoint, and not a proxy's page or an error in disguise. */
-export const hasAnswerShape = (url: Endpoint, body: unknown): boolean => isObject(body) && shapes[url](body);
+/** Whether the body of a 2xx is an answer of that endpoint, and not a proxy's page or an error. */
+export const hasAnswerShape = (url: Endpoint, body: unknown): boolean => isJsonObject(body) && shapes[url](body);

@@ -26,7 +26,7 @@ const usageChunk = { ...head, object: 'chat.completion.chunk', choices: [], usag
 const completion = (...choices: object[]) => ({ ...head, object: 'chat.completion', choices, usage });
 
 describe('chat chunks', () => {
-  it('come to a message', () => {
+  it('become a message', () => {
     const events = [
       chunk({ role: 'assistant', content: '', refusal: null }),
       chunk({ content: 'Hel' }),
@@ -48,7 +48,7 @@ describe('chat chunks', () => {
     });
   });
 
-  it('come to tool calls, whose arguments arrive in pieces and in turns', () => {
+  it('become tool calls, whose arguments come in pieces that alternate', () => {
     const call = (index: number, rest: object) => chunk({ tool_calls: [{ index, ...rest }] });
     const { answer } = assemble(chat, [
       chunk({ role: 'assistant', content: null }),
@@ -77,7 +77,7 @@ describe('chat chunks', () => {
     expect(JSON.stringify(answer)).not.toContain('"index":1');
   });
 
-  it('come to a refusal, log probabilities, and what a provider adds of its own', () => {
+  it('become a refusal, log probabilities and fields of the provider’s own', () => {
     const withLogprobs = (token: string, delta: object, finishReason: string | null = null) => ({
       ...head,
       choices: [{ index: 0, delta, logprobs: { content: [{ token }], refusal: null }, finish_reason: finishReason }],
@@ -98,7 +98,7 @@ describe('chat chunks', () => {
     });
   });
 
-  it('of several choices come apart again, in order', () => {
+  it('of several choices become those choices, in order', () => {
     const events = [chunk({ content: 'B' }, null, 1), chunk({ content: 'A' }, 'stop', 0), chunk({}, 'length', 1)];
     expect(assemble(chat, events)).toMatchObject({
       answer: {
@@ -118,8 +118,8 @@ describe('chat chunks', () => {
     ['nothing', []],
     ['no finish reason', [chunk({ content: 'A' })]],
     ['one of two finish reasons', [chunk({ content: 'A' }, 'stop'), chunk({ content: 'B' }, null, 1)]],
-    ['what are no chunks', [null, 7, 'x', [], { choices: 'x' }, { choices: [null] }]],
-  ])('that bring %s come to no answer', (_what, events) => expect(assemble(chat, events).answer).toBeUndefined());
+    ['values that are no chunks', [null, 7, 'x', [], { choices: 'x' }, { choices: [null] }]],
+  ])('with %s give no answer', (_what, events) => expect(assemble(chat, events).answer).toBeUndefined());
 
   it('cannot reach the prototype of an object', () => {
     const hostile = JSON.parse('{"choices":[{"index":0,"delta":{"__proto__":{"polluted":1}},"finish_reason":"stop"}]}');
@@ -128,7 +128,7 @@ describe('chat chunks', () => {
   });
 });
 
-test('any cut of the texts into chunks comes to the same answer', () => {
+test('any cut of the texts into chunks gives the same answer', () => {
   const text = fc.string({ unit: 'binary', maxLength: 40 });
   /** A text in pieces, none of them empty. */
   const pieces = fc.array(fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }), { maxLength: 8 });
@@ -150,7 +150,7 @@ test('any cut of the texts into chunks comes to the same answer', () => {
         ),
         chunk({}, finish, index),
       ]);
-      // Choices may come in turns, in any order.
+      // The chunks of the choices may alternate in any order.
       const events: object[] = [];
       for (let left = queues; left.length > 0; left = left.filter((queue) => queue.length > 0)) {
         const next = left[picks.next().value % left.length]?.shift();
@@ -175,7 +175,7 @@ test('any cut of the texts into chunks comes to the same answer', () => {
   );
 });
 
-test('completions come to their texts', () => {
+test('completion chunks become texts', () => {
   const piece = (text: string, finishReason: string | null = null, index = 0) => ({
     id: 'cmpl-1',
     object: 'text_completion',
@@ -203,7 +203,7 @@ test('completions come to their texts', () => {
 describe('the events of a response', () => {
   const delta = { type: 'response.output_text.delta', output_index: 1, content_index: 0, delta: 'Hi' };
 
-  it.each(['response.completed', 'response.incomplete'])('end with it: %s', (type) => {
+  it.each(['response.completed', 'response.incomplete'])('become the response in the event %s', (type) => {
     const response = { object: 'response', output: [{ type: 'message' }] };
     expect(assemble('/v1/responses', [{ type: 'response.created', response: {} }, delta, { type, response }])).toEqual({
       answer: response,
@@ -211,17 +211,17 @@ describe('the events of a response', () => {
     });
   });
 
-  it('that break off come to no answer', () => {
+  it('give no answer when they break off', () => {
     const created = { type: 'response.created', response: { object: 'response', output: [] } };
     expect(assemble('/v1/responses', [created, delta]).answer).toBeUndefined();
   });
 
-  it('that tell of a failure throw it', () => {
+  it('throw the error of a failed response', () => {
     const event = { type: 'response.failed', response: { error: { code: 'server_error', message: 'Oops' } } };
     expect(() => assemble('/v1/responses', [event])).toThrow('Oops');
   });
 });
 
-test('an endpoint without streaming comes to no answer', () => {
+test('an endpoint without streaming gives no answer', () => {
   expect(assemble('/v1/embeddings', [{ data: [] }]).answer).toBeUndefined();
 });

@@ -1,50 +1,45 @@
-import type { Endpoint } from '@promptmill/core';
+import { type Endpoint, isJsonObject, type JsonObject } from '@promptmill/core';
 import { APIError } from 'openai';
 
-type Json = Record<string, unknown>;
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Text that a stream brought. */
+/** A piece of an answer's text, from one event of a stream. */
 export interface AnswerDelta {
-  /** Of the choice; of the output item, in `/v1/responses`. */
+  /** The number of the choice, or in `/v1/responses` of the output item. */
   readonly index: number;
   readonly text: string;
 }
 
-/** Puts the events of one stream together to the answer it would have been without streaming. */
+/** Assembles the events of one stream into the answer that the provider would have given without streaming. */
 export interface StreamAssembler {
-  /** Takes the next event; gives the text it brought. Throws {@link APIError} when it says that the call failed. */
+  /** Takes the next event and returns its text. Throws {@link APIError} when the event says that the call failed. */
   add(event: unknown): readonly AnswerDelta[];
-  /** The answer; undefined as long as the stream has not brought all of it. */
+  /** The answer; undefined until all of it has come. */
   answer(): unknown;
 }
 
-/** Strings that come whole, and perhaps again. All others come in pieces. */
+/** Fields whose text comes whole, and may come again. The text of all others comes in pieces. */
 const wholeStrings = new Set(['id', 'type', 'role', 'name', 'format', 'finish_reason', 'stop_reason']);
 
-/** The item that a part of a list belongs to: the one with its `index`, else a new one. */
-const itemFor = (items: unknown[], part: Json): Json => {
-  const known = items.find((item) => isObject(item) && item['index'] === part['index']);
-  if (typeof part['index'] === 'number' && isObject(known)) return known;
-  const item: Json = {};
+/** The item to which a part of a list belongs: the one with the same `index`, else a new one. */
+const itemFor = (items: unknown[], part: JsonObject): JsonObject => {
+  const known = items.find((item) => isJsonObject(item) && item['index'] === part['index']);
+  if (typeof part['index'] === 'number' && isJsonObject(known)) return known;
+  const item: JsonObject = {};
   items.push(item);
   return item;
 };
 
-/** Adds what a chunk brought to what is there: strings grow, and lists, by their items' `index` where they have one. */
-const mergeInto = (target: Json, change: Json): void => {
+/** Merges a chunk into what came before it. Strings and lists grow; list items with the same `index` are merged. */
+const mergeInto = (target: JsonObject, change: JsonObject): void => {
   for (const [key, value] of Object.entries(change)) {
-    // What comes from outside may name it.
+    // A key from outside must not reach the prototype.
     if (key === '__proto__') continue;
     const before = Object.hasOwn(target, key) ? target[key] : undefined;
     if (value === null || value === '') target[key] = before ?? value;
     else if (typeof value === 'string')
       target[key] = typeof before === 'string' && !wholeStrings.has(key) ? before + value : value;
     else if (Array.isArray(value)) target[key] = mergeItems(Array.isArray(before) ? before : [], value);
-    else if (isObject(value)) {
-      const inner = isObject(before) ? before : {};
+    else if (isJsonObject(value)) {
+      const inner = isJsonObject(before) ? before : {};
       mergeInto(inner, value);
       target[key] = inner;
     } else target[key] = value;
@@ -53,39 +48,39 @@ const mergeInto = (target: Json, change: Json): void => {
 
 const mergeItems = (items: unknown[], parts: readonly unknown[]): unknown[] => {
   for (const part of parts) {
-    if (isObject(part)) mergeInto(itemFor(items, part), part);
+    if (isJsonObject(part)) mergeInto(itemFor(items, part), part);
     else items.push(part);
   }
   return items;
 };
 
-const objectsIn = (list: unknown): Json[] => (Array.isArray(list) ? list.filter(isObject) : []);
+const objectsIn = (list: unknown): JsonObject[] => (Array.isArray(list) ? list.filter(isJsonObject) : []);
 
-/** `index` only says which call a chunk belongs to. */
+/** Drops each `index`, which only says to which tool call a chunk belongs. */
 const withoutIndexes = (toolCalls: unknown): unknown => objectsIn(toolCalls).map(({ index: _index, ...call }) => call);
 
 interface ChunkKind {
   /** The `object` of the whole answer. */
   readonly object: string;
-  /** A choice of which nothing has come yet. */
-  readonly begin: (index: number) => Json;
-  readonly add: (choice: Json, chunk: Json) => void;
-  readonly textOf: (chunk: Json) => unknown;
-  readonly finish: (choice: Json) => Json;
+  /** A choice before its first chunk. */
+  readonly begin: (index: number) => JsonObject;
+  readonly add: (choice: JsonObject, chunk: JsonObject) => void;
+  readonly textOf: (chunk: JsonObject) => unknown;
+  readonly finish: (choice: JsonObject) => JsonObject;
 }
 
 /** Source: https://platform.openai.com/docs/api-reference/chat-streaming */
 const chatKind: ChunkKind = {
   object: 'chat.completion',
   begin: (index) => ({ index, message: { role: 'assistant', content: null } }),
-  // Some send the whole message up to here beside each delta.
+  // Some providers send the whole message so far beside each delta.
   add(choice, { delta, message: _message, ...rest }) {
     mergeInto(choice, rest);
-    if (isObject(delta)) mergeInto(choice['message'] as Json, delta);
+    if (isJsonObject(delta)) mergeInto(choice['message'] as JsonObject, delta);
   },
-  textOf: ({ delta }) => (isObject(delta) ? delta['content'] : undefined),
+  textOf: ({ delta }) => (isJsonObject(delta) ? delta['content'] : undefined),
   finish(choice) {
-    const message = choice['message'] as Json;
+    const message = choice['message'] as JsonObject;
     if (!Array.isArray(message['tool_calls'])) return choice;
     return { ...choice, message: { ...message, tool_calls: withoutIndexes(message['tool_calls']) } };
   },
@@ -101,11 +96,11 @@ const completionKind: ChunkKind = {
 };
 
 const createChunkAssembler = ({ object, begin, add, textOf, finish }: ChunkKind): StreamAssembler => {
-  let head: Json = {};
-  const choices = new Map<number, Json>();
+  let head: JsonObject = {};
+  const choices = new Map<number, JsonObject>();
   return {
     add(event) {
-      if (!isObject(event)) return [];
+      if (!isJsonObject(event)) return [];
       // `obfuscation` is padding.
       const { choices: chunks, obfuscation: _padding, ...rest } = event;
       const news = Object.entries(rest).filter(([key, value]) => value !== null || !Object.hasOwn(head, key));
@@ -128,7 +123,8 @@ const createChunkAssembler = ({ object, begin, add, textOf, finish }: ChunkKind)
 };
 
 const failedWith = (response: unknown): APIError => {
-  const error = isObject(response) && isObject(response['error']) ? response['error'] : { message: 'no reason given' };
+  const error =
+    isJsonObject(response) && isJsonObject(response['error']) ? response['error'] : { message: 'no reason given' };
   return new APIError(undefined, error, undefined, undefined);
 };
 
@@ -137,7 +133,7 @@ const createResponseAssembler = (): StreamAssembler => {
   let response: unknown;
   return {
     add(event) {
-      if (!isObject(event)) return [];
+      if (!isJsonObject(event)) return [];
       const { type, delta, output_index: index } = event;
       if (type === 'response.failed') throw failedWith(event['response']);
       if (type === 'response.completed' || type === 'response.incomplete') response = event['response'];
@@ -156,6 +152,6 @@ const assemblers: Readonly<Partial<Record<Endpoint, () => StreamAssembler>>> = {
 
 export const mayStream = (url: Endpoint): boolean => assemblers[url] !== undefined;
 
-/** For an endpoint without streaming, one that never comes to an answer. */
+/** For an endpoint without streaming, the assembler never has an answer. */
 export const createStreamAssembler = (url: Endpoint): StreamAssembler =>
   assemblers[url]?.() ?? { add: () => [], answer: () => undefined };

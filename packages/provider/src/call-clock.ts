@@ -4,7 +4,9 @@ import type { Provider } from '@promptmill/core';
 export interface TimeLimits {
   /** From the call to the last byte of its answer. */
   readonly wholeMs: number;
-  /** From the call to the first byte of the answer's body: a provider may send headers at once and think long. */
+  /**
+   * From the call to the first byte of the answer's body. Headers do not count: a provider may send them long before.
+   */
   readonly firstByteMs: number;
   /** From one piece of the body to the next. */
   readonly idleMs: number;
@@ -16,20 +18,20 @@ export const timeLimitsOf = ({ timeoutMs, firstByteTimeoutMs, idleTimeoutMs }: P
   idleMs: idleTimeoutMs ?? timeoutMs / 2,
 });
 
-/** Ends a call that took too long. */
+/** The error that ends a call which took too long. */
 class CallTimeoutError extends Error {
   override readonly name = 'CallTimeoutError';
   readonly code = 'request_timeout';
 }
 
 export interface CallClock {
-  /** A piece of the body has come. */
+  /** Says that a piece of the body has come. */
   tick(): void;
-  /** The call is over. */
+  /** Says that the call is over. */
   stop(): void;
 }
 
-/** Holds one call against its limits, from now on. Calls `onTimeout` once, when the first of them is passed. */
+/** Watches the limits of one call, from now on. Calls `onTimeout` once, when the call passes the first of them. */
 export const startCallClock = (
   { wholeMs, firstByteMs, idleMs }: TimeLimits,
   onTimeout: (error: CallTimeoutError) => void,

@@ -6,7 +6,7 @@ export interface CallSuccess {
   readonly statusCode: number;
   /** The provider's `x-request-id`; empty when it sends none. */
   readonly requestId: string;
-  /** The answer as it came, on one line. */
+  /** The answer's JSON, on one line. */
   readonly json: string;
   readonly usage: BatchUsage;
 }
@@ -17,20 +17,20 @@ export interface CallFailure {
   readonly code: FailureCode;
   /** For people. The provider's key is redacted. */
   readonly message: string;
-  /** The provider's error answer, its key redacted. Absent when there was no answer, or a 2xx that is none. */
+  /** The provider's error answer, with the key redacted. Absent when no answer came, or a 2xx of the wrong shape. */
   readonly response?: { readonly statusCode: number; readonly requestId: string; readonly body: unknown };
-  /** How long the provider asks to be left alone, in milliseconds. */
+  /** How long the provider asks its callers to wait, in milliseconds. */
   readonly retryAfterMs?: number;
 }
 
-/** What a provider offers. */
+/** The models that a provider offers. */
 export interface ModelList {
   readonly kind: 'models';
   readonly names: readonly string[];
 }
 
 /**
- * How one attempt ended; `aborted`: the caller's signal fired before an answer was there; `unsent`: `maySend` said no, and
- * the provider knows nothing of it.
+ * How one attempt ended. `aborted`: the caller's signal fired before the whole answer had come. `unsent`: `maySend`
+ * returned false, and the provider never saw the call.
  */
 export type CallResult = CallSuccess | CallFailure | { readonly kind: 'aborted' } | { readonly kind: 'unsent' };

@@ -30,7 +30,7 @@ describe('an answer that is not 2xx', () => {
     [403, { error: { code: 'credit_balance_exhausted' } }],
     [400, { error: { code: 'billing_hard_limit_reached' } }],
     [429, { code: 'insufficient_quota', error: 'No credits left.' }],
-  ])('a %i that says the money ran out is final for the provider: %j', (status, body) => {
+  ])('a %i with %j says that the money ran out', (status, body) => {
     expect(codeOfAnswer(status, body)).toBe('insufficient_quota');
     expect(classOf('insufficient_quota')).toBe('provider');
   });

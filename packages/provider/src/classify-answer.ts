@@ -1,3 +1,5 @@
+import { field } from '@promptmill/core';
+
 /**
  * What a failed call means:
  * - `retry`: the same call may succeed later.
@@ -7,11 +9,11 @@
 export type FailureClass = 'retry' | 'final' | 'provider';
 
 /**
- * What an answer says of the provider, and so of the lane:
+ * What an answer says about the provider, and so about its lane:
  * - `ok`: it works.
  * - `throttled`: it wants fewer calls; the call did not count.
  * - `overloaded`: it has more calls than it can take.
- * - `down`: it is not there, or not itself.
+ * - `down`: it cannot be reached, or does not work.
  * - `stopped`: it takes no call until someone acts.
  */
 export type LaneSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped';
@@ -19,23 +21,23 @@ export type LaneSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped';
 interface Row {
   readonly class: FailureClass;
   readonly lane: LaneSignal;
-  /** The HTTP statuses it stands for. */
+  /** The HTTP statuses that mean this. */
   readonly statuses?: readonly number[];
 }
 
-/** Every way a call can fail. Here, and nowhere else, it is decided what is tried again. Codes are stable. */
+/** Every way in which a call can fail. This table alone decides what is tried again. Codes are stable. */
 export const failures = {
   /** One of the provider's time limits was passed. */
   request_timeout: { class: 'retry', lane: 'overloaded' },
   /** Refused, reset, no such host, TLS, not connected in time, or cut off before the answer was complete. */
   connection_error: { class: 'retry', lane: 'down' },
-  /** A 2xx that is empty, no JSON, or has not the shape of its endpoint's answer. */
+  /** A 2xx that is empty, is no JSON, or lacks the shape of its endpoint's answer. */
   invalid_answer: { class: 'retry', lane: 'down' },
-  /** A stream that told of an error, or ended before its answer did. */
+  /** A stream that reported an error, or ended before its answer was complete. */
   incomplete_stream: { class: 'retry', lane: 'down' },
-  /** More bytes than `maxAnswerBytes`: it would be so again, and be paid for again. */
+  /** More bytes than `maxAnswerBytes`. The next answer would be as long, and cost as much. */
   answer_too_large: { class: 'final', lane: 'ok' },
-  /** Nested so deeply that others could not read it. */
+  /** JSON that is nested too deeply for other programs to read. */
   answer_not_storable: { class: 'final', lane: 'ok' },
 
   provider_timeout: { class: 'retry', lane: 'overloaded', statuses: [408] },
@@ -73,12 +75,9 @@ const codeOfStatus = new Map(
   ),
 );
 
-/** The `code` or `type` of an error body that says the account can pay for no more. */
+/** A `code` or `type` in an error body that says the account has no money left. */
 const outOfMoney = new Set<unknown>(['insufficient_quota', 'credit_balance_exhausted', 'billing_hard_limit_reached']);
 const moneyStatuses = new Set([400, 402, 403, 429]);
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 
 const saysOutOfMoney = (body: unknown): boolean =>
   [field(body, 'error'), body].some(
@@ -94,11 +93,11 @@ export const codeOfAnswer = (statusCode: number, body: unknown): FailureCode => 
   return statusCode >= 400 ? 'request_refused' : 'unexpected_redirect';
 };
 
-/** The code of an error that came within a stream: its status was 200. */
+/** The code of an error inside a stream, whose status was 200. */
 export const codeOfStreamError = (error: unknown): FailureCode =>
   saysOutOfMoney(error) ? 'insufficient_quota' : 'incomplete_stream';
 
-/** What an error body says to people: OpenAI's shape, or `error`, `message` or `detail` as others have it. */
+/** The message in an error body: in OpenAI's shape, or as `error`, `message` or `detail`, as others write it. */
 export const messageOfAnswer = (body: unknown): string | undefined => {
   const error = field(body, 'error');
   const candidates = [field(error, 'message'), error, field(body, 'message'), field(body, 'detail'), body];

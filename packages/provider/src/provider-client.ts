@@ -11,14 +11,14 @@ import { sendCall } from './send-call.ts';
 
 export interface CallRequest {
   readonly url: Endpoint;
-  /** With `stream: true` the answer comes in pieces where its endpoint can do that, and is put together to a whole. */
+  /** With `stream: true` the provider streams the answer, where its endpoint can, and the client assembles it. */
   readonly body: RequestBody;
   /** Sent as the header `Idempotency-Key`. */
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
-  /** Asked once the call has its connection, before its first byte goes out; false keeps it back. Default: it goes out. */
+  /** Called once the call has its connection, before its first byte is sent. If it returns false, nothing is sent. */
   readonly maySend?: (() => boolean) | undefined;
-  /** Given the text of a streamed answer as it comes, whatever comes of the call in the end. */
+  /** Gets the text of a streamed answer as it comes, even when the call fails later. */
   readonly onDelta?: ((delta: AnswerDelta) => void) | undefined;
 }
 
@@ -27,16 +27,16 @@ interface Aborted {
 }
 
 export interface ProviderClient {
-  /** One attempt. Whatever the provider does comes back as a result; none of it is thrown. */
+  /** Makes one attempt. Whatever the provider does comes back as a result; none of it is thrown. */
   call(request: CallRequest): Promise<CallResult>;
-  /** What it offers: a call that costs nothing, and shows whether it takes the key. Nothing is thrown. */
+  /** Lists the provider's models, which costs nothing and shows whether it accepts the key. Nothing is thrown. */
   listModels(signal: AbortSignal): Promise<ModelList | CallFailure | Aborted>;
   /** Closes the connections once the calls in flight have ended. */
   close(): Promise<void>;
 }
 
 export interface ProviderClientOptions {
-  /** Connections to the provider at once; not less than the calls in flight. */
+  /** Most connections to the provider at once. Not less than the calls in flight. */
   readonly maxConnections: number;
   /** Longest answer taken, in bytes. Default 64 MiB. */
   readonly maxAnswerBytes?: number;
@@ -51,7 +51,7 @@ const defaultConnectTimeoutMs = 10_000;
 const keyOf = ({ name, apiKey, apiKeyEnv }: Provider): string | undefined => {
   const key = apiKey?.trim();
   if (key && !/^[\x21-\x7e]+$/.test(key))
-    throw new ConfigError(`providers.${name}: the key in ${apiKeyEnv} holds a character no key can have`);
+    throw new ConfigError(`providers.${name}: the key in ${apiKeyEnv} holds a character that no key can have`);
   return key || undefined;
 };
 
@@ -61,17 +61,16 @@ const bodyToSend = (
   { streamUsage = true }: Provider,
 ): Record<string, unknown> => {
   if (stream !== true || !mayStream(url)) return body;
-  // The events of `/v1/responses` tell the usage unasked.
+  // A stream of `/v1/responses` has the usage unasked.
   const options =
     streamUsage && url !== '/v1/responses' ? { ...(streamOptions as object), include_usage: true } : streamOptions;
   return { ...body, stream, ...(options === undefined ? {} : { stream_options: options }) };
 };
 
 /**
- * A client of one provider: the openai SDK says what is sent and reads streams of events, undici sends it over connections
- * of its own. The SDK's own way to send would retry, keep no time limit beyond the headers, and take a page of HTML for an
- * answer.
- * Throws {@link ConfigError} when the provider's key cannot be sent in a header.
+ * Creates a client of one provider. The openai SDK builds the requests and reads streams of events; undici sends the
+ * requests, over connections of this client. The SDK's own transport would retry, have no time limit after the headers,
+ * and take a page of HTML for an answer. Throws {@link ConfigError} when the provider's key cannot be sent in a header.
  */
 export const createProviderClient = (
   provider: Provider,
@@ -81,7 +80,7 @@ export const createProviderClient = (
   const pool = new Pool(new URL(provider.baseUrl).origin, {
     connections: maxConnections,
     maxResponseSize: maxAnswerBytes,
-    // One lost HTTP/2 connection would take every call on it down.
+    // One lost HTTP/2 connection would end every call on it.
     allowH2: false,
     connectTimeout: provider.connectTimeoutMs ?? defaultConnectTimeoutMs,
   });

@@ -1,4 +1,4 @@
-import { type Endpoint, usageOf } from '@promptmill/core';
+import { type Endpoint, field, isDeeperThan, usageOf } from '@promptmill/core';
 import { APIError } from 'openai';
 import { hasAnswerShape } from './answer-shape.ts';
 import type { CallFailure, CallResult, ModelList } from './call-result.ts';
@@ -17,27 +17,19 @@ export interface AnswerReaderOptions {
   readonly now: () => number;
 }
 
-/** A value that is nested deeper cannot be relied on to be read by others, nor to be written as JSON. */
+/** Other programs may not read JSON that is nested deeper, and JSON.stringify may not write it. */
 const maxAnswerDepth = 1000;
 
-/** What came back of a call, with the whole of its body. */
+/** A provider's reply to a call, with its whole body. */
 interface WholeReply {
   readonly statusCode: number;
   readonly headers: ReplyHeaders;
   readonly text: string;
 }
 
-const requestIdOf = (headers: ReplyHeaders): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
+const requestIdIn = (headers: ReplyHeaders): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
 
-const isDeeperThan = (depth: number, value: unknown): boolean => {
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth === 0) return true;
-  for (const item of Array.isArray(value) ? value : Object.values(value))
-    if (isDeeperThan(depth - 1, item)) return true;
-  return false;
-};
-
-/** The text of a JSON value on one line. Most providers write it so; others' is written anew. */
+/** The text of a JSON value on one line. Most providers send one line; other text is written again. */
 const onOneLine = (text: string, value: unknown): string =>
   text.includes('\n') || text.includes('\r') ? JSON.stringify(value) : text.trim();
 
@@ -50,12 +42,12 @@ const parseJson = (text: string): unknown => {
 };
 
 const modelNamesOf = (body: unknown): string[] | undefined => {
-  const data = (body as { data?: unknown } | null | undefined)?.data;
+  const data = field(body, 'data');
   if (!Array.isArray(data)) return undefined;
-  return data.map((model: unknown) => (model as { id?: unknown } | null)?.id).filter((id) => typeof id === 'string');
+  return data.map((model: unknown) => field(model, 'id')).filter((id) => typeof id === 'string');
 };
 
-/** Turns what came back from a provider, or did not, into a {@link CallResult}. */
+/** Turns a provider's reply, or the lack of one, into a {@link CallResult}. */
 export const createAnswerReader = (options: AnswerReaderOptions) => {
   const { providerName, maxAnswerBytes, redactKey, now } = options;
 
@@ -71,24 +63,24 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     body: unknown,
     text?: string,
   ): CallResult => {
-    if (isDeeperThan(maxAnswerDepth, body))
+    if (isDeeperThan(body, maxAnswerDepth))
       return failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`);
     return {
       kind: 'success',
       statusCode,
-      requestId: requestIdOf(headers),
+      requestId: requestIdIn(headers),
       json: text === undefined ? JSON.stringify(body) : onOneLine(text, body),
       usage: usageOf(body),
     };
   };
 
   const noAnswer = (statusCode: number, what: string, text: string): CallFailure => {
-    // Redacted before it is cut: half a key would not be found.
+    // The key is redacted before the cut: half a key would not be found.
     const excerpt = redactKey(text).slice(0, maxExcerptLength) || '(nothing)';
     return failure('invalid_answer', `answered ${statusCode} with ${what}: ${excerpt}`);
   };
 
-  /** No answer, or not all of it. */
+  /** Reads a connection that gave no answer, or only a part of one. */
   const readConnectionError = ({ code, message }: Pick<NodeJS.ErrnoException, 'code' | 'message'>): CallFailure => {
     if (code === 'request_timeout') return failure(code, message);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
@@ -96,15 +88,15 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);
   };
 
-  /** Any other status than 2xx. */
+  /** Reads an answer whose status is not 2xx. */
   const readError = ({ statusCode, headers, text }: WholeReply): CallFailure => {
     const parsed = parseJson(text);
-    const body = redactKey(parsed === undefined || isDeeperThan(maxAnswerDepth, parsed) ? text : parsed);
+    const body = redactKey(parsed === undefined || isDeeperThan(parsed, maxAnswerDepth) ? text : parsed);
     const retryAfterMs = retryAfterMsOf(headers, now());
     const message = messageOfAnswer(body) ?? '(no message)';
     return {
       ...failure(codeOfAnswer(statusCode, body), `answered ${statusCode}: ${message}`),
-      response: { statusCode, requestId: requestIdOf(headers), body },
+      response: { statusCode, requestId: requestIdIn(headers), body },
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     };
   };
@@ -119,14 +111,14 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       return noAnswer(reply.statusCode, body === undefined ? 'no JSON' : `no answer of ${url}`, reply.text);
     },
 
-    /** What `GET /models` gave. Source: https://platform.openai.com/docs/api-reference/models/list */
+    /** Reads the answer of `GET /models`. Source: https://platform.openai.com/docs/api-reference/models/list */
     readModels(reply: WholeReply): ModelList | CallFailure {
       if (!isSuccess(reply)) return readError(reply);
       const names = modelNamesOf(parseJson(reply.text));
       return names ? { kind: 'models', names } : noAnswer(reply.statusCode, 'no list of models', reply.text);
     },
 
-    /** A stream that has ended; `body` is what its events came to, undefined when they break off. */
+    /** Reads a stream that has ended. `body` is the assembled answer; undefined when a part of it is missing. */
     readStreamEnd(url: Endpoint, reply: Pick<WholeReply, 'statusCode' | 'headers'>, body: unknown): CallResult {
       if (body === undefined) return failure('incomplete_stream', 'ended its stream before the answer was complete');
       if (hasAnswerShape(url, body)) return success(reply, body);
@@ -135,12 +127,12 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
 
     readConnectionError,
 
-    /** What cut a stream short: an event that tells of an error, one that cannot be read, or the connection. */
+    /** Reads what cut a stream short: an event with an error, an event that cannot be read, or the connection. */
     readStreamFailure(error: unknown): CallFailure {
       if (error instanceof APIError) {
         const body = redactKey(error.error);
         const message = messageOfAnswer(body) ?? '(no message)';
-        return failure(codeOfStreamError(body), `told of an error in its stream: ${message}`);
+        return failure(codeOfStreamError(body), `reported an error in its stream: ${message}`);
       }
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== undefined) return readConnectionError({ code, message });

@@ -4,8 +4,8 @@ import { Stream } from 'openai/streaming';
 import { type AnswerDelta, createStreamAssembler } from './assemble-stream.ts';
 
 /**
- * Reads a stream of events to its end and gives the answer they come to, undefined when they break off. Throws what cut
- * it short: an APIError for an event that tells of an error, a SyntaxError, or the connection's error.
+ * Reads a stream of events to its end and returns the assembled answer; undefined when a part of it is missing. Throws
+ * what cut the stream short: an APIError for an event with an error, a SyntaxError, or the connection's error.
  */
 export const readStream = async (
   url: Endpoint,

@@ -7,13 +7,13 @@ it('takes the key out of texts and of values at any depth', () => {
   expect(redact({ error: { list: ['x sk-"secret"/1'] }, n: 1 })).toEqual({ error: { list: ['x [redacted]'] }, n: 1 });
 });
 
-it('leaves stand-ins for a key alone', () => {
+it('leaves placeholders for a key alone', () => {
   const redact = createKeyRedactor('ollama');
   expect(redact('ollama is busy')).toBe('ollama is busy');
   expect(createKeyRedactor(undefined)('as it is')).toBe('as it is');
 });
 
-it('lets nothing through that it cannot look through', () => {
+it('replaces a value that it cannot search by null', () => {
   let deep: unknown = 'sk-"secret"/1';
   for (let depth = 0; depth < 100_000; depth++) deep = [deep];
   expect(createKeyRedactor('sk-"secret"/1')(deep)).toBeNull();

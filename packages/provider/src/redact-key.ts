@@ -1,9 +1,9 @@
-// Shorter ones are the stand-ins that local servers want ("none", "EMPTY", "ollama"): words, not secrets.
+// Shorter keys are placeholders for local servers ("none", "EMPTY", "ollama"), and no secrets.
 const minSecretLength = 8;
 
 /**
- * Takes a provider's key out of any JSON value, for providers that echo it in their errors. Gives null for a value nested
- * too deeply to be looked through.
+ * Redacts a provider's key in any JSON value, since some providers repeat it in their errors. Returns null for a value
+ * that is nested too deeply to be searched.
  */
 export type RedactKey = <T>(value: T) => T;
 

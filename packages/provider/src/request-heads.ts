@@ -1,20 +1,20 @@
 import type { Provider } from '@promptmill/core';
 import OpenAI from 'openai';
 
-/** What all calls of one kind to a provider have in common. */
+/** The start of a request, which all calls of one kind to a provider share. */
 export interface RequestHead {
   readonly method: 'GET' | 'POST';
-  /** With the query, as it stands in the request line. */
+  /** With the query, as in the request line. */
   readonly path: string;
-  /** Names and values in turn. */
+  /** Names and values, alternating. */
   readonly headers: readonly string[];
 }
 
-/** The openai SDK for one provider, with nothing taken from OpenAI's environment variables. */
+/** The openai SDK for one provider. It reads none of OpenAI's environment variables. */
 export const createSdk = (provider: Provider, apiKey: string | undefined): OpenAI =>
   new OpenAI({
     baseURL: provider.baseUrl,
-    // It insists on a key; the header below decides what is sent.
+    // The SDK requires a key. The header below decides what is sent.
     apiKey: apiKey ?? 'none',
     defaultHeaders: { Authorization: apiKey === undefined ? null : `Bearer ${apiKey}` },
     adminAPIKey: null,
@@ -26,8 +26,8 @@ export const createSdk = (provider: Provider, apiKey: string | undefined): OpenA
   });
 
 /**
- * Has the SDK build each kind of request once: its address and headers are the same for every call, and building them
- * costs more processor time than sending them.
+ * Lets the SDK build the head of each kind of request once. It is the same for every call, and building it takes more
+ * processor time than sending it.
  */
 export const createRequestHeads = (sdk: OpenAI) => {
   const heads = new Map<string, Promise<RequestHead>>();

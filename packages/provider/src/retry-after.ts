@@ -1,12 +1,10 @@
-interface HeaderSource {
-  get(name: string): string | null | undefined;
-}
+import type { ReplyHeaders } from './send-call.ts';
 
 const decimal = /^\d+(?:\.\d+)?$/;
-// Date.parse alone takes nearly any text that holds a number.
+// Date.parse alone accepts nearly any text with a number in it.
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
-const askedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
+const askedMsOf = (headers: ReplyHeaders, nowMs: number): number | undefined => {
   const milliseconds = headers.get('retry-after-ms')?.trim();
   if (milliseconds && decimal.test(milliseconds)) return Math.ceil(Number(milliseconds));
   const value = headers.get('retry-after')?.trim();
@@ -30,17 +28,17 @@ const resetMsOf = (value: string, nowMs: number): number | undefined => {
   return [...parts].reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (unitMs[unit] ?? 0), 0);
 };
 
-/** Each limit a provider tells of, as the headers for what remains of it and when it is whole again. */
+/** For each limit, the header that says how much of it remains, and the header that says when it is full again. */
 const limits = ['requests', 'tokens', 'input-tokens', 'output-tokens'].flatMap((kind) => [
   [`x-ratelimit-remaining-${kind}`, `x-ratelimit-reset-${kind}`] as const,
   [`anthropic-ratelimit-${kind}-remaining`, `anthropic-ratelimit-${kind}-reset`] as const,
 ]);
 
-/** A limit is whole again long after it has room for a call; a minute's limit has some within a minute. */
+/** A limit has room for a call long before it is full again. One that counts by the minute has room within a minute. */
 const longestResetMs = 60_000;
 
-/** Until the last of the limits that are used up is whole again; undefined when none is said to be. */
-const exhaustedMsOf = (headers: HeaderSource, nowMs: number): number | undefined => {
+/** Milliseconds until the last of the limits that are used up is full again; undefined when the headers name none. */
+const exhaustedMsOf = (headers: ReplyHeaders, nowMs: number): number | undefined => {
   const waits = limits
     .filter(([remaining]) => headers.get(remaining)?.trim() === '0')
     .map(([, reset]) => resetMsOf(headers.get(reset)?.trim() ?? '', nowMs))
@@ -49,11 +47,11 @@ const exhaustedMsOf = (headers: HeaderSource, nowMs: number): number | undefined
 };
 
 /**
- * How long a provider that refused a call asks to be left alone, in milliseconds: `retry-after-ms`, else `retry-after`
- * in seconds or as an HTTP date (a past one is 0), else the reset of the limits that its rate-limit headers say are used
- * up. undefined when it does not say, or says it in no form known.
+ * How long a provider that refused a call asks its caller to wait, in milliseconds: `retry-after-ms`, else
+ * `retry-after` in seconds or as an HTTP date (a past one is 0), else the reset of the limits that its rate-limit
+ * headers say are used up. undefined when it does not say so in a known form.
  * Sources: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after,
  * https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits
  */
-export const retryAfterMsOf = (headers: HeaderSource, nowMs: number): number | undefined =>
+export const retryAfterMsOf = (headers: ReplyHeaders, nowMs: number): number | undefined =>
   askedMsOf(headers, nowMs) ?? exhaustedMsOf(headers, nowMs);

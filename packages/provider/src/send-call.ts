@@ -4,17 +4,17 @@ import type { RequestHead } from './request-heads.ts';
 
 export interface CallToSend {
   readonly head: RequestHead;
-  /** Names and values in turn, beside those of the head. */
+  /** Further headers: names and values, alternating. */
   readonly headers?: readonly string[];
   readonly body?: string;
   readonly limits: TimeLimits;
   readonly signal: AbortSignal;
-  /** Asked once the call has its connection, before its first byte goes out; false keeps it back. */
+  /** Called once the call has its connection, before its first byte is sent. If it returns false, nothing is sent. */
   readonly maySend?: (() => boolean) | undefined;
 }
 
 export interface ReplyHeaders {
-  /** Undefined when the header is not there; what came several times is joined by commas. */
+  /** Undefined when the header is absent. Commas join the values of a header that came several times. */
   get(name: string): string | undefined;
 }
 
@@ -23,21 +23,23 @@ interface ReplyStart {
   readonly headers: ReplyHeaders;
 }
 
-/** What came back: an answer that is read whole, or a stream of events as it comes; or nothing. */
+/** What came back from a call: a whole answer, a stream of events, or nothing. */
 export type Reply =
   | (ReplyStart & { readonly kind: 'answer'; readonly text: string })
   | (ReplyStart & { readonly kind: 'stream'; readonly events: ReadableStream<Uint8Array> })
-  /** The caller's signal fired before all of it was there. */
+  /** The caller's signal fired before the whole answer had come. */
   | { readonly kind: 'aborted' }
-  /** `maySend` said no: the provider knows nothing of the call. */
+  /** `maySend` returned false: the provider never saw the call. */
   | { readonly kind: 'unsent' }
   /** A time limit was passed, or the connection failed. */
   | { readonly kind: 'lost'; readonly error: NodeJS.ErrnoException };
 
-/** A reader that has the last event does not wait for the stream's end; a connection is kept if that soon comes. */
+/**
+ * A reader leaves a stream after its last event. If the stream then ends within these limits, its connection is kept.
+ */
 const afterLastEvent = { bytes: 1024, timeoutMs: 1000 };
 
-/** Chunks of a stream that wait for their reader before the connection is told to pause. */
+/** How many unread chunks of a stream pause its connection. */
 const waitingChunks = 16;
 
 const abortedError = new Error('the caller gave the call up');
@@ -55,7 +57,7 @@ const headersOf = (raw: Readonly<Record<string, string | string[] | undefined>>)
   },
 });
 
-/** The events of a stream on their way from the connection to their reader. */
+/** Passes the events of a stream from the connection to their reader. */
 const createEventPipe = (controller: Dispatcher.DispatchController, onLeft: () => void) => {
   let sink: ReadableStreamDefaultController<Uint8Array>;
   let bytesAfterLeft = 0;
@@ -95,9 +97,9 @@ const createEventPipe = (controller: Dispatcher.DispatchController, onLeft: () =
 };
 
 /**
- * Sends one call and holds it against its time limits, from its start to the last byte of what comes back. Nothing is
- * thrown; redirects are not followed. A stream that breaks off fails with the reason: the signal's, a time limit's, or the
- * connection's.
+ * Sends one call and enforces its time limits, from its start to the last byte of the reply. It throws nothing and
+ * follows no redirect. A stream that breaks off fails with the reason: the caller's signal, a time limit or the
+ * connection.
  */
 export const sendCall = (
   pool: Pool,
@@ -122,14 +124,17 @@ export const sendCall = (
       else if (failure === unsentError) resolve({ kind: 'unsent' });
       else resolve({ kind: 'lost', error: failure });
     };
-    /** Before it has a connection a call cannot be told to end: it ends for its caller at once, and is kept back then. */
-    const give = (error: Error): void => {
+    /**
+     * Ends the call. One that waits for a connection ends for its caller now, and is not sent once it has the
+     * connection.
+     */
+    const giveUp = (error: Error): void => {
       failure ??= error;
       if (connection) connection.abort(failure);
       else fail(failure);
     };
-    const onAbort = (): void => give(abortedError);
-    const clock = startCallClock(limits, give);
+    const onAbort = (): void => giveUp(abortedError);
+    const clock = startCallClock(limits, giveUp);
 
     if (signal.aborted) return fail(abortedError);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -139,14 +144,14 @@ export const sendCall = (
         path: head.path,
         headers: [...head.headers, ...headers],
         body: body ?? null,
-        // The clock holds the call against the limits.
+        // The clock enforces the limits.
         headersTimeout: 0,
         bodyTimeout: 0,
       },
       {
         onRequestStart(controller) {
           connection = controller;
-          // Thrown, unlike an abort, it leaves the connection to the next call.
+          // A throw, unlike an abort, leaves the connection to the next call.
           if (failure) throw failure;
           if (maySend && !maySend()) throw unsentError;
         },

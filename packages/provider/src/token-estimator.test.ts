@@ -29,16 +29,16 @@ it.each([
   expect((await openTokenEstimator()).estimate(body)).toBe(tokens);
 });
 
-it('comes near to what calls have used', async () => {
+it('the estimate approaches what calls have used', async () => {
   const estimator = await openTokenEstimator();
   const body = ask('Hello world');
   for (let i = 0; i < 200; i++) estimator.learn(body, usage(6, 40));
   expect(estimator.estimate(body)).toBe(6 + 40);
 });
 
-it('guesses no more than what calls use on the whole, however much they differ', async () => {
+it('estimates as many tokens as calls use on the whole, however much they differ', async () => {
   const estimator = await openTokenEstimator();
-  // A provider that adds eight tokens to each text, and answers now briefly, now at length.
+  // The provider adds eight tokens to each text. Its answers are short and long in turn.
   const calls = Array.from({ length: 400 }, (_, i) => {
     const words = 1 + ((i * 7919) % 50);
     return { body: ask('word '.repeat(words)), used: usage(8 + words, i % 2 ? 20 : 60) };

@@ -1,21 +1,21 @@
 import type { BatchUsage, RequestBody } from '@promptmill/core';
 
-/** Guesses what a call will use, and learns from what calls have used. */
+/** Estimates the tokens that a call will use, and learns from what calls have used. */
 export interface TokenEstimator {
   /** Input and output tokens together: on the whole neither too many nor too few. */
   estimate(body: RequestBody): number;
-  /** From an answer; one that does not say what it used teaches nothing. */
+  /** Learns from an answer. One that does not say what it used is left out. */
   learn(body: RequestBody, usage: BatchUsage): void;
 }
 
-/** Before any answer is known. */
+/** The estimate for an answer before the first one has come. */
 const firstOutputTokens = 256;
 /** The weight of the latest answer in the running averages. */
 const weight = 0.05;
-/** Longer texts are counted by their beginning; a tokenizer takes about 1 µs for 4 characters. */
+/** How much of a text is counted. The rest is extrapolated: a tokenizer takes about 1 µs for 4 characters. */
 const countedCharacters = 20_000;
 
-/** Every text in a body's messages, prompt or input, wherever it is nested; a data URL is none. */
+/** Every text in a value, at any depth. A data URL does not count as text. */
 const textsIn = (value: unknown): string[] => {
   if (typeof value === 'string') return value.startsWith('data:') ? [] : [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
@@ -31,10 +31,10 @@ const outputLimit = (body: RequestBody): number => {
 
 const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefined || body['prompt'] !== undefined;
 
-/** The tokenizer takes 0.3 s and memory to load: only who needs an estimator should open one. */
+/** Loads the tokenizer, which takes 0.3 s and memory: open an estimator only where one is needed. */
 export const openTokenEstimator = async (): Promise<TokenEstimator> => {
   const { countTokens } = await import('gpt-tokenizer');
-  /** Running averages. Real and counted input differ: providers' tokenizers do, and some add to each message. */
+  /** Running averages. Real and counted input differ: so do providers' tokenizers, and some add tokens to each message. */
   let average: { realInput: number; countedInput: number; output: number } | undefined;
   const counted = new WeakMap<RequestBody, number>();
 

@@ -2,14 +2,10 @@ import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type CallRequest,
-  createProviderClient,
-  type ProviderClient,
-  type ProviderClientOptions,
-} from '../src/index.ts';
+import type { ProviderClient, ProviderClientOptions } from '../src/index.ts';
 import { freePort } from '../../../tests/support/free-port.ts';
 import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
+import { createTestClient, testRequest } from './test-client.ts';
 
 const apiKey = 'sk-test-0123456789';
 const completion = {
@@ -37,32 +33,12 @@ afterEach(async () => {
 });
 
 const connect = (provider: Partial<Provider> = {}, options: Partial<ProviderClientOptions> = {}): ProviderClient =>
-  (client = createProviderClient(
-    {
-      name: 'test',
-      baseUrl: upstream.baseUrl,
-      apiKey,
-      timeoutMs: 5000,
-      probeIntervalMs: 1000,
-      limits: {},
-      models: {},
-      ...provider,
-    },
-    { maxConnections: 4, ...options },
-  ));
-
-const request = (more: Partial<CallRequest> = {}): CallRequest => ({
-  url: '/v1/chat/completions',
-  body: { model: 'm', messages: [{ role: 'user', content: 'Hello' }] },
-  idempotencyKey: 'batch_1-0',
-  signal: new AbortController().signal,
-  ...more,
-});
+  (client = createTestClient({ baseUrl: upstream.baseUrl, apiKey, ...provider }, options));
 
 describe('a good answer', () => {
   it('comes back whole, with its request id and usage', async () => {
     upstream.answerJson(200, completion, { 'x-request-id': 'req_1' });
-    expect(await connect().call(request())).toEqual({
+    expect(await connect().call(testRequest())).toEqual({
       kind: 'success',
       statusCode: 200,
       requestId: 'req_1',
@@ -73,33 +49,33 @@ describe('a good answer', () => {
 
   it('stays as it came, on one line', async () => {
     upstream.answerText(200, 'application/json', ' {"data": [1.0, 1e400, "\\u00e9"]}\t');
-    expect(await connect().call(request({ url: '/v1/embeddings' }))).toMatchObject({
+    expect(await connect().call(testRequest({ url: '/v1/embeddings' }))).toMatchObject({
       json: '{"data": [1.0, 1e400, "\\u00e9"]}',
     });
     upstream.answerText(200, 'application/json', '{\r\n  "data": [1]\n}\n');
-    expect(await connect().call(request({ url: '/v1/embeddings' }))).toMatchObject({ json: '{"data":[1]}' });
+    expect(await connect().call(testRequest({ url: '/v1/embeddings' }))).toMatchObject({ json: '{"data":[1]}' });
   });
 
-  it('nested a hundred thousand deep is no answer that could be kept', async () => {
+  it('fails when it is nested a hundred thousand deep', async () => {
     const content = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     upstream.answerText(200, 'application/json', `{"choices":[{"message":{"content":${content}}}]}`);
-    expect(await connect().call(request())).toMatchObject({
+    expect(await connect().call(testRequest())).toMatchObject({
       kind: 'failure',
       class: 'final',
       code: 'answer_not_storable',
     });
   });
 
-  it('that is an error nested a hundred thousand deep is kept as its text', async () => {
+  it('is kept as text when it is an error nested a hundred thousand deep', async () => {
     const text = `{"error":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     upstream.answerText(400, 'application/json', text);
-    expect(await connect().call(request())).toMatchObject({ code: 'bad_request', response: { body: text } });
+    expect(await connect().call(testRequest())).toMatchObject({ code: 'bad_request', response: { body: text } });
   });
 
   it('is asked for with the key, the Idempotency-Key and the body', async () => {
     upstream.answerJson(200, completion);
     const body = { model: 'm', messages: [], temperature: 0, stream: false };
-    await connect().call(request({ body }));
+    await connect().call(testRequest({ body }));
     const [call] = upstream.calls;
     expect(call?.url).toBe('/v1/chat/completions');
     expect(call?.headers).toMatchObject({ authorization: `Bearer ${apiKey}`, 'idempotency-key': 'batch_1-0' });
@@ -108,16 +84,8 @@ describe('a good answer', () => {
 
   it('needs no key where the provider has none', async () => {
     upstream.answerJson(200, { data: [] });
-    const keyless: Provider = {
-      name: 'vllm',
-      baseUrl: `${upstream.baseUrl}/`,
-      timeoutMs: 5000,
-      probeIntervalMs: 1000,
-      limits: {},
-      models: {},
-    };
-    client = createProviderClient(keyless, { maxConnections: 1 });
-    expect(await client.call(request({ url: '/v1/embeddings' }))).toMatchObject({ kind: 'success' });
+    client = createTestClient({ baseUrl: `${upstream.baseUrl}/` });
+    expect(await client.call(testRequest({ url: '/v1/embeddings' }))).toMatchObject({ kind: 'success' });
     expect(upstream.calls[0]?.url).toBe('/v1/embeddings');
     expect(upstream.calls[0]?.headers).not.toHaveProperty('authorization');
   });
@@ -126,8 +94,8 @@ describe('a good answer', () => {
     upstream.answerJson(200, completion);
     const client = connect();
     for (let count = 0; count < 5; count++) {
-      await client.call(request());
-      // A connection is free again one turn after its answer.
+      await client.call(testRequest());
+      // A connection is free again one turn of the event loop after its answer.
       await setImmediate();
     }
     expect(upstream.calls).toHaveLength(5);
@@ -139,7 +107,7 @@ describe('an error answer', () => {
   it('500: retry, with the whole answer', async () => {
     const body = { error: { message: 'Oops', type: 'server_error' }, trace: 'abc' };
     upstream.answerJson(500, body, { 'x-request-id': 'req_2' });
-    expect(await connect().call(request())).toEqual({
+    expect(await connect().call(testRequest())).toEqual({
       kind: 'failure',
       class: 'retry',
       code: 'provider_error',
@@ -149,9 +117,9 @@ describe('an error answer', () => {
     expect(upstream.calls).toHaveLength(1);
   });
 
-  it('429: retry, after as long as it asks', async () => {
+  it('429: retry, after the time that it asks for', async () => {
     upstream.answerJson(429, { error: { message: 'Slow down' } }, { 'retry-after': '120' });
-    expect(await connect().call(request())).toMatchObject({
+    expect(await connect().call(testRequest())).toMatchObject({
       class: 'retry',
       code: 'rate_limited',
       retryAfterMs: 120_000,
@@ -160,7 +128,7 @@ describe('an error answer', () => {
 
   it('502 with a page of HTML: retry, with the page as its body', async () => {
     upstream.answerText(502, 'text/html', '<h1>Bad gateway</h1>');
-    const result = await connect().call(request());
+    const result = await connect().call(testRequest());
     expect(result).toMatchObject({
       class: 'retry',
       code: 'provider_error',
@@ -170,7 +138,7 @@ describe('an error answer', () => {
 
   it('503 without a body: retry', async () => {
     upstream.answerText(503, 'application/json', '');
-    const result = await connect().call(request());
+    const result = await connect().call(testRequest());
     expect(result).toMatchObject({
       class: 'retry',
       code: 'provider_overloaded',
@@ -180,13 +148,13 @@ describe('an error answer', () => {
 
   it('a redirect: final, and not followed', async () => {
     upstream.answerWith((_request, response) => response.writeHead(307, { location: '/v1/elsewhere' }).end());
-    expect(await connect().call(request())).toMatchObject({ class: 'final', code: 'unexpected_redirect' });
+    expect(await connect().call(testRequest())).toMatchObject({ class: 'final', code: 'unexpected_redirect' });
     expect(upstream.calls).toHaveLength(1);
   });
 
   it('401 that echoes the key: final for the provider, the key in none of it', async () => {
     upstream.answerJson(401, { error: { message: `Incorrect API key provided: ${apiKey}.`, keys: [apiKey] } });
-    const result = await connect({ apiKey: `${apiKey}\n` }).call(request());
+    const result = await connect({ apiKey: `${apiKey}\n` }).call(testRequest());
     expect(result).toMatchObject({
       class: 'provider',
       code: 'authentication_failed',
@@ -202,24 +170,24 @@ describe('a 200 that is no answer: retry', () => {
     ['a page of HTML', 'text/html', '<html>Sign in</html>'],
     ['invalid JSON', 'application/json', '{"choices": [{'],
     ['nothing', 'application/json', ''],
-    ['an error in disguise', 'application/json', '{"error":{"message":"upstream"}}'],
+    ['an error with status 200', 'application/json', '{"error":{"message":"upstream"}}'],
     ['the answer of another endpoint', 'application/json', '{"object":"list","data":[]}'],
   ])('%s', async (_what, contentType, text) => {
     upstream.answerText(200, contentType, text);
-    const result = await connect().call(request());
+    const result = await connect().call(testRequest());
     expect(result).toMatchObject({ kind: 'failure', class: 'retry', code: 'invalid_answer' });
     expect(result).not.toHaveProperty('response');
   });
 
   it('shows no part of the key in its message', async () => {
     upstream.answerText(200, 'text/html', `${'-'.repeat(195)}${apiKey}`);
-    const result = await connect().call(request());
+    const result = await connect().call(testRequest());
     expect(result).toHaveProperty('message', expect.not.stringContaining('sk-'));
   });
 
-  it('takes JSON that is not called so', async () => {
+  it('takes JSON of another content type', async () => {
     upstream.answerText(200, 'text/plain', JSON.stringify(completion));
-    expect(await connect().call(request())).toMatchObject({ kind: 'success', json: JSON.stringify(completion) });
+    expect(await connect().call(testRequest())).toMatchObject({ kind: 'success', json: JSON.stringify(completion) });
   });
 });
 
@@ -229,7 +197,7 @@ describe('no answer', () => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });
       response.write('{"choices":', () => response.destroy());
     });
-    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+    expect(await connect().call(testRequest())).toMatchObject({ class: 'retry', code: 'connection_error' });
   });
 
   it('an error answer cut off: retry', async () => {
@@ -237,24 +205,24 @@ describe('no answer', () => {
       response.writeHead(400, { 'content-type': 'application/json', 'content-length': 1000 });
       response.write('{"error":', () => response.destroy());
     });
-    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+    expect(await connect().call(testRequest())).toMatchObject({ class: 'retry', code: 'connection_error' });
   });
 
   it('a reset connection: retry', async () => {
     upstream.answerWith((incoming) => incoming.socket.resetAndDestroy());
-    expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
+    expect(await connect().call(testRequest())).toMatchObject({ class: 'retry', code: 'connection_error' });
   });
 
   it('nobody at the address: retry', async () => {
     await upstream.close();
-    const result = await connect().call(request());
+    const result = await connect().call(testRequest());
     expect(result).toMatchObject({ class: 'retry', code: 'connection_error' });
     expect(result).toHaveProperty('message', expect.stringContaining('ECONNREFUSED'));
   });
 
   it('no such host: retry', async () => {
     // Over 63 characters: no resolver needs to be asked.
-    const result = await connect({ baseUrl: `http://${'x'.repeat(64)}/v1` }).call(request());
+    const result = await connect({ baseUrl: `http://${'x'.repeat(64)}/v1` }).call(testRequest());
     expect(result).toMatchObject({ class: 'retry', code: 'connection_error' });
   });
 
@@ -263,7 +231,7 @@ describe('no answer', () => {
       response.writeHead(200, { 'content-type': 'application/json' });
       Readable.from(endless()).pipe(response);
     });
-    const result = await connect({}, { maxAnswerBytes: 10_000 }).call(request());
+    const result = await connect({}, { maxAnswerBytes: 10_000 }).call(testRequest());
     expect(result).toMatchObject({ class: 'final', code: 'answer_too_large' });
   });
 });
@@ -277,12 +245,12 @@ describe('the signal', () => {
         controller.abort();
       });
     });
-    expect(await connect().call(request({ signal: controller.signal }))).toEqual({ kind: 'aborted' });
+    expect(await connect().call(testRequest({ signal: controller.signal }))).toEqual({ kind: 'aborted' });
     await closed;
   });
 
   it('keeps a call from starting', async () => {
-    expect(await connect().call(request({ signal: AbortSignal.abort() }))).toEqual({ kind: 'aborted' });
+    expect(await connect().call(testRequest({ signal: AbortSignal.abort() }))).toEqual({ kind: 'aborted' });
     expect(upstream.calls).toHaveLength(0);
   });
 });
@@ -291,23 +259,23 @@ describe('a call that may be kept back', () => {
   it('is not sent, and leaves its connection to the next', async () => {
     upstream.answerJson(200, completion);
     const provider = connect();
-    expect(await provider.call(request({ maySend: () => false }))).toEqual({ kind: 'unsent' });
+    expect(await provider.call(testRequest({ maySend: () => false }))).toEqual({ kind: 'unsent' });
     expect(upstream.calls).toHaveLength(0);
-    expect(await provider.call(request({ maySend: () => true }))).toMatchObject({ kind: 'success' });
+    expect(await provider.call(testRequest({ maySend: () => true }))).toMatchObject({ kind: 'success' });
     expect([upstream.calls.length, upstream.connections()]).toEqual([1, 1]);
   });
 
-  it('is asked about when it goes out, and not before it has a connection', async () => {
+  it('is asked about once it has a connection, and not before', async () => {
     const seenThen: number[] = [];
     const maySend = () => seenThen.push(upstream.calls.length) > 0;
     const nobody = connect({ baseUrl: `http://127.0.0.1:${await freePort()}/v1` });
-    expect(await nobody.call(request({ maySend }))).toMatchObject({ code: 'connection_error' });
+    expect(await nobody.call(testRequest({ maySend }))).toMatchObject({ code: 'connection_error' });
     expect(seenThen).toEqual([]);
     await nobody.close();
 
     upstream.answerJson(200, completion);
     const provider = connect({}, { maxConnections: 1 });
-    const both = [provider.call(request({ maySend })), provider.call(request({ maySend }))];
+    const both = [provider.call(testRequest({ maySend })), provider.call(testRequest({ maySend }))];
     expect(await Promise.all(both)).toMatchObject([{ kind: 'success' }, { kind: 'success' }]);
     expect(seenThen).toEqual([0, 1]);
   });
@@ -335,7 +303,7 @@ describe('the list of models', () => {
     expect(JSON.stringify(refused)).not.toContain(apiKey);
   });
 
-  it('is none when a page comes instead', async () => {
+  it('fails when a page comes instead', async () => {
     upstream.answerText(200, 'text/html', '<html>');
     expect(await list()).toMatchObject({ kind: 'failure', code: 'invalid_answer' });
   });

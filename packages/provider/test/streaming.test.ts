@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AnswerDelta, type CallRequest, createProviderClient, type ProviderClient } from '../src/index.ts';
+import type { AnswerDelta, CallRequest, ProviderClient } from '../src/index.ts';
 import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
+import { createTestClient, testRequest } from './test-client.ts';
 
 let upstream: TestProvider;
 let client: ProviderClient;
@@ -18,26 +19,10 @@ afterEach(async () => {
 });
 
 const connect = (provider: Partial<Provider> = {}): ProviderClient =>
-  (client = createProviderClient(
-    {
-      name: 'test',
-      baseUrl: upstream.baseUrl,
-      timeoutMs: 5000,
-      probeIntervalMs: 1000,
-      limits: {},
-      models: {},
-      ...provider,
-    },
-    { maxConnections: 4 },
-  ));
+  (client = createTestClient({ baseUrl: upstream.baseUrl, ...provider }));
 
-const request = (more: Partial<CallRequest> = {}): CallRequest => ({
-  url: '/v1/chat/completions',
-  body: { model: 'm', messages: [], stream: true },
-  idempotencyKey: 'batch_1-0',
-  signal: new AbortController().signal,
-  ...more,
-});
+const request = (more: Partial<CallRequest> = {}): CallRequest =>
+  testRequest({ body: { model: 'm', messages: [], stream: true }, ...more });
 
 const eventText = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`;
 const chunk = (delta: unknown, finishReason: string | null = null) =>
@@ -60,7 +45,7 @@ const answerAndCut = (...pieces: string[]): void =>
     response.write(pieces.join(''), () => response.destroy());
   });
 
-it('comes back whole, and its text as it comes', async () => {
+it('a streamed answer comes back whole, and its text as it comes', async () => {
   answerEvents(...hello, usage, done);
   const deltas: AnswerDelta[] = [];
   expect(await connect().call(request({ onDelta: (delta) => deltas.push(delta) }))).toEqual({
@@ -81,18 +66,18 @@ it('comes back whole, and its text as it comes', async () => {
   ]);
 });
 
-it('leaves its connection to the next call', async () => {
+it('a stream leaves its connection to the next call', async () => {
   answerEvents(...hello, usage, done);
   const client = connect();
   for (let count = 0; count < 5; count++) {
     expect(await client.call(request())).toMatchObject({ kind: 'success' });
-    // A connection is free again one turn after its answer.
+    // A connection is free again one turn of the event loop after its answer.
     await setImmediate();
   }
   expect(upstream.connections()).toBe(1);
 });
 
-describe('what is sent', () => {
+describe('the body of a streamed call', () => {
   it.each<[string, Partial<CallRequest>, Partial<Provider>, Record<string, unknown>]>([
     ['asks for the usage', {}, {}, { stream: true, stream_options: { include_usage: true } }],
     [
@@ -112,7 +97,7 @@ describe('what is sent', () => {
   });
 });
 
-describe('is tried again', () => {
+describe('a stream is tried again', () => {
   it('when its connection is cut', async () => {
     answerAndCut(...hello.slice(0, 2));
     expect(await connect().call(request())).toMatchObject({ class: 'retry', code: 'connection_error' });
@@ -126,11 +111,11 @@ describe('is tried again', () => {
 
   it.each([
     ['it ends before the finish reason', hello.slice(0, 2)],
-    ['it says that it is done, and is not', [...hello.slice(0, 2), done]],
+    ['it says too early that it is done', [...hello.slice(0, 2), done]],
     ['it ends within an event', [...hello.slice(0, 2), chunk({ content: '!' }).slice(0, 30)]],
-    ['it brings nothing', [done]],
+    ['it has no event but [DONE]', [done]],
     ['an event of it is no JSON', ['data: {"choices": [\n\n', ...hello, done]],
-    ['it tells of an error', [...hello.slice(0, 1), eventText({ error: { message: 'Upstream died' } })]],
+    ['it reports an error', [...hello.slice(0, 1), eventText({ error: { message: 'Upstream died' } })]],
     ['an event of it is an error', [...hello.slice(0, 1), 'event: error\ndata: {"message":"Upstream died"}\n\n']],
   ])('when %s', async (_what, pieces) => {
     answerEvents(...pieces);
@@ -146,17 +131,17 @@ describe('is tried again', () => {
     expect(await connect().call(request({ url: '/v1/responses' }))).toMatchObject({
       class: 'retry',
       code: 'incomplete_stream',
-      message: 'test told of an error in its stream: Oops',
+      message: 'test reported an error in its stream: Oops',
     });
   });
 });
 
-it('stops the provider when it says that the money ran out', async () => {
+it('a stream that says the money ran out stops the provider', async () => {
   answerEvents(eventText({ error: { code: 'insufficient_quota', message: 'No credits left' } }));
   expect(await connect().call(request())).toMatchObject({ class: 'provider', code: 'insufficient_quota' });
 });
 
-it('is aborted by the signal, and closes its connection', async () => {
+it('the signal aborts a stream and closes its connection', async () => {
   const controller = new AbortController();
   let closed: Promise<unknown> | undefined;
   upstream.answerWith((_request, response) => {
@@ -168,18 +153,18 @@ it('is aborted by the signal, and closes its connection', async () => {
   await closed;
 });
 
-it('takes an answer that came whole all the same', async () => {
+it('a streamed call also takes an answer that comes whole', async () => {
   const answer = { object: 'chat.completion', choices: [{ message: { content: 'x' }, finish_reason: 'stop' }] };
   upstream.answerJson(200, answer);
   expect(await connect().call(request())).toMatchObject({ kind: 'success', json: JSON.stringify(answer) });
 });
 
-it('needs no [DONE] after the finish reason', async () => {
+it('a stream needs no [DONE] after the finish reason', async () => {
   answerEvents(...hello);
   expect(await connect().call(request())).toMatchObject({ kind: 'success' });
 });
 
-it('reads no more than the largest answer', async () => {
+it('a stream is cut off at the size of the largest answer', async () => {
   upstream.answerWith((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const more = (): void => {
@@ -188,9 +173,6 @@ it('reads no more than the largest answer', async () => {
     response.on('drain', more);
     more();
   });
-  client = createProviderClient(
-    { name: 'test', baseUrl: upstream.baseUrl, timeoutMs: 5000, probeIntervalMs: 1000, limits: {}, models: {} },
-    { maxConnections: 1, maxAnswerBytes: 100_000 },
-  );
+  client = createTestClient({ baseUrl: upstream.baseUrl }, { maxAnswerBytes: 100_000 });
   expect(await client.call(request())).toMatchObject({ class: 'final', code: 'answer_too_large' });
 });

@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Provider } from '@promptmill/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createProviderClient, type ProviderClient } from '../src/index.ts';
+import type { ProviderClient } from '../src/index.ts';
 import { startTestProvider, type TestProvider } from '../../../tests/support/test-provider.ts';
+import { createTestClient, testRequest } from './test-client.ts';
 
-/** What a limit may take longer than it says, on a machine that has other things to do. */
+/** How late a limit may end a call on a busy machine. */
 const slackMs = 1000;
 
 let upstream: TestProvider;
@@ -23,25 +24,9 @@ afterEach(async () => {
 });
 
 const call = async (limits: Partial<Provider>, body: Record<string, unknown> = {}) => {
-  client = createProviderClient(
-    {
-      name: 'test',
-      baseUrl: upstream.baseUrl,
-      timeoutMs: 5000,
-      probeIntervalMs: 1000,
-      limits: {},
-      models: {},
-      ...limits,
-    },
-    { maxConnections: 4 },
-  );
+  client = createTestClient({ baseUrl: upstream.baseUrl, ...limits });
   const startedAt = performance.now();
-  const result = await client.call({
-    url: '/v1/chat/completions',
-    body: { model: 'm', messages: [], ...body },
-    idempotencyKey: 'batch_1-0',
-    signal: new AbortController().signal,
-  });
+  const result = await client.call(testRequest({ body: { model: 'm', messages: [], ...body } }));
   return { result, tookMs: performance.now() - startedAt };
 };
 
@@ -50,7 +35,7 @@ const timedOut = (message: string) => ({ kind: 'failure', class: 'retry', code: 
 const json = { 'content-type': 'application/json' };
 const events = { 'content-type': 'text/event-stream' };
 
-/** Answers with headers and then a piece every 20 ms, for ever or so many times. */
+/** Answers with headers, and then with a piece every 20 ms, `times` pieces in all. */
 const answerSlowly = (headers: Record<string, string>, piece: string, times = Infinity): void => {
   upstream.answerWith((_request, response) => {
     closed = once(response, 'close');
@@ -123,8 +108,8 @@ it('an answer that takes longer than the idle limit to begin is waited for', asy
   expect((await call({ idleTimeoutMs: 50 })).result).toMatchObject({ kind: 'success', json: JSON.stringify(answer) });
 });
 
-it('a connection that is not made ends at the connect limit', async () => {
-  // It takes the connection, and never answers the TLS handshake.
+it('a call without a connection ends at the connect limit', async () => {
+  // The server takes the connection, and never answers the TLS handshake.
   const sockets: Socket[] = [];
   const server = createServer((socket) => sockets.push(socket));
   await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -4,9 +4,11 @@ import {
   buildLanes,
   buildProviders,
   ConfigError,
+  type Environment,
   type FileConfig,
   fileConfig,
   type FileStoreLocation,
+  isLoopback,
   type LaneTable,
   type RetryPolicy,
 } from '@promptmill/core';
@@ -14,8 +16,6 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { type ApiKey, environment } from './environment.ts';
 import type { FailPointSpec } from './fail-points.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultApiPort = 3000;
 const defaultRedisUrl = 'redis://127.0.0.1:6379';
@@ -170,9 +170,6 @@ export const loadConfig = (
     ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),
   };
 };
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 /**
  * Checks that other machines can reach the api only with API keys and a login for Bull Board.

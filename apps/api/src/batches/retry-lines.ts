@@ -1,4 +1,4 @@
-import { type Batch, fileKey, parseRequestLine } from '@promptmill/core';
+import { type Batch, field, fileKey, parseRequestLine } from '@promptmill/core';
 import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
 import { badRequest } from '../request-problem.ts';
 
@@ -16,9 +16,6 @@ interface FailedRequest {
 /** A message names this many at most, and counts the others. */
 const maxNamed = 20;
 const newline = Buffer.from('\n');
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 
 /** Reads from a line of an error file what went wrong: the error's code, or the answer's status, code and type. */
 const readFailure = (line: string): FailedRequest => {

@@ -2,11 +2,10 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { isLoopback } from '@promptmill/core';
 import { type Check, checksOf } from './check.ts';
 
 const stepTimeoutMs = 5000;
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
 const hintFor = (name: string, url: URL, { code = '' }: NodeJS.ErrnoException): string => {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')

@@ -1,4 +1,4 @@
-import { showRedisUrl } from '@promptmill/core';
+import { isRedisSupported, minRedisVersion, showRedisUrl } from '@promptmill/core';
 import { closeRedis, connectRedis, mastersOf } from '@promptmill/queue';
 import { type Config, findRedis } from '@promptmill/runtime';
 import { type Check, checksOf } from './check.ts';
@@ -6,8 +6,6 @@ import { type Check, checksOf } from './check.ts';
 const { ok, warning, failed } = checksOf('redis');
 
 const connectTimeoutMs = 3000;
-/** Redis 7.0 brought script flags and sharded channels. BullMQ itself needs only 5.0. */
-const minVersion = { major: 7, minor: 0 };
 
 const readInfo = (text: string): ReadonlyMap<string, string> =>
   new Map(
@@ -21,12 +19,9 @@ const checkVersion = (info: ReadonlyMap<string, string>): Check => {
   const [name, version] = info.has('valkey_version')
     ? ['Valkey', info.get('valkey_version')]
     : ['Redis', info.get('redis_version')];
-  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
-  const isEnough = major > minVersion.major || (major === minVersion.major && minor >= minVersion.minor);
-  const needed = `${minVersion.major}.${minVersion.minor}`;
-  return isEnough
+  return isRedisSupported(version ?? '')
     ? ok(`${name} ${version}`)
-    : failed(`${name} ${version} is too old`, `Promptmill needs ${needed} or newer: update it.`);
+    : failed(`${name} ${version} is too old`, `Promptmill needs ${minRedisVersion} or newer: update it.`);
 };
 
 const checkPersistence = (info: ReadonlyMap<string, string>): Check => {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { maxModels } from '@promptmill/core';
 import { splitLines, type SplitLine } from '@promptmill/files';
 import { convertLine, type ConvertedLine, type InputFormat, type LineDefaults } from './convert-line.ts';
 
@@ -32,7 +33,6 @@ export interface Conversion {
 }
 
 const maxListedProblems = 10;
-const maxModels = 1000;
 
 /** The format that a file's name tells; undefined when only its content can. */
 export const formatOfName = (path: string): InputFormat | undefined => {

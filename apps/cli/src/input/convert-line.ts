@@ -1,4 +1,4 @@
-import { parseRequestLine, promptToLine, type PromptDefaults, type RequestLine } from '@promptmill/core';
+import { isJsonObject, parseRequestLine, promptToLine, type PromptDefaults, type RequestLine } from '@promptmill/core';
 
 /** How an input is read: `text` has a prompt on each line, `jsonl` a JSON object. */
 export type InputFormat = 'text' | 'jsonl';
@@ -9,9 +9,6 @@ export type ConvertedLine =
   | { readonly kind: 'problem'; readonly message: string };
 
 const problem = (message: string): ConvertedLine => ({ kind: 'problem', message });
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export interface LineDefaults extends PromptDefaults {
   /** Whether to stream every request, whatever its line says. Default: false. */
@@ -49,14 +46,14 @@ const completeLine = (
   { number, defaults: { model, stream } }: ConvertLineOptions,
 ): string => {
   const { body } = value;
-  const wantsModel = isObject(body) && body['model'] === undefined && model !== undefined;
-  const wantsStream = isObject(body) && body['stream'] !== true && stream === true;
+  const wantsModel = isJsonObject(body) && body['model'] === undefined && model !== undefined;
+  const wantsStream = isJsonObject(body) && body['stream'] !== true && stream === true;
   if (!wantsModel && !wantsStream && value['custom_id'] !== undefined && value['method'] !== undefined) return text;
   return JSON.stringify({
     custom_id: `request-${number}`,
     method: 'POST',
     ...value,
-    ...(isObject(body)
+    ...(isJsonObject(body)
       ? { body: { ...(wantsModel ? { model } : {}), ...body, ...(wantsStream ? { stream } : {}) } }
       : {}),
   });
@@ -87,7 +84,7 @@ export const convertLine = (text: string, options: ConvertLineOptions): Converte
   } catch {
     return problem('not valid JSON: each line must be one JSON object');
   }
-  if (!isObject(value)) return problem('each line must be a JSON object');
+  if (!isJsonObject(value)) return problem('each line must be a JSON object');
   if (!('body' in value) && !('url' in value)) {
     const message = promptProblem(value);
     return message === undefined ? checked(promptLine(value, number, defaults)) : problem(message);

@@ -1,7 +1,7 @@
 import type OpenAI from 'openai';
 import type { LimitedText } from '../tokens.ts';
 import { systemFingerprint, wantsStreamUsage, writeChoices, type CompletionChoices } from './completion-choices.ts';
-import { readInteger, readMaxTokens, type AnswerContext, type Endpoint } from './endpoint.ts';
+import { readInteger, readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { readMessages } from './prompt-text.ts';
 import { doneEvent, serverSentEvent, splitIntoDeltas } from './stream-events.ts';
 
@@ -9,7 +9,7 @@ type Chunk = OpenAI.ChatCompletionChunk;
 type ChunkChoice = OpenAI.ChatCompletionChunk.Choice;
 
 /** Source: https://platform.openai.com/docs/api-reference/chat/create */
-export const answerChatCompletion: Endpoint = (body, model) => {
+export const answerChatCompletion: PrepareAnswer = (body, model) => {
   const prompt = readMessages(body['messages'], 'messages');
   const answer = writeChoices(model, [prompt], {
     n: readInteger(body, 'n', 1, 128),

@@ -1,11 +1,11 @@
 import type OpenAI from 'openai';
 import { systemFingerprint, wantsStreamUsage, writeChoices, type CompletionChoices } from './completion-choices.ts';
-import { readInteger, readMaxTokens, type AnswerContext, type Endpoint } from './endpoint.ts';
+import { readInteger, readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { readTexts } from './prompt-text.ts';
 import { doneEvent, serverSentEvent, splitIntoDeltas } from './stream-events.ts';
 
 /** Source: https://platform.openai.com/docs/api-reference/completions/create */
-export const answerCompletion: Endpoint = (body, model) => {
+export const answerCompletion: PrepareAnswer = (body, model) => {
   const prompts = readTexts(body['prompt'], 'prompt');
   const answer = writeChoices(
     model,

@@ -2,13 +2,13 @@ import type OpenAI from 'openai';
 import { invalidParameter } from '../api-error.ts';
 import { createRandom, hashText } from '../random.ts';
 import { countTokens } from '../tokens.ts';
-import { readInteger, type Endpoint } from './endpoint.ts';
+import { readInteger, type PrepareAnswer } from './endpoint.ts';
 import { readTexts } from './prompt-text.ts';
 
 const defaultDimensions = 8;
 
 /** Source: https://platform.openai.com/docs/api-reference/embeddings/create */
-export const answerEmbedding: Endpoint = (body, model) => {
+export const answerEmbedding: PrepareAnswer = (body, model) => {
   const texts = readTexts(body['input'], 'input');
   const dimensions = readInteger(body, 'dimensions', 1, 4096) ?? defaultDimensions;
   const format = body['encoding_format'] ?? 'float';
@@ -31,7 +31,7 @@ export const answerEmbedding: Endpoint = (body, model) => {
   };
 };
 
-/** The SDK's type has floats only: it decodes base64 before its caller sees it. */
+/** The SDK's type has only floats, since the SDK decodes base64 before its caller sees it. */
 type EmbeddingList = Omit<OpenAI.CreateEmbeddingResponse, 'data'> & {
   data: (Omit<OpenAI.Embedding, 'embedding'> & { embedding: number[] | string })[];
 };

@@ -1,7 +1,8 @@
+import { isJsonObject } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { createRandom, hashText } from '../random.ts';
 import { countTokens } from '../tokens.ts';
-import { isJsonObject, type Endpoint } from './endpoint.ts';
+import type { PrepareAnswer } from './endpoint.ts';
 import { readMessages, readTexts } from './prompt-text.ts';
 
 const categories = [
@@ -24,7 +25,7 @@ const categories = [
  * Nothing is flagged, except under the fault `content-filter`: then violence is.
  * Source: https://platform.openai.com/docs/api-reference/moderations/create
  */
-export const answerModeration: Endpoint = (body, model) => {
+export const answerModeration: PrepareAnswer = (body, model) => {
   const texts = readInput(body['input']);
   return {
     prompt: texts.join('\n'),
@@ -39,7 +40,7 @@ export const answerModeration: Endpoint = (body, model) => {
   };
 };
 
-/** Texts have a result each; a list of content parts has one together. */
+/** Each text has a result of its own. A list of content parts has one result. */
 function readInput(input: unknown): string[] {
   if (Array.isArray(input) && input.some(isJsonObject)) return [readMessages([{ content: input }], 'input').whole];
   return readTexts(input, 'input');

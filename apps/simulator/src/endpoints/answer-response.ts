@@ -1,6 +1,7 @@
+import type { JsonObject } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { countTokens, limitTokens, type LimitedText } from '../tokens.ts';
-import { readMaxTokens, type AnswerContext, type Endpoint, type JsonObject } from './endpoint.ts';
+import { readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { writeAnswer } from './models.ts';
 import { readMessages, type PromptText } from './prompt-text.ts';
 import { serverSentEvent, splitIntoDeltas } from './stream-events.ts';
@@ -8,7 +9,7 @@ import { serverSentEvent, splitIntoDeltas } from './stream-events.ts';
 type Response = OpenAI.Responses.Response;
 type OutputMessage = OpenAI.Responses.ResponseOutputMessage;
 type StreamEvent = OpenAI.Responses.ResponseStreamEvent;
-/** An event before it has its number. */
+/** An event without its number. */
 type EventBody = StreamEvent extends infer Event
   ? Event extends unknown
     ? Omit<Event, 'sequence_number'>
@@ -24,7 +25,7 @@ interface Draft {
 }
 
 /** Source: https://platform.openai.com/docs/api-reference/responses/create */
-export const answerResponse: Endpoint = (body, model) => {
+export const answerResponse: PrepareAnswer = (body, model) => {
   const prompt = readPrompt(body);
   const maxOutputTokens = readMaxTokens(body, 'max_output_tokens');
   const draft: Draft = {

@@ -1,3 +1,4 @@
+import { field } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { countTokens, limitTokens, type LimitedText } from '../tokens.ts';
 import { writeAnswer } from './models.ts';
@@ -8,7 +9,7 @@ export interface CompletionChoices {
   readonly usage: OpenAI.CompletionUsage;
 }
 
-/** `n` answers to each prompt, in the order OpenAI numbers them, and what they used. */
+/** Writes `n` answers to each prompt, in the order in which OpenAI numbers them, and counts their tokens. */
 export function writeChoices(
   model: string,
   prompts: readonly PromptText[],
@@ -45,7 +46,7 @@ function describeUsage(promptTokens: number, completionTokens: number): OpenAI.C
 
 /** Whether a stream is to end with a chunk that carries the usage. */
 export function wantsStreamUsage(streamOptions: unknown): boolean {
-  return (streamOptions as { include_usage?: unknown } | null | undefined)?.include_usage === true;
+  return field(streamOptions, 'include_usage') === true;
 }
 
 /** Marks the answers' origin, as OpenAI's backend configurations do. */

@@ -1,14 +1,13 @@
+import type { JsonObject } from '@promptmill/core';
 import { invalidParameter } from '../api-error.ts';
-
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What is known of an answer before any of it is sent. */
 export interface PreparedAnswer {
-  /** All text of the prompt: markers stand in it. */
+  /** All text of the prompt, with its markers. */
   readonly prompt: string;
   /** Prompt and completion tokens together: what the call takes of a token limit. */
   readonly tokens: number;
-  /** Whether {@link render} gives server-sent events, not one JSON object. */
+  /** Whether {@link render} gives server-sent events instead of one JSON object. */
   readonly stream: boolean;
   render(context: AnswerContext): string;
 }
@@ -22,14 +21,10 @@ export interface AnswerContext {
 }
 
 /**
- * Checks a request body and prepares its answer, the same one for the same body.
+ * Checks a request body and prepares its answer. The same body always gets the same answer.
  * @throws ApiError 400 when a parameter is missing or wrong.
  */
-export type Endpoint = (body: JsonObject, model: string) => PreparedAnswer;
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+export type PrepareAnswer = (body: JsonObject, model: string) => PreparedAnswer;
 
 /** An integer parameter; undefined when it is left out or null. */
 export function readInteger(body: JsonObject, name: string, min: number, max: number): number | undefined {

@@ -4,7 +4,7 @@ import type { PromptText } from './prompt-text.ts';
 
 type WriteText = (prompt: PromptText, model: string, choice: number) => string;
 
-/** The models that are listed; any other name answers like `large`, except {@link missingModel}. */
+/** The models that are listed. Any other model answers like `large`, except {@link missingModel}. */
 const writers: Readonly<Record<string, WriteText>> = {
   echo: ({ lastUser }) => lastUser,
   reverse: ({ lastUser }) => Array.from(lastUser).toReversed().join(''),

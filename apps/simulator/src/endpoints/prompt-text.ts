@@ -1,5 +1,5 @@
+import { isJsonObject } from '@promptmill/core';
 import { invalidParameter, missingParameter } from '../api-error.ts';
-import { isJsonObject } from './endpoint.ts';
 
 export interface PromptText {
   /** All texts of the prompt, a line each. */
@@ -9,7 +9,7 @@ export interface PromptText {
 }
 
 /**
- * Reads `messages` or a list of input items. Content that is not text is passed over.
+ * Reads `messages` or a list of input items. Content that is not text is ignored.
  * @param param the parameter's name, for the error.
  * @throws ApiError 400 when it is not a list of objects with at least one entry.
  */
@@ -29,7 +29,7 @@ export function readMessages(value: unknown, param: string): PromptText {
 }
 
 /**
- * Reads `prompt` or `input` where it is a text, a list of texts, or the same in token numbers: one entry per text.
+ * Reads `prompt` or `input`: a text, a list of texts, or the same as token numbers. Returns an entry for each text.
  * @throws ApiError 400 for anything else.
  */
 export function readTexts(value: unknown, param: string): string[] {

@@ -1,10 +1,8 @@
-import { type BatchUsage, encodeSegmentEntry, type SegmentEntryHead } from '@promptmill/core';
+import { type BatchUsage, encodeSegmentEntry, type RequestStatus } from '@promptmill/core';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
 import { groupCalls } from './group-calls.ts';
-
-export type RequestStatus = SegmentEntryHead['status'];
 
 /** What is to become of a request that a worker has in hand. */
 export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';

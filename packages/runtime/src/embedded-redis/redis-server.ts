@@ -4,6 +4,7 @@ import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isRedisSupported } from '@promptmill/core';
 import type { Logger } from '../logger.ts';
 import { EmbeddedRedisError } from './embedded-redis-error.ts';
 import { isRunning, type ProcessRecord, readProcessRecord, recordOfProcess, stopProcess } from './process-record.ts';
@@ -11,8 +12,6 @@ import type { RedisFolder } from './redis-folder.ts';
 import type { RunningRedis } from './running-redis.ts';
 
 const stopTimeoutMs = 30_000;
-/** Redis 7.0 brought script flags and sharded channels. Every Valkey is newer. */
-const minVersion = [7, 0] as const;
 
 const serverRecordOf = (folder: RedisFolder): string => join(folder.directory, 'server.json');
 
@@ -21,8 +20,7 @@ export const findRedisServer = async (commands: readonly string[]): Promise<stri
   for (const command of commands)
     try {
       const { stdout } = await promisify(execFile)(command, ['--version']);
-      const [, major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
-      if (major > minVersion[0] || (major === minVersion[0] && minor >= minVersion[1])) return command;
+      if (isRedisSupported(/v=([\d.]+)/.exec(stdout)?.[1] ?? '')) return command;
     } catch {
       // The command is not installed.
     }
