@@ -80,6 +80,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
 export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, reach } = options;
+  const callDuration = metrics.callDuration.labels({ lane: lane.name });
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
     const { batchId, index, customId, fallbackFrom } = request;
@@ -161,7 +162,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     streamed?.end(result.kind === 'success');
     if (result.kind !== 'unsent') {
       metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
-      metrics.callDuration.observe({ lane: lane.name }, (performance.now() - startedAt) / 1000);
+      callDuration.observe((performance.now() - startedAt) / 1000);
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
     await tellLane(admission, result);

@@ -15,6 +15,7 @@ import {
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
+  finishedRequestJobs,
   type JobLock,
   onBack,
   openLaneQueues,
@@ -140,6 +141,7 @@ export const startWorker = async ({
       name: lane.name,
       concurrency: workerConcurrency,
       retry,
+      finished: finishedRequestJobs,
       onError,
     });
     worker.on('failed', (job, error) => {

@@ -63,7 +63,8 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     body: unknown,
     text?: string,
   ): CallResult => {
-    if (isDeeperThan(body, maxAnswerDepth))
+    // A text of n characters nests n / 2 deep at most: a short one need not be walked through.
+    if ((text === undefined || text.length > 2 * maxAnswerDepth) && isDeeperThan(body, maxAnswerDepth))
       return failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`);
     return {
       kind: 'success',

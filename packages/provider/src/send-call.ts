@@ -50,6 +50,12 @@ const isEventStream = (statusCode: number, headers: ReplyHeaders): boolean =>
   statusCode < 300 &&
   (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
 
+const byteOrderMark = /^\uFEFF/;
+const textOf = (chunks: readonly Buffer[]): string => {
+  const [only] = chunks;
+  return (only && chunks.length === 1 ? only : Buffer.concat(chunks)).toString().replace(byteOrderMark, '');
+};
+
 const headersOf = (raw: Readonly<Record<string, string | string[] | undefined>>): ReplyHeaders => ({
   get(name) {
     const value = raw[name];
@@ -170,7 +176,7 @@ export const sendCall = (
         onResponseEnd() {
           finish();
           if (pipe) pipe.end();
-          else if (start) resolve({ kind: 'answer', ...start, text: new TextDecoder().decode(Buffer.concat(chunks)) });
+          else if (start) resolve({ kind: 'answer', ...start, text: textOf(chunks) });
         },
         onResponseError(_controller, error) {
           fail(error);

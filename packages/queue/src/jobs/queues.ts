@@ -53,7 +53,7 @@ export const openFinalizeQueue = (connection: RedisConnection, keys: Keys): Queu
   });
 
 export const openLaneQueue = (connection: RedisConnection, keys: Keys, lane: string): Queue<RequestJob> =>
-  openQueue(connection, keys, lane, { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } });
+  openQueue(connection, keys, lane, {});
 
 /** The lanes' queues, each opened when it is first asked for. */
 export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError: (error: Error) => void) => {

@@ -35,6 +35,8 @@ export interface OpenWorkerOptions {
   /** Jobs at once in this process. */
   readonly concurrency: number;
   readonly retry?: RetryPolicy;
+  /** What becomes of finished jobs whose own options do not say it. Default: they are kept. */
+  readonly finished?: Pick<WorkerOptions, 'removeOnComplete' | 'removeOnFail'>;
   readonly onError: (error: Error) => void;
 }
 
@@ -85,7 +87,7 @@ type StalledMarks = ReturnType<typeof createStalledMarks>;
 
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOptions): Worker<T> => {
-  const { connection, keys, name, concurrency, retry, onError } = options;
+  const { connection, keys, name, concurrency, retry, finished, onError } = options;
   const workerOptions: WorkerOptions = {
     connection,
     prefix: keys.queuePrefix(name),
@@ -99,6 +101,7 @@ export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOpti
     runRetryDelay: retryAfterConnectionErrorMs,
     // A worker that was cut off, or stopped for a while, counts as lost too. The processor decides what that says of a job.
     maxStalledCount: Number.MAX_SAFE_INTEGER,
+    ...finished,
     ...(retry
       ? { settings: { backoffStrategy: (attempt: number) => backoffDelayMs(retry, attempt, Math.random()) } }
       : {}),

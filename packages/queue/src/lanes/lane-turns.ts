@@ -19,14 +19,17 @@ const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math
  * Bull Board shows finished jobs. It gets those of a batch's first requests, and a sample of the others: Redis spends a
  * fifth less on a job that it need not keep.
  */
+const keptJobs = 1000;
 const isKept = (index: number): boolean => index < 100 || index % 100 === 0;
+/** What a lane's worker does with finished jobs that do not say otherwise. */
+export const finishedRequestJobs = { removeOnComplete: { count: 0 }, removeOnFail: { count: keptJobs } };
 
 export const requestJobOptions = (job: RequestJob, position: number, retry: RetryPolicy): BulkJobOptions => ({
   jobId: jobIdOf(job.batchId, job.index),
   priority: priorityOf(position),
   attempts: retry.attempts,
   backoff: { type: 'full-jitter' },
-  ...(isKept(job.index) ? {} : { removeOnComplete: true }),
+  ...(isKept(job.index) ? { removeOnComplete: { count: keptJobs } } : {}),
 });
 
 export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
