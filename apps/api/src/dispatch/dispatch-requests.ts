@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
@@ -27,6 +28,8 @@ const windowsOfAll = 8;
 const chunkRequests = 250;
 /** The first chunk of a batch is small, so that workers begin while the rest is added. */
 const firstChunkRequests = 50;
+/** So long the workers have Redis and the processors to themselves, to begin with a batch's first chunk. */
+const headStartMs = 30;
 const maxChunkBytes = 1024 * 1024;
 /** A window is refilled when this part of it is free, not for each request. */
 const refillShare = 1 / 8;
@@ -89,7 +92,9 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       if (outcome === 'overtaken') return false;
       reach('cursor-moved');
       onDispatched(chunk.length);
+      const isFirst = cursor.dispatched === 0;
       cursor = next;
+      if (isFirst && next.dispatched < batch.total) await sleep(headStartMs);
       return outcome === 'moved';
     };
 
