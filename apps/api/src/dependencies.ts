@@ -9,7 +9,7 @@ import type {
   Keys,
   RedisConnection,
 } from '@promptmill/queue';
-import type { Logger, Metrics, Reach } from '@promptmill/runtime';
+import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
@@ -40,7 +40,7 @@ export interface ApiDependencies {
   readonly metrics: Metrics;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
   /** Fires when the process stops, to end event streams. */
   readonly stopping: AbortSignal;
 }

@@ -17,8 +17,8 @@ import {
   createLifecycle,
   type Logger,
   type Metrics,
-  type Reach,
-  reachNothing,
+  noFailPoints,
+  type PassFailPoint,
 } from '@promptmill/runtime';
 import { createApp } from './app.ts';
 import type { Creation } from './batches/creation.ts';
@@ -41,7 +41,7 @@ export interface StartApiOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 export interface RunningApi {
@@ -63,7 +63,7 @@ export const startApi = async ({
   files,
   logger,
   metrics,
-  reach = reachNothing,
+  passFailPoint = noFailPoints,
 }: StartApiOptions): Promise<RunningApi> => {
   assertSafeToExpose(config);
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
@@ -101,7 +101,7 @@ export const startApi = async ({
     logger,
     metrics,
     now: Date.now,
-    reach,
+    passFailPoint,
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
@@ -115,7 +115,7 @@ export const startApi = async ({
     },
   );
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
-  const dispatch = await startDispatch({ config, files, logger, metrics, reach, replayed });
+  const dispatch = await startDispatch({ config, files, logger, metrics, passFailPoint, replayed });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
 
   const life = createLifecycle(logger);

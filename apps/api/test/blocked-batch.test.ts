@@ -15,7 +15,7 @@ import {
   createLaneTurns,
   openLaneQueues,
 } from '@promptmill/queue';
-import { loadConfig, reachNothing } from '@promptmill/runtime';
+import { loadConfig, noFailPoints } from '@promptmill/runtime';
 import { DelayedError, type Job } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
@@ -60,7 +60,7 @@ beforeAll(async () => {
       }),
       window: { requests: 1000, bytes: windowBytes },
       onDispatched: () => {},
-      reach: reachNothing,
+      passFailPoint: noFailPoints,
     }),
     reconcile: async () => false,
     observe: async () => {},

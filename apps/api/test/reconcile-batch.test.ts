@@ -31,7 +31,7 @@ import {
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
-import { createLogger, loadConfig, reachNothing } from '@promptmill/runtime';
+import { createLogger, loadConfig, noFailPoints } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
@@ -96,7 +96,7 @@ const open = (window = 1000) => {
     add,
     window: { requests: window, bytes: 1e9 },
     onDispatched: () => {},
-    reach: reachNothing,
+    passFailPoint: noFailPoints,
   });
   const reconcile = createReconcileBatch({
     batches,

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FileStore, FileStoreError } from '@promptmill/files';
 import type { RecordedResults, ResultsStream } from '@promptmill/queue';
-import { type Reach, reachNothing } from '@promptmill/runtime';
+import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
 import { writeSegment } from './write-segment.ts';
 
@@ -16,7 +16,7 @@ export interface CollectResultsOptions {
   readonly onError: (error: unknown) => void;
   readonly now?: () => number;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 /** The most entries read at once, and about the most bytes. An entry rarely has more than 256 KiB. */
@@ -38,7 +38,16 @@ const forgetDeadAfterMs = 3_600_000;
  * results are still on the stream, and another collector claims them.
  */
 export const collectResults = (options: CollectResultsOptions) => {
-  const { stream, files, onReady, onSegment, onBlocked, onError, now = Date.now, reach = reachNothing } = options;
+  const {
+    stream,
+    files,
+    onReady,
+    onSegment,
+    onBlocked,
+    onError,
+    now = Date.now,
+    passFailPoint = noFailPoints,
+  } = options;
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
   const writes = new Set<Promise<void>>();
@@ -50,11 +59,11 @@ export const collectResults = (options: CollectResultsOptions) => {
 
   const flush = async (segment: Segment): Promise<void> => {
     const name = await writeSegment(files, segment);
-    reach('segment-written');
+    passFailPoint('segment-written');
     const state = await stream.commit(segment.batchId, name, segment.results);
     onSegment(segment);
     if (state !== 'ready') return;
-    reach('segment-committed');
+    passFailPoint('segment-committed');
     await onReady(segment.batchId);
   };
 

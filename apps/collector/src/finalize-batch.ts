@@ -10,7 +10,7 @@ import {
 } from '@promptmill/core';
 import { type FileStore, readInput } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
-import { type Reach, reachNothing } from '@promptmill/runtime';
+import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
 import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
@@ -21,7 +21,7 @@ export interface FinalizeBatchOptions {
   readonly files: FileStore;
   readonly now: () => number;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 /** How a batch ends, and what it says of the requests that never ran. */
@@ -111,7 +111,13 @@ async function* fillMissing(
  * Writes a batch's output and error file and closes it. Every step may be repeated: the same segments give the same
  * bytes under the same ids, and only the first to set the status ends the batch.
  */
-export const createFinalizeBatch = ({ batches, records, files, now, reach = reachNothing }: FinalizeBatchOptions) => {
+export const createFinalizeBatch = ({
+  batches,
+  records,
+  files,
+  now,
+  passFailPoint = noFailPoints,
+}: FinalizeBatchOptions) => {
   const writeFiles = async (batch: Batch, results: AsyncIterable<WrittenResult[]>, signal: AbortSignal | undefined) => {
     let lines = 0;
     const output = openResultFile(files, fileKey(batch.outputFileId));
@@ -164,7 +170,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
 
     if (output.lines > 0) await publish(batch, batch.outputFileId, 'output', output.bytes);
     if (errors.lines > 0) await publish(batch, batch.errorFileId, 'error', errors.bytes);
-    reach('files-published');
+    passFailPoint('files-published');
     const outcome = await batches.transition(batchId, ending.status, now(), {
       // The files are the truth: a Redis that lost its last second may have counted wrongly.
       completed: output.lines,
@@ -172,7 +178,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
       outputPublished: output.lines > 0,
       errorPublished: errors.lines > 0,
     });
-    reach('finished');
+    passFailPoint('finished');
     return outcome.kind === 'moved' ? 'finalized' : 'nothing to do';
   };
 };

@@ -16,7 +16,14 @@ import {
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
-import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import {
+  type Config,
+  createErrorLog,
+  type Logger,
+  type Metrics,
+  noFailPoints,
+  type PassFailPoint,
+} from '@promptmill/runtime';
 import { DelayedError } from 'bullmq';
 import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
@@ -28,7 +35,7 @@ export interface StartCollectorOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 export interface RunningCollector {
@@ -50,7 +57,7 @@ export const startCollector = async ({
   files,
   logger,
   metrics,
-  reach = reachNothing,
+  passFailPoint = noFailPoints,
 }: StartCollectorOptions): Promise<RunningCollector> => {
   const logError = createErrorLog(logger);
   const onError = (error: unknown): void => logError(error, 'collector');
@@ -87,7 +94,7 @@ export const startCollector = async ({
     },
     onBlocked: block,
     onError,
-    reach,
+    passFailPoint,
   });
 
   const finalizeBatch = createFinalizeBatch({
@@ -95,7 +102,7 @@ export const startCollector = async ({
     records: createFileRecords(redis, keys),
     files,
     now: Date.now,
-    reach,
+    passFailPoint,
   });
   const finalizer = openWorker<BatchJob>(
     async (job) => {

@@ -1,7 +1,7 @@
 import { jobIdOf, type Lane, noUsage, type RequestJob, type RetryPolicy, toResult } from '@promptmill/core';
 import { type CallResult, laneSignalOf, type ProviderClient, type TokenEstimator } from '@promptmill/provider';
 import type { DeltaPublisher, JobLock, ResultRecorder } from '@promptmill/queue';
-import type { Metrics, Reach } from '@promptmill/runtime';
+import type { Metrics, PassFailPoint } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { decide, type Ending, endingOfState, isRefusal, reasonOf, type RecordedEnd } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
@@ -29,7 +29,7 @@ export interface ProcessRequestOptions {
   /** Fires when calls under way must be given up, since the process ends. */
   readonly leaving: AbortSignal;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
 }
 
 /** What a finished job returns. The result itself is on the results stream. */
@@ -79,14 +79,14 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
-  const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, reach } = options;
+  const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, passFailPoint } = options;
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
     const { batchId, index, customId, fallbackFrom } = request;
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, request), fallbackFrom };
     const { status, line } = toResult(batchId, index, customId, outcome, note);
     const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage));
-    reach('recorded');
+    passFailPoint('recorded');
     return recorded;
   };
 
@@ -157,7 +157,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       onDelta: streamed?.add,
     });
     if (result.kind !== 'success') unrecorded.delete(lock);
-    if (result.kind === 'success' || result.kind === 'failure') reach('answered');
+    if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
     streamed?.end(result.kind === 'success');
     if (result.kind !== 'unsent') {
       metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
@@ -208,7 +208,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         throw new Error(ending.reason);
       case 'fall back':
         await untilRedisTakes(async () => fallback?.add());
-        reach('fallback-added');
+        passFailPoint('fallback-added');
         metrics.fallbacks.inc({ lane: lane.name });
         return { status: 'moved' };
       case 'put back':

@@ -20,7 +20,14 @@ import {
   openLaneQueues,
   openWorker,
 } from '@promptmill/queue';
-import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import {
+  type Config,
+  createErrorLog,
+  type Logger,
+  type Metrics,
+  noFailPoints,
+  type PassFailPoint,
+} from '@promptmill/runtime';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
@@ -32,7 +39,7 @@ export interface StartWorkerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 export interface RunningWorker {
@@ -57,7 +64,7 @@ export const startWorker = async ({
   config,
   logger,
   metrics,
-  reach = reachNothing,
+  passFailPoint = noFailPoints,
 }: StartWorkerOptions): Promise<RunningWorker> => {
   const { redisUrl, redisPrefix, lanes, workerConcurrency, retry, graceMs } = config;
   const logError = createErrorLog(logger);
@@ -132,7 +139,7 @@ export const startWorker = async ({
       quarantine,
       leaving: leaving.signal,
       metrics,
-      reach,
+      passFailPoint,
     });
     const worker = openWorker<RequestJob>(processRequest, {
       connection,

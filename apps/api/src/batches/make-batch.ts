@@ -24,7 +24,7 @@ export interface BatchOrder {
 
 type Dependencies = Pick<
   ApiDependencies,
-  'claims' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'replayed' | 'now' | 'reach'
+  'claims' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'replayed' | 'now' | 'passFailPoint'
 >;
 
 /**
@@ -32,7 +32,7 @@ type Dependencies = Pick<
  * finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
-  const { claims, batches, records, batchesQueue, journal, replayed, now, reach } = dependencies;
+  const { claims, batches, records, batchesQueue, journal, replayed, now, passFailPoint } = dependencies;
 
   /** Resolves with the input file's record. */
   const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord | undefined> => {
@@ -69,7 +69,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     if (!repeated || !(await batches.get(batchId)))
       try {
         input = await writeBatch(order, creation);
-        reach('batch-recorded');
+        passFailPoint('batch-recorded');
       } catch (error) {
         const refused = error instanceof ApiError && error.status < 500;
         // A corrected request may use the key.
@@ -82,7 +82,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     if (!batch) throw new Error(`batch ${batchId} is gone while it was created`);
     if (batch.status === 'validating') {
       await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)));
-      reach('batch-queued');
+      passFailPoint('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });
     }

@@ -1,7 +1,7 @@
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
-import type { Reach } from '@promptmill/runtime';
+import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
@@ -17,7 +17,7 @@ export interface DispatchRequestsOptions {
    */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
 }
 
 /** The results of all batches together may take this many byte windows in Redis. */
@@ -36,7 +36,7 @@ const refillShare = 1 / 8;
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
-  const { batches, files, requests, add, window, onDispatched, reach } = options;
+  const { batches, files, requests, add, window, onDispatched, passFailPoint } = options;
 
   /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
   const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
@@ -77,7 +77,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       if (!last) return true;
       const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
       const positions = await addToLanes(wanted, cursor.positions);
-      reach('jobs-added');
+      passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
         cursorOffset: last.nextOffset,
@@ -87,7 +87,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next);
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
-      reach('cursor-moved');
+      passFailPoint('cursor-moved');
       onDispatched(chunk.length);
       cursor = next;
       return outcome === 'moved';

@@ -13,12 +13,12 @@ export const inputExpiresAfterSeconds = 30 * 86_400;
 
 type Dependencies = Pick<
   ApiDependencies,
-  'redis' | 'keys' | 'records' | 'receiveInput' | 'removeFile' | 'now' | 'reach'
+  'redis' | 'keys' | 'records' | 'receiveInput' | 'removeFile' | 'now' | 'passFailPoint'
 >;
 
 /** `POST /v1/files`: receives an input file. Bad lines in it are noted with the file; they do not fail the upload. */
 export const uploadFile = (dependencies: Dependencies) => {
-  const { redis, keys, records, receiveInput, removeFile, now, reach } = dependencies;
+  const { redis, keys, records, receiveInput, removeFile, now, passFailPoint } = dependencies;
   const claims = createClaims<FileRecord>(redis, keys, 'file');
 
   /** What cannot be removed now is swept. */
@@ -71,7 +71,7 @@ export const uploadFile = (dependencies: Dependencies) => {
   return async (call: Call): Promise<FileObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, call.request.headers);
     const { record, contentHash } = await receive(call, key !== undefined);
-    reach('input-stored');
+    passFailPoint('input-stored');
     const { tenant } = call;
     if (key === undefined) {
       await records.put(record);
