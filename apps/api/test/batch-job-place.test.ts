@@ -83,8 +83,8 @@ test('a process that stops gives its batches back at once', () =>
 test('with more batches than places, each gets its turns', async () => {
   const ids = await Promise.all(Array.from({ length: 150 }, () => createBatch(1)));
   for (const id of ids) await untilDispatched(id);
-  // A batch that is cancelled is closed by its job's next turns.
+  // A batch that is cancelled is sealed by its job's next turns.
   await Promise.all(ids.map((id) => api.alice.batches.cancel(id)));
   for (const id of ids)
-    await expect.poll(() => api.redis.hget(api.keys.batch(id), 'closed'), { timeout: 30_000 }).toBe('1');
+    await expect.poll(() => api.redis.hget(api.keys.batch(id), 'sealed'), { timeout: 30_000 }).toBe('1');
 });

@@ -310,7 +310,7 @@ test('it is counted again when nothing gets on, without a new connection too, an
   const id = await startHalf(opened);
   await opened.reconcile(id);
   await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(id, 10);
+  await batches.seal(id, 10);
   await redis.hincrby(keys.batch(id), 'completed', 1);
   await opened.reconcile(id);
   expect(await batches.dispatchState(id)).toMatchObject({ ready: false });
@@ -339,7 +339,7 @@ test('one that ends while it is looked at keeps its counts, which have the reque
   const id = await startHalf(opened);
   const seenBefore = await opened.read(id);
   await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(id, 10);
+  await batches.seal(id, 10);
   await batches.transition(id, 'cancelled', nowMs, { completed: 5, failed: 5 });
   await opened.reconcileAsSeen(seenBefore);
   expect(await opened.known(id)).toMatchObject({ status: 'cancelled', completed: 5, failed: 5 });

@@ -179,22 +179,22 @@ test.each(['runs', 'is paused'])('a batch that %s expires when its window is ove
   expect(await step(id)).toBe(100);
   expect(await stateOf(id)).toMatchObject({ stopping: 'expired', stoppedAt: createdAt + windowSeconds });
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ closed: true, ready: false });
+  expect(await stateOf(id)).toMatchObject({ sealed: true, ready: false });
   expect(await batches.get(id)).toMatchObject({ completed: 1, total });
 });
 
-test('a batch that is cancelled closes as soon as none of its requests is in work', async () => {
+test('a batch that is cancelled is sealed as soon as none of its requests is in work', async () => {
   const [id, other] = [await startBatch(), await startBatch()];
   const work = await putInWork(id);
   for (const each of [id, other]) await batches.transition(each, 'cancelling', nowMs, { stopping: 'cancelled' });
   await step(other);
-  expect(await stateOf(other)).toMatchObject({ closed: true });
+  expect(await stateOf(other)).toMatchObject({ sealed: true });
   nowMs += 9000;
   expect(await step(id)).toBe(100);
-  expect(await stateOf(id)).toMatchObject({ closed: false });
+  expect(await stateOf(id)).toMatchObject({ sealed: false });
   await work.end();
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ closed: true });
+  expect(await stateOf(id)).toMatchObject({ sealed: true });
 });
 
 test('a call in flight is given ten seconds from the stop, however late that came', async () => {
@@ -204,10 +204,10 @@ test('a call in flight is given ten seconds from the stop, however late that cam
   await step(id);
   nowMs += 9000;
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ stopping: 'expired', closed: false });
+  expect(await stateOf(id)).toMatchObject({ stopping: 'expired', sealed: false });
   nowMs += 1000;
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ closed: true });
+  expect(await stateOf(id)).toMatchObject({ sealed: true });
   await work.end();
 });
 

@@ -35,7 +35,7 @@ export interface ProcessRequestOptions {
 /** What a finished job returns. The result itself is on the results stream. */
 export interface JobReference {
   /** `moved`: another lane, or another worker, has it now. `parked`: it gets a new job when its paused batch goes on. */
-  readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved' | 'parked';
+  readonly status: 'recorded' | 'duplicate' | 'sealed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
 /** A request that waited for its lane for longer may not be wanted any more: its batch is looked at again. */

@@ -190,7 +190,7 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     parked: false,
     uncollected: 0,
     uncollectedBytes: 0,
-    closed: false,
+    sealed: false,
     ready: false,
   });
 });
@@ -236,7 +236,7 @@ test('the first reason to stop stands', async () => {
   const id = await createBatch();
   await store.stop(id, 'cancelled', nowMs);
   await store.stop(id, 'expired', nowMs);
-  expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled', closed: false, ready: false });
+  expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled', sealed: false, ready: false });
 });
 
 test('a cancel that takes the status along is a stop', async () => {
@@ -304,10 +304,10 @@ test('a retry and its batch name each other, once, as soon as the retry is confi
   expect(await store.get(retries[2]?.retryOf ?? '')).toBeUndefined();
 });
 
-test('a closed batch without results is ready, with the total it was closed with', async () => {
+test('a sealed batch without results is ready, with the total it was sealed with', async () => {
   const id = await createBatch();
-  await store.close(id, 45);
-  expect(await store.dispatchState(id)).toMatchObject({ closed: true, ready: true });
+  await store.seal(id, 45);
+  expect(await store.dispatchState(id)).toMatchObject({ sealed: true, ready: true });
   expect(await store.get(id)).toMatchObject({ total: 45, completed: 0, failed: 0 });
 });
 

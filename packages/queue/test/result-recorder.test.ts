@@ -93,7 +93,7 @@ test('what is begun or recorded in one turn of the event loop is one call a batc
     watched.record(request(batchId, index), index === 2 ? 'failed' : 'completed', line, noUsage);
   expect(
     await Promise.all([record(a, 1), record(b, 2), record(a, 0), record(gone, 0), record(a, 2), record(a, 1)]),
-  ).toEqual(['recorded', 'recorded', 'duplicate', 'closed', 'recorded', 'duplicate']);
+  ).toEqual(['recorded', 'recorded', 'duplicate', 'sealed', 'recorded', 'duplicate']);
   expect(calls).toHaveBeenCalledTimes(6);
   expect(await store.get(a)).toMatchObject({ completed: 2, failed: 1 });
   expect(await recordedEntries(a)).toMatchObject([{ index: 0 }, { index: 1 }, { index: 2, status: 'failed' }]);
@@ -203,13 +203,13 @@ test('a call in flight when its batch is stopped is still recorded; what was dro
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 1 });
 });
 
-test('a closed batch takes no result and counts nothing more', async () => {
+test('a sealed batch takes no result and counts nothing more', async () => {
   const id = await startBatch(2);
   await store.stop(id, 'cancelled', nowMs);
-  await store.close(id, 2);
+  await store.seal(id, 2);
   const before = [await store.get(id), await store.dispatchState(id)];
   expect(await recorder.begin(request(id, 0))).toBe('dropped');
-  expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('closed');
+  expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('sealed');
   expect([await store.get(id), await store.dispatchState(id)]).toEqual(before);
   expect(await recorded(id)).toEqual([]);
 });
@@ -226,7 +226,7 @@ test.each(['finalizing', 'cancelling', 'expired'] as const)(
 test('what belongs to no batch is dropped, and leaves nothing', async () => {
   const { id } = newBatch();
   expect(await recorder.begin(request(id, 0))).toBe('dropped');
-  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('closed');
+  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('sealed');
   expect(await space.redis.exists(space.keys.batch(id), space.keys.settledBits(id))).toBe(0);
   expect(await recorded(id)).toEqual([]);
 });

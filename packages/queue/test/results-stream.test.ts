@@ -181,13 +181,13 @@ test('a segment may hold more results than Lua unpacks at once', async () => {
   expect(await space.redis.xlen(space.keys.results)).toBe(0);
 });
 
-test('a closed batch is ready once what was recorded is collected', async () => {
+test('a sealed batch is ready once what was recorded is collected', async () => {
   const id = await startBatch(9);
   await recordAll(id, 3);
   const results = await first.read(10, 1);
   await store.stop(id, 'expired', Date.now());
   expect(await first.commit(id, '0-0-a', results.slice(0, 1))).toBe('partial');
-  await store.close(id, 9);
+  await store.seal(id, 9);
   expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
   expect(await first.commit(id, '1-2-b', results.slice(1))).toBe('ready');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 3, ready: true });

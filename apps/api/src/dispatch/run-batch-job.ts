@@ -96,13 +96,13 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     now,
   } = options;
 
-  const closeWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
+  const sealWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { outstanding, positions, stoppedAt = 0 } = state;
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
-    await batches.close(batch.id, batch.total || runnable);
+    await batches.seal(batch.id, batch.total || runnable);
   };
 
   /** Puts right what was lost and dispatches what there is room for. Notes with the batch why it cannot be dispatched. */
@@ -133,14 +133,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await validate(batch);
       return { afterMs: 0 };
     }
-    const { stopping, closed, ready } = snapshot.state;
+    const { stopping, sealed, ready } = snapshot.state;
     if (ready) {
       await finalize(batch.id);
       return { afterMs: watchTickMs };
     }
     if (stopping) {
-      if (closed) await reconcile(snapshot);
-      else await closeWhenDrained(snapshot);
+      if (sealed) await reconcile(snapshot);
+      else await sealWhenDrained(snapshot);
       return { afterMs: dispatchTickMs };
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {

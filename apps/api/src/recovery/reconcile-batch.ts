@@ -73,7 +73,7 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const { batch, state } = snapshot;
     const { id } = batch;
     const recounted = await recount(snapshot);
-    if (state.closed) return recounted ? 1 : 0;
+    if (state.sealed) return recounted ? 1 : 0;
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
     const lost = await findLost(id, unsettled, Object.keys(state.positions));

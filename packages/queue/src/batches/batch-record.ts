@@ -57,7 +57,7 @@ export interface DispatchState extends Cursor {
   /** Whether jobs ended without a result since a worker took them while the batch was paused. */
   readonly parked: boolean;
   /** Whether no further result is recorded. */
-  readonly closed: boolean;
+  readonly sealed: boolean;
   /** Whether every result the batch will have is in a segment. */
   readonly ready: boolean;
 }
@@ -136,18 +136,18 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
 export const decodeDispatchState = (record: BatchRecord): DispatchState => {
   const number = (name: string): number => Number(record[name] ?? 0);
   const stopping = record['stopping'] as StopReason | undefined;
-  const closed = record['closed'] !== undefined;
+  const sealed = record['sealed'] !== undefined;
   const collected = number('collected');
-  const expected = closed ? number('completed') + number('failed') : number('total');
+  const expected = sealed ? number('completed') + number('failed') : number('total');
   return {
     ...(stopping ? { stopping } : {}),
     ...(stopping ? { stoppedAt: number('cancelling_at') || number('stoppedAt') } : {}),
     parked: record['parked'] !== undefined,
-    closed,
+    sealed,
     collected,
     uncollected: number('completed') + number('failed') - collected,
     uncollectedBytes: number('uncollectedBytes'),
-    ready: collected === expected && (closed || expected > 0),
+    ready: collected === expected && (sealed || expected > 0),
     dispatched: number('dispatched'),
     cursorOffset: number('cursorOffset'),
     cursorLine: number('cursorLine') || 1,

@@ -246,8 +246,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     /** No result of this batch is recorded any more. */
-    async close(id: string, total: number): Promise<void> {
-      await redis.hset(keys.batch(id), { closed: 1, total });
+    async seal(id: string, total: number): Promise<void> {
+      await redis.hset(keys.batch(id), { sealed: 1, total });
     },
 
     /** Forgets a batch. Its list entry goes first: what is listed is there. */

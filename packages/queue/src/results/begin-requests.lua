@@ -4,7 +4,7 @@
 -- ARGV: for each request its index and the bytes of its input line
 -- Returns for each request 'run', 'settled' (it has its result already), 'paused' (its batch wants it later; the record
 --         then says that there are such requests) or 'dropped' (its batch no longer wants it)
-local record = redis.call('HMGET', KEYS[1], 'status', 'stopping', 'closed', 'paused')
+local record = redis.call('HMGET', KEYS[1], 'status', 'stopping', 'sealed', 'paused')
 local answers = {}
 if not record[1] then
   for i = 1, #ARGV, 2 do answers[#answers + 1] = 'dropped' end

@@ -15,7 +15,7 @@ for i = 3, #ARGV, 3 do
   end
 end
 local record = redis.call('HMGET', KEYS[1], 'status', 'collected', 'uncollectedBytes', 'completed', 'failed', 'total',
-  'closed')
+  'sealed')
 if not record[1] then return 'partial' end
 local collected = (record[2] or 0) + taken
 if taken > 0 then

@@ -5,19 +5,19 @@
 -- KEYS: 1 batch record, 2 bit per settled request, 3 results stream
 -- ARGV: 1 batch id, then for each request: its segment entry '<index>\t<completed|failed>\t<bytes>\t<line>\n', input tokens,
 --       cached tokens, output tokens, reasoning tokens
--- Returns for each request 'recorded', 'duplicate' (it had a result) or 'closed' (its batch takes no more)
+-- Returns for each request 'recorded', 'duplicate' (it had a result) or 'sealed' (its batch takes no more)
 local names = { 'completed', 'failed', 'settledBytes', 'uncollectedBytes', 'inputTokens', 'cachedTokens', 'outputTokens',
   'reasoningTokens' }
-local record = redis.call('HMGET', KEYS[1], 'status', 'closed', 'total', 'dropped', unpack(names))
-local isClosed = not record[1] or record[2]
+local record = redis.call('HMGET', KEYS[1], 'status', 'sealed', 'total', 'dropped', unpack(names))
+local isSealed = not record[1] or record[2]
 local added = {}
 for _, name in ipairs(names) do added[name] = 0 end
 local answers, entries = {}, {}
 for i = 2, #ARGV, 5 do
   local entry = ARGV[i]
   local index, status, bytes = string.match(entry, '^(%d+)\t(%a+)\t(%d+)\t')
-  local answer = 'closed'
-  if not isClosed then
+  local answer = 'sealed'
+  if not isSealed then
     answer = redis.call('SETBIT', KEYS[2], index, 1) == 1 and 'duplicate' or 'recorded'
   end
   if answer == 'recorded' then

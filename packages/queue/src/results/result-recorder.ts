@@ -9,7 +9,7 @@ export type RequestStatus = SegmentEntryHead['status'];
 /** What is to become of a request that a worker has in hand. */
 export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';
 
-export type RecordOutcome = 'recorded' | 'duplicate' | 'closed';
+export type RecordOutcome = 'recorded' | 'duplicate' | 'sealed';
 
 export interface RecordedRequest {
   readonly batchId: string;
