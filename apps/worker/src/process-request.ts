@@ -92,7 +92,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
 
   /** Before the lane is asked: why the request is not to be called now, undefined when it is. */
   const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
-    const state = await untilRedisTakes(() => recorder.begin(job.data));
+    const state = await untilRedisTakes(() => recorder.check(job.data));
     if (state !== 'run') return endingOfState(state);
     if (hasKilledItsWorkers(job))
       return { kind: 'record', outcome: killedItsWorkers, usage: noUsage, failure: killedItsWorkers.message };
@@ -119,7 +119,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       };
       if (admission === 'unwanted' || performance.now() - askedAtMs > askAgainAfterMs) {
         askedAtMs = performance.now();
-        const state = await untilRedisTakes(() => recorder.begin(request));
+        const state = await untilRedisTakes(() => recorder.check(request));
         if (state !== 'run') return giveBack(endingOfState(state));
         if (admission === 'unwanted') continue;
       }

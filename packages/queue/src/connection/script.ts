@@ -17,7 +17,7 @@ type Command = (keyCount: number, ...keysAndArguments: ScriptArguments) => Promi
  * A script that stands in a file of its own. Each connection registers it once, at its first use; ioredis then sends the
  * text once to each server, and its digest from then on.
  *
- * @param lua beside the caller: `new URL('./begin-requests.lua', import.meta.url)`
+ * @param lua beside the caller: `new URL('./check-requests.lua', import.meta.url)`
  * @param shared Lua that several scripts have in common. It stands before this one, after its first line.
  */
 export const defineScript = <Keys extends ScriptKeys, Arguments extends ScriptArguments, Reply>(

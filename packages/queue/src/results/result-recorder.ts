@@ -18,8 +18,8 @@ export interface RecordedRequest {
   readonly bytes: number;
 }
 
-const beginRequests = defineScript<[batch: string, settledBits: string], number[], RequestState[]>(
-  new URL('./begin-requests.lua', import.meta.url),
+const checkRequests = defineScript<[batch: string, settledBits: string], number[], RequestState[]>(
+  new URL('./check-requests.lua', import.meta.url),
 );
 const recordResults = defineScript<
   [batch: string, settledBits: string, results: string],
@@ -37,8 +37,8 @@ interface EncodedResult {
  * recorded in one event-loop turn share one call to Redis; if the call fails, it fails for all of them.
  */
 export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
-  const begin = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>
-    beginRequests(
+  const check = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>
+    checkRequests(
       redis,
       [keys.batch(batchId), keys.settledBits(batchId)],
       requests.flatMap(({ index, bytes }) => [index, bytes]),
@@ -64,9 +64,9 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
   );
 
   return {
-    begin: (request: RecordedRequest): Promise<RequestState> => begin(request.batchId, request),
+    check: (request: RecordedRequest): Promise<RequestState> => check(request.batchId, request),
 
-    /** Whether a batch wants its requests to be begun. It only looks, where {@link begin} counts. */
+    /** Whether a batch wants its requests to be begun. It only looks, where {@link check} counts. */
     async isRunning(batchId: string): Promise<boolean> {
       const [status, stopping, paused] = await redis.hmget(keys.batch(batchId), 'status', 'stopping', 'paused');
       return status === 'in_progress' && stopping === null && paused === null;
