@@ -12,7 +12,7 @@ import type { Logger } from '@promptmill/runtime';
 import { usageOfLine } from './restore-results.ts';
 
 export interface RecountResultsOptions {
-  readonly batches: Pick<BatchStore, 'isAdrift' | 'segments' | 'recount'>;
+  readonly batches: Pick<BatchStore, 'countsDiffer' | 'segments' | 'recount'>;
   readonly files: FileStore;
   readonly logger: Logger;
 }
@@ -73,7 +73,7 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
   return async (snapshot: BatchSnapshot): Promise<boolean> => {
     const { id, status } = snapshot.batch;
     // A batch that has ended also counts its requests that never ran.
-    if (isTerminal(status) || !(await batches.isAdrift(id))) return false;
+    if (isTerminal(status) || !(await batches.countsDiffer(id))) return false;
     try {
       return await recount(snapshot);
     } catch (error) {

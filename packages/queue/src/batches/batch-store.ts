@@ -38,8 +38,8 @@ const transitionBatch = defineScript<
   [to: BatchStatus, fromCount: number, ...statusesThenFieldsAndValues: string[]],
   BatchStatus | 'missing'
 >(at('transition-batch'));
-const isAdrift = defineScript<[batch: string, settledBits: string, results: string], [id: string], 0 | 1>(
-  at('is-adrift'),
+const countsDiffer = defineScript<[batch: string, settledBits: string, results: string], [id: string], 0 | 1>(
+  at('counts-differ'),
 );
 const recountBatch = defineScript<
   [batch: string, settledBits: string, segments: string],
@@ -168,8 +168,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       decodeDispatchState(await redis.hgetall(keys.batch(id))),
 
     /** Whether its counts, its bits and what is in its segments differ, though nothing is on its way there. */
-    async isAdrift(id: string): Promise<boolean> {
-      return (await isAdrift(redis, [keys.batch(id), keys.settledBits(id), keys.results], [id])) === 1;
+    async countsDiffer(id: string): Promise<boolean> {
+      return (await countsDiffer(redis, [keys.batch(id), keys.settledBits(id), keys.results], [id])) === 1;
     },
 
     /**

@@ -42,7 +42,7 @@ for i, name in ipairs(names) do
 end
 redis.call('HSET', KEYS[1], unpack(fields))
 local settled = (record[4] or 0) + (record[5] or 0) + (record[6] or 0) + #entries
--- results-stream.ts and is-adrift.lua know the order of the fields.
+-- results-stream.ts and counts-differ.lua know the order of the fields.
 redis.call('XADD', KEYS[3], '*', 'batch', ARGV[1], 'left', (record[3] or 0) - settled, 'count', #entries,
   'results', #entries == 1 and entries[1] or table.concat(entries))
 return answers
