@@ -20,11 +20,11 @@ export type Ending =
   /** Its batch is paused. */
   | { readonly kind: 'park' }
   /** No call: it has its result (`settled`), its batch wants it no more (`dropped`), or another worker has it (`moved`). */
-  | { readonly kind: 'leave'; readonly status: 'settled' | 'dropped' | 'moved' };
+  | { readonly kind: 'skip'; readonly status: 'settled' | 'dropped' | 'moved' };
 
 /** What a job whose request is not to be called ends with. */
 export const endingOfState = (state: Exclude<RequestState, 'run'>): Ending =>
-  state === 'paused' ? { kind: 'park' } : { kind: 'leave', status: state };
+  state === 'paused' ? { kind: 'park' } : { kind: 'skip', status: state };
 
 export const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
 

@@ -110,11 +110,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.enter({ batchId: request.batchId, estimatedTokens, fallback }, leaving);
+      const admission = await gate.admit({ batchId: request.batchId, estimatedTokens, fallback }, leaving);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       const giveBack = async (ending: Ending) => {
-        if (admission !== 'unwanted') await untilRedisTakes(() => admission.leave({ signal: 'unsent' }));
+        if (admission !== 'unwanted') await untilRedisTakes(() => admission.reportEnd({ signal: 'unsent' }));
         return { ending };
       };
       if (admission === 'unwanted' || performance.now() - askedAtMs > askAgainAfterMs) {
@@ -123,14 +123,14 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         if (state !== 'run') return giveBack(endingOfState(state));
         if (admission === 'unwanted') continue;
       }
-      return lock.isHeld ? admission : giveBack({ kind: 'leave', status: 'moved' });
+      return lock.isHeld ? admission : giveBack({ kind: 'skip', status: 'moved' });
     }
   };
 
   const tellLane = async (admission: Admission, result: CallResult): Promise<void> => {
     const usedTokens = totalTokens(result);
     await untilRedisTakes(() =>
-      admission.leave(
+      admission.reportEnd(
         result.kind === 'failure'
           ? {
               signal: laneSignalOf(result.code),

@@ -6,14 +6,14 @@ import type { EndReporter } from './report-ends.ts';
 export interface Admission {
   /** The call goes out now. False when it is too late for that: the lane may not count it any more. */
   send(): boolean;
-  leave(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
+  reportEnd(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
 }
 
 /** What a lane said when it let a call in. */
 export type Grant = Pick<LaneAnswer, 'atMs' | 'isProbe' | 'sendWithinMs'>;
 
-export interface AdmitOptions {
-  readonly control: Pick<LaneControl, 'countLate' | 'leave'>;
+export interface MakeAdmissionOptions {
+  readonly control: Pick<LaneControl, 'countLate' | 'reportEnd'>;
   readonly freePass: Pick<FreePass, 'revoke'>;
   readonly ends: Pick<EndReporter, 'add'>;
   /** Called when a call's end begins a hold of the lane, once for the fleet. */
@@ -27,8 +27,8 @@ export interface AdmitOptions {
 const punctualMs = 25;
 
 /** Makes admissions. `askedAtMs` is when the question was asked that let the call in, by `performance.now()`. */
-export const createAdmit =
-  ({ control, freePass, ends, onHold, onProbeEnd, onError }: AdmitOptions) =>
+export const createMakeAdmission =
+  ({ control, freePass, ends, onHold, onProbeEnd, onError }: MakeAdmissionOptions) =>
   (estimatedTokens: number, grant: Grant, askedAtMs: number): Admission => {
     const { atMs: grantedAtMs, isProbe, sendWithinMs = Infinity } = grant;
     let counted: Promise<number | undefined> | undefined;
@@ -49,11 +49,11 @@ export const createAdmit =
         if (lateMs > punctualMs && sendWithinMs < Infinity) counted = countLate();
         return true;
       },
-      async leave(end) {
+      async reportEnd(end) {
         if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return ends.add(grantedAtMs);
         if (end.signal !== 'none' && end.signal !== 'unsent') freePass.revoke();
         const countedAtMs = await counted;
-        const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, countedAtMs, estimatedTokens });
+        const { heldUntilMs, began } = await control.reportEnd({ ...end, grantedAtMs, countedAtMs, estimatedTokens });
         if (heldUntilMs > 0) freePass.revoke();
         if (began) onHold(end.reason ?? end.signal, heldUntilMs);
         if (isProbe) onProbeEnd();

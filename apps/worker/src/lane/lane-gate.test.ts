@@ -29,7 +29,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const errors: unknown[] = [];
   let underWay = 0;
   const control = {
-    async enter(estimatedTokens: readonly number[]): Promise<LaneAnswer> {
+    async admit(estimatedTokens: readonly number[]): Promise<LaneAnswer> {
       asked.push([...estimatedTokens]);
       expect(++underWay).toBe(1);
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -39,7 +39,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       return { ...nothing, ...answer };
     },
     countLate: ({ grantedAtMs }: { readonly grantedAtMs: number }) => Promise.resolve(grantedAtMs),
-    async leave(end: CallEnd): Promise<LaneHold> {
+    async reportEnd(end: CallEnd): Promise<LaneHold> {
       ends.push(end);
       const began = end.signal === 'throttled';
       return { heldUntilMs: began ? Date.now() + 500 : 0, began };
@@ -60,7 +60,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const admitted: number[] = [];
   /** Stands in line; its number is in `admitted` once it has been let in. */
   const enter = async (number: number, signal = never) => {
-    const admission = await gate.enter(call(number), signal);
+    const admission = await gate.admit(call(number), signal);
     if (typeof admission === 'string') throw new Error(`${number} was sent away: ${admission}`);
     if (admission) admitted.push(number);
     return admission;
@@ -127,7 +127,7 @@ test('tells the lane when it is closed what it has not been told', async () => {
   const { gate, enter, ends } = openGate([{ granted: 1, atMs: 5 }]);
   const entering = enter(0);
   await vi.runAllTimersAsync();
-  await (await entering)?.leave({ signal: 'ok' });
+  await (await entering)?.reportEnd({ signal: 'ok' });
   expect(ends).toEqual([]);
   await gate.close();
   expect(ends).toEqual([{ signal: 'ok', grantedAtMs: 5, estimatedTokens: 0, count: 1 }]);
@@ -153,9 +153,9 @@ test('a call with a fallback goes there when the lane is closed, at once while t
   const { gate, enter, admitted, asked } = openGate([closed, closed]);
   const stays = enter(1);
   expect(
-    await Promise.all([gate.enter(call(2, better({ closed: true })), never), vi.advanceTimersByTimeAsync(1)]),
+    await Promise.all([gate.admit(call(2, better({ closed: true })), never), vi.advanceTimersByTimeAsync(1)]),
   ).toEqual(['fallback', expect.anything()]);
-  expect(await gate.enter(call(3, better({ closed: true })), never)).toBe('fallback');
+  expect(await gate.admit(call(3, better({ closed: true })), never)).toBe('fallback');
   expect([asked, admitted]).toEqual([[[1]], []]);
   await vi.runAllTimersAsync();
   await stays;
@@ -168,23 +168,23 @@ test('after a while a call with a fallback asks again, for the lane may be open'
   await vi.runAllTimersAsync();
   await first;
   await vi.advanceTimersByTimeAsync(1000);
-  const again = gate.enter(call(2, better({ closed: true })), never);
+  const again = gate.admit(call(2, better({ closed: true })), never);
   await vi.runAllTimersAsync();
-  expect(await again).toMatchObject({ leave: expect.any(Function) });
+  expect(await again).toMatchObject({ reportEnd: expect.any(Function) });
 });
 
 test('a fallback that is better than an open lane is chosen without a question', async () => {
   const { gate, asked } = openGate();
-  expect(await gate.enter(call(1, better({ closed: false })), never)).toBe('fallback');
+  expect(await gate.admit(call(1, better({ closed: false })), never)).toBe('fallback');
   expect(asked).toEqual([]);
 });
 
 test('a gate that is shut lets nobody in, and sends away those who wait', async () => {
   const { gate, asked } = openGate([{ granted: 0, waitMs: 60_000 }]);
-  const waits = gate.enter(call(1), never);
+  const waits = gate.admit(call(1), never);
   await vi.advanceTimersByTimeAsync(10);
   gate.shut();
-  expect([await waits, await gate.enter(call(2), never)]).toEqual([undefined, undefined]);
+  expect([await waits, await gate.admit(call(2), never)]).toEqual([undefined, undefined]);
   expect(asked).toEqual([[1]]);
 });
 
@@ -196,7 +196,7 @@ test('asks once for a volley while nothing limits the lane, and anew after a ref
   await vi.advanceTimersByTimeAsync(10);
   const second = await enter(0);
   expect(asked).toHaveLength(1);
-  const told = second?.leave({ signal: 'throttled' });
+  const told = second?.reportEnd({ signal: 'throttled' });
   const third = enter(0);
   expect(asked).toHaveLength(2);
   await told;
@@ -213,7 +213,7 @@ test.each(['before', 'while'])('what is asked %s a refusal is told opens the lan
   const refused = await first;
   let second: Promise<unknown> | undefined;
   if (when === 'before') second = enter(1);
-  const told = refused?.leave({ signal: 'throttled' });
+  const told = refused?.reportEnd({ signal: 'throttled' });
   if (when === 'while') second = enter(1);
   await told;
   await vi.advanceTimersByTimeAsync(5);
@@ -229,8 +229,8 @@ test('who waits for a held lane is sent away within a second when its batch want
   const held = { granted: 0, waitFor: 'hold', waitMs: 60_000 } as const;
   const { gate, enter, looked, stopped, admitted } = openGate([held, held, held]);
   const [first, second, other] = [
-    gate.enter(call(0, { batchId: 'batch_2' }), never),
-    gate.enter(call(0, { batchId: 'batch_2' }), never),
+    gate.admit(call(0, { batchId: 'batch_2' }), never),
+    gate.admit(call(0, { batchId: 'batch_2' }), never),
     enter(3),
   ];
   await vi.advanceTimersByTimeAsync(1500);

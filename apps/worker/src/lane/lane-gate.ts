@@ -1,5 +1,5 @@
 import type { LaneControl } from '@promptmill/queue';
-import { type Admission, type AdmitOptions, createAdmit } from './admission.ts';
+import { type Admission, type MakeAdmissionOptions, createMakeAdmission } from './admission.ts';
 import type { Fallback } from './fallback.ts';
 import { createFreePass } from './free-pass.ts';
 import { createEndReporter } from './report-ends.ts';
@@ -16,7 +16,7 @@ type Entrance = Admission | 'fallback' | 'unwanted';
 
 export interface LaneGate {
   /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
-  enter(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
+  admit(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
   /** Lets no call in any more: whoever waits, or comes, is told so as if its signal had fired. */
   shut(): void;
   /** Tells the lane what it has not been told yet. */
@@ -28,8 +28,8 @@ interface Waiter extends WantedCall {
   settle(outcome: Entrance | undefined): void;
 }
 
-export interface LaneGateOptions extends Pick<AdmitOptions, 'onHold' | 'onError'> {
-  readonly control: Pick<LaneControl, 'enter' | 'countLate' | 'leave'>;
+export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | 'onError'> {
+  readonly control: Pick<LaneControl, 'admit' | 'countLate' | 'reportEnd'>;
   /** Whether a batch still wants its requests to be begun. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
@@ -52,7 +52,7 @@ const longestProbeMs = 8000;
 export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
   const freePass = createFreePass();
   const ends = createEndReporter({ control, onError });
-  const admit = createAdmit({ control, freePass, ends, onHold, onProbeEnd: () => wake?.(), onError });
+  const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onProbeEnd: () => wake?.(), onError });
   const waiting: Waiter[] = [];
   let isAsking = false;
   let isShut = false;
@@ -76,7 +76,7 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.enter(estimates, Math.min(timeoutMs, longestProbeMs));
+    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs));
     renewFreePass(answer);
     if (answer.isClosed) closedAtMs = performance.now();
 
@@ -84,11 +84,11 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     // Nobody else will say how the calls ended that were given up while the question was under way.
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
     for (const waiter of granted)
-      if (!givenUp.includes(waiter)) waiter.settle(admit(waiter.estimatedTokens, answer, askedAtMs));
+      if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
       waiter.settle('fallback');
     for (const { estimatedTokens } of givenUp)
-      await control.leave({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
+      await control.reportEnd({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
 
     if (answer.granted === asked.length) return 0;
     const longestMs = answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs;
@@ -145,12 +145,12 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     });
 
   return {
-    async enter(call, signal) {
+    async admit(call, signal) {
       const nowMs = performance.now();
       if (signal.aborted || isShut) return undefined;
       if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs)) return 'fallback';
       const grant = waiting.length === 0 ? freePass.grantAt(nowMs) : undefined;
-      return grant ? admit(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
+      return grant ? makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
     },
     shut() {
       isShut = true;

@@ -10,7 +10,7 @@ const openReporter = (refusal?: Error) => {
   const errors: unknown[] = [];
   const reporter = createEndReporter({
     control: {
-      async leave(end) {
+      async reportEnd(end) {
         if (refusal) throw refusal;
         told.push(end);
         return { heldUntilMs: 0, began: false };

@@ -4,7 +4,7 @@ import type { LaneControl } from '@promptmill/queue';
 const togetherMs = 50;
 
 export interface EndReporterOptions {
-  readonly control: Pick<LaneControl, 'leave'>;
+  readonly control: Pick<LaneControl, 'reportEnd'>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -18,7 +18,7 @@ export const createEndReporter = ({ control, onError }: EndReporterOptions) => {
     timer = undefined;
     const { count, grantedAtMs } = ended;
     ended = { count: 0, grantedAtMs: 0 };
-    if (count > 0) await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
+    if (count > 0) await control.reportEnd({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
   };
 
   return {

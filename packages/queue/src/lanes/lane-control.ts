@@ -9,7 +9,7 @@ const setLaneLimits = defineScript<
   [startWidth: number, ...fieldsAndValues: (string | number)[]],
   null
 >(new URL('./set-lane-limits.lua', import.meta.url));
-const enterLane = defineScript<
+const admitCalls = defineScript<
   [ledger: string, limits: string, state: string],
   [probeMs: number, ...estimatedTokens: number[]],
   [
@@ -22,12 +22,12 @@ const enterLane = defineScript<
     isFree: 0 | 1,
     sendWithinMs?: number,
   ]
->(new URL('./enter-lane.lua', import.meta.url), windowLua);
+>(new URL('./admit-calls.lua', import.meta.url), windowLua);
 const countLateCall = defineScript<[ledger: string], [grantedAtMs: number, estimatedTokens: number], number>(
   new URL('./count-late-call.lua', import.meta.url),
   windowLua,
 );
-const leaveLane = defineScript<
+const endCall = defineScript<
   [ledger: string, limits: string, state: string, meta: string, active: string],
   [
     signal: CallSignal,
@@ -41,7 +41,7 @@ const leaveLane = defineScript<
     retryBudget: number,
   ],
   [heldUntilMs: number, began: 0 | 1]
->(new URL('./leave-lane.lua', import.meta.url), windowLua);
+>(new URL('./end-call.lua', import.meta.url), windowLua);
 const takeRetry = defineScript<[state: string], [retryBudget: number], number>(
   new URL('./take-retry.lua', import.meta.url),
 );
@@ -123,7 +123,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await enterLane(
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await admitCalls(
       redis,
       [ledgerKey, limitsKey, stateKey],
       [probeMs, ...estimatedTokens],
@@ -152,7 +152,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     },
 
     /** @param probeMs a probe without an answer by then may be lost: another may go */
-    async enter(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
+    async admit(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
       const answer = await ask(estimatedTokens, probeMs);
       if (answer.waitFor !== 'limits' || !terms) return answer;
       await setLimits(terms);
@@ -172,7 +172,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       return countLateCall(redis, [ledgerKey], [grantedAtMs, estimatedTokens]);
     },
 
-    async leave({
+    async reportEnd({
       signal,
       grantedAtMs,
       countedAtMs = grantedAtMs,
@@ -182,7 +182,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       reason = '',
       count = 1,
     }: CallEnd): Promise<LaneHold> {
-      const [heldUntilMs, began] = await leaveLane(
+      const [heldUntilMs, began] = await endCall(
         redis,
         [ledgerKey, limitsKey, stateKey, metaKey, keys.laneJobs(lane, 'active')],
         [
