@@ -24,7 +24,7 @@ export interface FinalizeBatchOptions {
   readonly passFailPoint?: PassFailPoint;
 }
 
-/** How a batch ends, and what it says of the requests that never ran. */
+/** The last status of a batch, and the error of its requests that never ran. */
 interface Ending {
   readonly status: BatchStatus;
   readonly missing?: { readonly code: string; readonly message: string };
@@ -44,7 +44,7 @@ const endings = {
   },
 } as const satisfies Record<string, Ending>;
 
-/** What a result file needs of a result. */
+/** The part of a result that goes into a result file. */
 type WrittenResult = Pick<SegmentEntry, 'status' | 'line'>;
 
 const linesOf = (results: readonly WrittenResult[], status: WrittenResult['status']): Buffer[] =>
@@ -82,7 +82,8 @@ async function* fillMissing(
   expected: number,
   missing: NonNullable<Ending['missing']>,
 ): AsyncGenerator<WrittenResult[]> {
-  // A batch cancelled before its validation has no requests yet, and its input may have lines that are none.
+  // A batch that was cancelled before its validation has no requests yet, and its input may have lines that are no
+  // requests.
   if (batch.total === 0) return;
   const collected = oneByOne(merged);
   try {
@@ -108,8 +109,8 @@ async function* fillMissing(
 }
 
 /**
- * Writes a batch's output and error file and closes it. Every step may be repeated: the same segments give the same
- * bytes under the same ids, and only the first to set the status ends the batch.
+ * Writes a batch's output and error file and ends the batch. Every step may be repeated: the same segments give the
+ * same bytes under the same ids, and only the first to set the status ends the batch.
  */
 export const createFinalizeBatch = ({
   batches,

@@ -45,13 +45,13 @@ export interface RunningCollector {
   close(): Promise<void>;
 }
 
-/** After the grace, work that was told to end has so long to do so. */
+/** Time after the grace in which the work ends that was given up. */
 const letGoMs = 5000;
 
 /** Batches finalized at once by one collector; each streams two files to the store. */
 const finalizeConcurrency = 4;
 
-/** Gathers results into segments and closes batches. Any number may run. */
+/** Gathers results into segments and finalizes batches. Any number of collectors may run. */
 export const startCollector = async ({
   config,
   files,
@@ -63,7 +63,7 @@ export const startCollector = async ({
   const onError = (error: unknown): void => logError(error, 'collector');
   const closing = new AbortController();
   /** Fires when the grace is over: finalizing that has not ended is left to another collector. */
-  const leaving = new AbortController();
+  const giveUp = new AbortController();
   const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError, closing: closing.signal });
   const keys = createKeys(config.redisPrefix);
   const redis = connect();
@@ -108,8 +108,8 @@ export const startCollector = async ({
     async (job) => {
       const { batchId } = job.data;
       const startedAt = performance.now();
-      const outcome = await finalizeBatch(batchId, leaving.signal).catch(async (error: unknown) => {
-        if (leaving.signal.aborted) {
+      const outcome = await finalizeBatch(batchId, giveUp.signal).catch(async (error: unknown) => {
+        if (giveUp.signal.aborted) {
           await job.moveToDelayed(Date.now(), job.token);
           throw new DelayedError();
         }
@@ -134,11 +134,11 @@ export const startCollector = async ({
   return {
     ready: () => redis.status === 'ready',
     async close() {
-      // A connection that broke is not waited for: another collector does again what Redis has not taken.
+      // The close does not wait for a broken connection: another collector repeats what Redis has not taken.
       closing.abort();
-      const leave = setTimeout(() => leaving.abort(), config.graceMs);
+      const giveUpLater = setTimeout(() => giveUp.abort(), config.graceMs);
       await Promise.race([letGo(), sleep(config.graceMs + letGoMs, undefined, { ref: false })]);
-      clearTimeout(leave);
+      clearTimeout(giveUpLater);
     },
   };
 };

@@ -60,7 +60,7 @@ const customIdsOf = (content: string): string[] =>
     .split('\n')
     .map((line) => (JSON.parse(line) as { custom_id: string }).custom_id);
 
-/** Passes all on to `files`, but keeps each stream it opened, and refuses to put some. */
+/** Passes all calls on to `files`, but keeps each stream that it opened, and refuses to put some files. */
 const watchStore = (putFails: (key: string) => boolean) => {
   const opened: Readable[] = [];
   const store: FileStore = {
@@ -130,7 +130,7 @@ test.each([
   expect(await records.get('acme', absent)).toBeUndefined();
 });
 
-test('there is nothing to do for a batch that is not there, has results to come, or has ended', async () => {
+test('there is nothing to do for a batch that is missing, has results to come, or has ended', async () => {
   expect(await finalize(newBatchId())).toBe('nothing to do');
   const batch = await startBatch(2);
   await answer(batch, [0]);
@@ -143,7 +143,7 @@ test('there is nothing to do for a batch that is not there, has results to come,
   expect(await batches.get(batch.id)).toEqual(ended);
 });
 
-test('of two who finalize a batch at once, one has ended it', async () => {
+test('when two collectors finalize a batch at once, one of them ends it', async () => {
   const batch = await startBatch(4);
   await answer(batch, [0, 1, 2, 3]);
   const outcomes = await Promise.all([finalize(batch.id), finalize(batch.id)]);
@@ -323,7 +323,7 @@ test.each([
   expect(await finalize(batch.id)).toBe('finalized');
 });
 
-test('a batch that was counted otherwise than its files say is put right by them', async () => {
+test('wrong counts of a batch are corrected from its files', async () => {
   const batch = await startBatch(3);
   await answer(batch, [0, 1, 2]);
   await space.redis.hset(space.keys.batch(batch.id), { completed: 2, failed: 1 });
@@ -331,7 +331,7 @@ test('a batch that was counted otherwise than its files say is put right by them
   expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', total: 3, completed: 3, failed: 0 });
 });
 
-test('what merging wrote on the way goes away with an attempt that fails', async () => {
+test('an attempt that fails deletes the segments that merging wrote', async () => {
   // Each segment spans the middle: too many to be open at once.
   const batch = await startBatch(260);
   const pairs = Array.from({ length: 130 }, (_, index) => [index, 130 + index]).flat();

@@ -27,7 +27,7 @@ export interface ProcessRequestOptions {
   readonly unrecorded: Set<JobLock>;
   readonly quarantine: Quarantine;
   /** Fires when calls under way must be given up, since the process ends. */
-  readonly leaving: AbortSignal;
+  readonly giveUp: AbortSignal;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
   readonly passFailPoint: PassFailPoint;
 }
@@ -38,9 +38,12 @@ export interface JobReference {
   readonly status: 'recorded' | 'duplicate' | 'sealed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
-/** A request that waited for its lane for longer may not be wanted any more: its batch is looked at again. */
+/** A request that waited longer than this for its lane is checked again: its batch may be stopped or paused. */
 const askAgainAfterMs = 1000;
-/** A paused batch's request that has used attempts keeps its job, which remembers them. It asks again after this long. */
+/**
+ * In a paused batch, a request that has used attempts keeps its job, which counts them. It is checked again after this
+ * time.
+ */
 const pausedAgainMs = 5000;
 
 /**
@@ -54,16 +57,16 @@ const killedItsWorkers = {
   message: 'Each worker that ran this request was lost.',
 } as const;
 
-/** A request asks for the quarantine again after this long, or up to twice as long. */
+/** When the quarantine is taken, a request asks for it again after this time, or up to twice as much. */
 const quarantineWaitMs = 1000;
 
-/** Retries that the lane cannot afford yet come back at different times. */
+/** Retries beyond the lane's budget come back spread over this time. */
 const retrySpreadMs = 4000;
 
-/** What an end that is no failure says of the lane. */
+/** What the lane is told of an end that is no failure. */
 const signalOf = { success: 'ok', aborted: 'none', unsent: 'unsent' } as const;
 
-/** Undefined when nobody knows: what came back of a broken call was paid for, and counts at the provider. */
+/** The tokens that a call used. Undefined when unknown: a call that broke off may have used some at the provider. */
 const totalTokens = (result: CallResult): number | undefined => {
   if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
   return result.kind === 'failure' && isRefusal(result) ? 0 : undefined;
@@ -79,7 +82,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
-  const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, passFailPoint } = options;
+  const { untilRedisTakes, unrecorded, quarantine, giveUp, metrics, passFailPoint } = options;
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
     const { batchId, index, customId, fallbackFrom } = request;
@@ -90,7 +93,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return recorded;
   };
 
-  /** Before the lane is asked: why the request is not to be called now, undefined when it is. */
+  /**
+   * Checks a request before it waits for its lane. Returns how the job ends without a call, or undefined when it may be
+   * called.
+   */
   const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
     const state = await untilRedisTakes(() => recorder.check(job.data));
     if (state !== 'run') return endingOfState(state);
@@ -101,7 +107,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return waitMs > 0 ? { kind: 'put back', delayMs: waitMs + Math.random() * retrySpreadMs } : undefined;
   };
 
-  /** Waits for the lane. */
+  /** Waits until the lane admits the call. */
   const admit = async (
     request: RequestJob,
     lock: JobLock,
@@ -110,7 +116,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.admit({ batchId: request.batchId, estimatedTokens, fallback }, leaving);
+      const admission = await gate.admit({ batchId: request.batchId, estimatedTokens, fallback }, giveUp);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       const giveBack = async (ending: Ending) => {
@@ -143,7 +149,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     );
   };
 
-  /** One call. It is not given up when another worker takes the job meanwhile: it is paid for. */
+  /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
   const call = async (request: RequestJob, lock: JobLock, admission: Admission): Promise<CallResult> => {
     const startedAt = performance.now();
     const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
@@ -152,7 +158,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       url: request.url,
       body: request.body,
       idempotencyKey: jobIdOf(request.batchId, request.index),
-      signal: leaving,
+      signal: giveUp,
       maySend: () => admission.send(),
       onDelta: streamed?.add,
     });
@@ -186,7 +192,9 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
   };
 
-  /** Ends the job. BullMQ takes an error for the end of an attempt, and DelayedError for a job that has gone back. */
+  /**
+   * Ends the job. To BullMQ an error is a failed attempt, and DelayedError is a job that has gone back to its queue.
+   */
   const carryOut = async (
     job: Job<RequestJob>,
     lock: JobLock,
@@ -230,7 +238,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
 
   return {
     processRequest,
-    /** A job that has failed for a reason nobody thought of still leaves a result. */
+    /** Records a result for a job that failed for an unforeseen reason. */
     recordFailed: (request: RequestJob, message: string) =>
       record(request, { outcome: { kind: 'error', code: 'internal_error', message }, usage: noUsage }),
   };

@@ -5,7 +5,7 @@ import { createMakeAdmission, type Grant } from './admission.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** A call that was let in so by a question asked now. */
+/** A call that was admitted with this grant by a question asked now. */
 const admitOne = (estimatedTokens: number, grant: Partial<Grant> = {}) => {
   const told: unknown[] = [];
   const ends: CallEnd[] = [];
@@ -35,7 +35,7 @@ const admitOne = (estimatedTokens: number, grant: Partial<Grant> = {}) => {
 };
 
 describe('the end of a call', () => {
-  it('that only says that the provider works is told with others', async () => {
+  it('is told together with others when it shows only that the provider works', async () => {
     const { admission, told, ends } = admitOne(0, { atMs: 5 });
     await admission.reportEnd({ signal: 'ok' });
     expect([told, ends]).toEqual([[['works', 5]], []]);
@@ -81,7 +81,7 @@ describe('a call that goes out', () => {
     ['at once counts from when it was let in', 20, {}, true, undefined],
     ['late counts from then on', 30, {}, true, 1005],
     ['late is not told where nothing limits the lane', 10_000, { sendWithinMs: undefined }, true, undefined],
-    ['is kept back when the lane may count it no more', 801, {}, false, undefined],
+    ['is not sent when the lane may count it no more', 801, {}, false, undefined],
   ] as const)('%s', async (_, afterMs, grant, goesOut, countedAtMs) => {
     const { admission, late, ends } = admitOne(3, { atMs: 5, sendWithinMs: 800, ...grant });
     vi.advanceTimersByTime(afterMs);
@@ -91,7 +91,7 @@ describe('a call that goes out', () => {
     expect(ends).toEqual([{ signal: 'ok', usedTokens: 1, grantedAtMs: 5, countedAtMs, estimatedTokens: 3 }]);
   });
 
-  it('late, while Redis is away, ends as it would have', async () => {
+  it('late, while Redis is away, ends like any other', async () => {
     const { admission, errors, ends } = admitOne(3, { atMs: -1, sendWithinMs: 800 });
     vi.advanceTimersByTime(30);
     expect(admission.send()).toBe(true);

@@ -2,10 +2,11 @@ import type { CallEnd, LaneAnswer, LaneControl } from '@promptmill/queue';
 import type { FreePass } from './free-pass.ts';
 import type { EndReporter } from './report-ends.ts';
 
-/** The right to make one call. Whoever has it says how the call ended. */
+/** The right to make one call. Its holder reports how the call ended. */
 export interface Admission {
-  /** The call goes out now. False when it is too late for that: the lane may not count it any more. */
+  /** Says that the call goes out now. False when that is too late: the lane may not count the call any more. */
   send(): boolean;
+  /** Says how the call ended. */
   reportEnd(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
 }
 
@@ -23,10 +24,16 @@ export interface MakeAdmissionOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A call that goes out later than this after the question that let it in, as on a cold connection, counts from then on. */
+/**
+ * A call that goes out later than this after its question, for example on a cold connection, counts from when it goes
+ * out.
+ */
 const punctualMs = 25;
 
-/** Makes admissions. `askedAtMs` is when the question was asked that let the call in, by `performance.now()`. */
+/**
+ * Makes admissions. `askedAtMs` is the time of the question that admitted the call, in milliseconds of
+ * `performance.now()`.
+ */
 export const createMakeAdmission =
   ({ control, freePass, ends, onHold, onProbeEnd, onError }: MakeAdmissionOptions) =>
   (estimatedTokens: number, grant: Grant, askedAtMs: number): Admission => {

@@ -8,7 +8,7 @@ export interface EndReporterOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Tells the lane of calls whose end says no more than that the provider works: many of them at once. */
+/** Reports the ends of calls that show only that the provider works, many of them at once. */
 export const createEndReporter = ({ control, onError }: EndReporterOptions) => {
   let ended = { count: 0, grantedAtMs: 0 };
   let timer: NodeJS.Timeout | undefined;
