@@ -17,7 +17,7 @@ import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 
-/** What handlers work with. */
+/** What route handlers need. */
 export interface ApiDependencies {
   readonly config: ApiConfig;
   /** Its commands fail while Redis is away, and so do those of the stores here. */

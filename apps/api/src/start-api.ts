@@ -46,7 +46,10 @@ export interface StartApiOptions {
 
 export interface RunningApi {
   readonly url: string;
-  /** Takes no more requests, ends event streams, lets the rest end for the configured `graceMs`, and lets go of Redis. */
+  /**
+   * Takes no more requests, ends event streams, gives the rest the configured `graceMs` to end, and closes its
+   * connections to Redis.
+   */
   close(): Promise<void>;
 }
 
@@ -56,7 +59,7 @@ const letGoMs = 5000;
 
 /**
  * Serves the HTTP API and Bull Board, and dispatches batches. It listens even while Redis is away: then it answers 503
- * until Redis is back. Throws ConfigError when it would be open to anyone, and the system's error when it cannot listen.
+ * until Redis is back. Throws ConfigError when anyone could use the api, and the system's error when it cannot listen.
  */
 export const startApi = async ({
   config,
@@ -105,7 +108,7 @@ export const startApi = async ({
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  // A client that finds the port open should as a rule find Redis ready too.
+  // When the port is open, Redis should usually be ready too.
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {

@@ -60,7 +60,7 @@ test('a batch at work has an active job, named after its input; a paused one wai
       .toEqual(Array.from({ length: 5 }, () => 'active'));
   }));
 
-test('a batch that is lost to another process is left to it, and taken again when that one dies', () =>
+test('a batch that another process has taken stays there, and is taken back when that process dies', () =>
   withQueue(async (queue) => {
     const id = await createBatch(3);
     await untilDispatched(id);

@@ -209,7 +209,7 @@ test('a request that has neither result nor job gets a job again, and only such 
   expect(await known(id)).toMatchObject({ total: 700, completed: 1, failed: 0 });
 });
 
-test('a request that is lost and no longer in the input is told of', async () => {
+test('a lost request that is no longer in the input blocks the batch', async () => {
   const { dispatch, reconcile, known } = open();
   const id = await startBatch(3);
   await dispatch(id);
@@ -220,7 +220,7 @@ test('a request that is lost and no longer in the input is told of', async () =>
   expect(await states(id, [0, 2])).toEqual(['unknown', 'unknown']);
 });
 
-test('a job that has ended without a result is taken away first: it would keep the new one out', async () => {
+test('a job that has ended without a result is removed first: it would keep the new one out', async () => {
   const { dispatch, reconcile } = open();
   const id = await startBatch(3);
   await dispatch(id);
@@ -245,7 +245,7 @@ test('results that segments hold and Redis has lost are recorded again, once', a
   expect(await known(id)).toMatchObject({ completed: 4, failed: 0 });
 });
 
-test('a torn segment keeps nothing else from being restored', async () => {
+test('a torn segment does not keep other results from being restored', async () => {
   const { dispatch, reconcile, known } = open();
   const id = await startBatch(10);
   await dispatch(id);
@@ -257,7 +257,7 @@ test('a torn segment keeps nothing else from being restored', async () => {
   expect(await known(id)).toMatchObject({ completed: 1, failed: 0 });
 });
 
-/** What a Redis has of a script whose effects its append-only file held a part of, and what it had after them. */
+/** The effects of a script that Redis has when its append-only file ended within them. */
 const halves: readonly [what: string, apply: (id: string) => Promise<unknown>][] = [
   ['a bit and no count', (id) => redis.setbit(keys.settledBits(id), 7, 1)],
   [
@@ -305,7 +305,7 @@ test.each(halves)('of half a script, %s: the batch is counted again, and what ha
   expect(await states(id, [0, 7, 9])).toEqual(['prioritized', 'prioritized', 'prioritized']);
 });
 
-test('it is counted again when nothing gets on, without a new connection too, and once it takes no more results', async () => {
+test('it is counted again when no result comes, without a new connection too, and when it is sealed', async () => {
   const opened = open();
   const id = await startHalf(opened);
   await opened.reconcile(id);
@@ -319,7 +319,7 @@ test('it is counted again when nothing gets on, without a new connection too, an
   expect(await batches.dispatchState(id)).toMatchObject({ ready: true });
 });
 
-test('it is not counted again while a result is on its way, or known results cannot be read', async () => {
+test('it is not counted again while a result is on its way, or a listed segment cannot be read', async () => {
   const opened = open();
   const id = await startHalf(opened);
   await opened.recorder.record({ batchId: id, index: 9, bytes: 10 }, 'failed', answer(id, 9), noUsage);
@@ -334,7 +334,7 @@ test('it is not counted again while a result is on its way, or known results can
   expect(await opened.known(id)).toMatchObject({ completed: 6, failed: 1 });
 });
 
-test('one that ends while it is looked at keeps its counts, which have the requests that never ran', async () => {
+test('one that ends meanwhile keeps its counts, which include the requests that never ran', async () => {
   const opened = open();
   const id = await startHalf(opened);
   const seenBefore = await opened.read(id);
@@ -345,7 +345,7 @@ test('one that ends while it is looked at keeps its counts, which have the reque
   expect(await opened.known(id)).toMatchObject({ status: 'cancelled', completed: 5, failed: 5 });
 });
 
-test('what was answered beyond a cursor that Redis lost is not dispatched again, and keeps the window', async () => {
+test('requests answered beyond a lost cursor are not dispatched again, and the window holds', async () => {
   const { dispatch, reconcile, known } = open(6);
   const id = await startBatch(20);
   await writeSegment(id, [1, 16, 17, 18, 19]);
@@ -361,7 +361,7 @@ test('what was answered beyond a cursor that Redis lost is not dispatched again,
   ]);
 });
 
-test('it looks after each connection and when nothing comes, ever less often, and else never', async () => {
+test('it looks after each connection and, less and less often, when no result comes; otherwise never', async () => {
   const { dispatch, reconcile, recorder } = open();
   const id = await startBatch(10);
   await dispatch(id);
@@ -383,7 +383,7 @@ test('it looks after each connection and when nothing comes, ever less often, an
   expect(await after(0)).toBe(4);
 });
 
-test('with as many results waiting for a collector as may be in Redis, nothing is dispatched', async () => {
+test('nothing is dispatched while a window of results waits for a collector', async () => {
   const { dispatch, recorder } = open(10);
   const id = await startBatch(2000);
   const dispatched = async (): Promise<number> => {

@@ -197,7 +197,7 @@ test('a batch that is cancelled is sealed as soon as none of its requests is in 
   expect(await stateOf(id)).toMatchObject({ sealed: true });
 });
 
-test('a call in flight is given ten seconds from the stop, however late that came', async () => {
+test('a call in flight has ten seconds from the stop, even when the batch was stopped late', async () => {
   const id = await startBatch();
   const work = await putInWork(id);
   nowMs = (createdAt + 10 * windowSeconds) * 1000;
@@ -227,7 +227,7 @@ test('a step reads the record once', async () => {
   read.mockRestore();
 });
 
-test('progress is told when it has changed, not with every step', async () => {
+test('progress is shown when it has changed, not at every step', async () => {
   const id = await startBatch();
   const job = jobOf(id);
   await step(id, job);
@@ -238,7 +238,7 @@ test('progress is told when it has changed, not with every step', async () => {
   expect(job.told).toEqual([expect.anything(), expect.objectContaining({ completed: 1 })]);
 });
 
-test('a batch that is lost to another process is left to it', async () => {
+test('a batch that another process has taken stays there', async () => {
   const id = await startBatch();
   const { job, delayMs } = jobOf(id);
   const lock = { isHeld: true };

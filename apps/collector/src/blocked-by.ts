@@ -39,5 +39,5 @@ const whatIsWrong = (error: unknown): Blocked => {
 /** What a batch's owner is told of an error that blocks the batch. The error's own message may name paths. */
 export const blockedBy = (error: unknown): Blocked => {
   const { code, message } = whatIsWrong(error);
-  return { code, message: `${message} The batch goes on by itself once that is put right.` };
+  return { code, message: `${message} The batch goes on by itself once the cause is gone.` };
 };

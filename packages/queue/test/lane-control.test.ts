@@ -44,13 +44,13 @@ const enterOne = async (control: LaneControl) => {
   return answer;
 };
 
-/** One call that is let in and ends so. */
+/** One call that is admitted and ends with this signal. */
 const callOnce = async (control: LaneControl, end: Pick<CallEnd, 'signal' | 'retryAfterMs'>): Promise<number> => {
   const { atMs: grantedAtMs } = await enterOne(control);
   return (await control.reportEnd({ ...end, grantedAtMs, estimatedTokens: 0 })).heldUntilMs;
 };
 
-/** Asks again when it is told to, until it has been let in or something else keeps it waiting. */
+/** Asks again when it is told to, until the call is admitted or has to wait for something else. */
 const enterAfter = async (control: LaneControl, waitFor: string) => {
   for (;;) {
     const answer = await control.admit(oneCall, probeMs);
@@ -59,14 +59,14 @@ const enterAfter = async (control: LaneControl, waitFor: string) => {
   }
 };
 
-/** What a lane lets a late question catch up on. */
+/** The time on which a late question may catch up. */
 const catchUpMs = 250;
 
-/** The time between questions, less where a busy machine let nobody ask for so long that what was missed is lost. */
+/** The time between questions. A gap that was too long to catch up on counts as the time that can be caught up on. */
 const usableMsOf = (askedMs: readonly number[]): number =>
   askedMs.toSorted((a, b) => a - b).reduce((sum, at, i, all) => sum + Math.min(catchUpMs, at - (all[i - 1] ?? at)), 0);
 
-/** Takes all that the lane allows for so long, with several workers. */
+/** Takes all that the lane allows for this time, with several workers. */
 const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf: () => number = () => 0) => {
   const granted: { readonly atMs: number; readonly tokens: number }[] = [];
   const askedMs: number[] = [];
@@ -91,7 +91,7 @@ const busiestWindow = (atMs: readonly number[], windowMs: number): number => {
 };
 
 describe.concurrent('limits', () => {
-  it('never lets more calls in than a sliding window allows, and nearly as many', async () => {
+  it('never admits more calls than a sliding window allows, and nearly as many', async () => {
     const limits = { requests: { count: 20, windowMs: 2000 } };
     const { control, again } = await openLane(limits);
     const { granted } = await takeAll([control, again(), again()], 4000);
@@ -149,7 +149,7 @@ describe.concurrent('limits', () => {
     expect(third.waitMs).toBeGreaterThan(55_000);
   });
 
-  it('lets others have what calls give back, also when many end at once', async () => {
+  it('lets other calls have what ended calls give back, also when many end at once', async () => {
     const { control } = await openLane({ tokensPerMinute: 60_000 });
     const estimatedTokens = 20;
     const usedTokens = 5;
@@ -183,7 +183,7 @@ describe.concurrent('limits', () => {
     expect(await waitMs(57_000)).toBeLessThan(3000);
   });
 
-  it('asks nobody to make up for what a call used too much when the lane has been idle since for as long', async () => {
+  it('does not wait for tokens used beyond a guess when the lane was idle for that time', async () => {
     const { control } = await openLane({ tokensPerMinute: 600_000 });
     const { atMs: grantedAtMs } = await control.admit([10], probeMs);
     // Half a second of the limit.
@@ -226,7 +226,7 @@ describe.concurrent('limits', () => {
     expect(slots[`tokens:${Math.floor(grantedAtMs / 250)}`]).toBe('0');
   });
 
-  it('counts a call in anew that goes out after its time', async () => {
+  it('counts a call again that goes out after its time', async () => {
     const { name, control } = await openLane({ requests: { count: 10, windowMs: 1000 } });
     const sum = () => space.redis.hget(space.keys.laneLedger(name), 'requests:sum');
     const { atMs: grantedAtMs } = await enterOne(control);
@@ -241,7 +241,7 @@ describe.concurrent('limits', () => {
     expect(await sum()).toBe('1');
   });
 
-  it('gives back what a call took that was not sent', async () => {
+  it('gives back the room of a call that was not sent', async () => {
     const { name, control } = await openLane({ requests: { count: 10, windowMs: 60_000 }, tokensPerMinute: 1000 });
     const sums = () => space.redis.hmget(space.keys.laneLedger(name), 'requests:sum', 'tokens:sum');
     const { atMs: grantedAtMs, sendWithinMs } = await control.admit([500], probeMs);
@@ -250,12 +250,12 @@ describe.concurrent('limits', () => {
     expect(await sums()).toEqual(['0', '0']);
   });
 
-  it('lets a call larger than the limit in alone', async () => {
+  it('admits a call larger than the limit alone', async () => {
     const { control } = await openLane({ tokensPerMinute: 100 });
     expect(await control.admit([1000, 1], probeMs)).toMatchObject({ granted: 1, waitFor: 'tokens' });
   });
 
-  it('puts a lowered limit in force at once, and counts what was let in before', async () => {
+  it('applies a lowered limit at once, and counts the calls from before', async () => {
     const { control, setLimits } = await openLane({ requests: { count: 1000, windowMs: 1000 } });
     const before = await control.admit(calls(20), probeMs);
     expect(before.granted).toBe(20);
@@ -304,7 +304,7 @@ describe.concurrent('a hold', () => {
     expect(next.atMs).toBeGreaterThanOrEqual(hold.heldUntilMs);
   });
 
-  it('ends with one probe, whoever asks; its success opens the lane by and by', async () => {
+  it('ends with one probe, whichever worker asks; its success opens the lane gradually', async () => {
     const { control, again } = await openLane({ concurrency: 20 });
     await callOnce(control, throttled(20));
     await delay(30);
@@ -476,7 +476,7 @@ describe.concurrent('the width that the answers decide', () => {
     expect(await lane.concurrency()).toBe(60);
   });
 
-  it('gives way to a configured concurrency, and starts anew without one', async () => {
+  it('gives way to a configured concurrency, and starts again without one', async () => {
     const lane = await openLane({}, { startWidth: 10 });
     await lane.setActive(10);
     await round(lane, 10);
@@ -490,7 +490,7 @@ describe.concurrent('the width that the answers decide', () => {
   });
 });
 
-it('lets no call in while its limits are lost, and puts them back', async () => {
+it('admits no call while its limits are lost, and sets them again', async () => {
   const { name, control, again } = await openLane({ requests: { count: 10, windowMs: 1000 } });
   await space.redis.del(space.keys.laneLimits(name));
   expect(await again().admit(calls(20), probeMs)).toMatchObject({ granted: 0, waitFor: 'limits' });

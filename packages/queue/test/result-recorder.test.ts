@@ -52,7 +52,7 @@ const recordedEntries = async (batchId: string) => {
   });
 };
 
-test('of many results for one request only the first counts', async () => {
+test('only the first of many results for one request counts', async () => {
   const id = await startBatch(3);
   const outcomes = await Promise.all(
     Array.from({ length: 40 }, (_, turn) =>
@@ -76,7 +76,7 @@ test('of many results for one request only the first counts', async () => {
   expect(await recorded(id)).toEqual([{ batch: id, left: '2', count: '1', results: entry }]);
 });
 
-test('what is begun or recorded in one turn of the event loop is one call a batch, each with its own answer', async () => {
+test('requests that are checked or recorded in one turn of the event loop share one call a batch, each with its own answer', async () => {
   const [a, b] = [await startBatch(3), await startBatch(3)];
   await recorder.record(request(a, 0), 'completed', '{}', noUsage);
   const redis = space.connect();
@@ -155,7 +155,7 @@ test('a request is run until it has its result, then it is settled', async () =>
   expect(await recorder.check(request(id, 1))).toBe('run');
 });
 
-test('a batch that is stopping drops what has not begun, each request counted once', async () => {
+test('a batch that is stopping drops requests that were not called, each counted once', async () => {
   const id = await startBatch(4);
   await recorder.record(request(id, 0), 'completed', '{}', noUsage);
   await store.stop(id, 'cancelled', nowMs);
@@ -191,7 +191,7 @@ test('a paused batch takes the results of calls in flight, and drops its request
   expect(await recorder.check(request(id, 1))).toBe('dropped');
 });
 
-test('a call in flight when its batch is stopped is still recorded; what was dropped is not', async () => {
+test('a call in flight when its batch is stopped is still recorded; a dropped request is not', async () => {
   const id = await startBatch(3);
   expect(await recorder.check(request(id, 0))).toBe('run');
   await store.stop(id, 'expired', nowMs);
@@ -223,7 +223,7 @@ test.each(['finalizing', 'cancelling', 'expired'] as const)(
   },
 );
 
-test('what belongs to no batch is dropped, and leaves nothing', async () => {
+test('a request of a missing batch is dropped, and leaves nothing', async () => {
   const { id } = newBatch();
   expect(await recorder.check(request(id, 0))).toBe('dropped');
   expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('sealed');

@@ -7,7 +7,7 @@ import { badRequest } from '../request-problem.ts';
 import { batchJobName } from './batch-job-name.ts';
 import { type Creation, newCreation } from './creation.ts';
 
-/** What a request for a batch decides. */
+/** The terms of a batch that the client's request decides. */
 export type BatchTerms = Pick<
   NewBatch,
   'endpoint' | 'inputFileId' | 'completionWindow' | 'metadata' | 'outputExpiresAfterSeconds' | 'retryOf'
@@ -18,7 +18,7 @@ export interface BatchOrder {
   /** The `Idempotency-Key`. The same key with the same `content` makes one batch. */
   readonly key: string | undefined;
   readonly content: unknown;
-  /** Stores or checks the input file and says what the batch is to be. It may be called again. */
+  /** Stores or checks the input file and returns the batch's terms. It may be called again. */
   readonly prepare: (creation: Creation) => Promise<BatchTerms>;
 }
 
@@ -39,7 +39,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
     const terms = await prepare(creation);
     const { inputFileId } = terms;
-    // Until this call the file can be deleted, after it it cannot.
+    // The file can be deleted until this call, and not after it.
     if (!(await records.use(tenant, inputFileId, batchId, now())))
       throw badRequest({
         message: `No such File object: ${inputFileId}`,
@@ -79,7 +79,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
 
     // The batch is read before its job exists; after that its status may change.
     const batch = await batches.get(batchId);
-    if (!batch) throw new Error(`batch ${batchId} is gone while it was created`);
+    if (!batch) throw new Error(`batch ${batchId} was lost during its creation`);
     if (batch.status === 'validating') {
       await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)));
       passFailPoint('batch-queued');

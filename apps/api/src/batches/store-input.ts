@@ -8,7 +8,7 @@ export interface MadeInput extends Pick<Creation, 'inputFileId' | 'createdAt'> {
   readonly filename: string;
 }
 
-/** Makes lines an input file like any other. Doing so again with the same writes the same. */
+/** Stores lines as an input file like any other. The same call again writes the same file. */
 export const createStoreInput =
   ({ records, receiveInput, passFailPoint }: Pick<ApiDependencies, 'records' | 'receiveInput' | 'passFailPoint'>) =>
   async (source: AsyncIterable<Uint8Array>, { inputFileId, createdAt, tenant, filename }: MadeInput): Promise<void> => {

@@ -25,7 +25,7 @@ const windowsOfAll = 8;
 
 /** A larger chunk would hold up the event loop and Redis; smaller ones cost more round trips. */
 const chunkRequests = 250;
-/** The first chunk of a batch is small, so that workers begin while the rest is added. */
+/** The first chunk of a batch is small, so that workers start while the rest is added. */
 const firstChunkRequests = 50;
 const maxChunkBytes = 1024 * 1024;
 /** A window is refilled when this part of it is free, not for each request. */
@@ -47,7 +47,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return chunk.filter((_, i) => !settled[i]);
   };
 
-  /** Whether results pile up in Redis, since no collector runs or none can write. */
+  /** Whether results pile up in Redis because no collector runs or none can write. */
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
@@ -71,7 +71,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     const addToLanes = add(batch);
     let cursor: Cursor = state;
 
-    /** Whether the batch wants more. */
+    /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
     const addChunk = async (chunk: readonly InputRequest[]): Promise<boolean> => {
       const last = chunk.at(-1);
       if (!last) return true;

@@ -135,7 +135,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
 
   return {
     async close(): Promise<void> {
-      // Another process does a step again that breaks off.
+      // Another process repeats a step that breaks off.
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);

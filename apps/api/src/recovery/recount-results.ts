@@ -37,9 +37,10 @@ const createCount = (total: number) => {
 };
 
 /**
- * Sets a batch's counts and bits to what is in its segments, when they differ. That happens when Redis's append-only file
- * was cut off in the middle of a script's effects: from its second start on, Redis has some of the effects without the
- * others. A request may then be counted twice, or seem settled without a result. Resolves with whether it was needed.
+ * Sets a batch's counts and bits to what is in its segments, when they differ. That happens when Redis's append-only
+ * file was cut off in the middle of a script's effects: from its second start on, Redis has some of the effects without
+ * the others. A request may then be counted twice, or seem settled without a result. Resolves with whether the batch
+ * was counted again.
  */
 export const createRecountResults = ({ batches, files, logger }: RecountResultsOptions) => {
   const knownSegment = (name: string): SegmentLabel => {

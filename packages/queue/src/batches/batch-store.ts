@@ -161,8 +161,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     /**
-     * From now on no worker starts a call for this batch. Its deadline stands. Refused once its calls have all been
-     * started.
+     * From now on no worker starts a call for this batch. Its deadline stands. Refused when the batch is stopped,
+     * finalizing or terminal.
      */
     pause: (id: string, nowMs: number): Promise<PauseOutcome> => setPaused(id, { since: Math.floor(nowMs / 1000) }),
 
