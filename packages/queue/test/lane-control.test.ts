@@ -326,7 +326,7 @@ describe.concurrent('a hold', () => {
   it('is longer after a probe that failed', async () => {
     const { control } = await openLane({});
     const holdMs = async (): Promise<number> => {
-      // A timer may be a millisecond ahead of Redis's clock: whoever is early asks again.
+      // A timer may be a millisecond ahead of Redis's clock: a call that is early asks again.
       const { atMs: grantedAtMs } = await enterAfter(control, 'hold');
       await control.reportEnd({ ...throttled(), grantedAtMs, estimatedTokens: 0 });
       return (await control.admit(oneCall, probeMs)).waitMs;

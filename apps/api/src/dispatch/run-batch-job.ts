@@ -7,7 +7,9 @@ import type { Places } from './places.ts';
 export interface RunBatchJobOptions {
   readonly batches: BatchStore;
   readonly records: FileRecords;
+  /** Decides whether the batch runs or has failed. */
   readonly validate: (batch: Batch) => Promise<void>;
+  /** Adds the next requests to their lanes. `done`: all of them are dispatched. */
   readonly dispatch: (snapshot: BatchSnapshot) => Promise<{ done: boolean }>;
   /** Restores what Redis has lost, when there is a reason to look. True: it changed the batch's record. */
   readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;

@@ -10,14 +10,14 @@ export interface Admission {
   reportEnd(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
 }
 
-/** What a lane said when it let a call in. */
+/** What a lane said when it admitted a call. */
 export type Grant = Pick<LaneAnswer, 'atMs' | 'isProbe' | 'sendWithinMs'>;
 
 export interface MakeAdmissionOptions {
   readonly control: Pick<LaneControl, 'countLate' | 'reportEnd'>;
   readonly freePass: Pick<FreePass, 'revoke'>;
   readonly ends: Pick<EndReporter, 'add'>;
-  /** Called when a call's end begins a hold of the lane, once for the fleet. */
+  /** Called when a call's end begins a hold of the lane, once for all workers together. */
   readonly onHold: (reason: string, heldUntilMs: number) => void;
   /** Called when the lane knows how a probe ended. */
   readonly onProbeEnd: () => void;
