@@ -174,6 +174,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return result;
   };
 
+  /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
   const answer = async (job: Job<RequestJob>, lock: JobLock, fallback: Fallback | undefined): Promise<Ending> => {
     const request = job.data;
     const ending = await check(job);

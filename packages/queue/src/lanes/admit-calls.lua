@@ -3,7 +3,8 @@
 -- later calls, so a changed limit or a new hold applies to the very next call.
 -- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state
 -- ARGV: 1 ms after which another probe may go, then the estimated tokens of each call that wants to go, in order
--- Returns { calls granted, ms until asking again may help, what is waited for, now in ms, 1 if the granted call is a probe,
+-- Returns { calls granted, ms until asking again may help, what is waited for, now in ms,
+--           1 if the granted call is a probe,
 --           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now, ms within which
 --           granted calls must go out, absent when they may go at any time }
 local limitsKey, stateKey = unpack(KEYS, 2)
@@ -16,8 +17,8 @@ local wanted = #ARGV - 1
 
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
--- No call goes in the very millisecond in which a hold began: only by its time a probe is told from a call before the
--- hold.
+-- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
+-- hold began.
 if heldUntil >= now then return { 0, heldUntil - now + 1, 'hold', now, 0, closed, 0 } end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; all others wait for its answer.

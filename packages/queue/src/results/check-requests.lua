@@ -12,7 +12,7 @@ if not record[1] then
   return answers
 end
 local unsettled = 'dropped'
--- A batch is validated again when Redis has lost its latest state. Until then its requests wait as in a paused batch.
+-- A batch is validated again when Redis has lost its latest state. Meanwhile its requests wait as in a paused batch.
 if (record[1] == 'in_progress' or record[1] == 'validating') and not record[2] then
   unsettled = record[1] == 'in_progress' and not record[4] and 'run' or 'paused'
 end
