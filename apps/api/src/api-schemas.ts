@@ -11,7 +11,7 @@ export const queryInteger = (min: number, max: number, byDefault: number) =>
     .default(byDefault)
     .meta({ override: { type: 'integer', minimum: min, maximum: max, default: byDefault } });
 
-/** Deletes a batch's or an input's files some time after they were made. */
+/** When an input file, or the files of a batch, are deleted. */
 export const expiresAfter = z
   .strictObject({
     anchor: z.literal('created_at'),

@@ -11,10 +11,10 @@ import { createRequestLog, identifyRequest, nameRoute } from './request-log.ts';
 import { mountRoute } from './route.ts';
 import { createRoutes } from './routes.ts';
 
-/** Of a JSON body, which only inline prompts make large. Files, of any size, are streamed. */
+/** The largest JSON body. Only inline prompts make one large; files of any size are streamed. */
 const maxJsonBytes = 32 * 2 ** 20;
 
-/** The Express app: who calls, the routes, and what goes wrong. */
+/** The Express app: authentication, the routes and error answers. */
 export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
   const { config, redis, logger, metrics } = dependencies;
   const routes = createRoutes(dependencies);
@@ -27,7 +27,7 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
   app.use(identifyRequest, createRequestLog(logger, metrics));
   app.use(
     helmet({
-      // Nothing here is a page; those that are bring their own. TLS, and so HSTS, is a proxy's.
+      // Nothing here is a page; `/docs` and Bull Board set policies of their own. A proxy does TLS, and so HSTS.
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
       strictTransportSecurity: false,
     }),

@@ -3,12 +3,12 @@ import { ApiError } from '@promptmill/core';
 import type { RequestHandler } from 'express';
 import type { ApiKey } from '@promptmill/runtime';
 
-/** Everyone's tenant where no keys are configured. */
+/** The tenant of every caller where no keys are configured. */
 export const localTenant = 'local';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** Compares without telling, by the time taken, how much of it was right. */
+/** Compares in a time that does not depend on how much of the secret matches. */
 export const sameSecret = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
 
 const missingKey = (): ApiError =>
@@ -29,7 +29,7 @@ export const createAuthenticate = (apiKeys: readonly ApiKey[]) => {
     if (key === undefined) throw missingKey();
     const given = digest(key);
     let tenant: string | undefined;
-    // All of them, so that the time taken does not say which it was.
+    // Every key is compared, so that the time does not tell which one matched.
     for (const entry of known) if (timingSafeEqual(entry.digest, given)) ({ tenant } = entry);
     if (tenant === undefined) throw wrongKey();
     return tenant;

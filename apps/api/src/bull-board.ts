@@ -14,7 +14,7 @@ import { shorten } from './shorten.ts';
 
 export const boardPath = '/admin/queues';
 
-/** HTTP Basic, by both parts together. Source: https://datatracker.ietf.org/doc/html/rfc7617 */
+/** HTTP Basic. User and password are compared as one text. Source: https://datatracker.ietf.org/doc/html/rfc7617 */
 const createBoardLogin =
   (board: ApiDependencies['config']['board']): RequestHandler =>
   (request, response, next) => {
@@ -26,7 +26,7 @@ const createBoardLogin =
     throw new ApiError(401, 'Log in to see the queues.', { type: 'invalid_request_error' });
   };
 
-/** A retry or clean from the board would go round the batches' books; this also keeps out forged requests. */
+/** A retry or clean from the board would bypass the batches' records. This also refuses forged requests. */
 const refuseChanges: RequestHandler = (request, _response, next) => {
   if (request.method === 'GET' || request.method === 'HEAD') return next();
   throw new ApiError(405, 'Bull Board is read-only here.', { code: 'method_not_allowed' });
@@ -36,7 +36,7 @@ const boardContentPolicy = contentSecurityPolicy({
   useDefaults: false,
   directives: {
     defaultSrc: ["'self'"],
-    // The page brings a style element of its own and sets styles of elements; its web font may stay away.
+    // The page has a style element of its own and sets styles of elements. It works without its web font.
     styleSrc: ["'self'", "'unsafe-inline'"],
     imgSrc: ["'self'", 'data:'],
     frameAncestors: ["'none'"],
@@ -67,7 +67,7 @@ export const createBoard = ({
   });
   const laneQueues = config.lanes.lanes.map((lane) => {
     const queue = openLaneQueue(redis, keys, lane.name);
-    // The connection's own handler tells of it once; without one here each queue would print it.
+    // The connection's own handler logs the error once. Without a handler here, each queue would print it.
     queue.on('error', (error) => logger.debug({ err: error, queue: lane.name }, 'queue'));
     return { queue, lane };
   });

@@ -9,7 +9,7 @@ import type {
   Keys,
   RedisConnection,
 } from '@promptmill/queue';
-import type { Logger, Metrics, Reach } from '@promptmill/runtime';
+import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
@@ -17,7 +17,7 @@ import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 
-/** What handlers work with. */
+/** What route handlers need. */
 export interface ApiDependencies {
   readonly config: ApiConfig;
   /** Its commands fail while Redis is away, and so do those of the stores here. */
@@ -40,7 +40,7 @@ export interface ApiDependencies {
   readonly metrics: Metrics;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
   /** Fires when the process stops, to end event streams. */
   readonly stopping: AbortSignal;
 }

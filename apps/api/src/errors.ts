@@ -4,7 +4,7 @@ import type { Logger } from '@promptmill/runtime';
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import { isRedisAway, serviceUnavailable } from './redis-guard.ts';
 
-/** How long a caller may go on sending a body that is not wanted, in milliseconds, so that it gets to read why. */
+/** How long a caller may go on sending a refused body, in milliseconds, so that it can read the answer. */
 const lingerMs = 5000;
 
 const bodyErrors: Readonly<Record<string, (error: Error) => ApiError>> = {
@@ -47,7 +47,9 @@ export const toApiError = (error: unknown): ApiError => {
   });
 };
 
-/** Reads on for a while past an answer that came before the end of the body: closing at once could take it back. */
+/**
+ * Reads the rest of a body for a while after an early answer. Closing the connection at once could discard the answer.
+ */
 const discardBody = (request: Request): void => {
   if (request.complete || request.destroyed) return;
   const timer = setTimeout(() => request.socket.destroy(), lingerMs);
@@ -63,7 +65,9 @@ export const answerNotFound: RequestHandler = (request) => {
   throw new ApiError(404, `Unknown request URL: ${request.method} ${request.path}.`, { code: 'unknown_url' });
 };
 
-/** Answers any error in OpenAI's shape. Only an error that is the server's own is logged, and none is told in detail. */
+/**
+ * Answers any error in OpenAI's shape. Only the server's own errors are logged, and answers have none of their details.
+ */
 export const createAnswerError =
   (logger: Logger): ErrorRequestHandler =>
   (error, request, response, _next) => {
@@ -76,7 +80,7 @@ export const createAnswerError =
       return;
     }
     discardBody(request);
-    // The official clients would try a conflict again, in vain here.
+    // The official clients would try a conflict again, which is useless here.
     if (apiError.status === 409) response.set('x-should-retry', 'false');
     response.status(apiError.status).json(apiError.toBody());
   };

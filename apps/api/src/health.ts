@@ -9,7 +9,7 @@ const pingTimeoutMs = 1000;
 /** `GET /livez`: the process answers. */
 export const reportLive = async () => ({ status: 'ok' as const });
 
-/** `GET /readyz`: it can also do its work, which takes Redis. */
+/** `GET /readyz`: the process can do its work: Redis answers. */
 export const reportReady =
   ({ redis }: Pick<ApiDependencies, 'redis'>) =>
   async () => {

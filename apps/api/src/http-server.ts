@@ -18,13 +18,16 @@ export interface HttpServer {
 
 const limits = {
   headersTimeout: 10_000,
-  /** The largest input file at 1 MB/s. Only a caller with a key gets to send a body. */
+  /** The largest input file at 1 MB/s. Only a caller with a key may send a body. */
   requestTimeout: 6 * 3_600_000,
   connectionsCheckingInterval: 5000,
-  /** Longer than the usual idle time of a proxy before it, so that it is the proxy who closes. */
+  /** Longer than a proxy's usual idle time, so that the proxy closes first. */
   keepAliveTimeout: 75_000,
 };
-/** Without a byte either way, a connection is cut. The last checks of a very large upload take minutes. */
+/**
+ * A connection without a byte in either direction is cut after this time. The last checks of a very large upload take
+ * minutes.
+ */
 const idleTimeoutMs = 600_000;
 const idleCheckMs = 50;
 
@@ -43,7 +46,7 @@ export const startHttpServer = async (
     async close() {
       const closed = once(server, 'close');
       server.close();
-      // A connection that ends its last request now is idle, and kept alive, only from then on.
+      // A connection becomes idle only when its request ends, which may be after the first look.
       const whenIdle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
       const atDeadline = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;

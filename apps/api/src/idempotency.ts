@@ -12,14 +12,17 @@ export const idempotencyHeaders = z.object({
 
 export const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** What a client's request under its key stands for. */
+/** A client's request under an idempotency key. */
 export interface KeyedRequest {
   readonly tenant: string;
   readonly key: string;
   readonly contentHash: string;
 }
 
-/** What the key stands for: `fresh` unless it is repeated. 409 when it was used with another request. */
+/**
+ * Claims a key and returns what was made under it: `fresh`, unless the request is repeated. 409 when the key was used
+ * with another request.
+ */
 export const claimKey = async <Made>(
   claims: Claims<Made>,
   request: KeyedRequest,

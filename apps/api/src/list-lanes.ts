@@ -11,7 +11,9 @@ export const laneList = z.object({
         id: z.string(),
         object: z.literal('lane'),
         provider: z.string(),
-        in_flight: z.int().meta({ description: 'Requests in work, those that wait for leave to call among them.' }),
+        in_flight: z
+          .int()
+          .meta({ description: 'Requests in work, including those that wait until the lane admits them.' }),
         allowed: z.int().nullable().meta({ description: 'Requests that may be in work, all workers together.' }),
         waiting: z.int().meta({ description: 'Requests that wait for a worker or for their next attempt.' }),
         held_until: seconds
@@ -24,7 +26,7 @@ export const laneList = z.object({
   ),
 });
 
-/** `GET /v1/lanes`: what each provider's queue, and each with limits of its own, is doing now. */
+/** `GET /v1/lanes`: what each lane is doing now. */
 export const listLanes =
   ({ config, redis, keys, now }: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'now'>) =>
   async (): Promise<z.output<typeof laneList>> => {

@@ -1,11 +1,11 @@
 import type { ApiDependencies } from './dependencies.ts';
 
-/** Answers without a model behind it, so it is always there to try things with. */
+/** The simulator needs no key and no real model, so it is always listed. */
 const simulatorModel = { provider: 'simulator', model: 'echo' };
 
 /**
- * `GET /v1/models`: the models that the configuration names. A provider takes its other models as `provider/model` all the
- * same; which it has, only the provider knows. Whether its key is there, only the workers do.
+ * `GET /v1/models`: the models that the configuration names. A provider's other models work as `provider/model` too,
+ * but only the provider knows their names. Only the workers know whether a key is set.
  */
 export const listModels = ({ config, now }: Pick<ApiDependencies, 'config' | 'now'>) => {
   const created = Math.floor(now() / 1000);

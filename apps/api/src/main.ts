@@ -16,5 +16,5 @@ const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const files = await openFileStore(config.store);
-const api = await startApi({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });
+const api = await startApi({ config, files, logger, metrics, passFailPoint: createFailPoints(config.failPoint) });
 life.add('api', () => api.close());

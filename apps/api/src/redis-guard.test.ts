@@ -22,7 +22,7 @@ describe('isRedisAway', () => {
   );
 });
 
-it('gives what the queue gives', async () => {
+it('settles as the queue does', async () => {
   expect(await withinQueueTimeout(Promise.resolve(1))).toBe(1);
   await expect(withinQueueTimeout(Promise.reject(new Error('no')))).rejects.toThrow('no');
 });

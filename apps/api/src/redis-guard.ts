@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 
 const errorNames = new Set(['MaxRetriesPerRequestError', 'ConnectionClosedError']);
 const errorCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE']);
-/** Of ioredis, then of Redis itself while it cannot serve. */
+/** Messages of ioredis, then of Redis while it cannot serve. */
 const errorMessages =
   /^(?:Connection is closed|Command timed out|Stream isn't writeable|Cluster isn't ready|Too many Cluster redirections|Failed to refresh slots cache|None of startup nodes is available|(?:LOADING|BUSY|OOM|MISCONF|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOREPLICAS) )/;
 
@@ -20,7 +20,9 @@ export const serviceUnavailable = (cause?: unknown): ApiError =>
     cause,
   });
 
-/** Answers at once while Redis is known to be away: BullMQ would wait for it, whatever its connection does. */
+/**
+ * Answers 503 at once while Redis is known to be away. BullMQ would wait for Redis even where its connection does not.
+ */
 export const createRedisGuard =
   (redis: { readonly status: string }): RequestHandler =>
   (_request, _response, next) =>
@@ -29,7 +31,7 @@ export const createRedisGuard =
 /** BullMQ waits without limit for a connection that has never been up; a caller is told within this time. */
 const queueTimeoutMs = 1900;
 
-/** What `work` gives, or 503 when it takes too long. */
+/** Resolves as `work` does. Rejects with a 503 when it takes too long. */
 export const withinQueueTimeout = async <T>(work: Promise<T>): Promise<T> => {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(serviceUnavailable()), queueTimeoutMs);

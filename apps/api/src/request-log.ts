@@ -21,7 +21,7 @@ export const nameRoute =
     next();
   };
 
-/** Polled by machines and pages: of interest only when something is looked for. */
+/** Machines and pages poll these routes, so they are logged at the level debug. */
 const quietRoutes = new Set(['/livez', '/readyz', '/metrics', '/docs', '/admin/queues']);
 
 /** Logs and counts each request when its answer is out, or its caller has gone. No bodies, queries or headers. */

@@ -9,7 +9,7 @@ const schema = z.strictObject({
   prompts: z.array(z.strictObject({ content: z.string().max(3) })).optional(),
 });
 
-describe('names the first parameter at fault', () => {
+describe('names the first wrong parameter', () => {
   it.each([
     [{}, 'missing_required_parameter', 'purpose', "Missing required parameter: 'purpose'."],
     [
@@ -42,7 +42,7 @@ describe('names the first parameter at fault', () => {
   });
 });
 
-it('gives what the schema makes of it', () => {
+it('returns the parsed value', () => {
   expect(checkRequest(schema, { purpose: 'batch', limit: '7' })).toEqual({ purpose: 'batch', limit: 7 });
   expect(checkRequest(schema, { purpose: 'batch' })).toEqual({ purpose: 'batch', limit: 20 });
 });

@@ -9,7 +9,7 @@ interface Problem {
   readonly param: string | null;
 }
 
-/** `prompts[3].messages`, as OpenAI writes it; null for the whole. */
+/** `prompts[3].messages`, as OpenAI writes it; null for the whole body. */
 const paramOf = (path: readonly PropertyKey[]): string | null => {
   let text = '';
   for (const key of path) text += typeof key === 'number' ? `[${key}]` : `${text && '.'}${String(key)}`;
@@ -59,7 +59,7 @@ const missingParameter = (param: string | null): Problem => ({
 /** A 400 that names one parameter. */
 export const badRequest = ({ message, code, param }: Problem): ApiError => new ApiError(400, message, { code, param });
 
-/** What `schema` makes of a part of a request; throws the 400 of the first parameter at fault. */
+/** Parses a part of a request. Throws a 400 for the first wrong parameter. */
 export const checkRequest = <T extends z.ZodType>(schema: T, value: unknown): z.output<T> => {
   const checked = schema.safeParse(value, { reportInput: true });
   if (checked.success) return checked.data;

@@ -7,13 +7,13 @@ import { checkRequest } from './request-problem.ts';
 /** What a route answers with status 200. */
 interface Answer<A> {
   readonly description: string;
-  /** Of a JSON answer. */
+  /** The schema of a JSON answer. */
   readonly schema?: A;
   /** Media type of an answer that is not JSON. */
   readonly type?: string;
 }
 
-/** A route: what is checked before its handler runs is also what the OpenAPI document says of it. */
+/** A route. The same schemas check a request before its handler runs and describe the route in the OpenAPI document. */
 export interface Route<
   P extends z.ZodType = z.ZodType,
   Q extends z.ZodType = z.ZodType,
@@ -29,15 +29,15 @@ export interface Route<
   readonly open?: true;
   readonly params?: P;
   readonly query?: Q;
-  /** Of a JSON body. */
+  /** The schema of a JSON body. */
   readonly body?: B;
-  /** Which of the kinds of body that `body` unites a caller means. */
+  /** Chooses the schema in the union `body` that the caller means. */
   readonly bodyKind?: (body: unknown) => z.ZodType<z.output<B>>;
-  /** Of a multipart body; its handler reads and checks it. */
+  /** The schema of a multipart body. The handler reads and checks the body. */
   readonly form?: z.ZodType;
   readonly headers?: z.ZodObject;
   readonly answer: Answer<A>;
-  /** Gives the answer, or answers by itself and gives nothing. */
+  /** Returns the answer; or sends it itself and returns nothing. */
   readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<A> | void>;
 }
 

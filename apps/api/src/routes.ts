@@ -54,7 +54,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     tag: 'Files',
     headers: idempotencyHeaders,
     form: uploadForm,
-    answer: { description: 'The file. What is wrong in it fails a batch made from it.', schema: fileObject },
+    answer: { description: 'The file. A problem in it fails a batch that is made from it.', schema: fileObject },
     handle: uploadFile(dependencies),
   }),
   route({
@@ -153,7 +153,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   route({
     method: 'post',
     path: '/v1/batches/{batch_id}/retry',
-    summary: 'Run requests of a batch that has ended again, as a new batch: all that failed, or those named',
+    summary: 'Run requests of an ended batch again, as a new batch: all that failed, or those named',
     tag: 'Batches',
     params: batchParams,
     headers: idempotencyHeaders,
@@ -202,7 +202,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     summary: 'List models',
     tag: 'Models',
     answer: {
-      description: 'Models that the configuration names. A provider takes its others as `provider/model` too.',
+      description: 'Models that the configuration names. A provider’s other models work as `provider/model` too.',
       schema: modelList,
     },
     handle: listModels(dependencies),
@@ -210,19 +210,19 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   route({
     method: 'get',
     path: '/livez',
-    summary: 'Whether the process lives',
+    summary: 'Check that the process lives',
     tag: 'Service',
     open: true,
-    answer: { description: 'It does.', schema: health },
+    answer: { description: 'The process lives.', schema: health },
     handle: reportLive,
   }),
   route({
     method: 'get',
     path: '/readyz',
-    summary: 'Whether it can do its work',
+    summary: 'Check that the process can do its work',
     tag: 'Service',
     open: true,
-    answer: { description: 'It can.', schema: health },
+    answer: { description: 'The process can do its work.', schema: health },
     handle: reportReady(dependencies),
   }),
   route({

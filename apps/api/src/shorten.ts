@@ -2,7 +2,7 @@ const maxCharacters = 200;
 const maxItems = 20;
 const maxDepth = 8;
 
-/** A value for a screen: long texts, long lists and deep structures cut, with a word on what is missing. */
+/** Shortens a value for a screen: cuts long texts, long lists and deep structures, and says how much is missing. */
 export const shorten = (value: unknown, depth = 0): unknown => {
   if (typeof value === 'string')
     return value.length > maxCharacters

@@ -17,8 +17,8 @@ import {
   createLifecycle,
   type Logger,
   type Metrics,
-  type Reach,
-  reachNothing,
+  noFailPoints,
+  type PassFailPoint,
 } from '@promptmill/runtime';
 import { createApp } from './app.ts';
 import type { Creation } from './batches/creation.ts';
@@ -41,12 +41,15 @@ export interface StartApiOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 export interface RunningApi {
   readonly url: string;
-  /** Takes no more requests, ends event streams, lets the rest end for the configured `graceMs`, and lets go of Redis. */
+  /**
+   * Takes no more requests, ends event streams, gives the rest the configured `graceMs` to end, and closes its
+   * connections to Redis.
+   */
   close(): Promise<void>;
 }
 
@@ -56,14 +59,14 @@ const letGoMs = 5000;
 
 /**
  * Serves the HTTP API and Bull Board, and dispatches batches. It listens even while Redis is away: then it answers 503
- * until Redis is back. Throws ConfigError when it would be open to anyone, and the system's error when it cannot listen.
+ * until Redis is back. Throws ConfigError when anyone could use the api, and the system's error when it cannot listen.
  */
 export const startApi = async ({
   config,
   files,
   logger,
   metrics,
-  reach = reachNothing,
+  passFailPoint = noFailPoints,
 }: StartApiOptions): Promise<RunningApi> => {
   assertSafeToExpose(config);
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
@@ -101,11 +104,11 @@ export const startApi = async ({
     logger,
     metrics,
     now: Date.now,
-    reach,
+    passFailPoint,
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  // A client that finds the port open should as a rule find Redis ready too.
+  // When the port is open, Redis should usually be ready too.
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {
@@ -115,7 +118,7 @@ export const startApi = async ({
     },
   );
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
-  const dispatch = await startDispatch({ config, files, logger, metrics, reach, replayed });
+  const dispatch = await startDispatch({ config, files, logger, metrics, passFailPoint, replayed });
   logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
 
   const life = createLifecycle(logger);

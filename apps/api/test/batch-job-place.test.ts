@@ -60,7 +60,7 @@ test('a batch at work has an active job, named after its input; a paused one wai
       .toEqual(Array.from({ length: 5 }, () => 'active'));
   }));
 
-test('a batch that is lost to another process is left to it, and taken again when that one dies', () =>
+test('a batch that another process has taken stays there, and is taken back when that process dies', () =>
   withQueue(async (queue) => {
     const id = await createBatch(3);
     await untilDispatched(id);
@@ -83,8 +83,8 @@ test('a process that stops gives its batches back at once', () =>
 test('with more batches than places, each gets its turns', async () => {
   const ids = await Promise.all(Array.from({ length: 150 }, () => createBatch(1)));
   for (const id of ids) await untilDispatched(id);
-  // A batch that is cancelled is closed by its job's next turns.
+  // A batch that is cancelled is sealed by its job's next turns.
   await Promise.all(ids.map((id) => api.alice.batches.cancel(id)));
   for (const id of ids)
-    await expect.poll(() => api.redis.hget(api.keys.batch(id), 'closed'), { timeout: 30_000 }).toBe('1');
+    await expect.poll(() => api.redis.hget(api.keys.batch(id), 'sealed'), { timeout: 30_000 }).toBe('1');
 });

@@ -240,7 +240,7 @@ describe('Idempotency-Key', () => {
     });
   });
 
-  it('is free again after a creation that was refused', async () => {
+  it('can be used again after a creation that was refused', async () => {
     const headers = { 'idempotency-key': randomUUID() };
     expect((await post({ ...chat, input_file_id: 'file-1' }, headers)).status).toBe(400);
     expect((await post({ ...chat, input_file_id: inputFileId }, headers)).status).toBe(200);

@@ -15,7 +15,7 @@ import {
   createLaneTurns,
   openLaneQueues,
 } from '@promptmill/queue';
-import { loadConfig, reachNothing } from '@promptmill/runtime';
+import { loadConfig, noFailPoints } from '@promptmill/runtime';
 import { DelayedError, type Job } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
@@ -60,7 +60,7 @@ beforeAll(async () => {
       }),
       window: { requests: 1000, bytes: windowBytes },
       onDispatched: () => {},
-      reach: reachNothing,
+      passFailPoint: noFailPoints,
     }),
     reconcile: async () => false,
     observe: async () => {},
@@ -155,7 +155,7 @@ test.each([
   expect(await seen(id)).toEqual({ blocked: undefined, dispatched: total });
 });
 
-test("what keeps results out of files is not taken back by dispatch's going on", async () => {
+test('dispatch does not remove the reason why results cannot be written', async () => {
   const { id } = await startBatch();
   const full = { code: 'no_space', message: 'The file store is full.' };
   await batches.block(id, full);
@@ -163,7 +163,7 @@ test("what keeps results out of files is not taken back by dispatch's going on",
   expect(await seen(id)).toEqual({ blocked: full, dispatched: total });
 });
 
-test("a batch whose results are not collected stops its own dispatch, and no other batch's", async () => {
+test("uncollected results of a batch stop its own dispatch, and no other batch's", async () => {
   const [slow, other] = [await startBatch(), await startBatch()];
   await redis.hset(keys.batch(slow.id), { completed: 1, uncollectedBytes: windowBytes });
   const entry = await redis.xadd(keys.results, '*', 'line', 'x'.repeat(windowBytes));

@@ -27,7 +27,7 @@ const postForm = async (form: Readonly<Record<string, string | Blob>>) => {
   return { status: response.status, body: await response.json() };
 };
 
-/** What becomes of a batch made from an input file of this content: code and line of its errors. */
+/** The errors of a batch made from this input, by code and line. */
 const batchErrorsOf = async (content: string) => {
   const { id: input_file_id } = await upload(content);
   const endpoint = '/v1/chat/completions';
@@ -78,7 +78,7 @@ const startRawUpload = (length?: number) => {
 };
 
 describe('upload, list, retrieve, download and delete, by the official SDK', () => {
-  it('gives back what was put in', async () => {
+  it('returns the uploaded bytes', async () => {
     const content = lines(3);
     const file = await upload(content, 'Prompts für morgen 日.jsonl');
     expect(file).toMatchObject({
@@ -262,7 +262,7 @@ describe('validation while uploading', () => {
     ]);
   });
 
-  it('finds that there is nothing', async () => {
+  it('finds that a file has no requests', async () => {
     expect(await batchErrorsOf('\n \n')).toEqual([['empty_file', null]]);
   });
 });

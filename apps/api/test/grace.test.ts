@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { expect, inject, test } from 'vitest';
 import { keys, startTestApi } from './support/test-api.ts';
 
-test('what is under way when the api stops has PROMPTMILL_GRACE_MS to end', async () => {
+test('requests under way when the api stops have PROMPTMILL_GRACE_MS to end', async () => {
   const api = await startTestApi({ redisUrl: inject('redisUrl'), env: { PROMPTMILL_GRACE_MS: '1500' } });
   const { hostname, port } = new URL(api.url);
   const socket = connect(Number(port), hostname);

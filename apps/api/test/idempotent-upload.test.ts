@@ -54,7 +54,7 @@ it('refuses another content or other fields under the same key, and keeps nothin
   expect(await storedFiles()).toEqual(before);
 });
 
-it("is free after an upload that was refused, and is each tenant's own", async () => {
+it("can be used again after an upload that was refused, and is each tenant's own", async () => {
   const key = randomUUID();
   expect((await upload({ key, fields: { colour: 'red' } })).status).toBe(400);
   const ours = await upload({ key });
@@ -74,7 +74,7 @@ it('may be the key of a batch too', async () => {
   expect((await upload({ key })).id).toBe(id);
 });
 
-it('gives a file again after its upload died before the record was written', async () => {
+it('makes the same file after an upload that died before it wrote the record', async () => {
   const key = randomUUID();
   const { id, body } = await upload({ key });
   await api.redis.del(api.keys.file('alice', id));
@@ -84,7 +84,7 @@ it('gives a file again after its upload died before the record was written', asy
   expect((await api.alice.files.list()).data.map((file) => file.id)).toContain(id);
 });
 
-it('is free after its file was deleted', async () => {
+it('can be used again after its file was deleted', async () => {
   const key = randomUUID();
   const { id } = await upload({ key });
   await api.alice.files.delete(id);

@@ -42,7 +42,7 @@ const replay = (now: () => number = Date.now): Promise<void> =>
 
 const noted = async (): Promise<string[]> => (await api.stored()).filter((key) => key.startsWith('journal/'));
 
-test('what was acknowledged is there again after Redis has lost it, and what was deleted is not', async () => {
+test('acknowledged files and batches are restored after Redis has lost them, and deleted ones are not', async () => {
   const file = await upload();
   const deleted = await upload();
   await api.alice.files.delete(deleted.id);
@@ -86,7 +86,7 @@ test('a batch that Redis has lost is cancelled, paused or resumed again as its o
   expect(await api.alice.batches.retrieve(paused)).not.toMatchObject(isPaused);
 });
 
-test('replaying changes nothing that is there, and forgets what Redis has had for long', async () => {
+test('a replay changes nothing that is there, and deletes old notes', async () => {
   const file = await upload();
   await replay();
   expect(await api.alice.files.retrieve(file.id)).toEqual(file);
@@ -95,7 +95,7 @@ test('replaying changes nothing that is there, and forgets what Redis has had fo
   expect(await noted()).toEqual([]);
 });
 
-test('what is just being restored is found', async () => {
+test('a batch that is just being restored is found', async () => {
   const file = await upload();
   await deleteKeys(api.redis, api.prefix);
   const records = createFileRecords(api.redis, api.keys);

@@ -109,7 +109,7 @@ describe('deleting a file that a batch needs', () => {
     expect(await traces(file.id)).toEqual([]);
   });
 
-  it('and creating one, at the same time: either the file stays or there is no batch', async () => {
+  it('while the batch is created: either the file stays or there is no batch', async () => {
     for (let round = 0; round < 10; round++) {
       const { id: input_file_id } = await upload();
       const create = api.alice.batches.create({ ...chat, input_file_id });
@@ -138,7 +138,7 @@ describe('deleting a file that a batch needs', () => {
     }
   });
 
-  it('is not held up for ever by a creation that died, or by a batch that did before it let go', async () => {
+  it('is not refused for ever after a creation that died, or a batch whose job died before it released the file', async () => {
     const { id } = await upload();
     const hourAgoMs = Date.now() - 3_601_000;
     await records.use('alice', id, newBatchId(), hourAgoMs);
@@ -209,7 +209,7 @@ describe('a batch that has ended', () => {
     await lane.close();
   });
 
-  it('is removed by the next sweep where one was cut off', async () => {
+  it('is removed by the next sweep after one that was cut off', async () => {
     const id = await runningBatch((await upload()).id);
     await complete(id);
     const { outputFileId = '', errorFileId = '' } = (await batches.get(id)) ?? {};
@@ -243,7 +243,7 @@ describe('a batch that has ended', () => {
   });
 });
 
-it('goes on past what cannot be removed now', async () => {
+it('goes on after an entry that cannot be removed now', async () => {
   const due = createDueIndex(api.redis, api.keys);
   // No store has a file of that name.
   await due.set({ kind: 'file', tenant: 'alice', id: '../etc' }, 0);

@@ -38,7 +38,7 @@ it('pauses and resumes, twice each, and shows since when', async () => {
   expect(await resume(id)).toMatchObject({ status: 'in_progress', promptmill: { paused_at: null } });
 });
 
-it('cancels what is paused', async () => {
+it('cancels a paused batch', async () => {
   const id = await newBatch();
   await pause(id);
   expect(await api.alice.batches.cancel(id)).toMatchObject({ status: 'cancelling', promptmill: { paused_at: null } });

@@ -31,7 +31,7 @@ import {
   openLaneQueue,
   openWorker,
 } from '@promptmill/queue';
-import { createLogger, loadConfig, reachNothing } from '@promptmill/runtime';
+import { createLogger, loadConfig, noFailPoints } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
@@ -96,7 +96,7 @@ const open = (window = 1000) => {
     add,
     window: { requests: window, bytes: 1e9 },
     onDispatched: () => {},
-    reach: reachNothing,
+    passFailPoint: noFailPoints,
   });
   const reconcile = createReconcileBatch({
     batches,
@@ -210,7 +210,7 @@ test('a request that has neither result nor job gets a job again, and only such 
   expect(await known(id)).toMatchObject({ total: 700, completed: 1, failed: 0 });
 });
 
-test('a request that is lost and no longer in the input is told of', async () => {
+test('a lost request that is no longer in the input blocks the batch', async () => {
   const { dispatch, reconcile, known } = open();
   const id = await startBatch(3);
   await dispatch(id);
@@ -236,7 +236,7 @@ test('a request that gets its result while it is looked at is not lost', async (
   expect(await states(id, [0, 1])).toEqual(['completed', 'unknown']);
 });
 
-test('a job that has ended without a result is taken away first: it would keep the new one out', async () => {
+test('a job that has ended without a result is removed first: it would keep the new one out', async () => {
   const { dispatch, reconcile } = open();
   const id = await startBatch(3);
   await dispatch(id);
@@ -261,7 +261,7 @@ test('results that segments hold and Redis has lost are recorded again, once', a
   expect(await known(id)).toMatchObject({ completed: 4, failed: 0 });
 });
 
-test('a torn segment keeps nothing else from being restored', async () => {
+test('a torn segment does not keep other results from being restored', async () => {
   const { dispatch, reconcile, known } = open();
   const id = await startBatch(10);
   await dispatch(id);
@@ -273,7 +273,7 @@ test('a torn segment keeps nothing else from being restored', async () => {
   expect(await known(id)).toMatchObject({ completed: 1, failed: 0 });
 });
 
-/** What a Redis has of a script whose effects its append-only file held a part of, and what it had after them. */
+/** The effects of a script that Redis has when its append-only file ended within them. */
 const halves: readonly [what: string, apply: (id: string) => Promise<unknown>][] = [
   ['a bit and no count', (id) => redis.setbit(keys.settledBits(id), 7, 1)],
   [
@@ -321,12 +321,12 @@ test.each(halves)('of half a script, %s: the batch is counted again, and what ha
   expect(await states(id, [0, 7, 9])).toEqual(['prioritized', 'prioritized', 'prioritized']);
 });
 
-test('it is counted again when nothing gets on, without a new connection too, and once it takes no more results', async () => {
+test('it is counted again when no result comes, without a new connection too, and when it is sealed', async () => {
   const opened = open();
   const id = await startHalf(opened);
   await opened.reconcile(id);
   await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(id, 10);
+  await batches.seal(id, 10);
   await redis.hincrby(keys.batch(id), 'completed', 1);
   await opened.reconcile(id);
   expect(await batches.dispatchState(id)).toMatchObject({ ready: false });
@@ -335,7 +335,7 @@ test('it is counted again when nothing gets on, without a new connection too, an
   expect(await batches.dispatchState(id)).toMatchObject({ ready: true });
 });
 
-test('it is not counted again while a result is on its way, or known results cannot be read', async () => {
+test('it is not counted again while a result is on its way, or a listed segment cannot be read', async () => {
   const opened = open();
   const id = await startHalf(opened);
   await opened.recorder.record({ batchId: id, index: 9, bytes: 10 }, 'failed', answer(id, 9), noUsage);
@@ -350,18 +350,18 @@ test('it is not counted again while a result is on its way, or known results can
   expect(await opened.known(id)).toMatchObject({ completed: 6, failed: 1 });
 });
 
-test('one that ends while it is looked at keeps its counts, which have the requests that never ran', async () => {
+test('one that ends meanwhile keeps its counts, which include the requests that never ran', async () => {
   const opened = open();
   const id = await startHalf(opened);
   const seenBefore = await opened.read(id);
   await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(id, 10);
+  await batches.seal(id, 10);
   await batches.transition(id, 'cancelled', nowMs, { completed: 5, failed: 5 });
   await opened.reconcileAsSeen(seenBefore);
   expect(await opened.known(id)).toMatchObject({ status: 'cancelled', completed: 5, failed: 5 });
 });
 
-test('what was answered beyond a cursor that Redis lost is not dispatched again, and keeps the window', async () => {
+test('requests answered beyond a lost cursor are not dispatched again, and the window holds', async () => {
   const { dispatch, reconcile, known } = open(6);
   const id = await startBatch(20);
   await writeSegment(id, [1, 16, 17, 18, 19]);
@@ -377,7 +377,7 @@ test('what was answered beyond a cursor that Redis lost is not dispatched again,
   ]);
 });
 
-test('it looks after each connection and when nothing comes, ever less often, and else never', async () => {
+test('it looks after each connection and, less and less often, when no result comes; otherwise never', async () => {
   const { dispatch, reconcile, recorder } = open();
   const id = await startBatch(10);
   await dispatch(id);
@@ -399,7 +399,7 @@ test('it looks after each connection and when nothing comes, ever less often, an
   expect(await after(0)).toBe(4);
 });
 
-test('with as many results waiting for a collector as may be in Redis, nothing is dispatched', async () => {
+test('nothing is dispatched while a window of results waits for a collector', async () => {
   const { dispatch, recorder } = open(10);
   const id = await startBatch(2000);
   const dispatched = async (): Promise<number> => {

@@ -34,7 +34,7 @@ describe('results while a batch runs', () => {
     json: JSON.stringify({ text: 'tab\tand\nline' }),
   };
 
-  /** As a collector does it. */
+  /** Commits results as a collector does. */
   const collect = async (id: string, name: string, indexes: readonly number[]): Promise<void> => {
     const entries = indexes.map((index) =>
       encodeSegmentEntry({ index, status: 'completed', bytes: 100, line: resultLine(id, index, `c${index}`, outcome) }),
@@ -85,7 +85,7 @@ describe('results while a batch runs', () => {
     }
   });
 
-  it('are for the tenant alone', async () => {
+  it('are for their tenant only', async () => {
     const id = await createBatch();
     for (const what of ['results', 'events']) {
       const response = await api.request(`/v1/batches/${id}/${what}`, {
@@ -171,7 +171,7 @@ describe('events', () => {
     await expect.poll(listeners).toBe(0);
   });
 
-  it('refuse what is neither true nor false', async () => {
+  it('refuse a value that is neither true nor false', async () => {
     const id = await createBatch();
     const response = await api.request(`/v1/batches/${id}/events?deltas=1`);
     expect(response.status).toBe(400);

@@ -116,7 +116,7 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
     expect((await retry(await endedBatch(), { error_codes: ['conflict'] }, headers)).status).toBe(409);
   });
 
-  it('waits for the end', async () => {
+  it('refuses a batch that has not ended', async () => {
     const id = await newBatch();
     await untilStatus(id, 'in_progress');
     const { status, body } = await retry(id);
@@ -126,7 +126,7 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
     ]);
   });
 
-  it('has nothing to run of a batch that failed', async () => {
+  it('refuses a batch that failed: none of its requests was run', async () => {
     const id = await newBatch('\n');
     await untilStatus(id, 'failed');
     expect(await retry(id)).toMatchObject({
@@ -150,7 +150,7 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
     expect(await api.alice.batches.retrieve(id)).toMatchObject({ promptmill: { retried_by: [] } });
   });
 
-  it('does not take a choice that was sent as text for none', async () => {
+  it('refuses a choice that was sent as text', async () => {
     const id = await endedBatch();
     const { status } = await retry(id, '{"custom_ids":["request-1"]}', { 'content-type': 'text/plain' });
     expect(status).toBe(400);

@@ -179,35 +179,35 @@ test.each(['runs', 'is paused'])('a batch that %s expires when its window is ove
   expect(await step(id)).toBe(100);
   expect(await stateOf(id)).toMatchObject({ stopping: 'expired', stoppedAt: createdAt + windowSeconds });
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ closed: true, ready: false });
+  expect(await stateOf(id)).toMatchObject({ sealed: true, ready: false });
   expect(await batches.get(id)).toMatchObject({ completed: 1, total });
 });
 
-test('a batch that is cancelled closes as soon as none of its requests is in work', async () => {
+test('a batch that is cancelled is sealed as soon as none of its requests is in work', async () => {
   const [id, other] = [await startBatch(), await startBatch()];
   const work = await putInWork(id);
   for (const each of [id, other]) await batches.transition(each, 'cancelling', nowMs, { stopping: 'cancelled' });
   await step(other);
-  expect(await stateOf(other)).toMatchObject({ closed: true });
+  expect(await stateOf(other)).toMatchObject({ sealed: true });
   nowMs += 9000;
   expect(await step(id)).toBe(100);
-  expect(await stateOf(id)).toMatchObject({ closed: false });
+  expect(await stateOf(id)).toMatchObject({ sealed: false });
   await work.end();
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ closed: true });
+  expect(await stateOf(id)).toMatchObject({ sealed: true });
 });
 
-test('a call in flight is given ten seconds from the stop, however late that came', async () => {
+test('a call in flight has ten seconds from the stop, even when the batch was stopped late', async () => {
   const id = await startBatch();
   const work = await putInWork(id);
   nowMs = (createdAt + 10 * windowSeconds) * 1000;
   await step(id);
   nowMs += 9000;
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ stopping: 'expired', closed: false });
+  expect(await stateOf(id)).toMatchObject({ stopping: 'expired', sealed: false });
   nowMs += 1000;
   await step(id);
-  expect(await stateOf(id)).toMatchObject({ closed: true });
+  expect(await stateOf(id)).toMatchObject({ sealed: true });
   await work.end();
 });
 
@@ -227,7 +227,7 @@ test('a step reads the record once', async () => {
   read.mockRestore();
 });
 
-test('progress is told when it has changed, not with every step', async () => {
+test('progress is shown when it has changed, not at every step', async () => {
   const id = await startBatch();
   const job = jobOf(id);
   await step(id, job);
@@ -238,7 +238,7 @@ test('progress is told when it has changed, not with every step', async () => {
   expect(job.told).toEqual([expect.anything(), expect.objectContaining({ completed: 1 })]);
 });
 
-test('a batch that is lost to another process is left to it', async () => {
+test('a batch that another process has taken stays there', async () => {
   const id = await startBatch();
   const { job, delayMs } = jobOf(id);
   const lock = { isHeld: true };

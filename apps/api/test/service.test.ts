@@ -62,7 +62,7 @@ describe('OpenAPI', () => {
 });
 
 describe('every answer', () => {
-  it('carries a request id: its own, or a sane one of the caller', async () => {
+  it('has a request id: the caller’s where it is sane, else a new one', async () => {
     expect((await get('/livez')).headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
     expect((await get('/nowhere', { 'x-request-id': 'run-7:3' })).headers.get('x-request-id')).toBe('run-7:3');
     expect((await get('/livez', { 'x-request-id': 'a b' })).headers.get('x-request-id')).toMatch(/^req_/);
@@ -81,7 +81,7 @@ describe('every answer', () => {
     });
   });
 
-  it('says nothing of what it runs on', async () => {
+  it('does not tell what the server runs on', async () => {
     const { headers } = await get('/v1/models');
     expect(headers.get('x-powered-by')).toBeNull();
     expect(headers.get('x-content-type-options')).toBe('nosniff');
@@ -167,7 +167,7 @@ describe('Bull Board', () => {
   });
 });
 
-it('takes anyone as the tenant local where no keys are set, and refuses to be reached from elsewhere so', async () => {
+it('without keys every caller is the tenant local, and the api listens on no other address', async () => {
   const open = { PROMPTMILL_API_KEYS: '', BOARD_USER: '', BOARD_PASSWORD: '' };
   const redisUrl = inject('redisUrl');
   const local = await startTestApi({ redisUrl, env: open });

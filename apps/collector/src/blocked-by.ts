@@ -33,11 +33,11 @@ const whatIsWrong = (error: unknown): Blocked => {
     return error;
   const message = error instanceof FileStoreError ? storeMessages[error.code] : undefined;
   if (error instanceof FileStoreError && message !== undefined) return { code: error.code, message };
-  return { code: 'internal_error', message: 'The collector had an error, which its log tells of.' };
+  return { code: 'internal_error', message: 'The collector had an error; its log says which.' };
 };
 
-/** What the owner of a batch is told of an error that holds it up. The error's own words may name paths. */
+/** What a batch's owner is told of an error that blocks the batch. The error's own message may name paths. */
 export const blockedBy = (error: unknown): Blocked => {
   const { code, message } = whatIsWrong(error);
-  return { code, message: `${message} The batch goes on by itself once that is put right.` };
+  return { code, message: `${message} The batch goes on by itself once the cause is gone.` };
 };

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FileStore, FileStoreError } from '@promptmill/files';
 import type { RecordedResults, ResultsStream } from '@promptmill/queue';
-import { type Reach, reachNothing } from '@promptmill/runtime';
+import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
 import { writeSegment } from './write-segment.ts';
 
@@ -16,17 +16,17 @@ export interface CollectResultsOptions {
   readonly onError: (error: unknown) => void;
   readonly now?: () => number;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
-/** The most entries read at once, and about the most bytes. An entry rarely has more than 256 KiB. */
+/** The most entries read at once, and roughly the most bytes. An entry rarely has more than 256 KiB. */
 const maxReadCount = 100;
 const maxReadBytes = 16 * 1024 * 1024;
 /** Results that come within this time are read together: a read costs as much as several results do. */
 const gatherMs = 5;
 const longestBlockMs = 1000;
 const claimEveryMs = 1000;
-/** No collector holds and writes a result for so long: the one that had it is dead or stuck. */
+/** No live collector holds a result this long: the one that has it is dead or stuck. */
 const claimIdleMs = 5000;
 const pauseAfterErrorMs = 500;
 /** Segments written at once. Meanwhile results are read, so that a batch's last one does not wait for a large segment. */
@@ -38,7 +38,16 @@ const forgetDeadAfterMs = 3_600_000;
  * results are still on the stream, and another collector claims them.
  */
 export const collectResults = (options: CollectResultsOptions) => {
-  const { stream, files, onReady, onSegment, onBlocked, onError, now = Date.now, reach = reachNothing } = options;
+  const {
+    stream,
+    files,
+    onReady,
+    onSegment,
+    onBlocked,
+    onError,
+    now = Date.now,
+    passFailPoint = noFailPoints,
+  } = options;
   const buffer = createSegmentBuffer();
   const stop = new AbortController();
   const writes = new Set<Promise<void>>();
@@ -50,15 +59,17 @@ export const collectResults = (options: CollectResultsOptions) => {
 
   const flush = async (segment: Segment): Promise<void> => {
     const name = await writeSegment(files, segment);
-    reach('segment-written');
+    passFailPoint('segment-written');
     const state = await stream.commit(segment.batchId, name, segment.results);
     onSegment(segment);
     if (state !== 'ready') return;
-    reach('segment-committed');
+    passFailPoint('segment-committed');
     await onReady(segment.batchId);
   };
 
-  /** The results of a segment that fails stay on the stream, unacknowledged, and come back through a claim. */
+  /**
+   * The results of a segment that cannot be written stay on the stream, unacknowledged, and come back through a claim.
+   */
   const flushOrTell = async (segment: Segment): Promise<void> => {
     try {
       await flush(segment);
@@ -79,9 +90,9 @@ export const collectResults = (options: CollectResultsOptions) => {
     writes.add(written);
   };
 
-  /** Keeps results for a segment. The next entries are taken to be as large as these. */
+  /** Holds results for a segment. The next read expects entries as large as these. */
   const hold = (results: readonly RecordedResults[]): void => {
-    // A claim also finds what this collector writes.
+    // A claim also returns entries that this collector is writing.
     for (const recorded of results) if (!inWrites.has(recorded.streamId)) buffer.add(recorded, now());
     const largest = Math.max(1, ...results.map(({ entries }) => entries.length));
     if (results.length > 0) readCount = Math.max(1, Math.min(maxReadCount, Math.floor(maxReadBytes / largest)));
@@ -122,7 +133,7 @@ export const collectResults = (options: CollectResultsOptions) => {
 
   const running = run();
   return {
-    /** Writes what is held and ends. */
+    /** Writes the results it holds, and ends. */
     async close(): Promise<void> {
       stop.abort();
       await running;

@@ -10,7 +10,7 @@ import {
 } from '@promptmill/core';
 import { type FileStore, readInput } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
-import { type Reach, reachNothing } from '@promptmill/runtime';
+import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
 import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
@@ -21,10 +21,10 @@ export interface FinalizeBatchOptions {
   readonly files: FileStore;
   readonly now: () => number;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
-/** How a batch ends, and what it says of the requests that never ran. */
+/** The last status of a batch, and the error of its requests that never ran. */
 interface Ending {
   readonly status: BatchStatus;
   readonly missing?: { readonly code: string; readonly message: string };
@@ -44,7 +44,7 @@ const endings = {
   },
 } as const satisfies Record<string, Ending>;
 
-/** What a result file needs of a result. */
+/** The part of a result that goes into a result file. */
 type WrittenResult = Pick<SegmentEntry, 'status' | 'line'>;
 
 const linesOf = (results: readonly WrittenResult[], status: WrittenResult['status']): Buffer[] =>
@@ -82,7 +82,8 @@ async function* fillMissing(
   expected: number,
   missing: NonNullable<Ending['missing']>,
 ): AsyncGenerator<WrittenResult[]> {
-  // A batch cancelled before its validation has no requests yet, and its input may have lines that are none.
+  // A batch that was cancelled before its validation has no requests yet, and its input may have lines that are no
+  // requests.
   if (batch.total === 0) return;
   const collected = oneByOne(merged);
   try {
@@ -108,10 +109,16 @@ async function* fillMissing(
 }
 
 /**
- * Writes a batch's output and error file and closes it. Every step may be repeated: the same segments give the same
- * bytes under the same ids, and only the first to set the status ends the batch.
+ * Writes a batch's output and error file and ends the batch. Every step may be repeated: the same segments give the
+ * same bytes under the same ids, and only the first to set the status ends the batch.
  */
-export const createFinalizeBatch = ({ batches, records, files, now, reach = reachNothing }: FinalizeBatchOptions) => {
+export const createFinalizeBatch = ({
+  batches,
+  records,
+  files,
+  now,
+  passFailPoint = noFailPoints,
+}: FinalizeBatchOptions) => {
   const writeFiles = async (batch: Batch, results: AsyncIterable<WrittenResult[]>, signal: AbortSignal | undefined) => {
     let lines = 0;
     const output = openResultFile(files, fileKey(batch.outputFileId));
@@ -168,7 +175,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
       output.lines > 0 && publish(batch, batch.outputFileId, 'output', output.bytes),
       errors.lines > 0 && publish(batch, batch.errorFileId, 'error', errors.bytes),
     ]);
-    reach('files-published');
+    passFailPoint('files-published');
     const outcome = await batches.transition(batchId, ending.status, now(), {
       // The files are the truth: a Redis that lost its last second may have counted wrongly.
       completed: output.lines,
@@ -176,7 +183,7 @@ export const createFinalizeBatch = ({ batches, records, files, now, reach = reac
       outputPublished: output.lines > 0,
       errorPublished: errors.lines > 0,
     });
-    reach('finished');
+    passFailPoint('finished');
     return outcome.kind === 'moved' ? 'finalized' : 'nothing to do';
   };
 };

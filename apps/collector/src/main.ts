@@ -17,7 +17,13 @@ const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const files = await openFileStore(config.store);
-const collector = await startCollector({ config, files, logger, metrics, reach: createFailPoints(config.failPoint) });
+const collector = await startCollector({
+  config,
+  files,
+  logger,
+  metrics,
+  passFailPoint: createFailPoints(config.failPoint),
+});
 life.add('collector', () => collector.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port } = config;

@@ -9,7 +9,9 @@ import {
 } from '@promptmill/core';
 import { type FileStore, listSegments, readSegment, TornSegmentError } from '@promptmill/files';
 
-/** At most so many segments are open at once, each with 128 KiB read. More are merged into fewer first. */
+/**
+ * At most this many segments are open at once, each with 128 KiB in memory. More of them are first merged into fewer.
+ */
 const defaultFanIn = 64;
 
 type Chunks = ReturnType<typeof readSegment>;
@@ -22,8 +24,8 @@ interface Source {
 }
 
 /**
- * Chooses the entry to keep where several segments have one for the same request. The entries may differ: Redis lost its
- * last second, and the request was answered again. A success was paid for, so it is kept.
+ * Chooses the entry to keep when several segments have one for the same request. The entries may differ: when Redis
+ * lost its last second, the request was answered again. A success was paid for, so it is kept.
  *
  * @param open sorted by descending index; `source` is its last
  */
@@ -37,8 +39,8 @@ const bestOf = (open: readonly Source[], source: Source): SegmentEntry => {
 };
 
 /**
- * Merges segments, each sorted by index, to one entry for each index. It gives some entries at a time; they keep the chunks
- * they were read from in memory, so the caller lets go of them before it asks for more.
+ * Merges segments, each sorted by index, to one entry for each index. It yields some entries at a time. Entries keep
+ * their chunks in memory, so the caller drops them before it asks for more.
  */
 async function* mergeFew(
   files: FileStore,
@@ -96,7 +98,7 @@ async function* mergeFew(
   }
 }
 
-/** The most spans that share an index. A merge has so many segments open at once. */
+/** The most spans that share an index. A merge has as many segments open at once. */
 export const widestOverlap = (spans: readonly SegmentSpan[]): number => {
   const edges = spans.flatMap(({ first, last }) => [
     { at: first, change: 1 },
@@ -122,8 +124,8 @@ const isWhole = async (files: FileStore, folder: string, segment: SegmentLabel):
 };
 
 /**
- * The segments to merge: those in the store, whatever Redis lists. A torn segment that was not committed is left out: its
- * results are in other segments too, or are asked for again.
+ * The segments to merge: all in the store, whatever Redis lists. A torn segment that was not committed is left out: its
+ * results are in other segments too, or their requests are called again.
  */
 const findSegments = async (
   files: FileStore,
@@ -161,8 +163,9 @@ const widen = async (
 };
 
 /**
- * All results of a batch by index, each once. It gives some entries at a time; the caller lets go of them before it asks
- * for more. Where too many segments overlap (each has a straggler, say), runs of them are merged into wider ones first.
+ * All results of a batch by index, each once. It yields some entries at a time; the caller drops them before it asks
+ * for more. When too many segments overlap, for example because each has a straggler, runs of them are first merged
+ * into wider ones.
  *
  * @param committed names of segments that must be whole
  * @throws TornSegmentError, perhaps only at the end; FileStoreError

@@ -11,7 +11,7 @@ const storeWith = (put: Put): FileStore => ({ put }) as FileStore;
 const refusal = new Error('the disk is full');
 const manyCharacters = 'x'.repeat(400_000);
 
-/** Keeps what it is given, once it has all of it. */
+/** Keeps a file once it has all of it. */
 const createKeeper = () => {
   const kept = new Map<string, string>();
   const put: Put = async (key, source) => {
@@ -41,7 +41,7 @@ test('without a line there is no file', async () => {
   expect(kept.size).toBe(0);
 });
 
-test('what is aborted is not kept', async () => {
+test('an aborted file is not kept', async () => {
   const { kept, put } = createKeeper();
   const file = openResultFile(storeWith(put), 'files/a');
   await file.write([Buffer.from(manyCharacters)]);

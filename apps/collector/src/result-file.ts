@@ -5,7 +5,7 @@ const newline = 0x0a;
 
 const ignore = (): void => {};
 
-/** Hands chunks to a reader, one at a time. `give` ends when the reader has used the chunk and asks for more. */
+/** Hands chunks to a reader, one at a time. `give` resolves when the reader has used the chunk and asks for more. */
 const createHandover = () => {
   let given = Promise.withResolvers<Buffer | undefined>();
   let used = Promise.withResolvers<void>();
@@ -31,7 +31,7 @@ const createHandover = () => {
     end: (): void => given.resolve(undefined),
     /** The reader fails with this reason. */
     fail: (reason: Error): void => {
-      // The reader may have left, and then nobody waits for the promise.
+      // The reader may have ended, and then nobody awaits the promise.
       given.promise.catch(ignore);
       given.reject(reason);
     },
@@ -88,7 +88,7 @@ export const openResultFile = (files: FileStore, key: string) => {
       return { lines: count, bytes: (await stored)?.bytes ?? 0 };
     },
 
-    /** Leaves nothing behind. */
+    /** Stops writing; nothing is stored. */
     async abort(reason: Error): Promise<void> {
       handover.fail(reason);
       await stored?.catch(ignore);

@@ -94,7 +94,7 @@ test('where all batches together hold too much, the largest segments are due', (
   expect(buffer.takeDue(0)).toEqual([]);
 });
 
-test('what was taken is not handed over again', () => {
+test('a segment is handed over once', () => {
   const buffer = createSegmentBuffer();
   buffer.add(result(0, { left: 0 }), 0);
   expect(buffer.takeDue(0)).toHaveLength(1);

@@ -16,7 +16,14 @@ import {
   openFinalizeQueue,
   openWorker,
 } from '@promptmill/queue';
-import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import {
+  type Config,
+  createErrorLog,
+  type Logger,
+  type Metrics,
+  noFailPoints,
+  type PassFailPoint,
+} from '@promptmill/runtime';
 import { DelayedError } from 'bullmq';
 import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
@@ -28,7 +35,7 @@ export interface StartCollectorOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 export interface RunningCollector {
@@ -38,25 +45,25 @@ export interface RunningCollector {
   close(): Promise<void>;
 }
 
-/** After the grace, work that was told to end has so long to do so. */
+/** Time after the grace in which the work ends that was given up. */
 const letGoMs = 5000;
 
 /** Batches finalized at once by one collector; each streams two files to the store. */
 const finalizeConcurrency = 4;
 
-/** Gathers results into segments and closes batches. Any number may run. */
+/** Gathers results into segments and finalizes batches. Any number of collectors may run. */
 export const startCollector = async ({
   config,
   files,
   logger,
   metrics,
-  reach = reachNothing,
+  passFailPoint = noFailPoints,
 }: StartCollectorOptions): Promise<RunningCollector> => {
   const logError = createErrorLog(logger);
   const onError = (error: unknown): void => logError(error, 'collector');
   const closing = new AbortController();
   /** Fires when the grace is over: finalizing that has not ended is left to another collector. */
-  const leaving = new AbortController();
+  const giveUp = new AbortController();
   const connect = () => connectRedis({ url: config.redisUrl, whileAway: 'wait', onError, closing: closing.signal });
   const keys = createKeys(config.redisPrefix);
   const redis = connect();
@@ -87,7 +94,7 @@ export const startCollector = async ({
     },
     onBlocked: block,
     onError,
-    reach,
+    passFailPoint,
   });
 
   const finalizeBatch = createFinalizeBatch({
@@ -95,14 +102,14 @@ export const startCollector = async ({
     records: createFileRecords(redis, keys),
     files,
     now: Date.now,
-    reach,
+    passFailPoint,
   });
   const finalizer = openWorker<BatchJob>(
     async (job) => {
       const { batchId } = job.data;
       const startedAt = performance.now();
-      const outcome = await finalizeBatch(batchId, leaving.signal).catch(async (error: unknown) => {
-        if (leaving.signal.aborted) {
+      const outcome = await finalizeBatch(batchId, giveUp.signal).catch(async (error: unknown) => {
+        if (giveUp.signal.aborted) {
           await job.moveToDelayed(Date.now(), job.token);
           throw new DelayedError();
         }
@@ -127,11 +134,11 @@ export const startCollector = async ({
   return {
     ready: () => redis.status === 'ready',
     async close() {
-      // A connection that broke is not waited for: another collector does again what Redis has not taken.
+      // The close does not wait for a broken connection: another collector repeats what Redis has not taken.
       closing.abort();
-      const leave = setTimeout(() => leaving.abort(), config.graceMs);
+      const giveUpLater = setTimeout(() => giveUp.abort(), config.graceMs);
       await Promise.race([letGo(), sleep(config.graceMs + letGoMs, undefined, { ref: false })]);
-      clearTimeout(leave);
+      clearTimeout(giveUpLater);
     },
   };
 };

@@ -77,7 +77,7 @@ test('two collectors gather several batches, each result once and sorted in its 
 });
 
 test('a batch’s last result is collected at once, whatever else is held', async () => {
-  // No time passes: what is held for others to come stays held.
+  // No time passes: results that are held for later ones stay held.
   startCollector('only', { now: () => 0 });
   const [large, small] = [await space.startBatch(50_000), await space.startBatch(1)];
   await space.record(large, [0], () => true);
@@ -119,7 +119,7 @@ test('a collector that closes writes what it holds', async () => {
   expect((await collected(batch)).flat()).toContain(1);
 });
 
-test('what a killed collector held, and what could not be written, is collected later and counted once', async () => {
+test('results that a killed collector held or could not write are collected later and counted once', async () => {
   const dead = space.openStream('dead');
   await dead.ensureGroup();
   const [held, refused] = [await space.startBatch(3), await space.startBatch(2)];

@@ -20,7 +20,7 @@ import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 
 export const createdAt = 1_795_000_000;
 
-/** The line a request leaves when it was answered. */
+/** The result line of a request that was answered. */
 export const answerLine = (batchId: string, index: number, succeeded: boolean): string =>
   resultLine(batchId, index, `request-${index + 1}`, {
     kind: 'response',

@@ -60,7 +60,7 @@ const customIdsOf = (content: string): string[] =>
     .split('\n')
     .map((line) => (JSON.parse(line) as { custom_id: string }).custom_id);
 
-/** Passes all on to `files`, but keeps each stream it opened, and refuses to put some. */
+/** Passes all calls on to `files`, but keeps each stream that it opened, and refuses to put some files. */
 const watchStore = (putFails: (key: string) => boolean) => {
   const opened: Readable[] = [];
   const store: FileStore = {
@@ -130,7 +130,7 @@ test.each([
   expect(await records.get('acme', absent)).toBeUndefined();
 });
 
-test('there is nothing to do for a batch that is not there, has results to come, or has ended', async () => {
+test('there is nothing to do for a batch that is missing, has results to come, or has ended', async () => {
   expect(await finalize(newBatchId())).toBe('nothing to do');
   const batch = await startBatch(2);
   await answer(batch, [0]);
@@ -143,7 +143,7 @@ test('there is nothing to do for a batch that is not there, has results to come,
   expect(await batches.get(batch.id)).toEqual(ended);
 });
 
-test('of two who finalize a batch at once, one has ended it', async () => {
+test('when two collectors finalize a batch at once, one of them ends it', async () => {
   const batch = await startBatch(4);
   await answer(batch, [0, 1, 2, 3]);
   const outcomes = await Promise.all([finalize(batch.id), finalize(batch.id)]);
@@ -197,7 +197,7 @@ test.each(['cancelled', 'expired'] as const)(
     if (reason === 'cancelled') await batches.transition(batch.id, 'cancelling', nowMs, { stopping: reason });
     else await batches.stop(batch.id, reason, nowMs);
     expect(await finalize(batch.id)).toBe('nothing to do');
-    await batches.close(batch.id, 7);
+    await batches.seal(batch.id, 7);
     expect(await finalize(batch.id)).toBe('finalized');
 
     expect(customIdsOf(await contentOf(batch.outputFileId))).toEqual(['request-2', 'request-5']);
@@ -222,7 +222,7 @@ test.each([
   const batch = await startBatch(4);
   await answer(batch, [2]);
   await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(batch.id, 4);
+  await batches.seal(batch.id, 4);
   const input = inputOf(4);
   await space.putInput(batch, change(input));
   await expect(finalize(batch.id)).rejects.toMatchObject({ code: 'input_changed' });
@@ -237,7 +237,7 @@ test.each([
 test('a batch cancelled before anything ran has only its error file', async () => {
   const batch = await startBatch(3);
   await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(batch.id, 3);
+  await batches.seal(batch.id, 3);
   await finalize(batch.id);
   expect(customIdsOf(await contentOf(batch.errorFileId))).toEqual(['request-1', 'request-2', 'request-3']);
   expect(await batches.get(batch.id)).toMatchObject({
@@ -252,7 +252,7 @@ test('a batch cancelled before its input was found to be bad has no files', asyn
   const batch = await startBatch(0);
   await space.putInput(batch, `${inputOf(2)}not JSON\n`);
   await batches.transition(batch.id, 'cancelling', nowMs, { stopping: 'cancelled' });
-  await batches.close(batch.id, 0);
+  await batches.seal(batch.id, 0);
   expect(await finalize(batch.id)).toBe('finalized');
   expect(await batches.get(batch.id)).toMatchObject({
     status: 'cancelled',
@@ -287,7 +287,7 @@ test.each(['completed', 'cancelled'] as const)(
     await answer(batch, [0, 1, 2, 3, 4, 5, 6].concat(status === 'completed' ? [7] : []));
     if (status === 'cancelled') {
       await batches.transition(batch.id, 'cancelling', nowMs, { stopping: status });
-      await batches.close(batch.id, 8);
+      await batches.seal(batch.id, 8);
     }
     const { restore } = await damageSegment(batch, () => undefined);
     await expect(finalize(batch.id)).rejects.toMatchObject({ code: 'results_missing' });
@@ -323,7 +323,7 @@ test.each([
   expect(await finalize(batch.id)).toBe('finalized');
 });
 
-test('a batch that was counted otherwise than its files say is put right by them', async () => {
+test('wrong counts of a batch are corrected from its files', async () => {
   const batch = await startBatch(3);
   await answer(batch, [0, 1, 2]);
   await space.redis.hset(space.keys.batch(batch.id), { completed: 2, failed: 1 });
@@ -331,7 +331,7 @@ test('a batch that was counted otherwise than its files say is put right by them
   expect(await batches.get(batch.id)).toMatchObject({ status: 'completed', total: 3, completed: 3, failed: 0 });
 });
 
-test('what merging wrote on the way goes away with an attempt that fails', async () => {
+test('an attempt that fails deletes the segments that merging wrote', async () => {
   // Each segment spans the middle: too many to be open at once.
   const batch = await startBatch(260);
   const pairs = Array.from({ length: 130 }, (_, index) => [index, 130 + index]).flat();
@@ -350,7 +350,7 @@ test.each(['completed', 'cancelled'] as const)(
     if (status === 'completed') await answer(batch, [4]);
     else {
       await batches.transition(batch.id, 'cancelling', nowMs, { stopping: status });
-      await batches.close(batch.id, 9);
+      await batches.seal(batch.id, 9);
     }
     const { store, opened } = watchStore((key) => key.startsWith('files/'));
     await expect(createFinalizeBatch({ batches, records, files: store, now })(batch.id)).rejects.toThrow(

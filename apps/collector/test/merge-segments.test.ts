@@ -91,14 +91,14 @@ const passes = async (batchId: string): Promise<number[]> => {
   return range(0, 4).map((pass) => keys.filter((key) => key.startsWith(`${pass}/`)).length);
 };
 
-test('too many that overlap are merged into wider ones first, as often as it takes', async () => {
+test('too many overlapping segments are first merged into wider ones, in as many passes as needed', async () => {
   // Each has a straggler near the end: all nine span the middle.
   const batchId = await writeSegments(range(0, 9).map((i) => [i, 90 + i]));
   expect(await merge(batchId, 2)).toEqual([...range(0, 9), ...range(90, 99)].map(entry));
   expect(await passes(batchId)).toEqual([5, 3, 2, 0]);
 });
 
-test('a wider one spans the stragglers of all it was made of', async () => {
+test('a wider segment spans the stragglers of all its segments', async () => {
   const batchId = await writeSegments([
     [0, 99],
     [1, 2],
@@ -111,14 +111,14 @@ test('a wider one spans the stragglers of all it was made of', async () => {
   expect(await passes(batchId)).toEqual([3, 2, 0, 0]);
 });
 
-test('what an interrupted merge left does not show in the next', async () => {
+test('files of an interrupted merge do not appear in the next', async () => {
   const batchId = await writeSegments(range(0, 9).map((i) => [i, 90 + i]));
   const whole = await merge(batchId, 3);
   expect(await keysIn(`scratch/${batchId}/`)).not.toEqual([]);
   expect(await merge(batchId, 3)).toEqual(whole);
 });
 
-test('of segments that were not committed, the whole ones count', async () => {
+test('segments that were not committed count when they are whole', async () => {
   const batchId = await writeSegments([[0, 1], [2, 3], [4]]);
   const [first = '', second = ''] = (await keysIn(segmentFolder(batchId))).sort();
   const key = segmentFolder(batchId) + second;
@@ -147,13 +147,13 @@ test('a batch without segments has no results', async () => {
   expect(await merge(newBatchId())).toEqual([]);
 });
 
-test('what is no segment in the folder is left alone', async () => {
+test('files in the folder that are no segments are ignored', async () => {
   const batchId = await writeSegments([[0, 1]]);
   await files.put(`${segmentFolder(batchId)}notes.txt`, 'mine');
   expect(await merge(batchId)).toEqual([0, 1].map(entry));
 });
 
-/** Passes all on to `files`, but keeps each stream it opened. */
+/** Passes all calls on to `files`, but keeps each stream that it opened. */
 const watchStore = () => {
   const opened: Readable[] = [];
   const store: FileStore = {
@@ -167,7 +167,7 @@ const watchStore = () => {
   return { store, opened };
 };
 
-test('a merge that is left early closes what it opened', async () => {
+test('a merge that is stopped early closes the streams it opened', async () => {
   const batchId = await writeSegments([
     [0, 5],
     [1, 6],
@@ -179,7 +179,7 @@ test('a merge that is left early closes what it opened', async () => {
   expect(opened.map(({ destroyed }) => destroyed)).toEqual([true, true]);
 });
 
-test('a merge that finds a segment damaged, wherever it is, closes what it opened', async () => {
+test('a merge that finds a damaged segment closes the streams it opened, wherever the damage is', async () => {
   const batchId = await writeSegments([range(0, 20_000), [5, 30_000]]);
   const committed = await keysIn(segmentFolder(batchId));
   const key = `${segmentFolder(batchId)}${committed.find((name) => name.startsWith('0-'))}`;

@@ -21,8 +21,8 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean },
     {},
     { kind: 'record', outcome: { kind: 'response', ...answer }, usage },
   ],
-  ['a call that did not go out is let in anew', { kind: 'unsent' }, {}, { kind: 'call again' }],
-  ['a call given up goes back at once', { kind: 'aborted' }, {}, { kind: 'put back', delayMs: 0 }],
+  ['a call that did not go out is made again', { kind: 'unsent' }, {}, { kind: 'call again' }],
+  ['a request whose call was given up goes back at once', { kind: 'aborted' }, {}, { kind: 'put back', delayMs: 0 }],
   [
     'a failure that may pass is tried again',
     failure('retry', 'provider_error'),
@@ -52,9 +52,24 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean },
     },
   ],
   ['a 429 uses no attempt', failure('retry', 'rate_limited'), {}, { kind: 'call again' }],
-  ['nor does it take the fallback', failure('retry', 'rate_limited'), { hasFallback: true }, { kind: 'call again' }],
-  ['a provider that takes no call is waited for', failure('provider', 'payment_required'), {}, { kind: 'call again' }],
-  ['or left for the fallback', failure('provider', 'payment_required'), { hasFallback: true }, { kind: 'fall back' }],
+  [
+    'a 429 does not go to the fallback',
+    failure('retry', 'rate_limited'),
+    { hasFallback: true },
+    { kind: 'call again' },
+  ],
+  [
+    'a request waits for a provider that takes no call',
+    failure('provider', 'payment_required'),
+    {},
+    { kind: 'call again' },
+  ],
+  [
+    'a request goes from a provider that takes no call to its fallback',
+    failure('provider', 'payment_required'),
+    { hasFallback: true },
+    { kind: 'fall back' },
+  ],
 ])('%s', (_, result, { attemptsLeft = 0, hasFallback = false }, decision) => {
   expect(decide(result, { attemptsLeft, hasFallback })).toEqual(decision);
 });

@@ -11,24 +11,27 @@ export interface RecordedEnd {
 export type Ending =
   /** The request has its result. With `failure` Bull Board shows the job as failed. */
   | ({ readonly kind: 'record'; readonly failure?: string } & RecordedEnd)
-  /** The attempt failed, another follows after the retry policy's delay. */
+  /** The attempt failed; another follows after the retry policy's delay. */
   | { readonly kind: 'retry'; readonly reason: string }
   /** The request gets a job in its fallback's lane. */
   | { readonly kind: 'fall back' }
   /** The job goes back into its lane; no attempt is used. */
   | { readonly kind: 'put back'; readonly delayMs: number }
-  /** Its batch is paused. */
+  /** The batch is paused: the request waits until it is resumed. */
   | { readonly kind: 'park' }
-  /** No call: it has its result (`settled`), its batch wants it no more (`dropped`), or another worker has it (`moved`). */
-  | { readonly kind: 'leave'; readonly status: 'settled' | 'dropped' | 'moved' };
+  /**
+   * The job ends without a call: the request has its result (`settled`), its batch wants no more calls (`dropped`), or
+   * another worker has it (`moved`).
+   */
+  | { readonly kind: 'skip'; readonly status: 'settled' | 'dropped' | 'moved' };
 
-/** What a job whose request is not to be called ends with. */
+/** How a job ends whose request must not be called. */
 export const endingOfState = (state: Exclude<RequestState, 'run'>): Ending =>
-  state === 'paused' ? { kind: 'park' } : { kind: 'leave', status: state };
+  state === 'paused' ? { kind: 'park' } : { kind: 'skip', status: state };
 
 export const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
 
-/** The provider took no notice of the request: it has used no attempt. */
+/** Whether the provider refused the call without work on it. Such a call uses no attempt. */
 export const isRefusal = (failure: CallFailure): boolean =>
   failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
 
@@ -44,7 +47,9 @@ export interface RequestSituation {
   readonly hasFallback: boolean;
 }
 
-/** What follows from a call. `call again`: the lane must let the request in anew, since the provider took no notice of it. */
+/**
+ * How a job goes on after a call. `call again`: the request waits for its lane again, since this call used no attempt.
+ */
 export const decide = (
   result: CallResult,
   { attemptsLeft, hasFallback }: RequestSituation,

@@ -16,7 +16,7 @@ const metrics = createMetrics('worker');
 const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
-const worker = await startWorker({ config, logger, metrics, reach: createFailPoints(config.failPoint) });
+const worker = await startWorker({ config, logger, metrics, passFailPoint: createFailPoints(config.failPoint) });
 const load = () => loadConfig(process.env);
 const watch = watchConfig(config.configFile, { load, logger, onChange: ({ lanes }) => worker.setLimits(lanes) });
 life.add('configuration', () => watch.close());

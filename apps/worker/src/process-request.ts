@@ -1,7 +1,7 @@
 import { jobIdOf, type Lane, noUsage, type RequestJob, type RetryPolicy, toResult } from '@promptmill/core';
 import { type CallResult, laneSignalOf, type ProviderClient, type TokenEstimator } from '@promptmill/provider';
 import type { DeltaPublisher, JobLock, ResultRecorder } from '@promptmill/queue';
-import type { Metrics, Reach } from '@promptmill/runtime';
+import type { Metrics, PassFailPoint } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { decide, type Ending, endingOfState, isRefusal, reasonOf, type RecordedEnd } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
@@ -27,20 +27,23 @@ export interface ProcessRequestOptions {
   readonly unrecorded: Set<JobLock>;
   readonly quarantine: Quarantine;
   /** Fires when calls under way must be given up, since the process ends. */
-  readonly leaving: AbortSignal;
+  readonly giveUp: AbortSignal;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
 }
 
 /** What a finished job returns. The result itself is on the results stream. */
 export interface JobReference {
   /** `moved`: another lane, or another worker, has it now. `parked`: it gets a new job when its paused batch goes on. */
-  readonly status: 'recorded' | 'duplicate' | 'closed' | 'settled' | 'dropped' | 'moved' | 'parked';
+  readonly status: 'recorded' | 'duplicate' | 'sealed' | 'settled' | 'dropped' | 'moved' | 'parked';
 }
 
-/** A request that waited for its lane for longer may not be wanted any more: its batch is looked at again. */
+/** A request that waited longer than this for its lane is checked again: its batch may be stopped or paused. */
 const askAgainAfterMs = 1000;
-/** A paused batch's request that has used attempts keeps its job, which remembers them. It asks again after this long. */
+/**
+ * In a paused batch, a request that has used attempts keeps its job, which counts them. It is checked again after this
+ * time.
+ */
 const pausedAgainMs = 5000;
 
 /**
@@ -54,16 +57,16 @@ const killedItsWorkers = {
   message: 'Each worker that ran this request was lost.',
 } as const;
 
-/** A request asks for the quarantine again after this long, or up to twice as long. */
+/** When the quarantine is taken, a request asks for it again after this time, or up to twice as much. */
 const quarantineWaitMs = 1000;
 
-/** Retries that the lane cannot afford yet come back at different times. */
+/** Retries beyond the lane's budget come back spread over this time. */
 const retrySpreadMs = 4000;
 
-/** What an end that is no failure says of the lane. */
+/** What the lane is told of an end that is no failure. */
 const signalOf = { success: 'ok', aborted: 'none', unsent: 'unsent' } as const;
 
-/** Undefined when nobody knows: what came back of a broken call was paid for, and counts at the provider. */
+/** The tokens that a call used. Undefined when unknown: a call that broke off may have used some at the provider. */
 const totalTokens = (result: CallResult): number | undefined => {
   if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
   return result.kind === 'failure' && isRefusal(result) ? 0 : undefined;
@@ -79,7 +82,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
-  const { untilRedisTakes, unrecorded, quarantine, leaving, metrics, reach } = options;
+  const { untilRedisTakes, unrecorded, quarantine, giveUp, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
@@ -87,13 +90,16 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, request), fallbackFrom };
     const { status, line } = toResult(batchId, index, customId, outcome, note);
     const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage));
-    reach('recorded');
+    passFailPoint('recorded');
     return recorded;
   };
 
-  /** Before the lane is asked: why the request is not to be called now, undefined when it is. */
+  /**
+   * Checks a request before it waits for its lane. Returns how the job ends without a call, or undefined when it may be
+   * called.
+   */
   const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
-    const state = await untilRedisTakes(() => recorder.begin(job.data));
+    const state = await untilRedisTakes(() => recorder.check(job.data));
     if (state !== 'run') return endingOfState(state);
     if (hasKilledItsWorkers(job))
       return { kind: 'record', outcome: killedItsWorkers, usage: noUsage, failure: killedItsWorkers.message };
@@ -102,7 +108,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return waitMs > 0 ? { kind: 'put back', delayMs: waitMs + Math.random() * retrySpreadMs } : undefined;
   };
 
-  /** Waits for the lane. */
+  /** Waits until the lane admits the call. */
   const admit = async (
     request: RequestJob,
     lock: JobLock,
@@ -111,27 +117,27 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.enter({ batchId: request.batchId, estimatedTokens, fallback }, leaving);
+      const admission = await gate.admit({ batchId: request.batchId, estimatedTokens, fallback }, giveUp);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       const giveBack = async (ending: Ending) => {
-        if (admission !== 'unwanted') await untilRedisTakes(() => admission.leave({ signal: 'unsent' }));
+        if (admission !== 'unwanted') await untilRedisTakes(() => admission.reportEnd({ signal: 'unsent' }));
         return { ending };
       };
       if (admission === 'unwanted' || performance.now() - askedAtMs > askAgainAfterMs) {
         askedAtMs = performance.now();
-        const state = await untilRedisTakes(() => recorder.begin(request));
+        const state = await untilRedisTakes(() => recorder.check(request));
         if (state !== 'run') return giveBack(endingOfState(state));
         if (admission === 'unwanted') continue;
       }
-      return lock.isHeld ? admission : giveBack({ kind: 'leave', status: 'moved' });
+      return lock.isHeld ? admission : giveBack({ kind: 'skip', status: 'moved' });
     }
   };
 
   const tellLane = async (admission: Admission, result: CallResult): Promise<void> => {
     const usedTokens = totalTokens(result);
     await untilRedisTakes(() =>
-      admission.leave(
+      admission.reportEnd(
         result.kind === 'failure'
           ? {
               signal: laneSignalOf(result.code),
@@ -144,7 +150,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     );
   };
 
-  /** One call. It is not given up when another worker takes the job meanwhile: it is paid for. */
+  /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
   const call = async (request: RequestJob, lock: JobLock, admission: Admission): Promise<CallResult> => {
     const startedAt = performance.now();
     const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
@@ -153,12 +159,12 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       url: request.url,
       body: request.body,
       idempotencyKey: jobIdOf(request.batchId, request.index),
-      signal: leaving,
+      signal: giveUp,
       maySend: () => admission.send(),
       onDelta: streamed?.add,
     });
     if (result.kind !== 'success') unrecorded.delete(lock);
-    if (result.kind === 'success' || result.kind === 'failure') reach('answered');
+    if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
     streamed?.end(result.kind === 'success');
     if (result.kind !== 'unsent') {
       metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
@@ -169,6 +175,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return result;
   };
 
+  /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
   const answer = async (job: Job<RequestJob>, lock: JobLock, fallback: Fallback | undefined): Promise<Ending> => {
     const request = job.data;
     const ending = await check(job);
@@ -187,7 +194,9 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
   };
 
-  /** Ends the job. BullMQ takes an error for the end of an attempt, and DelayedError for a job that has gone back. */
+  /**
+   * Ends the job. To BullMQ an error is a failed attempt, and DelayedError is a job that has gone back to its queue.
+   */
   const carryOut = async (
     job: Job<RequestJob>,
     lock: JobLock,
@@ -209,7 +218,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         throw new Error(ending.reason);
       case 'fall back':
         await untilRedisTakes(async () => fallback?.add());
-        reach('fallback-added');
+        passFailPoint('fallback-added');
         metrics.fallbacks.inc({ lane: lane.name });
         return { status: 'moved' };
       case 'put back':
@@ -231,7 +240,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
 
   return {
     processRequest,
-    /** A job that has failed for a reason nobody thought of still leaves a result. */
+    /** Records a result for a job that failed for an unforeseen reason. */
     recordFailed: (request: RequestJob, message: string) =>
       record(request, { outcome: { kind: 'error', code: 'internal_error', message }, usage: noUsage }),
   };

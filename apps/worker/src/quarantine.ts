@@ -1,11 +1,11 @@
 /**
- * Where a request runs whose worker has died with it again and again: with no other like it beside it in the same
- * process. If that process dies too, this request did it, and those that were merely near it before are not counted.
+ * Runs a request that has lost several workers, and no other such request beside it in this process. If the process
+ * dies too, this request is the cause, and requests that only ran beside it before are not blamed.
  */
 export const createQuarantine = () => {
   let isTaken = false;
   return {
-    /** `taken` when another is in it. */
+    /** `taken` while another request runs in it. */
     async run<T>(task: () => Promise<T>): Promise<T | 'taken'> {
       if (isTaken) return 'taken';
       isTaken = true;

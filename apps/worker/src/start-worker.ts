@@ -21,7 +21,14 @@ import {
   openLaneQueues,
   openWorker,
 } from '@promptmill/queue';
-import { type Config, createErrorLog, type Logger, type Metrics, type Reach, reachNothing } from '@promptmill/runtime';
+import {
+  type Config,
+  createErrorLog,
+  type Logger,
+  type Metrics,
+  noFailPoints,
+  type PassFailPoint,
+} from '@promptmill/runtime';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
@@ -33,24 +40,24 @@ export interface StartWorkerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
-  readonly reach?: Reach;
+  readonly passFailPoint?: PassFailPoint;
 }
 
 export interface RunningWorker {
   /** Whether Redis answers. */
   ready(): boolean;
-  /** Puts changed limits in force from the next call on. Lanes that are new need a restart. */
+  /** Applies changed limits from the next call on. New lanes need a restart. */
   setLimits(lanes: LaneTable): Promise<void>;
   /**
-   * Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. Throws when an answer is
-   * lost because Redis did not take it in that time.
+   * Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. Throws when Redis
+   * did not take an answer in that time, which is then lost.
    */
   close(): Promise<void>;
 }
 
-/** Beyond the grace, for the calls that were told to end then. */
+/** Time after the grace in which the calls end that were given up. */
 const letGoMs = 5000;
-/** While closing: how often it looks whether Redis is there. */
+/** How often a closing worker looks whether Redis is there. */
 const lookEveryMs = 100;
 
 /** Takes jobs from every lane, one BullMQ worker each. */
@@ -58,20 +65,20 @@ export const startWorker = async ({
   config,
   logger,
   metrics,
-  reach = reachNothing,
+  passFailPoint = noFailPoints,
 }: StartWorkerOptions): Promise<RunningWorker> => {
   const { redisUrl, redisPrefix, lanes, workerConcurrency, retry, graceMs } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
-  const leaving = new AbortController();
+  const giveUp = new AbortController();
   // Each call under way listens to it.
-  setMaxListeners(0, leaving.signal);
+  setMaxListeners(0, giveUp.signal);
   const unrecorded = new Set<JobLock>();
   const untilRedisTakes = createUntilRedisTakes({
-    signal: leaving.signal,
-    onRefused: (error) => logError(error, 'Redis refuses; what it should take waits'),
+    signal: giveUp.signal,
+    onRefused: (error) => logError(error, 'Redis refuses a command; it is tried again'),
   });
-  const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: leaving.signal });
+  const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: giveUp.signal });
   const keys = createKeys(redisPrefix);
   const recorder = createResultRecorder(connection, keys);
   const deltas = createDeltaPublisher(connection, keys);
@@ -131,9 +138,9 @@ export const startWorker = async ({
       untilRedisTakes,
       unrecorded,
       quarantine,
-      leaving: leaving.signal,
+      giveUp: giveUp.signal,
       metrics,
-      reach,
+      passFailPoint,
     });
     const worker = openWorker<RequestJob>(processRequest, {
       connection,
@@ -164,18 +171,18 @@ export const startWorker = async ({
     },
     async close() {
       for (const { gate } of open) gate.shut();
-      const putBack = setTimeout(() => leaving.abort(), graceMs);
-      // A Redis that is away is waited for only with an answer that it must take.
-      const leaveWithNothing = setInterval(() => {
-        if (connection.status !== 'ready' && unrecorded.size === 0) leaving.abort();
+      const giveUpLater = setTimeout(() => giveUp.abort(), graceMs);
+      // Only a worker with an answer to record waits for a Redis that is away.
+      const giveUpWithNothing = setInterval(() => {
+        if (connection.status !== 'ready' && unrecorded.size === 0) giveUp.abort();
       }, lookEveryMs);
       const workers = open.map(({ worker }) => worker);
       await closeWorkers(workers, connection, graceMs + letGoMs);
-      clearTimeout(putBack);
+      clearTimeout(giveUpLater);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       await Promise.all([...clients.values()].map((client) => client.close()));
       await laneQueues.close();
-      clearInterval(leaveWithNothing);
+      clearInterval(giveUpWithNothing);
       await closeRedis(connection);
       if (unrecorded.size > 0) throw new Error(`${unrecorded.size} answers were not recorded: Redis did not take them`);
     },

@@ -11,14 +11,14 @@ const start = () => {
   return { stop, onRefused, sleep, untilRedisTakes: createUntilRedisTakes({ signal: stop.signal, onRefused, sleep }) };
 };
 
-/** Refuses so many times, then gives `taken`. */
+/** Refuses the given number of times, then gives `taken`. */
 const refusing = (times: number, error: Error = refusal) => {
   const work = vi.fn(async () => 'taken');
   for (let i = 0; i < times; i++) work.mockRejectedValueOnce(error);
   return work;
 };
 
-test('what Redis takes is done once', async () => {
+test('work that Redis takes is done once', async () => {
   const { untilRedisTakes, onRefused } = start();
   const work = refusing(0);
   expect(await untilRedisTakes(work)).toBe('taken');
@@ -26,7 +26,7 @@ test('what Redis takes is done once', async () => {
   expect(onRefused).not.toHaveBeenCalled();
 });
 
-test('what it refuses is tried again until it is taken, at least every 2 s', async () => {
+test('work that Redis refuses is tried again until Redis takes it, at least every 2 s', async () => {
   const { untilRedisTakes, onRefused, sleep } = start();
   expect(await untilRedisTakes(refusing(20))).toBe('taken');
   expect(onRefused.mock.calls).toEqual(Array.from({ length: 20 }, () => [refusal]));
@@ -36,7 +36,7 @@ test('what it refuses is tried again until it is taken, at least every 2 s', asy
   expect(Math.max(...waits)).toBeLessThanOrEqual(2000);
 });
 
-test('a process that must end leaves its job to another, after one try more', async () => {
+test('a process that must end leaves its job to another process, after one more try', async () => {
   const { untilRedisTakes, stop } = start();
   const work = refusing(2);
   stop.abort();
@@ -44,7 +44,7 @@ test('a process that must end leaves its job to another, after one try more', as
   expect(work).toHaveBeenCalledTimes(1);
 });
 
-test('a job that is another worker’s by now is not insisted on', async () => {
+test('an error that says that another worker has the job is thrown at once', async () => {
   const { untilRedisTakes } = start();
   const lostLock = Object.assign(new Error('Missing lock for job 1'), { code: -2 });
   const work = refusing(1, lostLock);

@@ -16,14 +16,14 @@ export interface UntilRedisTakesOptions {
 /** Short, so that work goes on soon after the refusals end. */
 const backoff = { attempts: Infinity, baseDelayMs: 100, maxDelayMs: 2000 };
 
-/** With a number BullMQ says that the job is not this worker's any more; time does not change that. */
+/** A number as code is BullMQ's: another worker has the job. Trying again does not change that. */
 const isFinal = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && typeof error.code === 'number';
 
 /**
- * What Redis refuses (out of memory, disk full, loading, failing over) is tried again until it is taken: an answer that was
- * paid for is not thrown away, and Redis's trouble uses no attempt of a request. While Redis is not reachable at all, a
- * command waits by itself. Once the signal has fired, a refusal throws DelayedError: by that BullMQ leaves the job as it is,
+ * Repeats work that Redis refuses (out of memory, disk full, loading, failing over) until Redis takes it: an answer
+ * that was paid for is not thrown away, and a refusal by Redis uses no attempt. While Redis cannot be reached, the
+ * command itself waits. Once the signal has fired, a refusal throws DelayedError: BullMQ then leaves the job as it is,
  * for another worker.
  */
 export const createUntilRedisTakes =

@@ -71,7 +71,7 @@ test('a call that does not end within the grace goes back to its lane', async ()
   expect(await redis.zrange(keys.laneJobs('first', 'delayed'), '0', '-1')).toEqual([id]);
 });
 
-test('of a request with a job in two lanes, the one that another worker has taken makes no call', async () => {
+test('when a request has a job in two lanes, the job that another worker has taken makes no call', async () => {
   // The first lane lets a request in every 3 s; meanwhile the second lane's attempt fails.
   const { first, second, startWorker, add, keys, redis } = await open({
     first: { requestsPerMinute: 20 },

@@ -1,4 +1,4 @@
-/** The names of all Redis keys that are not BullMQ's own, and the prefixes of those that are. */
+/** The names of all Redis keys that are not BullMQ's own, and the prefixes of BullMQ's keys. */
 export const createKeys = (prefix: string) => {
   // A script writes a batch's keys and the results stream together, so all of them are in one slot of a cluster.
   const batchesTag = `${prefix}:{s0}`;
@@ -7,7 +7,7 @@ export const createKeys = (prefix: string) => {
     batch: batchKey,
     settledBits: (id: string) => `${batchKey(id)}:settled`,
     segments: (id: string) => `${batchKey(id)}:segments`,
-    /** Where requests start in the input, one in every so many. */
+    /** Where some requests start in the input. */
     marks: (id: string) => `${batchKey(id)}:marks`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
@@ -20,8 +20,9 @@ export const createKeys = (prefix: string) => {
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
     /** The batches that need a file. */
     fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
-    /** Where entries removed lately stood in their index, so that a listing can go on after them; and when they went. */
+    /** Where removed entries stood in their index, so that a listing can continue after them. */
     removed: (tenant: string) => `${prefix}:{t-${tenant}}:removed`,
+    /** When those entries were removed. */
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
     idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,

@@ -38,7 +38,7 @@ const cursorAt = (dispatched: number): Cursor => ({
   positions: { xai: dispatched },
 });
 
-test('a created batch is validating, and all it was created with', async () => {
+test('a created batch is validating, and has all it was created with', async () => {
   const batch = newBatch({ outputExpiresAfterSeconds: 3600 });
   await store.create(batch);
   expect(await store.get(batch.id)).toEqual({
@@ -57,7 +57,7 @@ test('a created batch is validating, and all it was created with', async () => {
   expect(await store.get(newBatch().id)).toBeUndefined();
 });
 
-test('creating it again changes nothing, and does not make a lasting batch go away', async () => {
+test('creating a batch again changes nothing, and does not let a confirmed one expire', async () => {
   const batch = newBatch();
   await store.create(batch);
   await store.confirmCreated(batch, nowMs);
@@ -67,7 +67,7 @@ test('creating it again changes nothing, and does not make a lasting batch go aw
   expect(await space.redis.ttl(space.keys.batch(batch.id))).toBe(-1);
 });
 
-test('a batch whose creation is not confirmed goes away and is not listed; a confirmed one stays', async () => {
+test('a batch whose creation is not confirmed expires and is not listed; a confirmed one stays', async () => {
   const batch = newBatch({ tenant: 'unsure' });
   await store.create(batch);
   const ttlSeconds = await space.redis.ttl(space.keys.batch(batch.id));
@@ -116,7 +116,7 @@ test('of 50 attempts at the same transition exactly one moves, and its fields st
   expect(await store.get(id)).toMatchObject({ status: 'in_progress', total: (winners[0] ?? 0) + 1 });
 });
 
-test('of 50 attempts at two ways on exactly one moves', async () => {
+test('of 50 attempts at two next statuses exactly one moves', async () => {
   const id = await createBatch();
   await store.transition(id, 'in_progress', nowMs);
   const targets = ['finalizing', 'expired'] as const;
@@ -154,7 +154,7 @@ test('a refused transition writes nothing', async () => {
   expect(await store.get(id)).toEqual(before);
 });
 
-test('a batch that is not there cannot move, and is not made', async () => {
+test('a missing batch cannot move, and is not created', async () => {
   const { id } = newBatch();
   expect(await store.transition(id, 'in_progress', nowMs, { total: 5 })).toEqual({ kind: 'missing' });
   expect(await space.redis.exists(space.keys.batch(id))).toBe(0);
@@ -190,12 +190,12 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     parked: false,
     uncollected: 0,
     uncollectedBytes: 0,
-    closed: false,
+    sealed: false,
     ready: false,
   });
 });
 
-test('the cursor tells what is dispatched and so outstanding', async () => {
+test('the cursor tells how many requests are dispatched, and so how many are outstanding', async () => {
   const id = await createBatch();
   expect(await store.advanceCursor(id, 0, cursorAt(500))).toBe('halted');
   await store.transition(id, 'in_progress', nowMs);
@@ -236,16 +236,16 @@ test('the first reason to stop stands', async () => {
   const id = await createBatch();
   await store.stop(id, 'cancelled', nowMs);
   await store.stop(id, 'expired', nowMs);
-  expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled', closed: false, ready: false });
+  expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled', sealed: false, ready: false });
 });
 
-test('a cancel that takes the status along is a stop', async () => {
+test('a cancel that also sets the status is a stop', async () => {
   const id = await createBatch();
   await store.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
   expect(await store.dispatchState(id)).toMatchObject({ stopping: 'cancelled' });
 });
 
-test('the deadline of calls in flight counts from the stop, not from when it was due', async () => {
+test('the time for calls in flight counts from the stop, not from the deadline', async () => {
   const [expired, cancelled] = [await createBatch(), await createBatch()];
   await store.stop(expired, 'expired', nowMs + 90_000);
   await store.transition(cancelled, 'cancelling', nowMs + 30_000, { stopping: 'cancelled' });
@@ -266,7 +266,7 @@ test('pausing and resuming again change nothing', async () => {
   expect((await store.get(id))?.pausedAt).toBeUndefined();
 });
 
-test('a pause is done again only where neither it nor a later one is known', async () => {
+test('a pause is repeated only when neither it nor a later one is known', async () => {
   const id = await createBatch();
   const since = Math.floor(nowMs / 1000);
   const pausedAt = async () => (await store.get(id))?.pausedAt;
@@ -279,7 +279,7 @@ test('a pause is done again only where neither it nor a later one is known', asy
   expect(await pausedAt()).toBeUndefined();
 });
 
-test('what has nothing to begin any more is neither paused nor resumed', async () => {
+test('a batch that may start no more calls is neither paused nor resumed', async () => {
   const id = await createBatch();
   await store.transition(id, 'in_progress', nowMs);
   await store.pause(id, nowMs);
@@ -304,10 +304,10 @@ test('a retry and its batch name each other, once, as soon as the retry is confi
   expect(await store.get(retries[2]?.retryOf ?? '')).toBeUndefined();
 });
 
-test('a closed batch without results is ready, with the total it was closed with', async () => {
+test('a sealed batch without results is ready, with the total it was sealed with', async () => {
   const id = await createBatch();
-  await store.close(id, 45);
-  expect(await store.dispatchState(id)).toMatchObject({ closed: true, ready: true });
+  await store.seal(id, 45);
+  expect(await store.dispatchState(id)).toMatchObject({ sealed: true, ready: true });
   expect(await store.get(id)).toMatchObject({ total: 45, completed: 0, failed: 0 });
 });
 
@@ -326,7 +326,7 @@ test('a batch that was removed leaves no key, and is in no list', async () => {
   expect(await findKeys(space.redis, `*${batch.id}*`)).toEqual([]);
   expect(await store.get(batch.id)).toBeUndefined();
   expect((await store.list('removing', { limit: 10 }))?.items.map(({ id }) => id)).toEqual([kept]);
-  // A listing that had come to it goes on.
+  // A listing that stood at it continues.
   expect(await store.list('removing', { after: batch.id, limit: 10 })).toEqual({ items: [], hasMore: false });
 });
 

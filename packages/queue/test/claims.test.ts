@@ -13,7 +13,7 @@ afterAll(() => space.close());
 const open = (kind: 'batch' | 'file' = 'file') => createClaims<number>(space.redis, space.keys, kind);
 const request = (key: string) => ({ tenant: 'acme', key, contentHash: 'a' });
 
-test('of 50 claims at once one is new, and all stand for the same', async () => {
+test('of 50 claims at once one is new, and all get what it made', async () => {
   const claims = open();
   const outcomes = await Promise.all(
     Array.from({ length: 50 }, (_, fresh) => claims.claim({ ...request('race'), fresh })),
@@ -39,7 +39,7 @@ test('a key stands for a day, for one content, of one tenant and kind', async ()
   }
 });
 
-test('only who knows what a key stands for can free it', async () => {
+test('a key is freed only by a caller that knows its claim', async () => {
   const claims = open();
   await claims.claim({ ...request('freed'), fresh: 1 });
   await claims.release(request('freed'), 2);

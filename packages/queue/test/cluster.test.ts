@@ -54,7 +54,7 @@ test('commands and workers outlive the node that has their keys, and end when th
   await ended;
 });
 
-test('a connection opened again while no node is there ends when it is told to, or opens once they are', async () => {
+test('a connection opened again while no node is there ends when it is told to, or opens when nodes are there', async () => {
   const redis = connectRedis({ url: cluster.url, whileAway: 'wait', onError: () => {} });
   await untilReady(redis);
   const end = async (): Promise<void> => {

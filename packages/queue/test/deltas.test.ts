@@ -41,7 +41,7 @@ const textOf = (heard: readonly Delta[], index = 0): string =>
     .filter((delta) => delta.index === index)
     .reduce((text, { offset, delta }) => text.slice(0, offset).padEnd(offset, '…') + delta, '');
 
-it('brings the text of a call to all who listen to its batch, and to no other', async () => {
+it('brings the text of a call to all listeners of its batch, and to no others', async () => {
   const [one, two, other] = [await listen(), await listen(), await listen('batch_00000002')];
   const call = createDeltaPublisher(space.redis, space.keys).open(request);
   for (const text of ['Bon', 'jour', '!']) call.add({ index: 0, text });
@@ -73,7 +73,7 @@ it('says nothing at the end of a call that broke off', async () => {
   ]);
 });
 
-it('puts pieces that come fast together, 20 messages a second at most', async () => {
+it('joins pieces that come fast, into 20 messages a second at most', async () => {
   const { heard } = await listen();
   const publish = vi.spyOn(space.redis, 'spublish');
   const call = createDeltaPublisher(space.redis, space.keys).open(request);
@@ -95,7 +95,7 @@ it('puts pieces that come fast together, 20 messages a second at most', async ()
   expect(publish.mock.calls.length).toBeLessThanOrEqual(20 * seconds + 2);
 });
 
-it('hardly publishes while nobody listens, and gives who comes late the text from its beginning', async () => {
+it('hardly publishes while nobody listens, and gives a late listener the text from its beginning', async () => {
   const publish = vi.spyOn(space.redis, 'spublish');
   const call = createDeltaPublisher(space.redis, space.keys).open(request);
   const say = (text: string): void => call.add({ index: 0, text });

@@ -144,7 +144,7 @@ describe('a file that a batch uses', () => {
   const since = createdAt;
   const use = (id: string, batchId: string, atMs = nowMs) => records.use(tenant, id, batchId, atMs);
 
-  test('is not deleted before the batch lets go', async () => {
+  test('is not deleted before the batch releases it', async () => {
     const [file] = await putFiles(1);
     if (!file) throw new Error('no file');
     expect(await use(file.id, 'one')).toBe(true);
@@ -160,7 +160,7 @@ describe('a file that a batch uses', () => {
     expect(await records.delete(tenant, file.id, nowMs)).toEqual({ kind: 'deleted' });
   });
 
-  test('is deleted when no use counts any more, unless one has come back', async () => {
+  test('is deleted when no use counts any more, unless one was noted again', async () => {
     const [file] = await putFiles(1);
     if (!file) throw new Error('no file');
     await use(file.id, 'dead');

@@ -39,34 +39,34 @@ const calls = (count: number): number[] => Array.from({ length: count }, () => 0
 const probeMs = 60_000;
 
 const enterOne = async (control: LaneControl) => {
-  const answer = await control.enter(oneCall, probeMs);
+  const answer = await control.admit(oneCall, probeMs);
   expect(answer.granted).toBe(1);
   return answer;
 };
 
-/** One call that is let in and ends so. */
+/** One call that is admitted and ends with this signal. */
 const callOnce = async (control: LaneControl, end: Pick<CallEnd, 'signal' | 'retryAfterMs'>): Promise<number> => {
   const { atMs: grantedAtMs } = await enterOne(control);
-  return (await control.leave({ ...end, grantedAtMs, estimatedTokens: 0 })).heldUntilMs;
+  return (await control.reportEnd({ ...end, grantedAtMs, estimatedTokens: 0 })).heldUntilMs;
 };
 
-/** Asks again when it is told to, until it has been let in or something else keeps it waiting. */
+/** Asks again when it is told to, until the call is admitted or has to wait for something else. */
 const enterAfter = async (control: LaneControl, waitFor: string) => {
   for (;;) {
-    const answer = await control.enter(oneCall, probeMs);
+    const answer = await control.admit(oneCall, probeMs);
     if (answer.granted > 0 || answer.waitFor !== waitFor) return answer;
     await delay(answer.waitMs);
   }
 };
 
-/** What a lane lets a late question catch up on. */
+/** The time on which a late question may catch up. */
 const catchUpMs = 250;
 
-/** The time between questions, less where a busy machine let nobody ask for so long that what was missed is lost. */
+/** The time between questions. A gap that was too long to catch up on counts as the time that can be caught up on. */
 const usableMsOf = (askedMs: readonly number[]): number =>
   askedMs.toSorted((a, b) => a - b).reduce((sum, at, i, all) => sum + Math.min(catchUpMs, at - (all[i - 1] ?? at)), 0);
 
-/** Takes all that the lane allows for so long, with several workers. */
+/** Takes all that the lane allows for this time, with several workers. */
 const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf: () => number = () => 0) => {
   const granted: { readonly atMs: number; readonly tokens: number }[] = [];
   const askedMs: number[] = [];
@@ -74,7 +74,7 @@ const takeAll = async (controls: readonly LaneControl[], forMs: number, tokensOf
   const take = async (control: LaneControl): Promise<void> => {
     while (performance.now() < endsAt) {
       const wanted = [tokensOf(), tokensOf(), tokensOf()];
-      const answer = await control.enter(wanted, probeMs);
+      const answer = await control.admit(wanted, probeMs);
       askedMs.push(answer.atMs);
       granted.push(...wanted.slice(0, answer.granted).map((tokens) => ({ atMs: answer.atMs, tokens })));
       await delay(Math.min(answer.waitMs, 20));
@@ -91,7 +91,7 @@ const busiestWindow = (atMs: readonly number[], windowMs: number): number => {
 };
 
 describe.concurrent('limits', () => {
-  it('never lets more calls in than a sliding window allows, and nearly as many', async () => {
+  it('never admits more calls than a sliding window allows, and nearly as many', async () => {
     const limits = { requests: { count: 20, windowMs: 2000 } };
     const { control, again } = await openLane(limits);
     const { granted } = await takeAll([control, again(), again()], 4000);
@@ -124,7 +124,7 @@ describe.concurrent('limits', () => {
     const askedMs: number[] = [];
     let granted = 0;
     while (askedMs.length < 10) {
-      const answer = await control.enter(calls(64), probeMs);
+      const answer = await control.admit(calls(64), probeMs);
       askedMs.push(answer.atMs);
       granted += answer.granted;
       await delay(200);
@@ -135,21 +135,21 @@ describe.concurrent('limits', () => {
 
   it('gives back what a call did not use, and takes what it used beyond its estimate', async () => {
     const { control } = await openLane({ tokensPerMinute: 60_000 });
-    const leave = (grantedAtMs: number, estimatedTokens: number, usedTokens: number) =>
-      control.leave({ signal: 'ok', grantedAtMs, estimatedTokens, usedTokens });
-    const first = await control.enter([50_000], probeMs);
-    expect(await control.enter([20_000], probeMs)).toMatchObject({ granted: 0, waitFor: 'tokens' });
-    await leave(first.atMs, 50_000, 10);
-    const second = await control.enter([1000], probeMs);
+    const endCall = (grantedAtMs: number, estimatedTokens: number, usedTokens: number) =>
+      control.reportEnd({ signal: 'ok', grantedAtMs, estimatedTokens, usedTokens });
+    const first = await control.admit([50_000], probeMs);
+    expect(await control.admit([20_000], probeMs)).toMatchObject({ granted: 0, waitFor: 'tokens' });
+    await endCall(first.atMs, 50_000, 10);
+    const second = await control.admit([1000], probeMs);
     expect(second.granted).toBe(1);
-    await leave(second.atMs, 1000, 59_500);
+    await endCall(second.atMs, 1000, 59_500);
     // More than 500 fit only when the 59,500 have left the window.
-    const third = await control.enter([600], probeMs);
+    const third = await control.admit([600], probeMs);
     expect(third).toMatchObject({ granted: 0, waitFor: 'tokens' });
     expect(third.waitMs).toBeGreaterThan(55_000);
   });
 
-  it('lets others have what calls give back, also when many end at once', async () => {
+  it('lets other calls have what ended calls give back, also when many end at once', async () => {
     const { control } = await openLane({ tokensPerMinute: 60_000 });
     const estimatedTokens = 20;
     const usedTokens = 5;
@@ -158,12 +158,12 @@ describe.concurrent('limits', () => {
     let inFlight: number[] = [];
     let ended = 0;
     while (performance.now() < endsAt) {
-      const { granted, atMs, waitMs } = await control.enter([estimatedTokens], probeMs);
+      const { granted, atMs, waitMs } = await control.admit([estimatedTokens], probeMs);
       askedMs.push(atMs);
       if (granted === 0) await delay(Math.min(waitMs, 20));
       else if (inFlight.push(atMs) >= 10) {
         const end = { signal: 'ok', estimatedTokens, usedTokens } as const;
-        await Promise.all(inFlight.map((grantedAtMs) => control.leave({ ...end, grantedAtMs })));
+        await Promise.all(inFlight.map((grantedAtMs) => control.reportEnd({ ...end, grantedAtMs })));
         ended += inFlight.length;
         inFlight = [];
       }
@@ -175,22 +175,22 @@ describe.concurrent('limits', () => {
 
   it('leaves room for calls in flight that use more than was guessed, once guesses have been off', async () => {
     const { control } = await openLane({ tokensPerMinute: 60_000 });
-    const waitMs = async (tokens: number) => (await control.enter([tokens], probeMs)).waitMs;
-    const { atMs: grantedAtMs } = await control.enter([1000], probeMs);
+    const waitMs = async (tokens: number) => (await control.admit([tokens], probeMs)).waitMs;
+    const { atMs: grantedAtMs } = await control.admit([1000], probeMs);
     await delay(30);
-    await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 1000, usedTokens: 2000 });
+    await control.reportEnd({ signal: 'ok', grantedAtMs, estimatedTokens: 1000, usedTokens: 2000 });
     expect(await waitMs(57_990)).toBeGreaterThan(55_000);
     expect(await waitMs(57_000)).toBeLessThan(3000);
   });
 
-  it('asks nobody to make up for what a call used too much when the lane has been idle since for as long', async () => {
+  it('does not wait for tokens used beyond a guess when the lane was idle for that time', async () => {
     const { control } = await openLane({ tokensPerMinute: 600_000 });
-    const { atMs: grantedAtMs } = await control.enter([10], probeMs);
+    const { atMs: grantedAtMs } = await control.admit([10], probeMs);
     // Half a second of the limit.
-    await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 10, usedTokens: 5010 });
-    expect((await control.enter([10], probeMs)).waitMs).toBeGreaterThan(500 - catchUpMs - 50);
+    await control.reportEnd({ signal: 'ok', grantedAtMs, estimatedTokens: 10, usedTokens: 5010 });
+    expect((await control.admit([10], probeMs)).waitMs).toBeGreaterThan(500 - catchUpMs - 50);
     await delay(600);
-    expect(await control.enter([10, 10], probeMs)).toMatchObject({ granted: 2 });
+    expect(await control.admit([10, 10], probeMs)).toMatchObject({ granted: 2 });
   });
 
   it('counts a call that goes out late from then on', async () => {
@@ -214,19 +214,19 @@ describe.concurrent('limits', () => {
   it('settles the tokens of a call that went out late where they count', async () => {
     const { name, control } = await openLane({ tokensPerMinute: 60_000 });
     const sum = async () => Number(await space.redis.hget(space.keys.laneLedger(name), 'tokens:sum'));
-    const { atMs: grantedAtMs } = await control.enter([1000], probeMs);
+    const { atMs: grantedAtMs } = await control.admit([1000], probeMs);
     // A slot of a minute's window is 250 ms.
     await delay(300);
     const countedAtMs = await control.countLate({ grantedAtMs, estimatedTokens: 1000 });
     expect(await sum()).toBe(1000);
-    await control.leave({ signal: 'ok', grantedAtMs, countedAtMs, estimatedTokens: 1000, usedTokens: 10 });
+    await control.reportEnd({ signal: 'ok', grantedAtMs, countedAtMs, estimatedTokens: 1000, usedTokens: 10 });
     expect(await sum()).toBe(10);
     const slots = await space.redis.hgetall(space.keys.laneLedger(name));
     expect(slots[`tokens:${Math.floor(countedAtMs / 250)}`]).toBe('10');
     expect(slots[`tokens:${Math.floor(grantedAtMs / 250)}`]).toBe('0');
   });
 
-  it('counts a call in anew that goes out after its time', async () => {
+  it('counts a call again that goes out after its time', async () => {
     const { name, control } = await openLane({ requests: { count: 10, windowMs: 1000 } });
     const sum = () => space.redis.hget(space.keys.laneLedger(name), 'requests:sum');
     const { atMs: grantedAtMs } = await enterOne(control);
@@ -241,26 +241,26 @@ describe.concurrent('limits', () => {
     expect(await sum()).toBe('1');
   });
 
-  it('gives back what a call took that was not sent', async () => {
+  it('gives back the room of a call that was not sent', async () => {
     const { name, control } = await openLane({ requests: { count: 10, windowMs: 60_000 }, tokensPerMinute: 1000 });
     const sums = () => space.redis.hmget(space.keys.laneLedger(name), 'requests:sum', 'tokens:sum');
-    const { atMs: grantedAtMs, sendWithinMs } = await control.enter([500], probeMs);
+    const { atMs: grantedAtMs, sendWithinMs } = await control.admit([500], probeMs);
     expect([await sums(), sendWithinMs]).toEqual([['1', '500'], 45_360]);
-    await control.leave({ signal: 'unsent', grantedAtMs, estimatedTokens: 500 });
+    await control.reportEnd({ signal: 'unsent', grantedAtMs, estimatedTokens: 500 });
     expect(await sums()).toEqual(['0', '0']);
   });
 
-  it('lets a call larger than the limit in alone', async () => {
+  it('admits a call larger than the limit alone', async () => {
     const { control } = await openLane({ tokensPerMinute: 100 });
-    expect(await control.enter([1000, 1], probeMs)).toMatchObject({ granted: 1, waitFor: 'tokens' });
+    expect(await control.admit([1000, 1], probeMs)).toMatchObject({ granted: 1, waitFor: 'tokens' });
   });
 
-  it('puts a lowered limit in force at once, and counts what was let in before', async () => {
+  it('applies a lowered limit at once, and counts the calls from before', async () => {
     const { control, setLimits } = await openLane({ requests: { count: 1000, windowMs: 1000 } });
-    const before = await control.enter(calls(20), probeMs);
+    const before = await control.admit(calls(20), probeMs);
     expect(before.granted).toBe(20);
     await setLimits({ requests: { count: 10, windowMs: 1000 } });
-    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'requests' });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'requests' });
     const next = await enterAfter(control, 'requests');
     expect(next.atMs - before.atMs).toBeGreaterThanOrEqual(1000);
   });
@@ -268,7 +268,7 @@ describe.concurrent('limits', () => {
   it('goes from one length of window to another', async () => {
     const perSecond = { requests: { count: 10, windowMs: 1000 } };
     const { name, control, setLimits } = await openLane({ requests: { count: 60_000, windowMs: 60_000 } });
-    const before = await control.enter(calls(20), probeMs);
+    const before = await control.admit(calls(20), probeMs);
     await setLimits(perSecond);
     const next = await enterAfter(control, 'requests');
     expect(next.atMs - before.atMs).toBeGreaterThanOrEqual(1000);
@@ -293,43 +293,43 @@ describe.concurrent('a hold', () => {
   it('lasts as long as the provider asks, and is never shortened', async () => {
     const { control } = await openLane({});
     const [first, second] = [await enterOne(control), await enterOne(control)];
-    const hold = await control.leave({ ...throttled(400), grantedAtMs: first.atMs, estimatedTokens: 0 });
+    const hold = await control.reportEnd({ ...throttled(400), grantedAtMs: first.atMs, estimatedTokens: 0 });
     expect(hold.began).toBe(true);
-    expect(await control.leave({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toEqual({
+    expect(await control.reportEnd({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toEqual({
       heldUntilMs: hold.heldUntilMs,
       began: false,
     });
-    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'hold' });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, waitFor: 'hold' });
     const next = await enterAfter(control, 'hold');
     expect(next.atMs).toBeGreaterThanOrEqual(hold.heldUntilMs);
   });
 
-  it('ends with one probe, whoever asks; its success opens the lane by and by', async () => {
+  it('ends with one probe, whichever worker asks; its success opens the lane gradually', async () => {
     const { control, again } = await openLane({ concurrency: 20 });
     await callOnce(control, throttled(20));
     await delay(30);
     const controls = [control, again(), again()];
-    const answers = await Promise.all(controls.map((each) => each.enter(calls(10), probeMs)));
+    const answers = await Promise.all(controls.map((each) => each.admit(calls(10), probeMs)));
     expect(answers.map(({ granted }) => granted).sort((a, b) => a - b)).toEqual([0, 0, 1]);
     const probe = answers.find(({ granted }) => granted === 1);
     expect(probe?.isProbe).toBe(true);
-    await control.leave({ signal: 'ok', grantedAtMs: probe?.atMs ?? 0, estimatedTokens: 0 });
+    await control.reportEnd({ signal: 'ok', grantedAtMs: probe?.atMs ?? 0, estimatedTokens: 0 });
 
     const { granted } = await takeAll(controls, 500);
     // Twenty a second, and a call or two more at the beginning.
     expect(granted.length).toBeGreaterThanOrEqual(8);
     expect(granted.length).toBeLessThanOrEqual(13);
     await delay(600);
-    expect(await control.enter(calls(30), probeMs)).toMatchObject({ granted: 30, isProbe: false });
+    expect(await control.admit(calls(30), probeMs)).toMatchObject({ granted: 30, isProbe: false });
   });
 
   it('is longer after a probe that failed', async () => {
     const { control } = await openLane({});
     const holdMs = async (): Promise<number> => {
-      // A timer may be a millisecond ahead of Redis's clock: whoever is early asks again.
+      // A timer may be a millisecond ahead of Redis's clock: a call that is early asks again.
       const { atMs: grantedAtMs } = await enterAfter(control, 'hold');
-      await control.leave({ ...throttled(), grantedAtMs, estimatedTokens: 0 });
-      return (await control.enter(oneCall, probeMs)).waitMs;
+      await control.reportEnd({ ...throttled(), grantedAtMs, estimatedTokens: 0 });
+      return (await control.admit(oneCall, probeMs)).waitMs;
     };
     const first = await holdMs();
     expect(first).toBeGreaterThan(300);
@@ -346,7 +346,7 @@ describe.concurrent('a hold', () => {
     await callOnce(control, { signal: 'throttled', retryAfterMs: 10 });
     await space.redis.hincrby(space.keys.laneState(name), 'closedFrom', -failingMs);
     const { atMs: grantedAtMs } = await enterAfter(control, 'hold');
-    const { heldUntilMs } = await control.leave({ signal: 'down', grantedAtMs, estimatedTokens: 0 });
+    const { heldUntilMs } = await control.reportEnd({ signal: 'down', grantedAtMs, estimatedTokens: 0 });
     expect(heldUntilMs - grantedAtMs).toBeGreaterThanOrEqual(expectedMs);
     expect(heldUntilMs - grantedAtMs).toBeLessThan(expectedMs + 500);
   });
@@ -356,15 +356,15 @@ describe.concurrent('a hold', () => {
     await callOnce(control, throttled(10));
     await delay(15);
     await callOnce(control, { signal });
-    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 1, isProbe: true });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 1, isProbe: true });
   });
 
   it('lets another probe in when one was lost', async () => {
     const { control } = await openLane({});
     await callOnce(control, throttled(10));
     await delay(15);
-    const lost = await control.enter(oneCall, 200);
-    expect(await control.enter(oneCall, 200)).toMatchObject({ granted: 0, waitFor: 'probe' });
+    const lost = await control.admit(oneCall, 200);
+    expect(await control.admit(oneCall, 200)).toMatchObject({ granted: 0, waitFor: 'probe' });
     const next = await enterAfter(control, 'probe');
     expect(next).toMatchObject({ granted: 1, isProbe: true });
     expect(next.atMs - lost.atMs).toBeGreaterThanOrEqual(200);
@@ -379,7 +379,7 @@ describe.concurrent('a hold', () => {
       await callOnce(control, throttled(10));
       await delay(15);
       await enterOne(control);
-      await control.leave({ ...late, grantedAtMs, estimatedTokens: 0 });
+      await control.reportEnd({ ...late, grantedAtMs, estimatedTokens: 0 });
       const { granted, waitFor } = await enterAfter(control, 'hold');
       expect({ granted, waitFor }).toEqual({ granted: 0, waitFor: 'probe' });
     },
@@ -388,7 +388,7 @@ describe.concurrent('a hold', () => {
   it('of a provider that has stopped lasts until the next probe is due', async () => {
     const { control } = await openLane({}, { probeIntervalMs: 300 });
     await callOnce(control, { signal: 'stopped' });
-    const { waitFor, waitMs } = await control.enter(oneCall, probeMs);
+    const { waitFor, waitMs } = await control.admit(oneCall, probeMs);
     expect(waitFor).toBe('hold');
     expect(waitMs).toBeGreaterThan(200);
     expect(waitMs).toBeLessThanOrEqual(301);
@@ -397,9 +397,9 @@ describe.concurrent('a hold', () => {
   it('closes the lane: at once when the provider has stopped, else a minute after the first without a success', async () => {
     const { name, control } = await openLane({});
     const end = (signal: CallEnd['signal'], { atMs }: { readonly atMs: number }) =>
-      control.leave({ signal, grantedAtMs: atMs, estimatedTokens: 0 });
+      control.reportEnd({ signal, grantedAtMs: atMs, estimatedTokens: 0 });
     await callOnce(control, throttled(500));
-    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: false });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: false });
     await space.redis.hincrby(space.keys.laneState(name), 'closedFrom', -60_000);
     const probe = await enterAfter(control, 'hold');
     expect(probe).toMatchObject({ isProbe: true, isClosed: true });
@@ -407,7 +407,7 @@ describe.concurrent('a hold', () => {
     const next = await enterAfter(control, 'requests');
     expect(next.isClosed).toBe(false);
     await end('stopped', next);
-    expect(await control.enter(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: true });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: true });
   });
 
   it('follows a row of failures, and not one that a success breaks', async () => {
@@ -428,7 +428,7 @@ describe.concurrent('the width that the answers decide', () => {
   /** A round of calls that all ended well. */
   const round = async ({ control }: { control: LaneControl }, count: number): Promise<void> => {
     const { atMs: grantedAtMs } = await enterOne(control);
-    await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
+    await control.reportEnd({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
   };
 
   it('doubles until the first refusal, falls to 0.6, and then grows by one a round and falls to 0.9', async () => {
@@ -457,9 +457,9 @@ describe.concurrent('the width that the answers decide', () => {
   it('falls once for a volley, and from what was in flight', async () => {
     const lane = await openLane({}, { startWidth: 100 });
     await lane.setActive(50);
-    const volley = await lane.control.enter(calls(20), probeMs);
+    const volley = await lane.control.admit(calls(20), probeMs);
     const refusal = { signal: 'overloaded', grantedAtMs: volley.atMs, estimatedTokens: 0 } as const;
-    for (let i = 0; i < 10; i++) await lane.control.leave(refusal);
+    for (let i = 0; i < 10; i++) await lane.control.reportEnd(refusal);
     expect(await lane.concurrency()).toBe(30);
   });
 
@@ -476,7 +476,7 @@ describe.concurrent('the width that the answers decide', () => {
     expect(await lane.concurrency()).toBe(60);
   });
 
-  it('gives way to a configured concurrency, and starts anew without one', async () => {
+  it('gives way to a configured concurrency, and starts again without one', async () => {
     const lane = await openLane({}, { startWidth: 10 });
     await lane.setActive(10);
     await round(lane, 10);
@@ -490,14 +490,14 @@ describe.concurrent('the width that the answers decide', () => {
   });
 });
 
-it('lets no call in while its limits are lost, and puts them back', async () => {
+it('admits no call while its limits are lost, and sets them again', async () => {
   const { name, control, again } = await openLane({ requests: { count: 10, windowMs: 1000 } });
   await space.redis.del(space.keys.laneLimits(name));
-  expect(await again().enter(calls(20), probeMs)).toMatchObject({ granted: 0, waitFor: 'limits' });
-  expect(await control.enter(calls(20), probeMs)).toMatchObject({ waitFor: 'requests' });
+  expect(await again().admit(calls(20), probeMs)).toMatchObject({ granted: 0, waitFor: 'limits' });
+  expect(await control.admit(calls(20), probeMs)).toMatchObject({ waitFor: 'requests' });
   await space.redis.del(space.keys.laneLimits(name));
   await control.restoreLimits();
-  expect(await again().enter(calls(20), probeMs)).toMatchObject({ waitFor: 'requests' });
+  expect(await again().admit(calls(20), probeMs)).toMatchObject({ waitFor: 'requests' });
 });
 
 describe('the budget of retries', () => {

@@ -85,7 +85,7 @@ test('a small batch waits for a turn of a large one, not for its window', async 
   expect(indexesOf(small, await take(20))).toHaveLength(10);
 });
 
-test('that holds while the large one is under way and its window is filled again', async () => {
+test('the same holds while the large one is under way and its window is filled again', async () => {
   const large = newBatch();
   const small = newBatch();
   await large.dispatch(500);

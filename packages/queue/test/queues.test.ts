@@ -49,7 +49,7 @@ test('the first turn of a new batch comes before the next turns of others', asyn
   expect(taken[1]).toBe(fresh);
 });
 
-test('finalizing can be asked for again once it is done', async () => {
+test('finalizing can be requested again after its job has ended', async () => {
   const queue = space.keep(openFinalizeQueue(space.redis, space.keys));
   const batchId = newBatchId();
   const finalized: string[] = [];

@@ -24,7 +24,7 @@ export const openRedisSpace = () => {
     keys: createKeys(prefix),
     redis,
     connect,
-    /** Closes it, too, when the space is closed. */
+    /** Also closes this when the space is closed. */
     keep<T extends Queue | Worker>(each: T): T {
       kept.push(each);
       return each;

@@ -128,7 +128,7 @@ test.runIf(binary)('a Redis that loads its data is asked again soon, however lon
   hurry.disconnect();
 });
 
-test.runIf(binary)('errors are told to whoever opened the connection', async () => {
+test.runIf(binary)('errors go to the opener of the connection', async () => {
   redis = connect('wait');
   await untilReady(redis);
   await kill('SIGKILL');

@@ -52,7 +52,7 @@ const recordedEntries = async (batchId: string) => {
   });
 };
 
-test('of many results for one request only the first counts', async () => {
+test('only the first of many results for one request counts', async () => {
   const id = await startBatch(3);
   const outcomes = await Promise.all(
     Array.from({ length: 40 }, (_, turn) =>
@@ -76,16 +76,16 @@ test('of many results for one request only the first counts', async () => {
   expect(await recorded(id)).toEqual([{ batch: id, left: '2', count: '1', results: entry }]);
 });
 
-test('what is begun or recorded in one turn of the event loop is one call a batch, each with its own answer', async () => {
+test('requests that are checked or recorded in one turn of the event loop share one call a batch, each with its own answer', async () => {
   const [a, b] = [await startBatch(3), await startBatch(3)];
   await recorder.record(request(a, 0), 'completed', '{}', noUsage);
   const redis = space.connect();
   const watched = createResultRecorder(redis, space.keys);
-  await watched.begin(request(a, 0));
+  await watched.check(request(a, 0));
   await watched.record(request(a, 0), 'completed', '{}', noUsage);
   const calls = vi.spyOn(redis, 'sendCommand');
   const gone = newBatch().id;
-  expect(await Promise.all([request(a, 0), request(b, 0), request(a, 1), request(gone, 0)].map(watched.begin))).toEqual(
+  expect(await Promise.all([request(a, 0), request(b, 0), request(a, 1), request(gone, 0)].map(watched.check))).toEqual(
     ['settled', 'run', 'run', 'dropped'],
   );
   expect(calls).toHaveBeenCalledTimes(3);
@@ -93,7 +93,7 @@ test('what is begun or recorded in one turn of the event loop is one call a batc
     watched.record(request(batchId, index), index === 2 ? 'failed' : 'completed', line, noUsage);
   expect(
     await Promise.all([record(a, 1), record(b, 2), record(a, 0), record(gone, 0), record(a, 2), record(a, 1)]),
-  ).toEqual(['recorded', 'recorded', 'duplicate', 'closed', 'recorded', 'duplicate']);
+  ).toEqual(['recorded', 'recorded', 'duplicate', 'sealed', 'recorded', 'duplicate']);
   expect(calls).toHaveBeenCalledTimes(6);
   expect(await store.get(a)).toMatchObject({ completed: 2, failed: 1 });
   expect(await recordedEntries(a)).toMatchObject([{ index: 0 }, { index: 1 }, { index: 2, status: 'failed' }]);
@@ -109,7 +109,7 @@ test('a call that fails fails for all who share it', async () => {
   const redis = space.connect();
   const failing = createResultRecorder(redis, space.keys);
   vi.spyOn(redis, 'sendCommand').mockRejectedValue(new Error('OOM'));
-  const outcomes = await Promise.allSettled([0, 1].map((index) => failing.begin(request(id, index))));
+  const outcomes = await Promise.allSettled([0, 1].map((index) => failing.check(request(id, index))));
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
 });
 
@@ -148,23 +148,23 @@ test('a line comes through byte for byte', async () => {
 
 test('a request is run until it has its result, then it is settled', async () => {
   const id = await startBatch(2);
-  expect(await recorder.begin(request(id, 0))).toBe('run');
-  expect(await recorder.begin(request(id, 0))).toBe('run');
+  expect(await recorder.check(request(id, 0))).toBe('run');
+  expect(await recorder.check(request(id, 0))).toBe('run');
   await recorder.record(request(id, 0), 'completed', '{}', noUsage);
-  expect(await recorder.begin(request(id, 0))).toBe('settled');
-  expect(await recorder.begin(request(id, 1))).toBe('run');
+  expect(await recorder.check(request(id, 0))).toBe('settled');
+  expect(await recorder.check(request(id, 1))).toBe('run');
 });
 
-test('a batch that is stopping drops what has not begun, each request counted once', async () => {
+test('a batch that is stopping drops requests that were not called, each counted once', async () => {
   const id = await startBatch(4);
   await recorder.record(request(id, 0), 'completed', '{}', noUsage);
   await store.stop(id, 'cancelled', nowMs);
   const begun = await Promise.all(
-    Array.from({ length: 10 }, (_, turn) => (recorders[turn % 2] ?? recorder).begin(request(id, 2))),
+    Array.from({ length: 10 }, (_, turn) => (recorders[turn % 2] ?? recorder).check(request(id, 2))),
   );
   expect(begun.filter((state) => state === 'dropped')).toHaveLength(1);
   expect(begun.filter((state) => state === 'settled')).toHaveLength(9);
-  expect(await recorder.begin(request(id, 0))).toBe('settled');
+  expect(await recorder.check(request(id, 0))).toBe('settled');
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
   expect(await store.get(id)).toMatchObject({ completed: 1, failed: 0 });
 });
@@ -174,13 +174,13 @@ test('a request of a paused batch is parked, which its record then says; its bit
   await recorder.record(request(id, 0), 'completed', '{}', noUsage);
   await store.pause(id, nowMs);
   expect(await recorder.isRunning(id)).toBe(false);
-  expect(await recorder.begin(request(id, 0))).toBe('settled');
+  expect(await recorder.check(request(id, 0))).toBe('settled');
   expect(await store.dispatchState(id)).toMatchObject({ parked: false });
-  expect(await recorder.begin(request(id, 1))).toBe('paused');
+  expect(await recorder.check(request(id, 1))).toBe('paused');
   expect(await store.dispatchState(id)).toMatchObject({ parked: true, outstanding: 1 });
   await store.resume(id);
   expect(await recorder.isRunning(id)).toBe(true);
-  expect(await recorder.begin(request(id, 1))).toBe('run');
+  expect(await recorder.check(request(id, 1))).toBe('run');
 });
 
 test('a paused batch takes the results of calls in flight, and drops its requests when it is stopped', async () => {
@@ -188,14 +188,14 @@ test('a paused batch takes the results of calls in flight, and drops its request
   await store.pause(id, nowMs);
   expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('recorded');
   await store.stop(id, 'expired', nowMs);
-  expect(await recorder.begin(request(id, 1))).toBe('dropped');
+  expect(await recorder.check(request(id, 1))).toBe('dropped');
 });
 
-test('a call in flight when its batch is stopped is still recorded; what was dropped is not', async () => {
+test('a call in flight when its batch is stopped is still recorded; a dropped request is not', async () => {
   const id = await startBatch(3);
-  expect(await recorder.begin(request(id, 0))).toBe('run');
+  expect(await recorder.check(request(id, 0))).toBe('run');
   await store.stop(id, 'expired', nowMs);
-  await recorder.begin(request(id, 1));
+  await recorder.check(request(id, 1));
   expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('recorded');
   expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('duplicate');
   expect(await recorded(id)).toMatchObject([{ count: '1', left: '1' }]);
@@ -203,13 +203,13 @@ test('a call in flight when its batch is stopped is still recorded; what was dro
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 1 });
 });
 
-test('a closed batch takes no result and counts nothing more', async () => {
+test('a sealed batch takes no result and counts nothing more', async () => {
   const id = await startBatch(2);
   await store.stop(id, 'cancelled', nowMs);
-  await store.close(id, 2);
+  await store.seal(id, 2);
   const before = [await store.get(id), await store.dispatchState(id)];
-  expect(await recorder.begin(request(id, 0))).toBe('dropped');
-  expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('closed');
+  expect(await recorder.check(request(id, 0))).toBe('dropped');
+  expect(await recorder.record(request(id, 1), 'completed', '{}', noUsage)).toBe('sealed');
   expect([await store.get(id), await store.dispatchState(id)]).toEqual(before);
   expect(await recorded(id)).toEqual([]);
 });
@@ -219,14 +219,14 @@ test.each(['finalizing', 'cancelling', 'expired'] as const)(
   async (status) => {
     const id = await startBatch(1);
     await store.transition(id, status, nowMs);
-    expect(await recorder.begin(request(id, 0))).toBe('dropped');
+    expect(await recorder.check(request(id, 0))).toBe('dropped');
   },
 );
 
-test('what belongs to no batch is dropped, and leaves nothing', async () => {
+test('a request of a missing batch is dropped, and leaves nothing', async () => {
   const { id } = newBatch();
-  expect(await recorder.begin(request(id, 0))).toBe('dropped');
-  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('closed');
+  expect(await recorder.check(request(id, 0))).toBe('dropped');
+  expect(await recorder.record(request(id, 0), 'completed', '{}', noUsage)).toBe('sealed');
   expect(await space.redis.exists(space.keys.batch(id), space.keys.settledBits(id))).toBe(0);
   expect(await recorded(id)).toEqual([]);
 });

@@ -64,7 +64,7 @@ const consumers = async (): Promise<string[]> => {
   return rows.map((row) => row[1] ?? '').sort();
 };
 
-test('a result is read as it was recorded, also from before there was a collector', async () => {
+test('a result is read as it was recorded, also when it was recorded before there was a collector', async () => {
   await space.redis.del(space.keys.results);
   const id = await startBatch(2);
   await record(id, 1);
@@ -95,7 +95,7 @@ test('a read waits for the first result', async () => {
   expect(indexesOf(await reading)).toEqual([0]);
 });
 
-test('a batch is ready with the commit of its last result, and not before', async () => {
+test('a batch is ready at the commit of its last result, and not before', async () => {
   const id = await startBatch(3);
   await recordAll(id, 3);
   const results = await first.read(10, 1);
@@ -181,13 +181,13 @@ test('a segment may hold more results than Lua unpacks at once', async () => {
   expect(await space.redis.xlen(space.keys.results)).toBe(0);
 });
 
-test('a closed batch is ready once what was recorded is collected', async () => {
+test('a sealed batch is ready once its recorded results are collected', async () => {
   const id = await startBatch(9);
   await recordAll(id, 3);
   const results = await first.read(10, 1);
   await store.stop(id, 'expired', Date.now());
   expect(await first.commit(id, '0-0-a', results.slice(0, 1))).toBe('partial');
-  await store.close(id, 9);
+  await store.seal(id, 9);
   expect(await store.dispatchState(id)).toMatchObject({ collected: 1, ready: false });
   expect(await first.commit(id, '1-2-b', results.slice(1))).toBe('ready');
   expect(await store.dispatchState(id)).toMatchObject({ collected: 3, ready: true });
@@ -203,7 +203,7 @@ test('results of a batch that is gone leave the stream and make no record', asyn
   expect(await space.redis.exists(space.keys.batch(id), space.keys.segments(id))).toBe(0);
 });
 
-test('what a dead collector held is claimed whole by another, and by nobody while it is fresh', async () => {
+test('entries that a dead collector held are claimed by another, and by nobody while they are fresh', async () => {
   const id = await startBatch(5);
   await recordAll(id, 5);
   const held = await first.read(10, 1);
@@ -214,7 +214,7 @@ test('what a dead collector held is claimed whole by another, and by nobody whil
   expect((await first.claim(10, 0)).results).toEqual([]);
 });
 
-test('a claim skips what was committed meanwhile', async () => {
+test('a claim skips entries that were committed meanwhile', async () => {
   const id = await startBatch(2);
   await recordAll(id, 2);
   const [a] = idsOf(await first.read(10, 1));
@@ -222,7 +222,7 @@ test('a claim skips what was committed meanwhile', async () => {
   expect(indexesOf((await second.claim(10, 0)).results)).toEqual([1]);
 });
 
-test('a collector that leaves is forgotten, unless it still holds results', async () => {
+test('a collector that leaves is removed from the group, unless it still holds results', async () => {
   const id = await startBatch(2);
   await recordAll(id, 2);
   const held = await first.read(1, 1);
@@ -236,7 +236,7 @@ test('a collector that leaves is forgotten, unless it still holds results', asyn
   expect(await consumers()).toEqual([]);
 });
 
-test('a consumer that was not heard of for long is forgotten, unless it holds results', async () => {
+test('a consumer that was silent for long is removed, unless it holds results', async () => {
   const id = await startBatch(2);
   await recordAll(id, 2);
   await first.read(1, 1);
@@ -247,7 +247,7 @@ test('a consumer that was not heard of for long is forgotten, unless it holds re
   expect(await consumers()).toEqual(['first']);
 });
 
-test('no segment is known of a batch that is not there', async () => {
+test('a missing batch has no segments', async () => {
   expect(await store.segments(newBatchId())).toEqual([]);
 });
 
@@ -279,7 +279,7 @@ test('a batch that is gone is not blocked', async () => {
   expect(await space.redis.exists(space.keys.batch(id))).toBe(0);
 });
 
-test('a claim goes on where it stopped, until all that is held has been looked at', async () => {
+test('a claim goes on where it stopped, until it has looked at all held entries', async () => {
   const id = await startBatch(30);
   await recordAll(id, 30);
   await first.read(30, 1);

@@ -93,7 +93,7 @@ test('a job that its own process takes again has two locks', async () => {
   space.keep(openWorker(process, { ...workerOptions('simulator'), concurrency: 2 }));
   await queue.add('request', { index: 0 } as never, { jobId: 'job-0' });
   await expect.poll(() => runs.length).toBe(1);
-  // As while the process was stopped: the lock ran out, and a stalled check puts the job back.
+  // As if the process was stopped: the lock runs out, and a stalled check puts the job back.
   await space.redis
     .multi()
     .del(`${queue.toKey('job-0')}:lock`)
@@ -111,7 +111,7 @@ test('a job that its own process takes again has two locks', async () => {
   runs[1]?.end();
 });
 
-test('a worker takes a failed attempt up again after the policy’s delay', async () => {
+test('a failed attempt is followed by another after the policy’s delay', async () => {
   const queue = space.keep(openLaneQueue(space.redis, space.keys, 'simulator'));
   const retry = { attempts: 3, baseDelayMs: 10, maxDelayMs: 20 };
   const job = {
@@ -138,7 +138,7 @@ test('a worker takes a failed attempt up again after the policy’s delay', asyn
   expect(attempts).toBe(3);
 });
 
-test('what a stalled check has marked is soon forgotten unless others follow', async () => {
+test('the marks of a stalled check soon expire unless other checks follow', async () => {
   const lane = 'simulator';
   space.keep(openWorker(async () => {}, workerOptions(lane)));
   await space.redis.set(`${space.keys.laneJob(lane, 'job-0')}:lock`, 'another');
@@ -175,11 +175,11 @@ describe('a worker that is back after an outage', () => {
     return space.redis.pttl(nextCheck);
   };
 
-  test('looks for dead ones at once where all locks hold', async () => {
+  test('looks for dead workers at once when all locks hold', async () => {
     expect(await comeBack(7000)).toBeGreaterThan(10_000);
   });
 
-  test('waits for others whose locks ran out, but not again and again', async () => {
+  test('waits for other workers when locks ran out, but not again and again', async () => {
     await space.redis.del(lock);
     const waitMs = await comeBack(7000);
     expect(waitMs).toBeGreaterThan(2000);

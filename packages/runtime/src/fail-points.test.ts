@@ -3,12 +3,12 @@ import { createFailPoints } from './fail-points.ts';
 
 it('kills the process at the named pass of the named point, and at no other', () => {
   const die = vi.fn();
-  const reach = createFailPoints({ point: 'jobs-added', pass: 2 }, die);
-  reach('cursor-moved');
-  reach('jobs-added');
-  reach('cursor-moved');
+  const passFailPoint = createFailPoints({ point: 'jobs-added', pass: 2 }, die);
+  passFailPoint('cursor-moved');
+  passFailPoint('jobs-added');
+  passFailPoint('cursor-moved');
   expect(die).not.toHaveBeenCalled();
-  reach('jobs-added');
+  passFailPoint('jobs-added');
   expect(die).toHaveBeenCalledOnce();
 });
 

@@ -40,18 +40,18 @@ export interface FailPointSpec {
 }
 
 /** Called when the process passes a point. */
-export type Reach = (point: FailPoint) => void;
+export type PassFailPoint = (point: FailPoint) => void;
 
 /** Never kills the process. */
-export const reachNothing: Reach = () => {};
+export const noFailPoints: PassFailPoint = () => {};
 
 const killOwnProcess = (): void => {
   process.kill(process.pid, 'SIGKILL');
 };
 
 /** At the named pass of the named point writes a line to standard error and kills the process. For tests only. */
-export const createFailPoints = (spec: FailPointSpec | undefined, die: () => void = killOwnProcess): Reach => {
-  if (!spec) return reachNothing;
+export const createFailPoints = (spec: FailPointSpec | undefined, die: () => void = killOwnProcess): PassFailPoint => {
+  if (!spec) return noFailPoints;
   let passes = 0;
   return (point) => {
     if (point !== spec.point || ++passes !== spec.pass) return;

@@ -9,7 +9,7 @@ export {
 } from './embedded-redis.ts';
 export type { ApiKey } from './environment.ts';
 export { createErrorLog, type ErrorLog } from './error-log.ts';
-export { createFailPoints, type Reach, reachNothing } from './fail-points.ts';
+export { createFailPoints, noFailPoints, type PassFailPoint } from './fail-points.ts';
 export { type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts';
 export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';

@@ -52,14 +52,17 @@ export const batchObject = z
     metadata: z.record(z.string(), z.string()).readonly().nullable(),
     promptmill: z
       .object({
-        requests_per_second: z.number().nullable().meta({ description: 'Settled lately; null before and after.' }),
+        requests_per_second: z
+          .number()
+          .nullable()
+          .meta({ description: 'Results a second, lately; null before the first and after the end.' }),
         eta_seconds: z.int().nullable().meta({ description: 'At that rate.' }),
         waiting_for: z
           .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
           .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
         blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({
           description:
-            'Why it does not get on, such as `no_lane` or `no_space`. It goes on by itself once that is put right.',
+            'Why the batch is blocked, such as `no_lane` or `no_space`. It goes on by itself once the cause is gone.',
         }),
         paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
         retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
@@ -121,7 +124,11 @@ export const prompt = z
 
 const promptBatch = z
   .strictObject({
-    model: z.string().min(1).optional().meta({ description: 'Of the prompts that name none.', example: 'xai/grok-4' }),
+    model: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4' }),
     prompts: z
       .array(z.unknown())
       .min(1)
@@ -130,7 +137,7 @@ const promptBatch = z
     params: z
       .record(z.string(), z.unknown())
       .optional()
-      .meta({ description: 'More of the body of each request.', example: { max_tokens: 500 } }),
+      .meta({ description: 'Further fields of each request’s body.', example: { max_tokens: 500 } }),
     endpoint: z.literal('/v1/chat/completions').default('/v1/chat/completions'),
     completion_window: completionWindow.default('24h'),
     metadata,
@@ -151,8 +158,8 @@ export const retryBatchBody = z
       .optional()
       .meta({
         description:
-          'Requests that failed so: `error.code`, or the status code, `code` or `type` of the answer. Without ' +
-          '`custom_ids` and `error_codes` all that failed; with both, those that either names.',
+          'Requests that failed with one of these: `error.code`, or the status code, `code` or `type` of the answer. Without ' +
+          '`custom_ids` and `error_codes`, all that failed; with both, those that either names.',
         example: ['request_timeout', '503', 'batch_expired'],
       }),
     completion_window: completionWindow.optional(),

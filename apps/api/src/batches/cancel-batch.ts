@@ -5,8 +5,8 @@ import type { BatchParams } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
 
 /**
- * `POST /v1/batches/{batch_id}/cancel`: no further request is begun; those in flight may still end. Cancelling again
- * changes nothing. 409 once the batch is past it, as OpenAI answers.
+ * `POST /v1/batches/{batch_id}/cancel`: starts no further call for the batch; calls in flight may still end. Cancelling
+ * again changes nothing. 409 once the batch can no longer be cancelled, as OpenAI answers.
  */
 export const cancelBatch =
   ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>

@@ -1,9 +1,9 @@
 import { newBatchId, newFileId } from '@promptmill/core';
 
-/** What a batch's creation is made of; whoever has it can carry the creation on from any step. */
+/** The ids and the time of a batch's creation. With them any process can carry the creation on from any step. */
 export interface Creation {
   readonly batchId: string;
-  /** Of a file made from prompts. */
+  /** The id of the input file, when it is made from prompts. */
   readonly inputFileId: string;
   readonly outputFileId: string;
   readonly errorFileId: string;

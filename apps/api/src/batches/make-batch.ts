@@ -7,7 +7,7 @@ import { badRequest } from '../request-problem.ts';
 import { batchJobName } from './batch-job-name.ts';
 import { type Creation, newCreation } from './creation.ts';
 
-/** What a request for a batch decides. */
+/** The terms of a batch that the client's request decides. */
 export type BatchTerms = Pick<
   NewBatch,
   'endpoint' | 'inputFileId' | 'completionWindow' | 'metadata' | 'outputExpiresAfterSeconds' | 'retryOf'
@@ -18,13 +18,13 @@ export interface BatchOrder {
   /** The `Idempotency-Key`. The same key with the same `content` makes one batch. */
   readonly key: string | undefined;
   readonly content: unknown;
-  /** Stores or checks the input file and says what the batch is to be. It may be called again. */
+  /** Stores or checks the input file and returns the batch's terms. It may be called again. */
   readonly prepare: (creation: Creation) => Promise<BatchTerms>;
 }
 
 type Dependencies = Pick<
   ApiDependencies,
-  'claims' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'replayed' | 'now' | 'reach'
+  'claims' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'replayed' | 'now' | 'passFailPoint'
 >;
 
 /**
@@ -32,14 +32,14 @@ type Dependencies = Pick<
  * finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
-  const { claims, batches, records, batchesQueue, journal, replayed, now, reach } = dependencies;
+  const { claims, batches, records, batchesQueue, journal, replayed, now, passFailPoint } = dependencies;
 
   /** Resolves with the input file's record. */
   const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord | undefined> => {
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
     const terms = await prepare(creation);
     const { inputFileId } = terms;
-    // Until this call the file can be deleted, after it it cannot.
+    // The file can be deleted until this call, and not after it.
     if (!(await records.use(tenant, inputFileId, batchId, now())))
       throw badRequest({
         message: `No such File object: ${inputFileId}`,
@@ -69,7 +69,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     if (!repeated || !(await batches.get(batchId)))
       try {
         input = await writeBatch(order, creation);
-        reach('batch-recorded');
+        passFailPoint('batch-recorded');
       } catch (error) {
         const refused = error instanceof ApiError && error.status < 500;
         // A corrected request may use the key.
@@ -79,10 +79,10 @@ export const createMakeBatch = (dependencies: Dependencies) => {
 
     // The batch is read before its job exists; after that its status may change.
     const batch = await batches.get(batchId);
-    if (!batch) throw new Error(`batch ${batchId} is gone while it was created`);
+    if (!batch) throw new Error(`batch ${batchId} was lost during its creation`);
     if (batch.status === 'validating') {
       await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)));
-      reach('batch-queued');
+      passFailPoint('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });
     }

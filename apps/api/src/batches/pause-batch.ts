@@ -5,8 +5,9 @@ import type { BatchParams } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
 
 /**
- * `POST /v1/batches/{batch_id}/pause`: within 2 s no call is made for it any more; those in flight still end and count.
- * Pausing again changes nothing, and the deadline stands. 409 once it has no more to begin.
+ * `POST /v1/batches/{batch_id}/pause`: after 2 s at most no call is started for the batch; calls in flight still end
+ * and count. Pausing again changes nothing, and the deadline stands. 409 when the batch is stopped, finalizing or
+ * terminal.
  */
 export const pauseBatch =
   ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>

@@ -4,7 +4,7 @@ import { prompt as promptSchema, type PromptBatch } from './batch-schemas.ts';
 
 const chunkCharacters = 64 * 1024;
 
-/** The input lines of a batch's prompts. Throws the 400 of the first prompt that is none. */
+/** The input lines of a batch's prompts. Throws a 400 for the first value that is no prompt. */
 export async function* promptLines({ prompts, model, system, params }: PromptBatch): AsyncGenerator<Uint8Array> {
   let chunk = '';
   for (const [i, value] of prompts.entries()) {

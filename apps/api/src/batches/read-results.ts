@@ -20,7 +20,7 @@ const parseCursor = (text: string): Cursor => {
 
 /** The result lines of a segment from `offset` on, each with the offset after it. Refuses an offset within a line. */
 async function* resultLines(files: FileStore, key: string, offset: number) {
-  // The byte before must end a line: read from there, and that line is empty.
+  // The byte before `offset` must end a line. A read from that byte then begins with an empty line.
   const start = Math.max(0, offset - 1);
   const source = await files.get(key, { start });
   const options = { maxLineBytes: Number.MAX_SAFE_INTEGER, startOffset: start };
@@ -44,7 +44,7 @@ async function* resultsFrom(files: FileStore, keys: readonly string[], { segment
       yield { line, next: { segment: segment + i, offset: nextOffset } };
 }
 
-/** The JSON text of a page of results, which are never parsed, nor held together. */
+/** The JSON text of a page of results. Results are not parsed, and are in memory one at a time. */
 async function* pageText(files: FileStore, keys: readonly string[], from: Cursor, limit: number) {
   let separator = '{"object":"list","data":[';
   let count = 0;
@@ -61,18 +61,22 @@ async function* pageText(files: FileStore, keys: readonly string[], from: Cursor
   yield `${count === 0 ? separator : ''}],"next":"${next.segment}.${next.offset}","has_more":${hasMore}}`;
 }
 
-/** `GET /v1/batches/{batch_id}/results`: what has been collected so far, in that order, while the batch runs and after. */
+/**
+ * `GET /v1/batches/{batch_id}/results`: the results collected so far, in the order of collection, while the batch runs
+ * and after.
+ */
 export const readResults =
   ({ batches, files }: Pick<ApiDependencies, 'batches' | 'files'>) =>
   async ({ tenant, params, query, response }: Call<BatchParams, ResultsQuery>): Promise<void> => {
     const { id } = await findBatch(batches, tenant, params.batch_id);
     const { limit } = query;
     const from = parseCursor(query.after);
-    // The first may be read to its end, and no other is empty: these hold one result more than is asked for.
+    // The first segment may have no further result, and each other one has at least one: together they have more than
+    // `limit`.
     const names = await batches.segments(id, from.segment, from.segment + limit + 1);
     const keys = names.map((name) => `${segmentFolder(id)}${name}`);
     const page = pageText(files, keys, from, limit);
-    // What can fail fails here, while an error can still be answered.
+    // A failure shows here, while the answer can still be an error.
     const first = await page.next();
     response.type('application/json');
     await pipeline(async function* () {

@@ -5,8 +5,8 @@ import type { BatchParams } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
 
 /**
- * `POST /v1/batches/{batch_id}/resume`: a paused batch goes on where it was, within a second or two. Of one that is not
- * paused it changes nothing. 409 once it has no more to begin.
+ * `POST /v1/batches/{batch_id}/resume`: a paused batch goes on where it was, within a second or two. It changes nothing
+ * for a batch that is not paused. 409 when the batch is stopped, finalizing or terminal.
  */
 export const resumeBatch =
   ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>

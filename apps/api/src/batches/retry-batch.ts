@@ -23,7 +23,7 @@ const assertEnded = ({ status }: Batch): void => {
 };
 
 /**
- * `POST /v1/batches/{batch_id}/retry`: a new batch of requests of one that has ended, by default of all that failed.
+ * `POST /v1/batches/{batch_id}/retry`: makes a new batch of requests of an ended batch, by default of all that failed.
  * Each names the other. 409 while it has not ended, 400 when nothing is chosen or the input is gone.
  */
 export const retryBatch = (dependencies: Dependencies) => {
@@ -59,7 +59,7 @@ export const retryBatch = (dependencies: Dependencies) => {
     request,
   }: Call<BatchParams, unknown, RetryBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
-    // A choice that was sent as something else than JSON must not be taken for none.
+    // A body that is not JSON must not count as an empty choice.
     if (body === undefined && hasContent(request))
       throw badRequest({ message: 'The request has no JSON body.', code: 'invalid_json', param: null });
     const origin = await findBatch(batches, tenant, params.batch_id);

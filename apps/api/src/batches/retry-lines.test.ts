@@ -79,7 +79,7 @@ const chosen = async (choice: RetryChoice, of = batch, content: Readonly<Record<
 };
 const linesOf = (...numbers: number[]): string => numbers.map((i) => `${inputLine(i)}\n`).join('');
 
-test('all that failed, in input order and byte for byte', async () => {
+test('chooses all that failed, in input order and byte for byte', async () => {
   expect(await chosen({})).toBe(linesOf(1, 2, 4, 5, 6));
 });
 
@@ -100,12 +100,12 @@ test.each([
   expect(await chosen({ errorCodes })).toBe(linesOf(...numbers));
 });
 
-test('those that are named, failed or not, for which no error file is needed', async () => {
+test('chooses named requests, failed or not, without the error file', async () => {
   const input = { [fileKey('file-in')]: inputFile };
   expect(await chosen({ customIds: ['request-6', 'request-3'] }, batch, input)).toBe(linesOf(3, 6));
 });
 
-test('those that are named and those that failed so', async () => {
+test('chooses named requests and those that failed with the given codes', async () => {
   expect(await chosen({ customIds: ['request-3', 'request-4'], errorCodes: ['batch_expired', '503'] })).toBe(
     linesOf(2, 3, 4),
   );

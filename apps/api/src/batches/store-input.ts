@@ -8,9 +8,9 @@ export interface MadeInput extends Pick<Creation, 'inputFileId' | 'createdAt'> {
   readonly filename: string;
 }
 
-/** Makes lines an input file like any other. Doing so again with the same writes the same. */
+/** Stores lines as an input file like any other. The same call again writes the same file. */
 export const createStoreInput =
-  ({ records, receiveInput, reach }: Pick<ApiDependencies, 'records' | 'receiveInput' | 'reach'>) =>
+  ({ records, receiveInput, passFailPoint }: Pick<ApiDependencies, 'records' | 'receiveInput' | 'passFailPoint'>) =>
   async (source: AsyncIterable<Uint8Array>, { inputFileId, createdAt, tenant, filename }: MadeInput): Promise<void> => {
     const { bytes, summary } = await receiveInput({ tenant, fileId: inputFileId, source });
     const record: FileRecord = {
@@ -23,6 +23,6 @@ export const createStoreInput =
       expiresAt: createdAt + inputExpiresAfterSeconds,
       summary,
     };
-    reach('input-stored');
+    passFailPoint('input-stored');
     await records.put(record);
   };

@@ -10,7 +10,7 @@ const pollMs = 500;
 const heartbeatMs = 15_000;
 /** Open streams of one process; each costs two small reads of Redis a second. */
 const maxStreams = 500;
-/** How soon a client comes back whose stream broke off, in milliseconds. */
+/** When a client reconnects after its stream broke off, in milliseconds. */
 const reconnectMs = 2000;
 
 type WatchDependencies = Pick<ApiDependencies, 'batches' | 'deltas' | 'now' | 'stopping'>;
@@ -23,7 +23,7 @@ type WatchDependencies = Pick<ApiDependencies, 'batches' | 'deltas' | 'now' | 's
 export const watchEvents = ({ batches, deltas, now, stopping }: WatchDependencies) => {
   let streams = 0;
 
-  /** The batch as it is now; as it was, while Redis is away. */
+  /** Reads the batch again. While Redis is away, returns it as it was. */
   const look = async (batch: Batch): Promise<Batch | undefined> => {
     try {
       return await batches.get(batch.id);

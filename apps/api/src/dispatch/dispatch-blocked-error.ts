@@ -9,7 +9,7 @@ export class DispatchBlockedError extends Error {
   readonly code: DispatchBlockedCode;
 
   constructor(code: DispatchBlockedCode, message: string) {
-    super(`${message} The batch goes on by itself once that is put right.`);
+    super(`${message} The batch goes on by itself once the cause is gone.`);
     this.code = code;
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
-import type { Reach } from '@promptmill/runtime';
+import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
@@ -18,7 +18,7 @@ export interface DispatchRequestsOptions {
    */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
 }
 
 /** The results of all batches together may take this many byte windows in Redis. */
@@ -26,7 +26,7 @@ const windowsOfAll = 8;
 
 /** A larger chunk would hold up the event loop and Redis; smaller ones cost more round trips. */
 const chunkRequests = 250;
-/** The first chunk of a batch is small, so that workers begin while the rest is added. */
+/** The first chunk of a batch is small, so that workers start while the rest is added. */
 const firstChunkRequests = 50;
 /** So long the workers have Redis and the processors to themselves, to begin with a batch's first chunk. */
 const headStartMs = 30;
@@ -39,7 +39,7 @@ const refillShare = 1 / 8;
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
-  const { batches, files, requests, add, window, onDispatched, reach } = options;
+  const { batches, files, requests, add, window, onDispatched, passFailPoint } = options;
 
   /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
   const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
@@ -50,7 +50,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return chunk.filter((_, i) => !settled[i]);
   };
 
-  /** Whether results pile up in Redis, since no collector runs or none can write. */
+  /** Whether results pile up in Redis because no collector runs or none can write. */
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
@@ -74,13 +74,13 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     const addToLanes = add(batch);
     let cursor: Cursor = state;
 
-    /** Whether the batch wants more. */
+    /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
     const addChunk = async (chunk: readonly InputRequest[]): Promise<boolean> => {
       const last = chunk.at(-1);
       if (!last) return true;
       const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
       const positions = await addToLanes(wanted, cursor.positions);
-      reach('jobs-added');
+      passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
         cursorOffset: last.nextOffset,
@@ -90,7 +90,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next);
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
-      reach('cursor-moved');
+      passFailPoint('cursor-moved');
       onDispatched(chunk.length);
       const isFirst = cursor.dispatched === 0;
       cursor = next;

@@ -9,11 +9,11 @@ export interface ObserveBatchOptions {
 }
 
 const everyMs = 1000;
-/** A lane's state is read this often at most, for all batches that use it. */
+/** A lane's state is read once in this time, for all batches that use it. */
 const laneStateMs = 500;
 /** Weight of the latest second in the running rate. */
 const weight = 0.3;
-/** A collector takes new results within about a second, and those of a dead collector within 8. */
+/** A collector reads new results within about 1 s, and claims those of a dead collector within 8 s. */
 const noCollectorAfterMs = 10_000;
 const noCollector: Blocked = {
   code: 'no_collector',
@@ -29,7 +29,7 @@ interface Seen {
   readonly stuckSinceMs: number;
 }
 
-/** Notes about once a second how fast a batch gets on, and whether it waits for held lanes or a collector. */
+/** Notes about once a second how fast a batch runs, and whether it waits for held lanes or a collector. */
 export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOptions) => {
   const seen = createSeenBatches<Seen>();
 

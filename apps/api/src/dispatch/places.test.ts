@@ -9,7 +9,7 @@ test('a batch keeps its place while few are taken', async () => {
   expect(await places.wait(1)).toBe(true);
 });
 
-test('who takes a place beyond those wakes the batch that has waited longest, and only that', async () => {
+test('a batch that takes one place more wakes only the batch that has waited longest', async () => {
   const places = createPlaces(2);
   places.take();
   const leave = places.take();

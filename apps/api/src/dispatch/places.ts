@@ -19,7 +19,7 @@ export const createPlaces = (kept: number) => {
   };
 
   return {
-    /** Takes a place. The batch calls the returned function when it leaves. */
+    /** Takes a place. The returned function gives it up. */
     take(): () => void {
       taken++;
       if (taken > kept) wakeOne();
@@ -28,7 +28,7 @@ export const createPlaces = (kept: number) => {
       };
     },
 
-    /** Waits in a batch's place. Resolves with false, as soon as that is so, when the place must be given up. */
+    /** Waits in a batch's place. Resolves with true after `ms`, or with false as soon as the place must be given up. */
     async wait(ms: number): Promise<boolean> {
       if (isClosed || taken > kept) return false;
       const wake = new AbortController();

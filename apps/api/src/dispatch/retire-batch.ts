@@ -9,7 +9,7 @@ export interface RetireBatchOptions {
   readonly now: () => number;
 }
 
-/** What a terminal batch's last step does: it lets go of its input, and notes until when it is kept. */
+/** The last step of a terminal batch: it releases the input file, and notes until when the batch is kept. */
 export const createRetireBatch =
   ({ records, due, keepDays, now }: RetireBatchOptions) =>
   async (batch: Batch): Promise<void> => {

@@ -7,19 +7,21 @@ import type { Places } from './places.ts';
 export interface RunBatchJobOptions {
   readonly batches: BatchStore;
   readonly records: FileRecords;
+  /** Decides whether the batch runs or has failed. */
   readonly validate: (batch: Batch) => Promise<void>;
+  /** Adds the next requests to their lanes. `done`: all of them are dispatched. */
   readonly dispatch: (snapshot: BatchSnapshot) => Promise<{ done: boolean }>;
-  /** Finds what was lost and puts it right, when there is a reason to look. True: it changed the batch's record. */
+  /** Restores what Redis has lost, when there is a reason to look. True: it changed the batch's record. */
   readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
-  /** Notes how fast the batch gets on. */
+  /** Notes how fast the batch runs and what it waits for. */
   readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
   /** Whether calls of a stopped batch may still be in flight, in these lanes or in any other. */
   readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
   readonly finalize: (batchId: string) => Promise<void>;
-  /** Does what is left to do when the batch has ended. The job ends only after it. */
+  /** Does what is left to do after the batch has ended. Its job ends only after that. */
   readonly retire: (batch: Batch) => Promise<void>;
-  /** Is called once for each reason for which the batch cannot be dispatched. */
+  /** Called once for each reason why the batch cannot be dispatched. */
   readonly onBlocked: (batchId: string, reason: DispatchBlockedError) => void;
   readonly places: Places;
   readonly now: () => number;
@@ -28,12 +30,12 @@ export interface RunBatchJobOptions {
 /** Time between two steps while requests are left to dispatch. */
 const dispatchTickMs = 100;
 const watchTickMs = 1000;
-/** How long calls in flight may still end after a batch was cancelled or has expired. */
+/** How long calls in flight may take to end after a batch was cancelled or has expired. */
 const stopGraceMs = 10_000;
 
 interface NextStep {
   readonly afterMs: number;
-  /** The batch has nothing to do for long: it needs no place until then. */
+  /** The batch has nothing to do for a while, and needs no place until then. */
   readonly rests?: true;
 }
 
@@ -48,7 +50,7 @@ interface BatchProgress {
   readonly failed: number;
   /** The lanes it waits for, and why. */
   readonly waitingFor?: readonly string[];
-  /** Why it does not get on. */
+  /** Why it is blocked. */
   readonly blocked?: string;
 }
 
@@ -75,10 +77,10 @@ const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
 };
 
 /**
- * Runs a batch's job: step by step until the batch is terminal, it reads the record, shows the progress and does what the
- * status asks for. The job is active while the batch is at work. It goes back to the queue for its next step when the
- * batch rests, when other batches want the place, and when the process stops. Steps share no state in memory that they
- * need: after a crash any api process takes the next one.
+ * Runs a batch's job: step by step until the batch is terminal, it reads the record, shows the progress and does what
+ * the status asks for. The job is active while the batch is at work. It goes back to the queue for its next step when
+ * the batch rests, when other batches want the place, and when the process stops. No step needs what an earlier one
+ * left in memory: after a crash any api process takes the next step.
  */
 export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const {
@@ -96,17 +98,18 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     now,
   } = options;
 
-  const closeWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
+  /** Seals a stopped batch once its calls in flight have ended, or their time to end is over. */
+  const sealWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { outstanding, positions, stoppedAt = 0 } = state;
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
-    await batches.close(batch.id, batch.total || runnable);
+    await batches.seal(batch.id, batch.total || runnable);
   };
 
-  /** Puts right what was lost and dispatches what there is room for. Notes with the batch why it cannot be dispatched. */
-  const goOn = async (snapshot: BatchSnapshot): Promise<'changed' | 'blocked' | 'done' | 'not done'> => {
+  /** Restores what was lost and dispatches as many requests as there is room for. Notes why the batch is blocked. */
+  const advance = async (snapshot: BatchSnapshot): Promise<'changed' | 'blocked' | 'done' | 'not done'> => {
     const { id, blocked } = snapshot.batch;
     try {
       if (await reconcile(snapshot)) return 'changed';
@@ -133,14 +136,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await validate(batch);
       return { afterMs: 0 };
     }
-    const { stopping, closed, ready } = snapshot.state;
+    const { stopping, sealed, ready } = snapshot.state;
     if (ready) {
       await finalize(batch.id);
       return { afterMs: watchTickMs };
     }
     if (stopping) {
-      if (closed) await reconcile(snapshot);
-      else await closeWhenDrained(snapshot);
+      if (sealed) await reconcile(snapshot);
+      else await sealWhenDrained(snapshot);
       return { afterMs: dispatchTickMs };
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
@@ -151,14 +154,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await observe(snapshot);
       return { afterMs: watchTickMs, rests: true };
     }
-    const goneOn = await goOn(snapshot);
-    if (goneOn === 'changed') return { afterMs: 0 };
+    const advanced = await advance(snapshot);
+    if (advanced === 'changed') return { afterMs: 0 };
     await observe(snapshot);
-    if (goneOn === 'blocked' || waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
-    return { afterMs: goneOn === 'done' ? watchTickMs : dispatchTickMs };
+    if (advanced === 'blocked' || waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
+    return { afterMs: advanced === 'done' ? watchTickMs : dispatchTickMs };
   };
 
-  const live = async (job: Job<BatchJob>, lock: JobLock): Promise<BatchProgress | { status: 'gone' }> => {
+  const runSteps = async (job: Job<BatchJob>, lock: JobLock): Promise<BatchProgress | { status: 'gone' }> => {
     const { batchId } = job.data;
     let shown = JSON.stringify(job.progress);
     for (;;) {
@@ -184,11 +187,11 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   };
 
   return async (job: Job<BatchJob>, lock: JobLock) => {
-    const leave = places.take();
+    const giveUpPlace = places.take();
     try {
-      return await live(job, lock);
+      return await runSteps(job, lock);
     } finally {
-      leave();
+      giveUpPlace();
     }
   };
 };

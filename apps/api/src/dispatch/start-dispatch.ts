@@ -20,7 +20,7 @@ import {
   readJobsInWork,
   readLaneState,
 } from '@promptmill/queue';
-import { createErrorLog, type Logger, type Metrics, type Reach } from '@promptmill/runtime';
+import { createErrorLog, type Logger, type Metrics, type PassFailPoint } from '@promptmill/runtime';
 import type { DispatchConfig } from '../api-config.ts';
 import { lookTwice } from '../journal/look-twice.ts';
 import { createAddRequests } from './add-requests.ts';
@@ -41,7 +41,7 @@ export interface StartDispatchOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly reach: Reach;
+  readonly passFailPoint: PassFailPoint;
   /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;
 }
@@ -56,7 +56,7 @@ const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
-  const { config, files, logger, metrics, reach, replayed } = options;
+  const { config, files, logger, metrics, passFailPoint, replayed } = options;
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
@@ -94,7 +94,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       add,
       window,
       onDispatched: (requests) => metrics.dispatched.inc(requests),
-      reach,
+      passFailPoint,
     }),
     reconcile: createReconcileBatch({
       batches,
@@ -135,7 +135,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
 
   return {
     async close(): Promise<void> {
-      // Another process does a step again that breaks off.
+      // Another process repeats a step that breaks off.
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);

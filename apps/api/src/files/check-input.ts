@@ -49,11 +49,11 @@ export const createInputCheck = (maxLineBytes: number) => {
   };
 
   return {
-    /** The same bytes; each chunk is checked before the next is taken. */
+    /** Yields the same bytes, and checks them on the way. */
     async *passThrough(input: Bytes): AsyncGenerator<Uint8Array> {
       const copy = new PassThrough();
       const checked = checkLines(copy);
-      // The reader of the bytes gets a failure below; until then it must not count as unhandled.
+      // It is awaited below; a failure until then must not count as unhandled.
       checked.catch(() => {});
       try {
         for await (const chunk of input) {

@@ -7,7 +7,9 @@ import type { ApiDependencies } from '../dependencies.ts';
 import type { FileParams } from './file-schemas.ts';
 import { findFile } from './find-file.ts';
 
-/** The one range of bytes asked for, end exclusive; undefined for the whole, as also where several are asked for. */
+/**
+ * The requested range of bytes, end exclusive. Undefined for the whole file, also when several ranges are requested.
+ */
 const rangeOf = (request: Request, bytes: number, etag: string): Required<ByteRange> | 'beyond the end' | undefined => {
   const ifRange = request.headers['if-range'];
   if (ifRange !== undefined && ifRange !== etag) return undefined;

@@ -6,7 +6,7 @@ import { badRequest } from '../request-problem.ts';
 export interface Upload<T> {
   readonly fields: Readonly<Record<string, string>>;
   readonly filename: string;
-  /** What became of the file. */
+  /** What `receive` resolved with. */
   readonly received: T;
 }
 
@@ -50,7 +50,7 @@ export const readUpload = async <T>(
       fail(badRequest({ message: `Unknown parameter: '${name}'.`, code: 'unknown_parameter', param: name }));
       return;
     }
-    // A stream that its reader leaves would destroy itself, and tell of that before the reader can say why it left.
+    // A stream whose reader stops early would destroy itself, and that error would hide the reader's own.
     const chunks = source.iterator({ destroyOnReturn: false });
     const received = receive(chunks, abort.signal);
     received.catch(fail);

@@ -12,7 +12,7 @@ interface IncomingInput {
   readonly tenant: string;
   readonly fileId: string;
   readonly source: AsyncIterable<Uint8Array>;
-  /** Ends it early; nothing stays stored. */
+  /** Ends the upload early; nothing stays stored. */
   readonly signal?: AbortSignal;
 }
 
@@ -44,9 +44,9 @@ async function* upTo(maxBytes: number, source: AsyncIterable<Uint8Array>): Async
 }
 
 /**
- * Stores an input file and checks it in the same pass, in memory that does not grow with the file. Its bytes go by
- * themselves unless it gets a record.
- * The returned function rejects with ApiError 413 `file_too_large`, and with what the source or the store throws.
+ * Stores an input file and checks it in the same pass, in memory that does not grow with the file. The sweep removes
+ * the bytes unless they get a record. The returned function rejects with ApiError 413 `file_too_large`, and with what
+ * the source or the store throws.
  */
 export const createReceiveInput =
   ({ files, due, limits: { maxLineBytes, maxFileBytes }, now }: ReceiveInputOptions): ReceiveInput =>

@@ -24,11 +24,15 @@ type RemoveOutcome =
 export type RemoveFile = (tenant: string, id: string) => Promise<RemoveOutcome>;
 
 /**
- * Removes a file's record, list entry and bytes, unless a batch that has not ended needs it. The record goes first, so
- * that no listed file is without its bytes; those that a crash leaves behind go when the file would have expired.
+ * Removes a file's record, list entry and bytes, unless a batch that has not ended needs it. The record is removed
+ * first, so that every listed file has its bytes. Bytes that a crash leaves behind are removed when the file would have
+ * expired.
  */
 export const createRemoveFile = ({ batches, records, due, files, now }: RemoveFileOptions): RemoveFile => {
-  /** A batch lets go of its input when it ends. This one has died before it could, or has never come to be. */
+  /**
+   * Whether a noted batch needs its input no more. A batch releases its input when it ends, unless its process died
+   * before, or its creation never finished.
+   */
   const isOver = async ({ batchId, since }: FileUse): Promise<boolean> => {
     const batch = await batches.get(batchId);
     return batch ? isTerminal(batch.status) : since < now() / 1000 - unfinishedCreateSeconds;

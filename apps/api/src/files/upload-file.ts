@@ -8,20 +8,20 @@ import { checkRequest } from '../request-problem.ts';
 import { uploadFields } from './file-schemas.ts';
 import { readUpload } from './read-upload.ts';
 
-/** How long an input file is kept where the upload does not say. As OpenAI does. */
+/** How long an input file is kept when the upload does not say, as at OpenAI. */
 export const inputExpiresAfterSeconds = 30 * 86_400;
 
 type Dependencies = Pick<
   ApiDependencies,
-  'redis' | 'keys' | 'records' | 'receiveInput' | 'removeFile' | 'now' | 'reach'
+  'redis' | 'keys' | 'records' | 'receiveInput' | 'removeFile' | 'now' | 'passFailPoint'
 >;
 
 /** `POST /v1/files`: receives an input file. Bad lines in it are noted with the file; they do not fail the upload. */
 export const uploadFile = (dependencies: Dependencies) => {
-  const { redis, keys, records, receiveInput, removeFile, now, reach } = dependencies;
+  const { redis, keys, records, receiveInput, removeFile, now, passFailPoint } = dependencies;
   const claims = createClaims<FileRecord>(redis, keys, 'file');
 
-  /** What cannot be removed now is swept. */
+  /** Removes a file that is not used. If that fails, the sweep removes it later. */
   const discard = async ({ tenant, id }: Pick<FileRecord, 'tenant' | 'id'>): Promise<void> => {
     await removeFile(tenant, id).catch(() => {});
   };
@@ -54,8 +54,9 @@ export const uploadFile = (dependencies: Dependencies) => {
   };
 
   /**
-   * The file that was first uploaded under a key. Its record is written again, whoever it was that should have: the bytes
-   * were there before the key was claimed. A file that has been deleted since then frees its key.
+   * Returns the file that was first uploaded under a key. Its record is written again, since the first upload may have
+   * died before it wrote the record; the bytes were stored before the key was claimed. A file that was deleted since
+   * then frees its key.
    */
   const putOnce = async (fresh: FileRecord, keyed: KeyedRequest): Promise<FileRecord> => {
     for (;;) {
@@ -71,7 +72,7 @@ export const uploadFile = (dependencies: Dependencies) => {
   return async (call: Call): Promise<FileObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, call.request.headers);
     const { record, contentHash } = await receive(call, key !== undefined);
-    reach('input-stored');
+    passFailPoint('input-stored');
     const { tenant } = call;
     if (key === undefined) {
       await records.put(record);

@@ -4,8 +4,8 @@ import type { Journal } from './journal.ts';
 import { lookTwice } from './look-twice.ts';
 
 /**
- * File records that are noted in the journal when they are written. A record that is not found is looked for again after a
- * replay of the journal that is under way.
+ * File records that are noted in the journal when they are written. When a record is not found while the journal is
+ * replayed, it is looked for again after the replay.
  */
 export const createJournalledFileRecords = (
   records: FileRecords,

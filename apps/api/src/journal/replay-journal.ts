@@ -34,7 +34,7 @@ export interface ReplayJournalOptions {
   readonly now: () => number;
 }
 
-/** Does again what was acknowledged in the last two hours and Redis has lost. Deletes older notes. */
+/** Repeats what was acknowledged in the last two hours and Redis has lost. Deletes older notes. */
 export const createReplayJournal = (options: ReplayJournalOptions) => {
   const { files, records, batches, batchesQueue, claims, logger, now } = options;
 
@@ -56,7 +56,7 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     return true;
   };
 
-  /** Resolves with whether Redis had lost it. */
+  /** Resolves with whether Redis had lost the entry. */
   const restore = async (entry: JournalEntry): Promise<boolean> => {
     if (entry.kind === 'file') return restoreFile(entry.record);
     if (entry.kind === 'batch') return restoreBatch(entry.batch, entry.claim);
@@ -104,7 +104,7 @@ export const keepReplaying = (
   const stop = onBack(redis, run);
   const timer = setInterval(run, hourMs);
   return {
-    /** Resolves when no replay is under way, and so Redis has again what it had lost. */
+    /** Resolves when no replay is under way: Redis then has again what it had lost. */
     replayed: async () => running,
     async close() {
       clearInterval(timer);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createFindCallsInFlight } from './find-calls-in-flight.ts';
 
-test('waits for the jobs that were in work at the stop, not for those that are dropped since', async () => {
+test('waits for the jobs that were in work at the stop, not for jobs that are dropped later', async () => {
   const looks = [['b-1', 'b-2', 'b-3'], ['b-2', 'b-4'], ['b-4', 'b-5'], ['b-5']];
   const isInFlight = createFindCallsInFlight(async () => looks.shift() ?? []);
   expect([await isInFlight('b', []), await isInFlight('b', []), await isInFlight('b', [])]).toEqual([
@@ -11,7 +11,7 @@ test('waits for the jobs that were in work at the stop, not for those that are d
   ]);
 });
 
-test('knows nothing of what came before it, and so waits for all', async () => {
+test('a new process waits for all jobs in work', async () => {
   const isInFlight = createFindCallsInFlight(async (id) => (id === 'b' ? ['b-1'] : []));
   expect([await isInFlight('b', []), await isInFlight('c', []), await isInFlight('b', [])]).toEqual([
     true,

@@ -18,7 +18,7 @@ export const createFindLostRequests = ({ lanes, queueOf, requests }: FindLostReq
   /** The lanes that requests of the lanes `names` may be in by now, through fallbacks. */
   const lanesFrom = (names: readonly string[]): string[] => {
     const found = new Set(names);
-    // The loop also reaches what is added while it runs.
+    // The loop also visits lanes that are added while it runs.
     for (const name of found)
       for (const model of lanes.lanes.find((lane) => lane.name === name)?.fallback ?? []) {
         const route = lanes.route(model);

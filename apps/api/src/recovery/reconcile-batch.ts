@@ -40,10 +40,10 @@ interface Seen {
 }
 
 /**
- * Finds what a batch has lost and puts it right. Results that are in the store but not in Redis are recorded again;
- * requests without a result and a job get a new job. It looks only when there is a reason: after a connection to Redis was
- * made, when a paused batch goes on, and when for long no result has come or got into a segment. When the batch takes no
- * more results, only its counts are put right. Resolves with whether it found anything.
+ * Restores what Redis has lost of a batch. Results that are in the store but not in Redis are recorded again; requests
+ * without a result and a job get a new job. It looks only when there is a reason: after a connection to Redis was made,
+ * when a paused batch goes on, and when no result has been recorded or collected for a while. In a sealed batch only
+ * the counts are corrected. Resolves with whether it found anything.
  */
 export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
@@ -73,7 +73,7 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const { batch, state } = snapshot;
     const { id } = batch;
     const recounted = await recount(snapshot);
-    if (state.closed) return recounted ? 1 : 0;
+    if (state.sealed) return recounted ? 1 : 0;
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
     const lost = await findLost(id, unsettled, Object.keys(state.positions));

@@ -12,7 +12,7 @@ import type { Logger } from '@promptmill/runtime';
 import { usageOfLine } from './restore-results.ts';
 
 export interface RecountResultsOptions {
-  readonly batches: Pick<BatchStore, 'isAdrift' | 'segments' | 'recount'>;
+  readonly batches: Pick<BatchStore, 'countsDiffer' | 'segments' | 'recount'>;
   readonly files: FileStore;
   readonly logger: Logger;
 }
@@ -37,9 +37,10 @@ const createCount = (total: number) => {
 };
 
 /**
- * Sets a batch's counts and bits to what is in its segments, when they differ. That happens when Redis's append-only file
- * was cut off in the middle of a script's effects: from its second start on, Redis has some of the effects without the
- * others. A request may then be counted twice, or seem settled without a result. Resolves with whether it was needed.
+ * Sets a batch's counts and bits to what is in its segments, when they differ. That happens when Redis's append-only
+ * file was cut off in the middle of a script's effects: from its second start on, Redis has some of the effects without
+ * the others. A request may then be counted twice, or seem settled without a result. Resolves with whether the batch
+ * was counted again.
  */
 export const createRecountResults = ({ batches, files, logger }: RecountResultsOptions) => {
   const knownSegment = (name: string): SegmentLabel => {
@@ -73,7 +74,7 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
   return async (snapshot: BatchSnapshot): Promise<boolean> => {
     const { id, status } = snapshot.batch;
     // A batch that has ended also counts its requests that never ran.
-    if (isTerminal(status) || !(await batches.isAdrift(id))) return false;
+    if (isTerminal(status) || !(await batches.countsDiffer(id))) return false;
     try {
       return await recount(snapshot);
     } catch (error) {

@@ -19,8 +19,8 @@ export const usageOfLine = ({ status, line }: SegmentEntry) =>
   );
 
 /**
- * Records the results again that segments in the store hold and Redis has lost, so that they are not paid for twice: after
- * a power cut Redis may miss its last second or more. Resolves with how many they were.
+ * Records results again that Redis has lost and segments in the store hold, so that they are not paid for twice. After
+ * a power cut Redis may lack its last second or more. Resolves with the number of results.
  */
 export const createRestoreResults = ({ batches, requests, recorder, files, logger }: RestoreResultsOptions) => {
   const restoreEntries = async (batchId: string, entries: readonly SegmentEntry[]): Promise<number> => {

@@ -12,7 +12,7 @@ export type SweepOptions = Pick<
 > &
   Pick<Config, 'lanes'>;
 
-/** Removes what is due, with the queues that this takes. */
+/** The sweep, with the queues that it needs. */
 export const createSweep = (options: SweepOptions) => {
   const { lanes, redis, keys, batchesQueue, logger } = options;
   const onError = (error: Error): void => logger.warn({ err: error }, 'sweep');

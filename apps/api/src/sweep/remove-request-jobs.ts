@@ -11,10 +11,12 @@ export interface RemoveRequestJobsOptions {
   readonly queueOf: (lane: string) => Queue<RequestJob>;
 }
 
-/** Looked at in one command: Redis does nothing else meanwhile. */
+/** Jobs that one command reads; Redis does nothing else meanwhile. */
 const stepSize = 1000;
 
-/** Removes a batch's jobs from the lanes: ended ones, kept for Bull Board's screens, and those that nobody came to take. */
+/**
+ * Removes a batch's jobs from the lanes: ended ones, kept for Bull Board, and waiting ones that no worker has taken.
+ */
 export const createRemoveRequestJobs = ({ redis, keys, lanes, queueOf }: RemoveRequestJobsOptions) => {
   async function* waitingIn(lane: string): AsyncGenerator<string> {
     for (let first = 0; ; first += stepSize) {

@@ -2,10 +2,10 @@ import { createSweep, type SweepOptions } from './create-sweep.ts';
 
 const dueEveryMs = 60_000;
 const abandonedEveryMs = 3_600_000;
-/** An upload that has not moved for so long has no one behind it. */
+/** Nobody is still writing an upload that has not changed for this long. */
 const abandonedAfterMs = 86_400_000;
 
-/** Runs `work` now and every so often, one run at a time. */
+/** Runs `work` now and every `everyMs`, one run at a time. */
 const repeat = (everyMs: number, work: () => Promise<void>, onError: (error: unknown) => void) => {
   let running: Promise<void> | undefined;
   const run = (): void => {
@@ -22,8 +22,8 @@ const repeat = (everyMs: number, work: () => Promise<void>, onError: (error: unk
 };
 
 /**
- * Removes what is not to be kept any longer: files and batches whose time is over, once a minute, and what killed
- * processes left half-written, once an hour. Several at once do no harm.
+ * Removes files and batches whose time is over, once a minute, and files that killed processes left half-written, once
+ * an hour. Several apis may sweep at the same time.
  */
 export const startSweep = (options: SweepOptions): { close(): Promise<void> } => {
   const { redis, files, logger } = options;

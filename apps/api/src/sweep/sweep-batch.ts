@@ -17,8 +17,8 @@ export interface SweepBatchOptions {
 }
 
 /**
- * Removes a batch that has ended, and all that it made. Its input is not its own. The record goes last: as long as it is
- * there, sweeping again finds the rest.
+ * Removes a batch that has ended, and all that it made. The input file stays. The record is removed last: while it is
+ * there, the next sweep finds the rest.
  */
 export const createSweepBatch = (options: SweepBatchOptions) => {
   const { batches, records, due, files, removeFile, removeRequestJobs, queues, now } = options;

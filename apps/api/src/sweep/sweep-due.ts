@@ -12,9 +12,9 @@ export interface SweepDueOptions {
   readonly now: () => number;
 }
 
-/** Looked up at once. */
+/** Entries that are read at once. */
 const stepSize = 100;
-/** What cannot be removed now is looked at again after this long, and does not hold up what can. */
+/** Entries that cannot be removed now are tried again after this time, and do not hold up the others. */
 const tryAgainMs = 300_000;
 
 /** Removes the files that have expired and the batches that were kept for long enough, until none is left or `signal` aborts. */
@@ -24,7 +24,7 @@ export const createSweepDue = (options: SweepDueOptions) => {
   const sweepFile = async (kept: Extract<Kept, { kind: 'file' }>): Promise<void> => {
     const { tenant, id } = kept;
     const record = await records.get(tenant, id);
-    // Of an upload that has broken off there are bytes and no record.
+    // An upload that broke off has bytes but no record.
     if (record && record.expiresAt === undefined) return due.remove(kept);
     const expiresAtMs = (record?.expiresAt ?? 0) * 1000;
     if (expiresAtMs > now()) return due.set(kept, expiresAtMs);

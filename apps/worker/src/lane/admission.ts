@@ -2,33 +2,40 @@ import type { CallEnd, LaneAnswer, LaneControl } from '@promptmill/queue';
 import type { FreePass } from './free-pass.ts';
 import type { EndReporter } from './report-ends.ts';
 
-/** The right to make one call. Whoever has it says how the call ended. */
+/** The right to make one call. Its holder reports how the call ended. */
 export interface Admission {
-  /** The call goes out now. False when it is too late for that: the lane may not count it any more. */
+  /** Says that the call goes out now. False when that is too late: the lane may not count the call any more. */
   send(): boolean;
-  leave(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
+  /** Says how the call ended. */
+  reportEnd(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
 }
 
-/** What a lane said when it let a call in. */
+/** What a lane said when it admitted a call. */
 export type Grant = Pick<LaneAnswer, 'atMs' | 'isProbe' | 'sendWithinMs'>;
 
-export interface AdmitOptions {
-  readonly control: Pick<LaneControl, 'countLate' | 'leave'>;
+export interface MakeAdmissionOptions {
+  readonly control: Pick<LaneControl, 'countLate' | 'reportEnd'>;
   readonly freePass: Pick<FreePass, 'revoke'>;
   readonly ends: Pick<EndReporter, 'add'>;
-  /** Called when a call's end begins a hold of the lane, once for the fleet. */
+  /** Called when a call's end begins a hold of the lane, once for all workers together. */
   readonly onHold: (reason: string, heldUntilMs: number) => void;
   /** Called when the lane knows how a probe ended. */
   readonly onProbeEnd: () => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** A call that goes out later than this after the question that let it in, as on a cold connection, counts from then on. */
+/**
+ * A call that goes out later than this after its question, for example on a cold connection, counts from when it goes
+ * out.
+ */
 const punctualMs = 25;
 
-/** Makes admissions. `askedAtMs` is when the question was asked that let the call in, by `performance.now()`. */
-export const createAdmit =
-  ({ control, freePass, ends, onHold, onProbeEnd, onError }: AdmitOptions) =>
+/**
+ * Makes admissions. `askedAtMs` is the time of the question that admitted the call, in milliseconds of
+ * `performance.now()`.
+ */
+export const createMakeAdmission =
+  ({ control, freePass, ends, onHold, onProbeEnd, onError }: MakeAdmissionOptions) =>
   (estimatedTokens: number, grant: Grant, askedAtMs: number): Admission => {
     const { atMs: grantedAtMs, isProbe, sendWithinMs = Infinity } = grant;
     let counted: Promise<number | undefined> | undefined;
@@ -49,11 +56,11 @@ export const createAdmit =
         if (lateMs > punctualMs && sendWithinMs < Infinity) counted = countLate();
         return true;
       },
-      async leave(end) {
+      async reportEnd(end) {
         if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return ends.add(grantedAtMs);
         if (end.signal !== 'none' && end.signal !== 'unsent') freePass.revoke();
         const countedAtMs = await counted;
-        const { heldUntilMs, began } = await control.leave({ ...end, grantedAtMs, countedAtMs, estimatedTokens });
+        const { heldUntilMs, began } = await control.reportEnd({ ...end, grantedAtMs, countedAtMs, estimatedTokens });
         if (heldUntilMs > 0) freePass.revoke();
         if (began) onHold(end.reason ?? end.signal, heldUntilMs);
         if (isProbe) onProbeEnd();

@@ -2,7 +2,7 @@ import type { Lane, LaneTable, RequestJob, RetryPolicy, Route } from '@promptmil
 import { type LaneTurns, requestJobOptions } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 
-/** Another model, in another lane, that a request may go to. */
+/** Another model, in another lane, to which a request may go. */
 export interface Fallback {
   /** Whether to go there rather than wait: the lane is closed, or the batch's deadline is near. */
   isBetter(laneIsClosed: boolean): boolean;
@@ -28,11 +28,13 @@ const lacksKey = ({ lane: { provider } }: Route): boolean =>
 export const createFindFallback = ({ lanes, queueOf, turns, retry, now }: FindFallbackOptions) => {
   const last = new Map<string, { readonly turn: number; readonly position: number }>();
 
-  /** The requests that come to a lane as a fallback take their turns as one more batch would: after those that are there. */
+  /**
+   * Requests that come to a lane as a fallback line up behind each other from the lane's turn, as one more batch would.
+   */
   const nextPosition = async (queue: Queue<RequestJob>): Promise<number> => {
     const turn = await turns.next(queue, 0);
     const before = last.get(queue.name);
-    // When the turn has gone back, the lane was idle and has begun anew.
+    // When the turn has gone back, the lane was idle and starts again at 0.
     const position = before && turn >= before.turn ? Math.max(turn, before.position + 1) : turn;
     last.set(queue.name, { turn, position });
     return position;

@@ -5,21 +5,21 @@ import type { Grant } from './admission.ts';
 const freeMs = 20;
 
 /**
- * A lane that nothing limits lets calls in without a question for a moment after Redis has said so. They count as let in
- * when Redis said it: a hold that another process has begun since then is not ended by them.
+ * For a moment after Redis has said that nothing limits a lane, calls go without a question. They count as admitted at
+ * the time of Redis's answer, so they do not end a hold that another process has begun since.
  */
 export const createFreePass = () => {
   let pass: { readonly grant: Grant; readonly untilMs: number } | undefined;
   let revocations = 0;
 
   return {
-    /** Undefined when there is none at this time, in milliseconds of `performance.now()`. */
+    /** The grant at this time, in milliseconds of `performance.now()`. Undefined when there is none. */
     grantAt(nowMs: number): Grant | undefined {
       return pass && nowMs < pass.untilMs ? pass.grant : undefined;
     },
     /**
-     * Is called before Redis is asked, and returns what takes the answer. If the pass is revoked in between, the answer
-     * does not renew it: Redis gave it before it knew why.
+     * Called before a question to Redis; returns a function that takes the answer. When the pass is revoked in between,
+     * the answer does not renew it: Redis may have given it before it knew the reason.
      */
     awaitAnswer(): (answer: LaneAnswer) => void {
       const revocationsBefore = revocations;

@@ -22,14 +22,14 @@ const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCa
   ...more,
 });
 
-/** A gate before a lane that lets in what `answers` says, one after another, and all when they are used up. */
+/** A gate to a lane that gives these answers one after another, and then admits all calls. */
 const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const asked: number[][] = [];
   const ends: CallEnd[] = [];
   const errors: unknown[] = [];
   let underWay = 0;
   const control = {
-    async enter(estimatedTokens: readonly number[]): Promise<LaneAnswer> {
+    async admit(estimatedTokens: readonly number[]): Promise<LaneAnswer> {
       asked.push([...estimatedTokens]);
       expect(++underWay).toBe(1);
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -39,7 +39,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       return { ...nothing, ...answer };
     },
     countLate: ({ grantedAtMs }: { readonly grantedAtMs: number }) => Promise.resolve(grantedAtMs),
-    async leave(end: CallEnd): Promise<LaneHold> {
+    async reportEnd(end: CallEnd): Promise<LaneHold> {
       ends.push(end);
       const began = end.signal === 'throttled';
       return { heldUntilMs: began ? Date.now() + 500 : 0, began };
@@ -58,9 +58,9 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     onError: (error) => errors.push(error),
   });
   const admitted: number[] = [];
-  /** Stands in line; its number is in `admitted` once it has been let in. */
+  /** Stands in line; the call's number is in `admitted` once the call is admitted. */
   const enter = async (number: number, signal = never) => {
-    const admission = await gate.enter(call(number), signal);
+    const admission = await gate.admit(call(number), signal);
     if (typeof admission === 'string') throw new Error(`${number} was sent away: ${admission}`);
     if (admission) admitted.push(number);
     return admission;
@@ -70,7 +70,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
-test('lets many in, in the order they came, asking one question at a time', async () => {
+test('admits many calls in the order in which they came, with one question at a time', async () => {
   const { enter, admitted, asked } = openGate([{}, { granted: 1 }, { granted: 10 }]);
   const all = Promise.all(range(0, 150).map((number) => enter(number)));
   await vi.runAllTimersAsync();
@@ -98,7 +98,7 @@ test('asks again when it is told to, and at least once a second', async () => {
   expect(await admission).toBeDefined();
 });
 
-test('one who gives up leaves the line, and the others stay', async () => {
+test('a call that is given up leaves the line, and the others stay', async () => {
   const { enter, admitted } = openGate([{}]);
   const caller = new AbortController();
   const [one, two, three] = [enter(1), enter(2, caller.signal), enter(3)];
@@ -123,11 +123,11 @@ test('gives back the place of a call that was given up while the question was un
   expect(ends).toEqual([{ signal: 'unsent', grantedAtMs: 7, estimatedTokens: 2 }]);
 });
 
-test('tells the lane when it is closed what it has not been told', async () => {
+test('reports the ends that are still to be reported when it is closed', async () => {
   const { gate, enter, ends } = openGate([{ granted: 1, atMs: 5 }]);
   const entering = enter(0);
   await vi.runAllTimersAsync();
-  await (await entering)?.leave({ signal: 'ok' });
+  await (await entering)?.reportEnd({ signal: 'ok' });
   expect(ends).toEqual([]);
   await gate.close();
   expect(ends).toEqual([{ signal: 'ok', grantedAtMs: 5, estimatedTokens: 0, count: 1 }]);
@@ -148,14 +148,14 @@ const better = (when: { readonly closed: boolean }) => ({
   fallback: { isBetter: (laneIsClosed: boolean) => laneIsClosed === when.closed },
 });
 
-test('a call with a fallback goes there when the lane is closed, at once while that is known; one without waits', async () => {
+test('a call goes to its fallback when the lane is closed, at once while that is known; one without a fallback waits', async () => {
   const closed = { granted: 0, isClosed: true, waitMs: 30_000 };
   const { gate, enter, admitted, asked } = openGate([closed, closed]);
   const stays = enter(1);
   expect(
-    await Promise.all([gate.enter(call(2, better({ closed: true })), never), vi.advanceTimersByTimeAsync(1)]),
+    await Promise.all([gate.admit(call(2, better({ closed: true })), never), vi.advanceTimersByTimeAsync(1)]),
   ).toEqual(['fallback', expect.anything()]);
-  expect(await gate.enter(call(3, better({ closed: true })), never)).toBe('fallback');
+  expect(await gate.admit(call(3, better({ closed: true })), never)).toBe('fallback');
   expect([asked, admitted]).toEqual([[[1]], []]);
   await vi.runAllTimersAsync();
   await stays;
@@ -168,27 +168,27 @@ test('after a while a call with a fallback asks again, for the lane may be open'
   await vi.runAllTimersAsync();
   await first;
   await vi.advanceTimersByTimeAsync(1000);
-  const again = gate.enter(call(2, better({ closed: true })), never);
+  const again = gate.admit(call(2, better({ closed: true })), never);
   await vi.runAllTimersAsync();
-  expect(await again).toMatchObject({ leave: expect.any(Function) });
+  expect(await again).toMatchObject({ reportEnd: expect.any(Function) });
 });
 
 test('a fallback that is better than an open lane is chosen without a question', async () => {
   const { gate, asked } = openGate();
-  expect(await gate.enter(call(1, better({ closed: false })), never)).toBe('fallback');
+  expect(await gate.admit(call(1, better({ closed: false })), never)).toBe('fallback');
   expect(asked).toEqual([]);
 });
 
-test('a gate that is shut lets nobody in, and sends away those who wait', async () => {
+test('a gate that is shut admits no call, and sends waiting calls away', async () => {
   const { gate, asked } = openGate([{ granted: 0, waitMs: 60_000 }]);
-  const waits = gate.enter(call(1), never);
+  const waits = gate.admit(call(1), never);
   await vi.advanceTimersByTimeAsync(10);
   gate.shut();
-  expect([await waits, await gate.enter(call(2), never)]).toEqual([undefined, undefined]);
+  expect([await waits, await gate.admit(call(2), never)]).toEqual([undefined, undefined]);
   expect(asked).toEqual([[1]]);
 });
 
-test('asks once for a volley while nothing limits the lane, and anew after a refusal', async () => {
+test('asks once for a volley while nothing limits the lane, and again after a refusal', async () => {
   const { enter, asked, ends } = openGate([{ granted: 1, isFree: true, atMs: 5000 }, { granted: 1 }]);
   const first = enter(0);
   await vi.runAllTimersAsync();
@@ -196,7 +196,7 @@ test('asks once for a volley while nothing limits the lane, and anew after a ref
   await vi.advanceTimersByTimeAsync(10);
   const second = await enter(0);
   expect(asked).toHaveLength(1);
-  const told = second?.leave({ signal: 'throttled' });
+  const told = second?.reportEnd({ signal: 'throttled' });
   const third = enter(0);
   expect(asked).toHaveLength(2);
   await told;
@@ -206,14 +206,14 @@ test('asks once for a volley while nothing limits the lane, and anew after a ref
   await third;
 });
 
-test.each(['before', 'while'])('what is asked %s a refusal is told opens the lane for nobody else', async (when) => {
+test.each(['before', 'while'])('a question asked %s a refusal is told gives no free pass to others', async (when) => {
   const { enter, asked } = openGate([{ granted: 1 }, { granted: 1, isFree: true }, { waitFor: 'hold', waitMs: 500 }]);
   const first = enter(0);
   await vi.advanceTimersByTimeAsync(5);
   const refused = await first;
   let second: Promise<unknown> | undefined;
   if (when === 'before') second = enter(1);
-  const told = refused?.leave({ signal: 'throttled' });
+  const told = refused?.reportEnd({ signal: 'throttled' });
   if (when === 'while') second = enter(1);
   await told;
   await vi.advanceTimersByTimeAsync(5);
@@ -225,12 +225,12 @@ test.each(['before', 'while'])('what is asked %s a refusal is told opens the lan
   expect(await third).toBeDefined();
 });
 
-test('who waits for a held lane is sent away within a second when its batch wants no call; the others stay', async () => {
+test('a call that waits for a held lane is sent away within a second when its batch wants no call; the others stay', async () => {
   const held = { granted: 0, waitFor: 'hold', waitMs: 60_000 } as const;
   const { gate, enter, looked, stopped, admitted } = openGate([held, held, held]);
   const [first, second, other] = [
-    gate.enter(call(0, { batchId: 'batch_2' }), never),
-    gate.enter(call(0, { batchId: 'batch_2' }), never),
+    gate.admit(call(0, { batchId: 'batch_2' }), never),
+    gate.admit(call(0, { batchId: 'batch_2' }), never),
     enter(3),
   ];
   await vi.advanceTimersByTimeAsync(1500);
@@ -243,7 +243,7 @@ test('who waits for a held lane is sent away within a second when its batch want
   expect(admitted).toEqual([3]);
 });
 
-test('while calls are let in within a second no batch is looked at', async () => {
+test('no batch is looked at while calls are admitted within a second', async () => {
   const { enter, looked } = openGate([{ granted: 1, waitMs: 900 }]);
   const both = Promise.all([enter(1), enter(2)]);
   await vi.runAllTimersAsync();

@@ -1,25 +1,25 @@
 import type { LaneControl } from '@promptmill/queue';
-import { type Admission, type AdmitOptions, createAdmit } from './admission.ts';
+import { type Admission, type MakeAdmissionOptions, createMakeAdmission } from './admission.ts';
 import type { Fallback } from './fallback.ts';
 import { createFreePass } from './free-pass.ts';
 import { createEndReporter } from './report-ends.ts';
 
-/** A call that wants to be let in. */
+/** A call that waits for the lane to admit it. */
 export interface WantedCall {
   readonly batchId: string;
   readonly estimatedTokens: number;
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
 }
 
-/** `fallback`: the fallback is better than to wait; `unwanted`: its batch wants no call now. */
+/** `fallback`: the call's fallback is better than waiting; `unwanted`: its batch wants no call now. */
 type Entrance = Admission | 'fallback' | 'unwanted';
 
 export interface LaneGate {
   /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
-  enter(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
-  /** Lets no call in any more: whoever waits, or comes, is told so as if its signal had fired. */
+  admit(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
+  /** Admits no more calls: a waiting or new call gets undefined, as if its signal had fired. */
   shut(): void;
-  /** Tells the lane what it has not been told yet. */
+  /** Reports the ends of calls that have not been reported yet. */
   close(): Promise<void>;
 }
 
@@ -28,37 +28,40 @@ interface Waiter extends WantedCall {
   settle(outcome: Entrance | undefined): void;
 }
 
-export interface LaneGateOptions extends Pick<AdmitOptions, 'onHold' | 'onError'> {
-  readonly control: Pick<LaneControl, 'enter' | 'countLate' | 'leave'>;
-  /** Whether a batch still wants its requests to be begun. */
+export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | 'onError'> {
+  readonly control: Pick<LaneControl, 'admit' | 'countLate' | 'reportEnd'>;
+  /** Whether a batch wants calls now. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** How many calls one question asks for. More would keep Redis busy with one script for long. */
+/** How many calls one question asks for. More of them would keep Redis busy with one script for too long. */
 const askAtOnce = 64;
 /** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
 const longestWaitMs = 1000;
 /** Another process's probe may be answered at any moment. */
 const probeWaitMs = 250;
-/** The process that made the probe may have died: the lane waits for its answer no longer than this. */
+/** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
 
 /**
- * One process's door to a lane. Calls wait here in the order they came, at no cost: the process asks Redis for the first
- * of them, one question at a time, and again at the time that Redis names.
+ * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
+ * about the first of them, one question at a time, and asks again at the time that Redis names.
  */
 export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
   const freePass = createFreePass();
   const ends = createEndReporter({ control, onError });
-  const admit = createAdmit({ control, freePass, ends, onHold, onProbeEnd: () => wake?.(), onError });
+  const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onProbeEnd: () => wake?.(), onError });
   const waiting: Waiter[] = [];
   let isAsking = false;
   let isShut = false;
   let wake: (() => void) | undefined;
   let batchesSeenAtMs = -Infinity;
-  /** When Redis last said that the lane is closed. For a while calls with a fallback believe it; then one asks again. */
+  /**
+   * When Redis last said that the lane is closed. Calls with a fallback rely on that for 1 s; then one of them asks
+   * again.
+   */
   let closedAtMs = -Infinity;
 
   const sleep = (ms: number): Promise<void> =>
@@ -70,32 +73,34 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
       };
     });
 
-  /** Asks Redis for the first who wait. Returns how long to wait before the next question, in milliseconds. */
+  /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
     const asked = waiting.slice(0, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.enter(estimates, Math.min(timeoutMs, longestProbeMs));
+    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs));
     renewFreePass(answer);
     if (answer.isClosed) closedAtMs = performance.now();
 
     const granted = asked.slice(0, answer.granted);
-    // Nobody else will say how the calls ended that were given up while the question was under way.
+    // Calls that were given up while the question was under way have nobody else to report their end.
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
     for (const waiter of granted)
-      if (!givenUp.includes(waiter)) waiter.settle(admit(waiter.estimatedTokens, answer, askedAtMs));
+      if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
       waiter.settle('fallback');
     for (const { estimatedTokens } of givenUp)
-      await control.leave({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
+      await control.reportEnd({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
 
     if (answer.granted === asked.length) return 0;
     const longestMs = answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs;
     return Math.min(longestMs, Math.max(1, answer.waitMs));
   };
 
-  /** A batch that is stopped or paused must not wait for a lane that may be held for long. Asked once for each batch. */
+  /**
+   * Sends away the calls of batches that are stopped or paused: the lane may be held for long. Each batch is read once.
+   */
   const sendUnwantedAway = async (): Promise<void> => {
     const nowMs = performance.now();
     const [first] = waiting;
@@ -145,12 +150,12 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     });
 
   return {
-    async enter(call, signal) {
+    async admit(call, signal) {
       const nowMs = performance.now();
       if (signal.aborted || isShut) return undefined;
       if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs)) return 'fallback';
       const grant = waiting.length === 0 ? freePass.grantAt(nowMs) : undefined;
-      return grant ? admit(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
+      return grant ? makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
     },
     shut() {
       isShut = true;

@@ -10,7 +10,7 @@ const openReporter = (refusal?: Error) => {
   const errors: unknown[] = [];
   const reporter = createEndReporter({
     control: {
-      async leave(end) {
+      async reportEnd(end) {
         if (refusal) throw refusal;
         told.push(end);
         return { heldUntilMs: 0, began: false };
@@ -21,7 +21,7 @@ const openReporter = (refusal?: Error) => {
   return { reporter, told, errors };
 };
 
-it('tells ends together, with the latest time at which one of them was let in', async () => {
+it('reports ends together, with the latest time at which one of the calls was admitted', async () => {
   const { reporter, told } = openReporter();
   for (const atMs of [5, 7, 6]) reporter.add(atMs);
   await vi.advanceTimersByTimeAsync(49);
@@ -35,7 +35,7 @@ it('tells ends together, with the latest time at which one of them was let in', 
   ]);
 });
 
-it('tells at once when it is asked to, and nothing where there is nothing', async () => {
+it('reports at once when it is asked to, and nothing when there is nothing', async () => {
   const { reporter, told } = openReporter();
   reporter.add(5);
   await reporter.report();

@@ -4,11 +4,11 @@ import type { LaneControl } from '@promptmill/queue';
 const togetherMs = 50;
 
 export interface EndReporterOptions {
-  readonly control: Pick<LaneControl, 'leave'>;
+  readonly control: Pick<LaneControl, 'reportEnd'>;
   readonly onError: (error: unknown) => void;
 }
 
-/** Tells the lane of calls whose end says no more than that the provider works: many of them at once. */
+/** Reports the ends of calls that show only that the provider works, many of them at once. */
 export const createEndReporter = ({ control, onError }: EndReporterOptions) => {
   let ended = { count: 0, grantedAtMs: 0 };
   let timer: NodeJS.Timeout | undefined;
@@ -18,7 +18,7 @@ export const createEndReporter = ({ control, onError }: EndReporterOptions) => {
     timer = undefined;
     const { count, grantedAtMs } = ended;
     ended = { count: 0, grantedAtMs: 0 };
-    if (count > 0) await control.leave({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
+    if (count > 0) await control.reportEnd({ signal: 'ok', grantedAtMs, estimatedTokens: 0, count });
   };
 
   return {

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Moves a batch's dispatch cursor on, unless another dispatcher has, and says whether the batch wants more dispatched.
--- KEYS: 1 batch record, 2 marks: "index offset line" of a request in every so many, so that the input can be read again
---       from near any of them
--- ARGV: 1 dispatched so far as the caller knew it, 2 dispatched now, 3 byte offset and 4 line number of the next line,
---       5 the batch's position in each lane as JSON, 6 requests between marks
+-- Moves a batch's dispatch cursor forward, unless another dispatcher has moved it, and says whether the batch wants
+-- more requests dispatched.
+-- KEYS: 1 batch record, 2 marks: "index offset line" of some requests, so that the input can be read again from near
+--       any request
+-- ARGV: 1 number of requests dispatched when the caller read the record, 2 number dispatched now, 3 byte offset and 4
+--       line number of the next line, 5 the batch's position in each lane as JSON, 6 requests between marks
 -- Returns 'moved'; 'halted' when moved, but the batch is paused or stopped; 'overtaken' when another dispatcher moved it
 local record = redis.call('HMGET', KEYS[1], 'dispatched', 'status', 'stopping', 'paused')
 if (record[1] or '0') ~= ARGV[1] then return 'overtaken' end

@@ -8,7 +8,7 @@ import {
   timestampOf,
 } from '@promptmill/core';
 
-/** A batch's hash in Redis, as it comes. */
+/** A batch's hash, as Redis returns it. */
 type BatchRecord = Readonly<Record<string, string>>;
 
 /** What a batch is created with. Times are Unix seconds. */
@@ -43,26 +43,27 @@ export interface Cursor {
 export interface DispatchState extends Cursor {
   /** Requests in a lane without a result. */
   readonly outstanding: number;
-  /** Input bytes of those. */
+  /** Input bytes of those requests. */
   readonly outstandingBytes: number;
   /** Results that are in segments. */
   readonly collected: number;
   /** Results that are in Redis and not yet in segments. */
   readonly uncollected: number;
-  /** Bytes of those. */
+  /** Bytes of those results. */
   readonly uncollectedBytes: number;
-  /** Why no further request is wanted, if that is so, and since when, in Unix seconds. */
+  /** Why the batch wants no more calls. Undefined while it wants them. */
   readonly stopping?: StopReason;
+  /** When the batch was stopped, in Unix seconds. */
   readonly stoppedAt?: number;
-  /** Whether jobs ended without a result since a worker took them while the batch was paused. */
+  /** Whether requests are parked: their jobs ended without a result because the batch was paused. */
   readonly parked: boolean;
-  /** Whether no further result is recorded. */
-  readonly closed: boolean;
+  /** Whether the batch takes no more results. */
+  readonly sealed: boolean;
   /** Whether every result the batch will have is in a segment. */
   readonly ready: boolean;
 }
 
-/** A batch and how far it is, read at the same moment. */
+/** A batch and its dispatch state, read at the same moment. */
 export interface BatchSnapshot {
   readonly batch: Batch;
   readonly state: DispatchState;
@@ -71,9 +72,9 @@ export interface BatchSnapshot {
 /** What ends a batch before all of its requests have run. */
 export type StopReason = 'cancelled' | 'expired';
 
-/** What a batch's results come to. */
+/** The sums over a batch's results. */
 export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> & {
-  /** Input bytes of the requests that have one. */
+  /** Input bytes of the requests that have a result. */
   readonly settledBytes: number;
 };
 
@@ -132,22 +133,22 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
   };
 };
 
-/** How far its requests and results are. */
+/** The dispatch state in a batch's hash. */
 export const decodeDispatchState = (record: BatchRecord): DispatchState => {
   const number = (name: string): number => Number(record[name] ?? 0);
   const stopping = record['stopping'] as StopReason | undefined;
-  const closed = record['closed'] !== undefined;
+  const sealed = record['sealed'] !== undefined;
   const collected = number('collected');
-  const expected = closed ? number('completed') + number('failed') : number('total');
+  const expected = sealed ? number('completed') + number('failed') : number('total');
   return {
     ...(stopping ? { stopping } : {}),
     ...(stopping ? { stoppedAt: number('cancelling_at') || number('stoppedAt') } : {}),
     parked: record['parked'] !== undefined,
-    closed,
+    sealed,
     collected,
     uncollected: number('completed') + number('failed') - collected,
     uncollectedBytes: number('uncollectedBytes'),
-    ready: collected === expected && (closed || expected > 0),
+    ready: collected === expected && (sealed || expected > 0),
     dispatched: number('dispatched'),
     cursorOffset: number('cursorOffset'),
     cursorLine: number('cursorLine') || 1,

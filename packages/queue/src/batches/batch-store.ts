@@ -38,8 +38,8 @@ const transitionBatch = defineScript<
   [to: BatchStatus, fromCount: number, ...statusesThenFieldsAndValues: string[]],
   BatchStatus | 'missing'
 >(at('transition-batch'));
-const isAdrift = defineScript<[batch: string, settledBits: string, results: string], [id: string], 0 | 1>(
-  at('is-adrift'),
+const countsDiffer = defineScript<[batch: string, settledBits: string, results: string], [id: string], 0 | 1>(
+  at('counts-differ'),
 );
 const recountBatch = defineScript<
   [batch: string, settledBits: string, segments: string],
@@ -82,13 +82,18 @@ export type PauseOutcome =
   | { readonly kind: 'refused'; readonly status: BatchStatus }
   | { readonly kind: 'missing' };
 
-/** A batch that was written but whose creation never finished goes away after this long. */
+/** The record of a batch expires after this time, unless its creation is confirmed. */
 export const unfinishedCreateSeconds = 3600;
 
-/** What it costs to read the input again from a mark, against a list that grows with the batch. */
+/**
+ * One request in this many gets a mark. More marks make reading the input again cheaper, and the list of marks longer.
+ */
 const requestsBetweenMarks = 10_000;
 
-/** The record of each batch: its status, counts and cursor. The truth, of which BullMQ's jobs are only a means. */
+/**
+ * The record of each batch: its status, counts and cursor. The record is the truth about a batch; BullMQ's jobs are
+ * not.
+ */
 export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
   const index = createCreatedIndex(redis, keys);
 
@@ -102,14 +107,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
   };
 
   return {
-    /** Writes the record; it lasts only once {@link confirmCreated} has run. Does nothing when the batch exists. */
+    /** Writes the record, which expires unless {@link confirmCreated} runs. Does nothing when the batch exists. */
     async create(batch: NewBatch): Promise<void> {
       const { id, ...fixed } = batch;
       const status: BatchStatus = 'validating';
       await createBatch(redis, [keys.batch(id)], [JSON.stringify(fixed), status, unfinishedCreateSeconds]);
     },
 
-    /** Makes a created batch last, lists it with its tenant's and notes it with the batch it is a retry of. */
+    /** Makes the record last, lists the batch for its tenant, and names a retry in the batch that it retries. */
     async confirmCreated(batch: Pick<Batch, 'id' | 'tenant' | 'retryOf'>, nowMs: number): Promise<void> {
       const { id, tenant, retryOf } = batch;
       await Promise.all([
@@ -140,7 +145,7 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };
     },
 
-    /** Compare-and-set on the status, with its timestamp and more fields in the same step. */
+    /** Sets the status by compare-and-set, and its timestamp and the given fields in the same step. */
     async transition(
       id: string,
       to: BatchStatus,
@@ -155,29 +160,32 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       return canTransition(before, to) ? { kind: 'moved' } : { kind: 'refused', status: before };
     },
 
-    /** From now on no request of this batch is begun; its deadline stands. Refused when it has no more to begin. */
+    /**
+     * From now on no worker starts a call for this batch. Its deadline stands. Refused when the batch is stopped,
+     * finalizing or terminal.
+     */
     pause: (id: string, nowMs: number): Promise<PauseOutcome> => setPaused(id, { since: Math.floor(nowMs / 1000) }),
 
-    /** Lets a paused batch go on. */
+    /** Resumes a paused batch. */
     resume: (id: string): Promise<PauseOutcome> => setPaused(id, {}),
 
-    /** Does a pause or resume again that Redis may have lost. */
+    /** Repeats a pause or resume that Redis may have lost. */
     pauseAgain: (id: string, pause: Pause): Promise<PauseOutcome> => setPaused(id, pause),
 
     dispatchState: async (id: string): Promise<DispatchState> =>
       decodeDispatchState(await redis.hgetall(keys.batch(id))),
 
-    /** Whether its counts, its bits and what is in its segments differ, though nothing is on its way there. */
-    async isAdrift(id: string): Promise<boolean> {
-      return (await isAdrift(redis, [keys.batch(id), keys.settledBits(id), keys.results], [id])) === 1;
+    /** Whether a batch's counts, bits and segments disagree although no result is on its way to a segment. */
+    async countsDiffer(id: string): Promise<boolean> {
+      return (await countsDiffer(redis, [keys.batch(id), keys.settledBits(id), keys.results], [id])) === 1;
     },
 
     /**
-     * Sets a batch's counts and bits to what is in its segments. False when it has got on since it was read: then its
-     * status or counts are not those given first any more.
+     * Sets a batch's counts and bits to what its segments hold. False when the batch has changed since it was read: its
+     * status or counts are no longer the given ones.
      *
-     * @param settled a bit for each request, as Redis has them
-     * @param newSegments those that Redis does not list
+     * @param settled one bit for each request, in Redis's bit order
+     * @param newSegments names of segments that Redis does not list yet
      */
     async recount(
       {
@@ -206,10 +214,10 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       return set === 1;
     },
 
-    /** Memory that the results of all batches take in Redis until they are in segments, in bytes. */
+    /** Bytes of Redis's memory that the results of all batches take until they are in segments. */
     resultsBytes: (): Promise<number> => resultsBytes(redis, [keys.results], []),
 
-    /** `halted`: moved, and the batch is paused or stopped. `overtaken`: another dispatcher moved it before. */
+    /** `halted`: it moved, but the batch is paused or stopped. `overtaken`: another dispatcher has moved it. */
     advanceCursor(id: string, from: number, to: Cursor): Promise<'moved' | 'halted' | 'overtaken'> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
       return advanceCursor(
@@ -219,38 +227,40 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       );
     },
 
-    /** Shows how fast a batch gets on and what it waits for. For screens; nothing is decided by it. */
+    /** Notes how fast a batch runs and which lanes it waits for. */
     async observe(id: string, seen: Pick<Batch, 'requestsPerSecond' | 'waitingFor'>): Promise<void> {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
     },
 
-    /** Shows why a batch does not get on, until its next segment or status. Resolves with whether the reason is new. */
+    /** Notes why a batch is blocked, until its next segment or status. Resolves with whether the reason is new. */
     async block(id: string, { code, message }: Blocked): Promise<boolean> {
       return (await blockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })])) === 1;
     },
 
-    /** Takes the reason away, unless the batch has another one by now. */
+    /** Removes the reason, unless the batch has another one by now. */
     async unblock(id: string, { code, message }: Blocked): Promise<void> {
       await unblockBatch(redis, [keys.batch(id)], [JSON.stringify({ code, message })]);
     },
 
-    /** No request of this batch is begun any more; those in flight may still be recorded. The first reason stands. */
+    /**
+     * From now on no call is started for this batch; calls in flight may still be recorded. The first reason stands.
+     */
     async stop(id: string, reason: StopReason, nowMs: number): Promise<void> {
       await redis.hsetnx(keys.batch(id), 'stoppedAt', Math.floor(nowMs / 1000));
       await redis.hsetnx(keys.batch(id), 'stopping', reason);
     },
 
-    /** What was parked gets a job again. */
+    /** Removes the note that requests are parked. The caller gives them new jobs. */
     async unpark(id: string): Promise<void> {
       await redis.hdel(keys.batch(id), 'parked');
     },
 
-    /** No result of this batch is recorded any more. */
-    async close(id: string, total: number): Promise<void> {
-      await redis.hset(keys.batch(id), { closed: 1, total });
+    /** From now on the batch takes no more results. */
+    async seal(id: string, total: number): Promise<void> {
+      await redis.hset(keys.batch(id), { sealed: 1, total });
     },
 
-    /** Forgets a batch. Its list entry goes first: what is listed is there. */
+    /** Removes a batch: first from its tenant's list, so that every listed batch exists. */
     async remove({ id, tenant }: Pick<Batch, 'id' | 'tenant'>, nowMs: number): Promise<void> {
       await index.remove(keys.batchIndex(tenant), tenant, id, nowMs);
       await redis.unlink(...keys.ofBatch(id));

@@ -17,14 +17,14 @@ const readMark = (mark: string): InputPlace => {
   return { index, offset, line };
 };
 
-/** What has become of the requests of a batch that were dispatched. */
+/** Tells which dispatched requests of a batch have a result, and where requests are in the input. */
 export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => ({
   /** The first `limit` requests below `dispatched` that have no result. */
   async unsettled(id: string, dispatched: number, limit: number): Promise<number[]> {
     const key = keys.settledBits(id);
     const found: number[] = [];
     if (dispatched === 0) return found;
-    // Of a full string without a 0 the first is right behind it; a missing one has it at 0.
+    // BITPOS gives the position after the string when all bits are 1, and 0 when there is no string.
     const first = await redis.bitpos(key, 0);
     for (let at = Math.floor(first / 8); at * 8 < dispatched; at += pieceBytes) {
       const bits = await redis.getrangeBuffer(key, at, at + pieceBytes - 1);
@@ -44,12 +44,12 @@ export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => 
     return bits.map((bit) => bit === 1);
   },
 
-  /** Requests from `dispatched` on that have a result: Redis has lost the cursor that was beyond them. */
+  /** How many requests from `dispatched` on have a result. Some have one when Redis has lost a later cursor. */
   async settledBeyond(id: string, dispatched: number): Promise<number> {
     return redis.bitcount(keys.settledBits(id), dispatched, -1, 'BIT');
   },
 
-  /** A place in the input from which `index` is not far. */
+  /** The last marked place in the input before the request `index`, or the start of the input. */
   async placeBefore(id: string, index: number): Promise<InputPlace> {
     const marks = await redis.lrange(keys.marks(id), 0, -1);
     return marks.map(readMark).findLast((mark) => mark.index <= index) ?? { index: 0, offset: 0, line: 1 };

@@ -1,6 +1,6 @@
--- Notes with a batch that another was made of its requests, once.
+-- Names a retry in the record of the batch that it retries, once.
 -- KEYS: 1 record of the batch that was retried
--- ARGV: 1 id of the batch made of it
+-- ARGV: 1 id of the retry
 if redis.call('EXISTS', KEYS[1]) == 0 then return end
 local known = redis.call('HGET', KEYS[1], 'retriedBy')
 local ids = known and cjson.decode(known) or {}

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Pauses a batch or lets it go on, while requests of it may still be begun. Doing either again changes nothing. A batch's
--- pauses and resumes are numbered, so that one which Redis has lost can be done again, and one which it knows is not.
+-- Pauses or resumes a batch that may still start calls. Doing either again changes nothing. A batch's pauses and
+-- resumes are numbered: one that Redis has lost can be repeated, and one that Redis knows is not.
 -- KEYS: 1 batch record
--- ARGV: 1 Unix seconds since when it is paused, or '' to let it go on, 2 the number of what is done again, else ''
--- Returns the number when done, 'known' when it, or a later one, was done before; else what keeps it: the batch's status,
---         or the one it is about to have; 'missing' when there is no such batch
+-- ARGV: 1 time of the pause in Unix seconds, or '' to resume, 2 number of the pause or resume that is repeated, else ''
+-- Returns the number when done; 'known' when this one or a later one was done before; 'missing' when there is no such
+--         batch; else the status that forbids it, which the batch has or is about to have
 local record = redis.call('HMGET', KEYS[1], 'status', 'stopping', 'pauses')
 if not record[1] then return 'missing' end
 local known = tonumber(record[3] or 0)

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Sets a batch's counts and bits to what is in its segments, unless it has got on since they were read.
+-- Sets a batch's counts and bits to what its segments hold, unless the batch has changed since it was read.
 -- KEYS: 1 batch record, 2 bit per settled request, 3 list of the batch's segments
--- ARGV: 1 status, 2 completed, 3 failed and 4 collected as they were, 5 the bits, 6 number of segments to be added to the
---       list, then those, then field and value pairs of the record
+-- ARGV: 1 status, 2 completed, 3 failed and 4 collected when they were read, 5 the new bits, 6 number of segments to
+--       add to the list, then their names, then field and value pairs for the record
 -- Returns 1 when set, else 0
 local record = redis.call('HMGET', KEYS[1], 'status', 'completed', 'failed', 'collected')
 for i = 1, 4 do

@@ -1,5 +1,6 @@
 #!lua flags=no-writes
--- The memory that results on their way to segments take. A script, since a cluster's client does not find the key.
+-- Tells how much memory results take on their way to segments. It is a script because ioredis does not find the key of
+-- this command in a cluster.
 -- KEYS: 1 results stream
 -- Returns bytes
 return redis.call('MEMORY', 'USAGE', KEYS[1]) or 0

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Moves a batch to another status if it is in one from which it may, and writes fields along with it.
+-- Moves a batch to another status if its present status allows that, and writes fields in the same step.
 -- KEYS: 1 batch record
--- ARGV: 1 new status, 2 number of statuses it may come from, then those, then field and value pairs
+-- ARGV: 1 new status, 2 number of statuses that allow it, then those statuses, then field and value pairs
 -- Returns the status the batch had before; 'missing' when there is no such batch
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return 'missing' end

@@ -10,37 +10,41 @@ export interface RedisOptions {
   /** As {@link parseRedisUrl} reads it. */
   readonly url: string;
   /**
-   * What a command does while Redis is away. `fail` rejects it within 2 s: for what a caller waits on. `wait` holds it
-   * until Redis is back: for workers and collectors, which have nothing better to do.
+   * What a command does while Redis is away. `fail` rejects it within 2 s: for a process whose callers wait for an
+   * answer. `wait` holds it until Redis is back: for workers and collectors, which can do nothing without Redis.
    */
   readonly whileAway: 'fail' | 'wait';
   readonly onError: (error: Error) => void;
-  /** From when it fires on, a Redis that is away is not waited for: what waits fails. Copies made of it do the same. */
+  /**
+   * Once it fires, no command waits for a Redis that is away: it fails. This holds for duplicates of the connection
+   * too.
+   */
   readonly closing?: AbortSignal;
 }
 
-/** Leaves room in the 2 s for the answer that tells the caller. */
+/** Leaves time within the 2 s to answer the caller. */
 const commandTimeoutMs = 1500;
 
 /**
- * A peer that drops bytes but keeps the socket open is noticed when an answer is due for this long. Longer than any
- * blocking read, which it would cut off otherwise.
+ * An answer that takes longer breaks the connection: its other end drops bytes but keeps the socket open. This is
+ * longer than any blocking read, which it would cut off otherwise.
  */
 const socketTimeoutMs = 6000;
 
-/** All processes are back within a moment of each other: those who are first would take the others for dead. */
+/** Short, so that all processes are back at nearly the same time. The first would take the others for dead. */
 const longestReconnectDelayMs = 250;
 const connectTimeoutMs = 3000;
 
-/** A server that has become a replica refuses writes and ends blocking reads; the master is elsewhere by then. */
+/** A server that has become a replica refuses writes and ends blocking reads. Another server is the master by then. */
 const isDemoted = (error: Error): boolean => /^(?:READONLY|UNBLOCKED) /.test(error.message);
 const reconnectAndSendAgain = 2;
 
-/** Of each connection to a server. */
+/** Options of each connection to a server. */
 const connectionOptions = (whileAway: RedisOptions['whileAway']) => ({
   socketTimeout: socketTimeoutMs,
   connectTimeout: connectTimeoutMs,
-  // Otherwise as long as Redis guesses that it still has to load, up to 10 s: its first guesses are wild.
+  // By default ioredis waits as long as Redis guesses that loading will take, up to 10 s. The first guesses are far
+  // off.
   maxLoadingRetryTime: longestReconnectDelayMs,
   keepAlive: 10_000,
   reconnectOnError: (error: Error) => (isDemoted(error) ? reconnectAndSendAgain : false),
@@ -98,16 +102,16 @@ const openCluster = (
       // While slots move, two nodes may point at each other for a moment.
       retryDelayOnMoved: 20,
       ...(whileAway === 'wait' ? { maxRedirections: Infinity } : {}),
-      // A certificate is for a name, so names are not resolved before.
+      // A certificate names a host, so the connection is made to the name, not to a resolved address.
       dnsLookup: (host, done) => done(null, host),
-      // Deltas go through the node that has their batch.
+      // Deltas go through the node that has the slot of their batch.
       shardedSubscribers: true,
     }),
   );
 
 /**
- * Opens a connection that reconnects by itself for as long as it lives, and follows the master or the slots wherever they
- * go. Throws an error with the code `invalid_redis_url`.
+ * Opens a connection that reconnects by itself until it is closed, and follows the master or the slots to other
+ * servers. Throws an error with the code `invalid_redis_url`.
  */
 export const connectRedis = (options: RedisOptions): RedisConnection => {
   const { url, onError } = options;
@@ -133,13 +137,13 @@ export const untilReady = async (redis: RedisConnection): Promise<void> => {
   });
 };
 
-const heirMs = 1000;
+const takeOverMs = 1000;
 
 /**
- * Calls `listener` whenever Redis is there again, maybe without what it got last. A cluster that loses a node goes on
- * with its heir: there it is called once no connection to a node has been lost for a second.
+ * Calls `listener` whenever Redis is back, perhaps without its latest writes. In a cluster a replica takes over from a
+ * lost node: there `listener` is called when no further node has been lost for 1 s.
  *
- * @returns a function that ends it
+ * @returns a function that ends the calls
  */
 export const onBack = (redis: RedisConnection, listener: () => void): (() => void) => {
   let timer: NodeJS.Timeout | undefined;
@@ -147,7 +151,7 @@ export const onBack = (redis: RedisConnection, listener: () => void): (() => voi
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (redis.status === 'ready') listener();
-    }, heirMs);
+    }, takeOverMs);
   };
   redis.on('ready', listener);
   if (redis instanceof Cluster) redis.on('-node', onLostNode);
@@ -160,7 +164,7 @@ export const onBack = (redis: RedisConnection, listener: () => void): (() => voi
   return stop;
 };
 
-/** Ends a connection: after the commands under way, or at once while Redis is away. */
+/** Closes a connection: after the commands under way, or at once while Redis is away. */
 export const closeRedis = async (redis: RedisConnection): Promise<void> => {
   if (redis instanceof Cluster) {
     // Each node answers in order, so what was sent before is answered too.

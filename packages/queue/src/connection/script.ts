@@ -14,11 +14,11 @@ export type Script<Keys extends ScriptKeys, Arguments extends ScriptArguments, R
 type Command = (keyCount: number, ...keysAndArguments: ScriptArguments) => Promise<unknown>;
 
 /**
- * A script that stands in a file of its own. Each connection registers it once, at its first use; ioredis then sends the
- * text once to each server, and its digest from then on.
+ * Defines a script that stands in a file of its own. Each connection registers it at the first use. ioredis sends the
+ * text to each server once, and only its digest afterwards.
  *
- * @param lua beside the caller: `new URL('./begin-requests.lua', import.meta.url)`
- * @param shared Lua that several scripts have in common. It stands before this one, after its first line.
+ * @param lua its file, beside the caller: `new URL('./check-requests.lua', import.meta.url)`
+ * @param shared a file of Lua that several scripts have in common. It is inserted after the script's first line.
  */
 export const defineScript = <Keys extends ScriptKeys, Arguments extends ScriptArguments, Reply>(
   lua: URL,

@@ -1,13 +1,15 @@
 import type { Cluster, Redis } from 'ioredis';
 
-/** Far less than the wait for any other answer: processes that were cut off are back within a moment of each other. */
+/**
+ * Far shorter than the wait for any other answer, so that processes that were cut off are back at nearly the same time.
+ */
 const greetingTimeoutMs = 2000;
 
 const heardAtMs = new WeakMap<Redis | Cluster, number>();
 
 /**
- * Breaks a connection whose other end takes it but says nothing for 2 s: it leads nowhere, and the next may be answered.
- * ioredis limits the time until it is taken only. A Redis that is loading its data says so.
+ * Breaks a connection that is accepted but gets no answer for 2 s; the next attempt may get one. ioredis limits only
+ * the time until a connection is accepted. A Redis that is loading its data does answer.
  */
 const expectGreeting = (redis: Redis): void => {
   const { stream } = redis;
@@ -18,7 +20,7 @@ const expectGreeting = (redis: Redis): void => {
   for (const event of ['data', 'close']) stream.once(event, () => clearTimeout(timer));
 };
 
-/** Watches a connection to a server for silence: one that begins with it is broken, others are measured. */
+/** Watches a connection to a server for silence. Silence at its start breaks it; later silence is measured. */
 export const watchSilence = (redis: Redis): void => {
   const hear = (): void => {
     if (redis.status === 'ready') heardAtMs.set(redis, performance.now());
@@ -31,7 +33,8 @@ export const watchSilence = (redis: Redis): void => {
 };
 
 /**
- * For how long nothing has come over a connection, in ms, greetings apart: when it is ready again, for how long Redis was
- * away. Of a cluster, whose nodes may be away one by one, it is not known: Infinity.
+ * How long no answer has come over a connection, in milliseconds. The first answers of a new connection do not count:
+ * when it is ready again, this tells how long Redis was away. Infinity for a cluster, whose nodes may be away one by
+ * one.
  */
 export const silenceMs = (redis: Redis | Cluster): number => performance.now() - (heardAtMs.get(redis) ?? -Infinity);

@@ -3,7 +3,7 @@ import { Cluster } from 'ioredis';
 import { watchSilence } from './silence.ts';
 import { writeTogether } from './write-together.ts';
 
-/** What ioredis keeps to itself. */
+/** Private parts of ioredis. */
 interface Internals {
   readonly connectionPool: EventEmitter;
   manuallyClosing: boolean;
@@ -12,14 +12,15 @@ interface Internals {
 }
 
 /**
- * Makes a cluster connection survive what BullMQ does with its blocking ones during a failover: it disconnects and
- * connects again. As ioredis is, a connection may then be lost for good, or never tell that it has ended.
+ * Makes a cluster connection survive a failover, during which BullMQ disconnects its blocking connections and connects
+ * them again. Without this, ioredis may lose such a connection for good, or never emit that it has ended.
  */
 export const keepClusterSteady = (cluster: Cluster): Cluster => {
   const internals = cluster as unknown as Internals;
   const { connectionPool } = internals;
 
-  // Each node's connection that ends while all do would close the whole once more, even when that is being opened again.
+  // While the nodes' connections end, each of them would close the cluster connection once more, even if that is being
+  // opened again.
   const onDrain = connectionPool.rawListeners('drain');
   connectionPool.removeAllListeners('drain');
   let hasNodes = false;
@@ -29,8 +30,8 @@ export const keepClusterSteady = (cluster: Cluster): Cluster => {
     hasNodes = false;
   });
 
-  // An attempt to connect that fails is followed by others, also when the connection had been closed before; whoever
-  // waits for it waits for the one that succeeds.
+  // ioredis repeats a failed attempt to connect, also after the connection had been closed. The caller waits until an
+  // attempt succeeds.
   let opening: Promise<void> | undefined;
   const untilOpen = async (): Promise<void> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -51,7 +52,7 @@ export const keepClusterSteady = (cluster: Cluster): Cluster => {
     return (opening ??= untilOpen());
   };
 
-  // Between two attempts there is no node whose end would end the whole.
+  // Between two attempts there is no node connection whose end would end the cluster connection.
   cluster.disconnect = (reconnect = false) => {
     const { status } = cluster;
     Cluster.prototype.disconnect.call(cluster, reconnect);

@@ -2,15 +2,15 @@ import { Redis } from 'ioredis';
 import { watchSilence } from './silence.ts';
 import { writeTogether } from './write-together.ts';
 
-/** What ioredis keeps to itself. */
+/** Private parts of ioredis. */
 interface Internals {
-  /** Sent over the last connection that was ready, and not answered; sent again when the next one is. */
+  /** Commands without an answer that the last ready connection sent. The next ready connection sends them again. */
   readonly prevCommandQueue?: { shift(): { readonly command: { reject(error: Error): void } } | undefined } | null;
 }
 
 /**
- * Makes the connection, and its copies, reject what was under way when it ends. As ioredis is, that is forgotten, and who
- * waits for it waits for ever, if Redis was gone before and the next connection broke before it was ready.
+ * Makes a connection and its duplicates reject the commands under way when it ends. ioredis forgets these commands if
+ * Redis went away and the next connection broke before it was ready. Their callers would wait for ever.
  */
 export const keepServerSteady = (redis: Redis): Redis => {
   watchSilence(redis);

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- Deletes a file's record, unless a batch needs the file. From then on the file cannot be written again.
--- KEYS: 1 file record, 2 its users and since when, 3 index of files, 4 ids removed lately and their scores
--- ARGV: 1 id, then batch and time pairs of users that need it no more, unless they have come back since that time
--- Returns 'deleted', 'missing', or the users with their times
+-- Deletes a file's record, unless a batch needs the file. A deleted record cannot be written again for 24 h.
+-- KEYS: 1 file record, 2 batches that need it and since when, 3 index of files, 4 ids removed in the last 24 h and
+--       their scores
+-- ARGV: 1 id, then batch and time pairs of batches that need it no more, unless they were noted again at another time
+-- Returns 'deleted', 'missing', or the batches that need it with their times
 for i = 2, #ARGV, 2 do
   if redis.call('ZSCORE', KEYS[2], ARGV[i]) == ARGV[i + 1] then redis.call('ZREM', KEYS[2], ARGV[i]) end
 end

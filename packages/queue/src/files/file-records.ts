@@ -36,7 +36,7 @@ export type DeleteOutcome =
   | { readonly kind: 'missing' }
   | { readonly kind: 'in_use'; readonly uses: readonly FileUse[] };
 
-/** What is known of each tenant's files; their bytes rest in the file store. */
+/** The records of each tenant's files. Their bytes are in the file store. */
 export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
   const index = createCreatedIndex(redis, keys);
   const due = createDueIndex(redis, keys);
@@ -50,12 +50,12 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
     get,
 
     /**
-     * Writing a file's record again changes nothing but the record: it keeps its place in lists. False when the file was
-     * deleted in the last 24 hours: then it stays so.
+     * Writes a file's record. Writing it again changes only the record: the file keeps its place in lists. False when
+     * the file was deleted in the last 24 hours: it stays deleted.
      */
     async put(file: FileRecord): Promise<boolean> {
       const { id, tenant, expiresAt } = file;
-      // First, so that no file is kept for ever.
+      // The expiry is noted first, so that no file is kept for ever.
       if (expiresAt !== undefined) await due.set({ kind: 'file', tenant, id }, expiresAt * 1000);
       const isPut = await putFile(redis, [keys.file(tenant, id), keys.removed(tenant)], [id, JSON.stringify(file)]);
       if (isPut === 0) return false;
@@ -74,9 +74,9 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
     },
 
     /**
-     * Deletes the record, which decides; the bytes are the caller's to delete.
+     * Deletes the record. The caller then deletes the bytes.
      *
-     * @param over uses, as an earlier outcome told of them, that count no more
+     * @param over uses from an earlier outcome that count no more
      */
     async delete(tenant: string, id: string, nowMs: number, over: readonly FileUse[] = []): Promise<DeleteOutcome> {
       const outcome = await deleteFile(
@@ -94,12 +94,12 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
       return { kind: outcome };
     },
 
-    /** undefined when `after` is no file of this tenant. */
+    /** A page of files. Undefined when `after` is no file of this tenant. */
     async list(tenant: string, options: FileListOptions): Promise<Page<FileRecord> | undefined> {
       const { limit, order, purpose } = options;
       const found: FileRecord[] = [];
       let { after } = options;
-      // One more than asked for tells whether there are more. A purpose may skip many, so read on until it is found.
+      // One file more than `limit` tells whether there are more. A purpose may skip many ids, so the loop reads on.
       while (found.length <= limit) {
         const ids = await index.ids(keys.fileIndex(tenant), tenant, { after, limit: limit + 1, order });
         if (!ids) return undefined;

@@ -3,7 +3,7 @@ import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 
-/** `made` is what the key stands for: `fresh` when it is new, else what it was first claimed with. */
+/** `made` is what was made under the key: `fresh` when the key is new, else what it was first claimed with. */
 export type ClaimOutcome<Made> =
   | { readonly kind: 'new' | 'repeated'; readonly made: Made }
   | { readonly kind: 'conflict' };
@@ -23,7 +23,9 @@ const releaseClaim = defineScript<[claim: string], [text: string], null>(
 
 const rememberSeconds = 24 * 3600;
 
-/** Ties an idempotency key to what was made under it, so that repeats, even at the same time, make it once. */
+/**
+ * Ties an idempotency key to what was made under it, so that repeated requests, even simultaneous ones, make it once.
+ */
 export const createClaims = <Made>(redis: RedisConnection, keys: Keys, kind: 'batch' | 'file') => {
   const nameOf = (tenant: string, key: string): string =>
     keys.idempotency(tenant, kind, createHash('sha256').update(key).digest('hex'));
@@ -38,7 +40,7 @@ export const createClaims = <Made>(redis: RedisConnection, keys: Keys, kind: 'ba
       return claim.contentHash === contentHash ? { kind: 'repeated', made: claim.made } : { kind: 'conflict' };
     },
 
-    /** Frees a key, unless it has come to stand for something else than `made`. */
+    /** Frees a key, unless it is claimed for something else than `made` by now. */
     async release({ tenant, key, contentHash }: Omit<NewClaim<Made>, 'fresh'>, made: Made): Promise<void> {
       await releaseClaim(redis, [nameOf(tenant, key)], [textOf(contentHash, made)]);
     },

@@ -1,6 +1,6 @@
--- Adds an id to a newest-first index. Scores rise strictly, so that a page can go on after any entry. An id that was
--- removed lately stays out.
--- KEYS: 1 index, 2 ids removed lately
+-- Adds an id to a newest-first index. Scores rise strictly, so that a page can start after any entry. An id that was
+-- removed in the last 24 h is not added.
+-- KEYS: 1 index, 2 ids removed in the last 24 h
 -- ARGV: 1 id, 2 now in microseconds
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) or redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return end
 local newest = redis.call('ZRANGE', KEYS[1], 0, 0, 'REV', 'WITHSCORES')

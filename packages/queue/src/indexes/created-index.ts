@@ -11,12 +11,12 @@ const removeFromIndex = defineScript<
   null
 >(new URL('./remove-from-index.lua', import.meta.url));
 
-/** As long as an idempotency key may stand for what was removed. */
+/** As long as an idempotency key is remembered, which may name something that was removed. */
 const rememberRemovedSeconds = 86_400;
 
 export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean };
 
-/** A tenant's ids, newest first (or oldest), in pages that start after any id, even one removed meanwhile. */
+/** A tenant's ids, newest first (or oldest), in pages that start after any id, even one that was removed meanwhile. */
 export const createCreatedIndex = (redis: RedisConnection, keys: Keys) => {
   const scoreOf = async (index: string, tenant: string, id: string): Promise<string | undefined> => {
     const [score, removed] = await Promise.all([redis.zscore(index, id), redis.hget(keys.removed(tenant), id)]);
@@ -33,7 +33,7 @@ export const createCreatedIndex = (redis: RedisConnection, keys: Keys) => {
         [id, Math.floor(nowMs / 1000), rememberRemovedSeconds],
       );
     },
-    /** undefined when `after` is no id this index ever had. */
+    /** Undefined when this index does not know `after`. */
     async ids(
       index: string,
       tenant: string,

@@ -1,7 +1,7 @@
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 
-/** What is kept for a time only. */
+/** Something that is kept for a limited time. */
 export type Kept =
   | { readonly kind: 'file'; readonly tenant: string; readonly id: string }
   | { readonly kind: 'batch'; readonly id: string };
@@ -13,16 +13,16 @@ const parseMember = (member: string): Kept => {
   return kind === 'file' ? { kind: 'file', tenant: first, id } : { kind: 'batch', id: first };
 };
 
-/** Until when files and batches are kept, by time: what is due is found without looking at all there is. */
+/** Until when files and batches are kept, sorted by time, so that finding the due ones does not read all. */
 export const createDueIndex = (redis: RedisConnection, keys: Keys) => ({
-  /** Noting it again moves the time. */
+  /** Setting it again moves the time. */
   async set(kept: Kept, dueAtMs: number): Promise<void> {
     await redis.zadd(keys.due, dueAtMs, memberOf(kept));
   },
   async remove(kept: Kept): Promise<void> {
     await redis.zrem(keys.due, memberOf(kept));
   },
-  /** The first `limit` that are due, the longest due first. */
+  /** The first `limit` entries that are due, the longest due first. */
   async upTo(nowMs: number, limit: number): Promise<Kept[]> {
     const members = await redis.zrangebyscore(keys.due, '-inf', nowMs, 'LIMIT', 0, limit);
     return members.map(parseMember);

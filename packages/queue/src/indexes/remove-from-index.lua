@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Removes an id from its index and notes where it stood, so that a listing can go on after it for a time. Older notes go,
--- a few at each removal.
--- KEYS: 1 index, 2 ids removed lately and their scores, 3 the same ids by the time they were removed
--- ARGV: 1 id, 2 now in Unix seconds, 3 seconds for which a note stands
+-- Removes an id from its index and notes where it stood, so that a listing can continue after it. Each removal deletes
+-- a few old notes.
+-- KEYS: 1 index, 2 ids removed lately and their scores, 3 the same ids sorted by the time of removal
+-- ARGV: 1 id, 2 now in Unix seconds, 3 seconds for which a note is kept
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 if score then redis.call('HSET', KEYS[2], ARGV[1], score) end

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Called by a worker that has Redis again after a while. Locks that have run out while the jobs are still in work say that
--- nobody could look after them: it was not this worker alone that was cut off. Stalled checks then wait for those who are
--- back later; from the first on, so that one which comes and goes does not hold them off for ever.
--- KEYS: 1 BullMQ's list of active jobs, 2 its key that keeps stalled checks apart
--- ARGV: 1 what a job's key starts with, 2 how long stalled checks wait in ms
+-- A worker calls this when Redis is back after an outage. Jobs in work whose locks have run out show that no worker
+-- could renew or take them, so other workers were cut off too. Stalled checks then wait for the workers that come back
+-- later. The wait starts with the first call: a worker that comes and goes does not put the checks off for ever.
+-- KEYS: 1 BullMQ's list of active jobs, 2 its key that spaces stalled checks
+-- ARGV: 1 prefix of a job's key, 2 how long stalled checks wait in ms
 local awaiting = 'awaiting others'
 if redis.call('GET', KEYS[2]) == awaiting then return end
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do

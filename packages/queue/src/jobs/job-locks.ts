@@ -3,13 +3,13 @@ import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
 
-/** The right of one run of a processor to its job. Two runs of one job, in this process or others, have two locks. */
+/** The right of one run of the processor to its job. Two runs of one job, in this process or others, have two locks. */
 export interface JobLock {
-  /** False once another run has the job, as it may after this process was stopped or cut off for a while. */
+  /** False once another run has the job, for example after this process was stopped or cut off for a while. */
   readonly isHeld: boolean;
 }
 
-/** A lock lasts so long without being renewed. */
+/** A lock that is not renewed lasts this long. */
 export const lockDurationMs = 7000;
 const renewEveryMs = 500;
 
@@ -20,8 +20,8 @@ const renewLocks = defineScript<
 >(new URL('./renew-locks.lua', import.meta.url));
 
 /**
- * Renews the locks of a lane's jobs in work. BullMQ's own renewal knows a job by its id alone: where a process takes a job
- * that it still works on again, the end of the first run would end the renewal for the second.
+ * Renews the locks of a lane's jobs in work. BullMQ's own renewal knows a job only by its id. When a process takes a
+ * job again that it still works on, the end of the first run would end the renewal for the second run.
  */
 export const createJobLocks = (
   connection: RedisConnection,
@@ -66,7 +66,7 @@ export const createJobLocks = (
   keepRenewing();
 
   return {
-    /** Holds a job's lock, which BullMQ has just taken, for as long as `run` takes. */
+    /** Renews a job's lock, which BullMQ has just taken, until `run` has ended. */
     async during<T>(job: Job, run: (lock: JobLock) => Promise<T>): Promise<T> {
       const lock: Held = { isHeld: true, id: job.id ?? '', token: job.token ?? '', sinceMs: performance.now() };
       held.add(lock);

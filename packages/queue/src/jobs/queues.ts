@@ -13,13 +13,13 @@ export interface BatchJob {
 /** Attempts of a job that repeats until it succeeds. */
 const unlimited = 1_000_000_000;
 
-/** Events feed screens only; a long stream would be Redis memory spent on nothing. */
+/** Only screens read events; a long stream of them would waste Redis's memory. */
 const keptEvents = 1000;
 
 const queueOptions = (connection: RedisConnection, keys: Keys, name: string): QueueOptions => ({
   connection,
   prefix: keys.queuePrefix(name),
-  // Checked once by `promptmill doctor`; a check that meets a Redis that is just away would fail the queue for good.
+  // `promptmill doctor` checks the version. A check here would fail the queue for good if Redis is away at that moment.
   skipVersionCheck: true,
   streams: { events: { maxLen: keptEvents } },
 });
@@ -43,7 +43,7 @@ export const openBatchesQueue = (connection: RedisConnection, keys: Keys): Queue
     removeOnFail: { age: 30 * 86_400 },
   });
 
-/** A batch's finalizing repeats until it succeeds: a full disk is waited out. */
+/** A batch's finalizing repeats until it succeeds, for example when a full disk has space again. */
 export const openFinalizeQueue = (connection: RedisConnection, keys: Keys): Queue<BatchJob> =>
   openQueue(connection, keys, finalizeQueueName, {
     attempts: unlimited,
@@ -72,9 +72,9 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
 };
 
 /**
- * The job of a batch or of its finalizing has the batch's id: adding it twice is adding it once.
+ * Adds the job of a batch or of its finalizing. The batch's id is the job's id, so adding it again changes nothing.
  *
- * @param name what Bull Board shows it as
+ * @param name the job's name on Bull Board
  */
 export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string, name = batchId): Promise<void> => {
   await queue.add(name, { batchId }, { jobId: batchId });

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Renews the locks of jobs in work. Unlike BullMQ's own script it also takes back a lock that has run out while Redis, or
--- the way to it, was gone, unless another worker has the job by now: the call is still under way.
--- KEYS: 1 BullMQ's list of active jobs, 2 its set of those that were not renewed since the last stalled check
--- ARGV: 1 what a job's key starts with, 2 how long a lock lasts in ms, then job id and token pairs
--- Returns the positions of the pairs whose lock is another's, from 0
+-- Renews the locks of jobs in work. Unlike BullMQ's own script, it also takes back a lock that ran out while Redis
+-- could not be reached, unless another worker has the job by now: the call is still under way.
+-- KEYS: 1 BullMQ's list of active jobs, 2 its set of jobs that a stalled check has marked
+-- ARGV: 1 prefix of a job's key, 2 how long a lock lasts in ms, then job id and token pairs
+-- Returns the positions, from 0, of the pairs whose lock was lost
 local lost = {}
 for i = 3, #ARGV, 2 do
   local id, token = ARGV[i], ARGV[i + 1]

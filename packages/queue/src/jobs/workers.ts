@@ -8,20 +8,23 @@ import { silenceMs } from '../connection/silence.ts';
 import { createJobLocks, type JobLock, lockDurationMs } from './job-locks.ts';
 
 /**
- * A worker that dies is noticed when its jobs' locks have run out (7 s) and a stalled check has passed: after 8 s at most,
- * where BullMQ's defaults (30 s + 30 s) take a minute. A worker that lives has 6 s left of each lock at any moment: its
- * event loop may be blocked for as long.
+ * A dead worker is noticed when its jobs' locks have run out (7 s) and a stalled check has run: within 8 s. BullMQ's
+ * defaults (30 s + 30 s) take a minute. The locks of a live worker have 6 s left at any moment, so its event loop may
+ * be blocked for that long.
  */
 const stalledIntervalMs = 500;
-/** What one stalled check has marked is for the next to act on, which is never further away; a lock lasts longer. */
+/**
+ * The marks of a stalled check expire after this time. The next check, which acts on them, comes sooner, and a lock
+ * lasts longer.
+ */
 const marksLastMs = 3000;
-/** No lock runs out in an outage that is shorter. */
+/** No lock runs out in a shorter outage. */
 const harmlessOutageMs = 5000;
 /** After a longer outage, the first worker that is back waits this long for the others. */
 const awaitOthersMs = 5000;
-/** A wait for a job ends well before the connection is taken for dead for want of an answer. */
+/** A wait for a job ends well before a missing answer breaks the connection (6 s). */
 const longestBlockSeconds = 4;
-/** BullMQ's default is 15 s, which is longer than a lane may stand still once Redis is back. */
+/** BullMQ's default is 15 s, which is longer than a lane may stand still after Redis is back. */
 const retryAfterConnectionErrorMs = 1000;
 const afterRefusalMs = 500;
 
@@ -44,11 +47,12 @@ const awaitOthers = defineScript<[active: string, stalledCheck: string], [jobKey
   new URL('./await-others.lua', import.meta.url),
 );
 
-/** BullMQ's worker, in the three things that it has no options for. */
+/** BullMQ's worker with three changes that it has no options for. */
 class SteadyWorker<T> extends Worker<T> {
   constructor(name: string, processor: (job: Job<T>) => Promise<unknown>, options: WorkerOptions, marks: StalledMarks) {
     super(name, processor, options);
-    // Marks from before an outage would let the first check after it take the jobs of all that are not back yet.
+    // With marks from before an outage, the first check after it would take the jobs of every worker that is not back
+    // yet.
     const backend = this.getBackend();
     const check = backend.moveStalledJobsToWait.bind(backend);
     backend.moveStalledJobsToWait = async () => {
@@ -57,12 +61,15 @@ class SteadyWorker<T> extends Worker<T> {
     };
   }
 
-  /** The longest wait for a job, in seconds, while the queue has delayed jobs; `drainDelay` is the one without. */
+  /**
+   * The longest wait for a job, in seconds, while the queue has delayed jobs; `drainDelay` is the wait without delayed
+   * jobs.
+   */
   override get maximumBlockTimeout(): number {
     return longestBlockSeconds;
   }
 
-  /** BullMQ repeats it at once, without end, while Redis refuses it. */
+  /** While Redis refuses this command, BullMQ repeats it at once and without end. The pause slows that down. */
   protected override async moveToActive(token: string, name?: string): Promise<Job<T>> {
     try {
       return await super.moveToActive(token, name);
@@ -94,12 +101,13 @@ export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOpti
     skipVersionCheck: true,
     concurrency,
     lockDuration: lockDurationMs,
-    // The locks below do it.
+    // createJobLocks does it.
     skipLockRenewal: true,
     stalledInterval: stalledIntervalMs,
     drainDelay: longestBlockSeconds,
     runRetryDelay: retryAfterConnectionErrorMs,
-    // A worker that was cut off, or stopped for a while, counts as lost too. The processor decides what that says of a job.
+    // BullMQ also counts workers that were only cut off or stopped for a while. The processor decides what the count
+    // means.
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     ...finished,
     ...(retry
@@ -127,7 +135,7 @@ export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOpti
 
 const lookEveryMs = 50;
 
-/** BullMQ cuts its wait for a job by disconnecting; between two attempts to connect that would never end. */
+/** BullMQ ends its wait for a job by a disconnect. Between two attempts to connect, that disconnect would never end. */
 const untilConnectedOrEnded = async (worker: Worker): Promise<void> => {
   const client = await worker.getBackend().blockingClient;
   const isBetween = (): boolean => client !== undefined && client.status !== 'ready' && client.status !== 'end';
@@ -135,8 +143,8 @@ const untilConnectedOrEnded = async (worker: Worker): Promise<void> => {
 };
 
 /**
- * Closes workers once their jobs have ended, or once their connection has, as its signal `closing` may let it; after
- * `longestMs` at most, since BullMQ may wait for ever for a connection that broke while it closed.
+ * Closes workers when their jobs have ended, or when their connection has ended, which its signal `closing` may cause.
+ * It takes `longestMs` at most: BullMQ may wait for ever for a connection that broke during the close.
  */
 export const closeWorkers = async (
   workers: readonly Worker[],
@@ -154,7 +162,7 @@ export const closeWorkers = async (
       await untilConnectedOrEnded(worker);
       await worker.close();
     } catch (error) {
-      // Its connection broke meanwhile: what it had not told Redis is found by others, as after a crash.
+      // The connection broke meanwhile. Other workers find what Redis was not told, as after a crash.
       worker.emit('error', error as Error);
     }
   });

@@ -9,7 +9,7 @@ const setLaneLimits = defineScript<
   [startWidth: number, ...fieldsAndValues: (string | number)[]],
   null
 >(new URL('./set-lane-limits.lua', import.meta.url));
-const enterLane = defineScript<
+const admitCalls = defineScript<
   [ledger: string, limits: string, state: string],
   [probeMs: number, ...estimatedTokens: number[]],
   [
@@ -22,12 +22,12 @@ const enterLane = defineScript<
     isFree: 0 | 1,
     sendWithinMs?: number,
   ]
->(new URL('./enter-lane.lua', import.meta.url), windowLua);
+>(new URL('./admit-calls.lua', import.meta.url), windowLua);
 const countLateCall = defineScript<[ledger: string], [grantedAtMs: number, estimatedTokens: number], number>(
   new URL('./count-late-call.lua', import.meta.url),
   windowLua,
 );
-const leaveLane = defineScript<
+const endCall = defineScript<
   [ledger: string, limits: string, state: string, meta: string, active: string],
   [
     signal: CallSignal,
@@ -41,61 +41,61 @@ const leaveLane = defineScript<
     retryBudget: number,
   ],
   [heldUntilMs: number, began: 0 | 1]
->(new URL('./leave-lane.lua', import.meta.url), windowLua);
+>(new URL('./end-call.lua', import.meta.url), windowLua);
 const takeRetry = defineScript<[state: string], [retryBudget: number], number>(
   new URL('./take-retry.lua', import.meta.url),
 );
 
-/** What asking to let calls into a lane came to. */
+/** A lane's answer to the question which calls may go. */
 export interface LaneAnswer {
-  /** How many calls are let in: the first of those asked for. */
+  /** How many calls are admitted: the first of those asked for. */
   readonly granted: number;
-  /** Until asking for the others may help, in milliseconds. */
+  /** Milliseconds after which to ask for the others again. */
   readonly waitMs: number;
   readonly waitFor: '' | 'hold' | 'probe' | 'requests' | 'tokens' | 'limits';
-  /** When they were let in, by Redis's clock, in milliseconds. */
+  /** When they were admitted, by Redis's clock, in milliseconds. */
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
   readonly isProbe: boolean;
-  /** Nothing works until someone acts, or nothing has worked for a minute: requests with a fallback go there. */
+  /** No call succeeds until someone acts, or none has succeeded for a minute. Requests with a fallback go to it. */
   readonly isClosed: boolean;
-  /** Nothing limits or holds the lane at this moment, except the calls that it may have in flight. */
+  /** At this moment nothing but the number of calls in flight limits or holds the lane. */
   readonly isFree: boolean;
-  /** The calls let in must go out within so many milliseconds of the question. Undefined: at any time. */
+  /** Admitted calls must go out within this many milliseconds of the question. Undefined: at any time. */
   readonly sendWithinMs?: number | undefined;
 }
 
 /**
- * How a call ended, as far as its lane is concerned. `none`: the end says nothing of the provider. `unsent`: the provider
- * has not seen the call.
+ * What the end of a call tells its lane. `none`: nothing about the provider. `unsent`: the provider has not seen the
+ * call.
  */
 export type CallSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'none' | 'unsent';
 
 export interface CallEnd {
   readonly signal: CallSignal;
   readonly grantedAtMs: number;
-  /** The time from which it counts, by Redis's clock, in milliseconds. Default: when it was let in. */
+  /** The time from which it counts, by Redis's clock, in milliseconds. Default: when it was admitted. */
   readonly countedAtMs?: number | undefined;
   readonly estimatedTokens: number;
   /** Undefined when the answer does not say. */
   readonly usedTokens?: number | undefined;
-  /** How long the provider asks to be left alone. */
+  /** How long the provider asks for no call, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
-  /** For people: why the lane is held. */
+  /** Why the lane is held, for people to read. */
   readonly reason?: string;
-  /** Calls that ended so. Default 1. */
+  /** How many calls ended like this. Default 1. */
   readonly count?: number;
 }
 
 export interface LaneTerms {
   readonly limits: LaneLimits;
-  /** Calls in flight to begin with where the limits set none; from there the provider's answers decide. */
+  /** Calls in flight at the start, where the limits set none. After that the provider's answers decide. */
   readonly startWidth: number;
-  /** How long a provider that takes no call until someone acts is left alone between probes, in milliseconds. */
+  /** Milliseconds between probes of a provider that accepts no call until someone acts. */
   readonly probeIntervalMs: number;
 }
 
-/** What a lane says to a call that has ended. */
+/** A lane's answer to the end of a call. */
 export interface LaneHold {
   /** By Redis's clock; 0 when the lane is not held. */
   readonly heldUntilMs: number;
@@ -123,7 +123,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await enterLane(
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await admitCalls(
       redis,
       [ledgerKey, limitsKey, stateKey],
       [probeMs, ...estimatedTokens],
@@ -146,25 +146,31 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       await setLimits(next);
     },
 
-    /** After a connection was lost: the Redis at its other end may have lost the limits. */
+    /** Sets the limits again after a lost connection: Redis may have lost them. */
     async restoreLimits(): Promise<void> {
       if (terms) await setLimits(terms);
     },
 
-    /** @param probeMs a probe without an answer by then may be lost: another may go */
-    async enter(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
+    /**
+     * Asks how many of these calls may go now.
+     *
+     * @param probeMs after this time a probe without an answer counts as lost, and another may go
+     */
+    async admit(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
       const answer = await ask(estimatedTokens, probeMs);
       if (answer.waitFor !== 'limits' || !terms) return answer;
       await setLimits(terms);
       return ask(estimatedTokens, probeMs);
     },
 
-    /** 0 when the lane can afford a retry, which is then spent; else the milliseconds after which to ask again. */
+    /** Takes a retry from the lane's budget. Resolves with 0, or with the milliseconds after which to ask again. */
     async takeRetry(): Promise<number> {
       return takeRetry(redis, [stateKey], [retryBudget]);
     },
 
-    /** A call goes out late. Returns the time from which it counts now, by Redis's clock, in milliseconds. */
+    /**
+     * Notes that a call goes out late. Resolves with the time from which it counts, by Redis's clock, in milliseconds.
+     */
     async countLate({
       grantedAtMs,
       estimatedTokens,
@@ -172,7 +178,8 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       return countLateCall(redis, [ledgerKey], [grantedAtMs, estimatedTokens]);
     },
 
-    async leave({
+    /** Tells the lane how a call ended. */
+    async reportEnd({
       signal,
       grantedAtMs,
       countedAtMs = grantedAtMs,
@@ -182,7 +189,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       reason = '',
       count = 1,
     }: CallEnd): Promise<LaneHold> {
-      const [heldUntilMs, began] = await leaveLane(
+      const [heldUntilMs, began] = await endCall(
         redis,
         [ledgerKey, limitsKey, stateKey, metaKey, keys.laneJobs(lane, 'active')],
         [

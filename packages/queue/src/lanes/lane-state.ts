@@ -5,19 +5,19 @@ import type { RedisConnection } from '../connection/redis.ts';
 export interface LaneState {
   /** Jobs in work, including those that wait until the lane lets them in. */
   readonly inFlight: number;
-  /** Jobs that may be in work, all workers together; undefined before a worker has said. */
+  /** Jobs that may be in work, all workers together; undefined before a worker has set the limits. */
   readonly allowed?: number;
   /** Jobs that wait for a worker or for their next attempt. */
   readonly waiting: number;
   /** Unix milliseconds; undefined while the lane is open. */
   readonly heldUntilMs?: number;
-  /** Why it is held, or why it was when its provider has not answered since. */
+  /** Why the lane is held, or why it was held last if its provider has not answered since. */
   readonly reason?: string;
-  /** What the calls let in within the last minute used, or are guessed to use. Undefined where tokens are not limited. */
+  /** What the calls admitted in the last minute used, or are guessed to use. Undefined where tokens are not limited. */
   readonly tokensThisMinute?: number;
 }
 
-/** The ids of a batch's jobs that are in work in these lanes: only for them may a call be in flight. */
+/** The ids of a batch's jobs that are in work in these lanes. Only these may have a call in flight. */
 export const readJobsInWork = async (
   redis: RedisConnection,
   keys: Keys,

@@ -4,20 +4,20 @@ import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 
 /**
- * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A batch's requests follow
- * each other from where the lane's turn stands when they come, so a small batch waits for a turn of a large one, not
- * for its whole window. Source: start-time fair queueing, https://dl.acm.org/doi/10.1145/248156.248171
+ * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A batch's requests line
+ * up from the lane's present turn, so a small batch waits for a turn of a large one, not for its whole window. Source:
+ * start-time fair queueing, https://dl.acm.org/doi/10.1145/248156.248171
  */
 const requestsPerTurn = 10;
 
-/** BullMQ knows no higher number. Jobs beyond it wait in order of arrival until the lane is idle. */
+/** The highest number that BullMQ knows. Jobs beyond it wait in order of arrival until the lane is idle. */
 const lastPriority = 2 ** 21 - 1;
 
 const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math.floor(position / requestsPerTurn));
 
 /**
- * Bull Board shows finished jobs. It gets those of a batch's first requests, and a sample of the others: Redis spends a
- * fifth less on a job that it need not keep.
+ * Bull Board shows finished jobs: those of a batch's first requests and a sample of the others. Redis spends a fifth
+ * less on a job that it does not keep.
  */
 const keptJobs = 1000;
 const isKept = (index: number): boolean => index < 100 || index % 100 === 0;

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Sets what a lane may do, from its next call on.
+-- Sets a lane's limits, from its next call on.
 -- KEYS: 1 limits, 2 state, 3 BullMQ's meta hash of the lane
--- ARGV: 1 calls in flight to begin with where none is set, then field and value pairs: concurrency, requests, windowMs,
---         tokens, and always probeIntervalMs, the pause between probes of a provider that takes no call
+-- ARGV: 1 calls in flight at the start where no concurrency is set, then field and value pairs: concurrency, requests,
+--       windowMs, tokens, and always probeIntervalMs, the pause between probes of a provider that takes no call
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 local concurrency = redis.call('HGET', KEYS[1], 'concurrency')

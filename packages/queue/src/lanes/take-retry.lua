@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Lets a retry be made if the lane can afford it: each answer earns one, so that retries never more than double the
--- calls. A lane without answers still lets one through each second, or nothing would find out that its provider is back.
+-- Takes a retry from a lane's budget. Each answer earns one, so that retries never more than double the calls. A lane
+-- without answers still allows one a second, or nothing would find out that its provider is back.
 -- KEYS: 1 state
 -- ARGV: 1 retries a lane may make before it has had an answer
 -- Returns 0 when the retry may be made, else the ms after which to ask again

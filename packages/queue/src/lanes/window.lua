@@ -36,11 +36,12 @@ local function moveToNow(name, atMs, amount)
   redis.call('HSET', KEYS[1], name .. ':last', slot)
 end
 
--- A window of `windowMs` that holds at most `limit`, without what has left it; nil without a limit.
+-- Opens a window of `windowMs` that holds at most `limit`, and drops the slots that have left it. Nil without a limit.
 local function openWindow(name, limit, windowMs)
   if not limit then return nil end
   local slotMs = math.max(1, math.floor(windowMs / slotsInWindow))
-  -- A call counts for a little longer than its provider counts it: the provider sees it later than the lane let it in.
+  -- A call counts for a little longer than its provider counts it: the provider sees it later than the lane admitted
+  -- it.
   local spanMs = windowMs + math.max(150, math.min(500, windowMs * 0.008))
   local self = { limit = tonumber(limit), spanMs = spanMs, slotMs = slotMs }
   local slotNow = math.floor(now / slotMs)
@@ -50,14 +51,14 @@ local function openWindow(name, limit, windowMs)
   local hadOtherLength = slotMsThen ~= slotMs
   local oldest = math.floor((now - spanMs) / slotMs)
   local moved = 0
-  -- Nothing is behind the last slot: an idle time is not walked through.
+  -- There is no slot after the last one, so the loop does not walk through an idle time.
   while first <= last and (hadOtherLength or first < oldest) do
     local field = name .. ':' .. first
     local count = redis.call('HGET', KEYS[1], field)
     if count then
       sum = sum - count
       redis.call('HDEL', KEYS[1], field)
-      -- Of a window that had another length, what still counts goes on in this one.
+      -- After a change of length, the calls that still count move into the new window.
       if hadOtherLength and (first + 1) * slotMsThen > now - spanMs then moved = moved + count end
     end
     first = first + 1
@@ -66,7 +67,7 @@ local function openWindow(name, limit, windowMs)
 
   -- How long until a call that counts `amount` fits.
   function self.waitMs(amount)
-    -- A call larger than the limit is let in alone rather than never.
+    -- A call larger than the limit is admitted alone rather than never.
     if sum <= 0 or sum + amount <= self.limit then return 0 end
     local gone, slot = 0, first
     while slot <= slotNow and sum - gone + amount > self.limit and sum - gone > 0 do
@@ -97,8 +98,8 @@ local function noteGuess(estimated, used, ms)
   redis.call('HSET', KEYS[1], 'guess:used', tostring(meanUsed), 'guess:error', tostring(meanError))
 end
 
--- So many tokens of a limit are left for calls in flight that use more than was guessed: four standard deviations of all
--- their errors together, and at most 1.5 % of the limit.
+-- The tokens of a limit that are kept free for calls in flight that use more than was guessed: four standard deviations
+-- of all their errors together, and at most 1.5 % of the limit.
 local function roomForGuesses(limit)
   local known = redis.call('HMGET', KEYS[1], 'guess:used', 'guess:error')
   local meanUsed, meanError = tonumber(known[1] or 0), tonumber(known[2] or 0)

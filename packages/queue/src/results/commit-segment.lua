@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Takes the results that a published segment holds off the stream. The segment is written first and its results are taken
--- off second: where a collector dies between the two, another writes them again, and finalize keeps one of each.
+-- Commits a published segment: lists it and deletes its results from the stream. The segment is written first and its
+-- results are deleted second. When a collector dies in between, another writes them again, and finalizing keeps one of
+-- each.
 -- KEYS: 1 batch record, 2 list of the batch's segments, 3 results stream
--- ARGV: 1 consumer group, 2 segment name, then for each entry of the stream that the segment holds its id, how many
---       results it has, and their bytes
+-- ARGV: 1 consumer group, 2 segment name, then for each stream entry in the segment its id, its number of results and
+--       their bytes
 -- Returns 'ready' when every result the batch will have is in a segment, else 'partial'
 local taken, bytes = 0, 0
 for i = 3, #ARGV, 3 do
@@ -15,7 +16,7 @@ for i = 3, #ARGV, 3 do
   end
 end
 local record = redis.call('HMGET', KEYS[1], 'status', 'collected', 'uncollectedBytes', 'completed', 'failed', 'total',
-  'closed')
+  'sealed')
 if not record[1] then return 'partial' end
 local collected = (record[2] or 0) + taken
 if taken > 0 then

@@ -11,9 +11,9 @@ export interface CallDeltas {
 
 /** A call's deltas go out together, at most this often. */
 const intervalMs = 50;
-/** A batch that nobody listened to is tried again after this long. */
+/** After this time a batch without listeners is tried again. */
 const unheardMs = 250;
-/** Of a text that waits for a listener, the end is kept. */
+/** The longest text that waits for a listener; its beginning is dropped. */
 const maxWaitingLength = 65_536;
 
 interface Text {
@@ -30,8 +30,8 @@ const drop = (text: Text, length: number): void => {
 const endOf = (text: Text | undefined): number => (text ? text.offset + text.waiting.length : 0);
 
 /**
- * The worker's side: nothing waits for it, and while nobody listens it costs next to nothing. Channels are sharded, so
- * that in a cluster too an answer tells whether anybody listens.
+ * The worker's side. No call waits for it, and while nobody listens it costs almost nothing. Channels are sharded, so
+ * that Redis's reply tells whether anybody listens, also in a cluster.
  */
 export const createDeltaPublisher = (
   redis: RedisConnection,
@@ -69,7 +69,7 @@ export const createDeltaPublisher = (
         else
           for (const { index, offset, delta } of deltas) {
             const text = texts.get(index);
-            // What is over the limit may have been dropped meanwhile.
+            // Characters over the limit may have been dropped meanwhile.
             if (text) drop(text, Math.max(0, offset + delta.length - text.offset));
           }
       };
@@ -110,11 +110,11 @@ export const createDeltaPublisher = (
 
 export type DeltaPublisher = ReturnType<typeof createDeltaPublisher>;
 
-/** A connection that only listens would not notice that nothing comes any more. */
+/** A connection that only listens would not notice that it is broken; a ping shows it. */
 const heartbeatMs = 3000;
 
 /**
- * The api's side: one connection for all who listen, made for the first of them.
+ * The api's side: one connection for all listeners, opened for the first.
  *
  * @param connect gives a connection of its own, whose commands wait while Redis is away
  */
@@ -134,11 +134,11 @@ export const createDeltaSubscriber = (connect: () => RedisConnection, keys: Keys
     }, heartbeatMs);
     return redis;
   };
-  // What is missed is a hint; ioredis subscribes again whenever it connects again.
+  // A missed delta does no harm, and ioredis subscribes again whenever it reconnects.
   const ignore = (): void => {};
 
   return {
-    /** Gives a function that ends it. */
+    /** Returns a function that ends the subscription. */
     subscribe(batchId: string, listener: (delta: Delta) => void): () => void {
       connection ??= open();
       const redis = connection;

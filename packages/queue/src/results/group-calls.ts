@@ -4,7 +4,7 @@ interface Call<Member, Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-/** A group goes out as soon as it has so many members, or so many characters. */
+/** A group is sent as soon as it has this many members or this many characters. */
 const maxMembers = 500;
 const maxCharacters = 256 * 1024;
 

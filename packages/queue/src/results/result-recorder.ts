@@ -4,10 +4,10 @@ import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
 import { groupCalls } from './group-calls.ts';
 
-/** What is to become of a request that a worker has in hand. */
+/** What a worker is to do with a request: call the provider for `run`, and make no call for any other. */
 export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';
 
-export type RecordOutcome = 'recorded' | 'duplicate' | 'closed';
+export type RecordOutcome = 'recorded' | 'duplicate' | 'sealed';
 
 export interface RecordedRequest {
   readonly batchId: string;
@@ -16,8 +16,8 @@ export interface RecordedRequest {
   readonly bytes: number;
 }
 
-const beginRequests = defineScript<[batch: string, settledBits: string], number[], RequestState[]>(
-  new URL('./begin-requests.lua', import.meta.url),
+const checkRequests = defineScript<[batch: string, settledBits: string], number[], RequestState[]>(
+  new URL('./check-requests.lua', import.meta.url),
 );
 const recordResults = defineScript<
   [batch: string, settledBits: string, results: string],
@@ -31,12 +31,12 @@ interface EncodedResult {
 }
 
 /**
- * The worker's side: it asks what to do with a request and records its result. The requests of a batch that are begun or
- * recorded in one event-loop turn share one call to Redis; if the call fails, it fails for all of them.
+ * The worker's side: it checks a request before a call, and records its result. The requests of a batch that are
+ * checked or recorded in one event-loop turn share one call to Redis. If that fails, it fails for all of them.
  */
 export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
-  const begin = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>
-    beginRequests(
+  const check = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>
+    checkRequests(
       redis,
       [keys.batch(batchId), keys.settledBits(batchId)],
       requests.flatMap(({ index, bytes }) => [index, bytes]),
@@ -62,9 +62,10 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
   );
 
   return {
-    begin: (request: RecordedRequest): Promise<RequestState> => begin(request.batchId, request),
+    /** Asks whether to call the provider for a request. Counts a dropped request, and notes a parked one. */
+    check: (request: RecordedRequest): Promise<RequestState> => check(request.batchId, request),
 
-    /** Whether a batch wants its requests to be begun. It only looks, where {@link begin} counts. */
+    /** Whether a batch wants calls now. It only reads, and does not count as {@link check} does. */
     async isRunning(batchId: string): Promise<boolean> {
       const [status, stopping, paused] = await redis.hmget(keys.batch(batchId), 'status', 'stopping', 'paused');
       return status === 'in_progress' && stopping === null && paused === null;

@@ -24,7 +24,7 @@ const streamStart = '0-0';
 
 type StreamEntry = [id: Buffer, fields: Buffer[] | null];
 
-/** The order of the fields is that of record-results.lua. */
+/** The order of the fields is the one in record-results.lua. */
 const decodeEntry = ([streamId, fields]: StreamEntry): RecordedResults | undefined => {
   if (!fields) return undefined;
   const [, batchId, , left, , count, , entries] = fields;
@@ -64,7 +64,7 @@ export const createResultsStream = ({ redis, blocking, keys, consumer }: Results
       }
     },
 
-    /** Forgets consumers that hold nothing and were not heard of for `idleMs`: their processes were killed. */
+    /** Removes consumers that hold nothing and were silent for `idleMs`: their processes were killed. */
     async forgetDead(idleMs: number): Promise<void> {
       const consumers = (await redis.xinfo('CONSUMERS', stream, group)) as (string | number)[][];
       for (const fields of consumers) {
@@ -74,7 +74,7 @@ export const createResultsStream = ({ redis, blocking, keys, consumer }: Results
       }
     },
 
-    /** Up to `count` entries that no collector has had; waits up to `blockMs` for the first. */
+    /** Reads up to `count` entries that no collector has read. Waits up to `blockMs` for the first. */
     async read(count: number, blockMs: number): Promise<RecordedResults[]> {
       const reply = await blocking.xreadgroupBuffer(
         ...(['GROUP', group, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', stream, '>'] as const),
@@ -83,8 +83,8 @@ export const createResultsStream = ({ redis, blocking, keys, consumer }: Results
     },
 
     /**
-     * Takes over up to `count` entries that a collector has held for `minIdleMs`: it is dead or stuck, or could not write
-     * them. `more`: not all that are held have been looked at; the next call goes on from there.
+     * Takes over up to `count` entries that a collector has held for `minIdleMs`: it is dead or stuck, or could not
+     * write them. `more`: further held entries follow, and the next call continues there.
      */
     async claim(count: number, minIdleMs: number): Promise<{ results: RecordedResults[]; more: boolean }> {
       const reply = await redis.callBuffer('XAUTOCLAIM', stream, group, consumer, minIdleMs, claimFrom, 'COUNT', count);
@@ -93,7 +93,7 @@ export const createResultsStream = ({ redis, blocking, keys, consumer }: Results
       return { results: decodeEntries(entries), more: claimFrom !== streamStart };
     },
 
-    /** Takes a published segment's results off the stream; `ready` when the batch has no more to come. */
+    /** Deletes a published segment's results from the stream. `ready` when the batch has no more results to come. */
     commit: (batchId: string, segment: string, results: readonly RecordedResults[]): Promise<'ready' | 'partial'> =>
       commitSegment(
         redis,
@@ -101,7 +101,7 @@ export const createResultsStream = ({ redis, blocking, keys, consumer }: Results
         [group, segment, ...results.flatMap(({ streamId, count, entries }) => [streamId, count, entries.length])],
       ),
 
-    /** Forgets this consumer; what it still held was claimed or is committed. */
+    /** Leaves the group, unless entries are pending: another collector claims those. */
     async leave(): Promise<void> {
       const pending = await redis.xpending(stream, group, '-', '+', 1, consumer);
       if (pending.length === 0) await redis.xgroup('DELCONSUMER', stream, group, consumer);

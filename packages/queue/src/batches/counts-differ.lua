@@ -1,10 +1,10 @@
 #!lua flags=no-writes
--- Whether a batch's books are wrong: its counts, its bits and what is in its segments differ, though no result of it is on
--- its way there. A Redis that lost the end of its append-only file may have half of a script's effects, from its next start
--- on.
+-- Tells whether a batch's counts, bits and segments disagree although none of its results is on the stream. That
+-- happens when Redis's append-only file ended within a script's effects: after its next start Redis has only some of
+-- them.
 -- KEYS: 1 batch record, 2 bit per settled request, 3 results stream
 -- ARGV: 1 batch id
--- Returns 1 when they are, else 0
+-- Returns 1 when they disagree, else 0
 local record = redis.call('HMGET', KEYS[1], 'completed', 'failed', 'collected', 'dropped')
 local settled = (record[1] or 0) + (record[2] or 0)
 if settled == tonumber(record[3] or 0) and settled + (record[4] or 0) == redis.call('BITCOUNT', KEYS[2]) then return 0 end

@@ -1,17 +1,18 @@
 #!lua flags=allow-oom
--- Decides what a worker does with requests of one batch that it has just taken: call the provider, or nothing.
+-- Tells a worker for which requests of one batch it may call the provider.
 -- KEYS: 1 batch record, 2 bit per settled request
 -- ARGV: for each request its index and the bytes of its input line
--- Returns for each request 'run', 'settled' (it has its result already), 'paused' (its batch wants it later; the record
---         then says that there are such requests) or 'dropped' (its batch no longer wants it)
-local record = redis.call('HMGET', KEYS[1], 'status', 'stopping', 'closed', 'paused')
+-- Returns for each request 'run', 'settled' (it has its result already), 'paused' (its batch is paused; the record then
+--         notes that requests are parked) or 'dropped' (its batch wants no more calls; the request is counted as
+--         dropped)
+local record = redis.call('HMGET', KEYS[1], 'status', 'stopping', 'sealed', 'paused')
 local answers = {}
 if not record[1] then
   for i = 1, #ARGV, 2 do answers[#answers + 1] = 'dropped' end
   return answers
 end
 local unsettled = 'dropped'
--- A batch that is validated again, since Redis has lost its latest state, wants its requests later too.
+-- A batch is validated again when Redis has lost its latest state. Meanwhile its requests wait as in a paused batch.
 if (record[1] == 'in_progress' or record[1] == 'validating') and not record[2] then
   unsettled = record[1] == 'in_progress' and not record[4] and 'run' or 'paused'
 end
