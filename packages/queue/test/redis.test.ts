@@ -6,7 +6,7 @@ import { type AddressInfo, connect as connectSocket, createServer, type Socket }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { connectRedis, type RedisConnection, untilReady } from '../src/index.ts';
 
 const binary = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
@@ -126,6 +126,18 @@ test.runIf(binary)('a Redis that loads its data is asked again soon, however lon
   await untilReady(redis);
   expect(performance.now() - startedAt).toBeLessThan(3000);
   hurry.disconnect();
+});
+
+test.runIf(binary)('commands of one event-loop turn leave in one write, those of the next in another', async () => {
+  redis = connect('wait');
+  await untilReady(redis);
+  const { stream } = redis as Redis;
+  const writes = vi.spyOn(stream as unknown as { _writev: () => void }, '_writev');
+  const single = vi.spyOn(stream, '_write');
+  await Promise.all([redis.set('a', 1), redis.set('b', 2), redis.get('a')]);
+  expect([writes.mock.calls.length, single.mock.calls.length]).toEqual([1, 0]);
+  expect(await redis.mget('a', 'b')).toEqual(['1', '2']);
+  expect([writes.mock.calls.length, single.mock.calls.length]).toEqual([1, 1]);
 });
 
 test.runIf(binary)('errors go to the opener of the connection', async () => {
