@@ -72,7 +72,7 @@ const complete = async (id: string): Promise<void> => {
   const batch = await batches.get(id);
   if (!batch) throw new Error('no batch');
   const recorder = createResultRecorder(api.redis, api.keys);
-  const line = resultLine(id, 0, 'request-0', { kind: 'error', code: 'c', message: 'm' });
+  const line = resultLine({ batchId: id, index: 0, customId: 'request-0' }, { kind: 'error', code: 'c', message: 'm' });
   for (let index = 0; index < batch.total; index++)
     await recorder.record({ batchId: id, index, bytes: 10 }, 'completed', line, noUsage);
   await api.files.put(`${segmentFolder(id)}0-2-a`, 'segment');

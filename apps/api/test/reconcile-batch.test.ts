@@ -150,12 +150,15 @@ const startBatch = async (count: number): Promise<string> => {
 };
 
 const answer = (id: string, index: number): string =>
-  resultLine(id, index, `c${index}`, {
-    kind: 'response',
-    statusCode: 200,
-    requestId: 'req_1',
-    json: '{"usage":{"prompt_tokens":2,"completion_tokens":3}}',
-  });
+  resultLine(
+    { batchId: id, index, customId: `c${index}` },
+    {
+      kind: 'response',
+      statusCode: 200,
+      requestId: 'req_1',
+      json: '{"usage":{"prompt_tokens":2,"completion_tokens":3}}',
+    },
+  );
 
 /** As a collector leaves it that dies before it takes the results off the stream. */
 const writeSegment = async (id: string, indexes: readonly number[]): Promise<string> => {

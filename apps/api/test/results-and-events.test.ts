@@ -37,7 +37,12 @@ describe('results while a batch runs', () => {
   /** Commits results as a collector does. */
   const collect = async (id: string, name: string, indexes: readonly number[]): Promise<void> => {
     const entries = indexes.map((index) =>
-      encodeSegmentEntry({ index, status: 'completed', bytes: 100, line: resultLine(id, index, `c${index}`, outcome) }),
+      encodeSegmentEntry({
+        index,
+        status: 'completed',
+        bytes: 100,
+        line: resultLine({ batchId: id, index, customId: `c${index}` }, outcome),
+      }),
     );
     await api.files.put(`${segmentFolder(id)}${name}`, entries.join(''));
     await api.redis.rpush(api.keys.segments(id), name);

@@ -46,7 +46,10 @@ const endedBatch = async (): Promise<string> => {
   await untilStatus(id, 'in_progress');
   const errorFileId = (await batches.get(id))?.errorFileId ?? '';
   const failures = [1, 3].map((i) =>
-    resultLine(id, i, `request-${i}`, { kind: 'error', code: i === 1 ? 'request_timeout' : 'conflict', message: '' }),
+    resultLine(
+      { batchId: id, index: i, customId: `request-${i}` },
+      { kind: 'error', code: i === 1 ? 'request_timeout' : 'conflict', message: '' },
+    ),
   );
   await api.files.put(fileKey(errorFileId), `${failures.join('\n')}\n`);
   await batches.transition(id, 'finalizing', Date.now());

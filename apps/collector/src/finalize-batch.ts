@@ -96,7 +96,7 @@ async function* fillMissing(
         yield [entry.value];
         entry = await collected.next();
       } else {
-        const line = resultLine(batch.id, index, customId, { kind: 'error', ...missing });
+        const line = resultLine({ batchId: batch.id, index, customId }, { kind: 'error', ...missing });
         yield [{ status: 'failed', line: Buffer.from(line) }];
       }
       index++;

@@ -22,12 +22,15 @@ export const createdAt = 1_795_000_000;
 
 /** The result line of a request that was answered. */
 export const answerLine = (batchId: string, index: number, succeeded: boolean): string =>
-  resultLine(batchId, index, `request-${index + 1}`, {
-    kind: 'response',
-    statusCode: succeeded ? 200 : 400,
-    requestId: `req_${index}`,
-    json: JSON.stringify({ index, text: 'x'.repeat(20_000) }),
-  });
+  resultLine(
+    { batchId, index, customId: `request-${index + 1}` },
+    {
+      kind: 'response',
+      statusCode: succeeded ? 200 : 400,
+      requestId: `req_${index}`,
+      json: JSON.stringify({ index, text: 'x'.repeat(20_000) }),
+    },
+  );
 
 /** Requests `request-1` … with the blank lines and line endings that people's files have. */
 export const inputOf = (count: number): string =>

@@ -86,9 +86,9 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
-    const { batchId, index, customId, fallbackFrom } = request;
+    const { fallbackFrom } = request;
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, request), fallbackFrom };
-    const { status, line } = toResult(batchId, index, customId, outcome, note);
+    const { status, line } = toResult(request, outcome, note);
     const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage));
     passFailPoint('recorded');
     return recorded;

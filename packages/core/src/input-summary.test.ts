@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Endpoint } from './endpoints.ts';
 import {
+  type BatchTerms,
   createInputSummary,
   findBatchErrors,
   type InputSummary,
@@ -12,8 +13,7 @@ import type { LineProblem, RequestLine } from './request-line.ts';
 
 const chat = '/v1/chat/completions';
 const embeddings = '/v1/embeddings';
-const noLimits = { maxRequests: 1_000_000 };
-const everyLane = () => true;
+const terms: BatchTerms = { endpoint: chat, maxRequests: 1_000_000, hasLane: () => true };
 
 const request = (model: string, url: Endpoint = chat): RequestLine => ({ customId: 'a', url, body: { model } });
 const badJson: LineProblem = { code: 'invalid_json_line', message: 'Not JSON.', param: null };
@@ -38,7 +38,7 @@ test('valid lines are counted by endpoint, and each model is listed with its fir
     urls: { [chat]: { count: 3, lines: [1, 2, 4] }, [embeddings]: { count: 1, lines: [3] } },
     models: { b: 1, a: 2 },
   });
-  expect(findBatchErrors(summary, chat, noLimits, everyLane)).toMatchObject([{ code: 'url_mismatch', line: 3 }]);
+  expect(findBatchErrors(summary, terms)).toMatchObject([{ code: 'url_mismatch', line: 3 }]);
 });
 
 test('a file without a line is empty; one with only invalid lines is not', () => {
@@ -79,12 +79,12 @@ test('a summary survives JSON, whatever its models are called', () => {
 });
 
 test('an input without a fault has no errors', () => {
-  expect(findBatchErrors(summaryOf(request('a'), request('b')), chat, { maxRequests: 2 }, everyLane)).toEqual([]);
+  expect(findBatchErrors(summaryOf(request('a'), request('b')), { ...terms, maxRequests: 2 })).toEqual([]);
 });
 
 test('too many requests are one error without a line number', () => {
   const summary = summaryOf(badJson, request('a'), request('a'));
-  expect(findBatchErrors(summary, chat, { maxRequests: 2 }, everyLane)).toMatchObject([
+  expect(findBatchErrors(summary, { ...terms, maxRequests: 2 })).toMatchObject([
     { code: 'too_many_tasks', line: null, message: expect.stringMatching(/3 .* 2/) },
     { code: 'invalid_json_line', line: 1 },
   ]);
@@ -92,21 +92,21 @@ test('too many requests are one error without a line number', () => {
 
 test("the first 20 lines for each endpoint that is not the batch's are errors", () => {
   const summary = summaryOf(request('a'), ...repeat(30, request('a', embeddings)));
-  const errors = findBatchErrors(summary, chat, noLimits, everyLane);
+  const errors = findBatchErrors(summary, terms);
   expect(errors.map(({ line }) => line)).toEqual(Array.from({ length: 20 }, (_, i) => i + 2));
   expect(errors[0]).toMatchObject({ code: 'url_mismatch', param: 'url', message: expect.stringContaining(embeddings) });
 });
 
 test('a model that no lane takes is one error, with its first line', () => {
   const summary = summaryOf(request('known'), request('unknown'), request('unknown'));
-  expect(findBatchErrors(summary, chat, noLimits, (model) => model === 'known')).toEqual([
+  expect(findBatchErrors(summary, { ...terms, hasLane: (model) => model === 'known' })).toEqual([
     { code: 'model_not_found', message: expect.stringContaining('`unknown`'), param: 'body.model', line: 2 },
   ]);
 });
 
 test('errors are sorted by line number, and the cap is for all kinds together', () => {
   const summary = summaryOf(request('unknown'), badJson, request('known', embeddings), ...repeat(200, badJson));
-  const errors = findBatchErrors(summary, chat, noLimits, (model) => model === 'known');
+  const errors = findBatchErrors(summary, { ...terms, hasLane: (model) => model === 'known' });
   expect(errors).toHaveLength(maxListedProblems);
   expect(errors.slice(0, 4).map(({ code, line }) => [line, code])).toEqual([
     [1, 'model_not_found'],

@@ -63,28 +63,26 @@ export const createInputSummary = () => {
   };
 };
 
-export interface BatchLimits {
+/** What a batch's input is held against. */
+export interface BatchTerms {
+  /** The endpoint that each line must name. */
+  readonly endpoint: Endpoint;
   /** Most requests one batch may have. */
   readonly maxRequests: number;
+  /** Whether a provider takes a model. */
+  readonly hasLane: (model: string) => boolean;
 }
 
-/**
- * The errors that keep a batch on `endpoint` from running this input: at most {@link maxListedProblems}, by line
- * number.
- *
- * @param hasLane whether a provider takes a model
- */
+/** The errors that keep a batch from running this input: at most {@link maxListedProblems}, by line number. */
 export const findBatchErrors = (
   summary: InputSummary,
-  endpoint: Endpoint,
-  limits: BatchLimits,
-  hasLane: (model: string) => boolean,
+  { endpoint, maxRequests, hasLane }: BatchTerms,
 ): BatchError[] => {
   const errors: BatchError[] = [...summary.problems];
-  if (summary.requests > limits.maxRequests)
+  if (summary.requests > maxRequests)
     errors.push({
       code: 'too_many_tasks',
-      message: `The input file has ${summary.requests} requests; a batch may have ${limits.maxRequests}.`,
+      message: `The input file has ${summary.requests} requests; a batch may have ${maxRequests}.`,
       param: null,
       line: null,
     });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { isSuccess, type Outcome, resultLine, toResult } from './result-line.ts';
 
-const batchId = `batch_${'0'.repeat(32)}`;
+const request = { batchId: `batch_${'0'.repeat(32)}`, index: 0, customId: 'a' };
 const response = (statusCode: number): Outcome => ({
   kind: 'response',
   statusCode,
@@ -11,7 +11,7 @@ const response = (statusCode: number): Outcome => ({
 const error: Outcome = { kind: 'error', code: 'batch_expired', message: 'Too late.' };
 
 test("an answer leaves a line of OpenAI's shape", () => {
-  const line = resultLine(batchId, 7, 'a\n"b"', response(200));
+  const line = resultLine({ ...request, index: 7, customId: 'a\n"b"' }, response(200));
   expect(line).not.toContain('\n');
   expect(JSON.parse(line)).toEqual({
     id: expect.stringMatching(/^batch_req_[0-9a-f]{32}$/),
@@ -22,22 +22,22 @@ test("an answer leaves a line of OpenAI's shape", () => {
 });
 
 test("a provider's refusal is a response, not an error", () => {
-  expect(JSON.parse(resultLine(batchId, 0, 'a', response(400)))).toMatchObject({
+  expect(JSON.parse(resultLine(request, response(400)))).toMatchObject({
     response: { status_code: 400 },
     error: null,
   });
 });
 
 test('no answer leaves an error and no response', () => {
-  expect(JSON.parse(resultLine(batchId, 0, 'a', error))).toMatchObject({
+  expect(JSON.parse(resultLine(request, error))).toMatchObject({
     response: null,
     error: { code: 'batch_expired', message: 'Too late.' },
   });
 });
 
 test('the same result gives the same bytes; another request has another id', () => {
-  const idOf = (index: number): unknown => JSON.parse(resultLine(batchId, index, 'a', error)).id;
-  expect(resultLine(batchId, 1, 'a', error)).toBe(resultLine(batchId, 1, 'a', error));
+  const idOf = (index: number): unknown => JSON.parse(resultLine({ ...request, index }, error)).id;
+  expect(resultLine(request, error)).toBe(resultLine(request, error));
   expect(idOf(1)).not.toBe(idOf(2));
 });
 
@@ -56,9 +56,9 @@ test('an error goes to the error file', () => {
 });
 
 test('a line says which model answered in place of which', () => {
-  const line = resultLine(batchId, 0, 'a', response(200), { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' });
+  const line = resultLine(request, response(200), { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' });
   expect(JSON.parse(line)).toMatchObject({ promptmill: { model: 'openai/gpt-4.1', fallback_from: 'xai/grok-4' } });
-  expect(resultLine(batchId, 0, 'a', response(200))).not.toContain('promptmill');
+  expect(resultLine(request, response(200))).not.toContain('promptmill');
 });
 
 test.each([
@@ -66,5 +66,5 @@ test.each([
   [response(400), 'failed'],
   [error, 'failed'],
 ] as const)('a result is its line and the file that is for', (outcome, status) => {
-  expect(toResult(batchId, 1, 'a', outcome)).toEqual({ status, line: resultLine(batchId, 1, 'a', outcome) });
+  expect(toResult(request, outcome)).toEqual({ status, line: resultLine(request, outcome) });
 });

@@ -20,15 +20,20 @@ export interface FallbackNote {
   readonly fallbackFrom: string;
 }
 
+export interface AnsweredRequest {
+  readonly batchId: string;
+  /** 0-based position of the request in its batch. */
+  readonly index: number;
+  readonly customId: string;
+}
+
 /**
  * A request's line in the output or error file, without its line ending.
  * Source: https://platform.openai.com/docs/api-reference/batch/request-output. Only the field `promptmill` is our own;
  * it is there when a fallback has answered.
  */
 export const resultLine = (
-  batchId: string,
-  index: number,
-  customId: string,
+  { batchId, index, customId }: AnsweredRequest,
   outcome: Outcome,
   fallback?: FallbackNote,
 ): string => {
@@ -46,12 +51,10 @@ export const resultLine = (
 
 /** A request's line, and which file it is for. */
 export const toResult = (
-  batchId: string,
-  index: number,
-  customId: string,
+  request: AnsweredRequest,
   outcome: Outcome,
   fallback?: FallbackNote,
 ): { readonly status: RequestStatus; readonly line: string } => ({
   status: isSuccess(outcome) ? 'completed' : 'failed',
-  line: resultLine(batchId, index, customId, outcome, fallback),
+  line: resultLine(request, outcome, fallback),
 });

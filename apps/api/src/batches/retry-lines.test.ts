@@ -44,7 +44,10 @@ const failures: readonly (Outcome | undefined)[] = [
   refused(400, 'a text and no object'),
 ];
 const errorFile = failures
-  .map((failure, i) => failure && `${resultLine(batch.id, i, `request-${i + 1}`, failure)}\n`)
+  .map(
+    (failure, i) =>
+      failure && `${resultLine({ batchId: batch.id, index: i, customId: `request-${i + 1}` }, failure)}\n`,
+  )
   .filter((line) => line !== undefined)
   .join('');
 /** With the blank lines, line endings and missing last one that people's files have. */

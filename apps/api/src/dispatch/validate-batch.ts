@@ -22,7 +22,7 @@ export const createValidateBatch =
       return;
     }
     const hasLane = (model: string): boolean => lanes.route(model) !== undefined;
-    const errors = findBatchErrors(summary, batch.endpoint, { maxRequests }, hasLane);
+    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, hasLane });
     if (errors.length > 0) {
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;
