@@ -42,6 +42,16 @@ const mayFallUntilMs = ({ planned, toMs }: AppliedFault): number =>
 
 const isRedisDeath = (kind: FaultKind): boolean => kind === 'Redis kill -9' || kind === 'Redis loses its tail';
 
+/** Waits until each api is ready; false when one is not by the deadline. */
+const areReady = async (apiUrls: readonly string[], deadlineMs: number): Promise<boolean> => {
+  for (const url of apiUrls)
+    while (!(await fetch(`${url}/readyz`).catch(() => undefined))?.ok) {
+      if (Date.now() > deadlineMs) return false;
+      await delay(100);
+    }
+  return true;
+};
+
 /** Runs Promptmill under faults, then checks all that happened against its promises. */
 export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   const { seed, seconds, requests, concurrency, latencyMs, drainSeconds, maxRecoverySeconds } = options;
@@ -121,6 +131,9 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       problems.push(`P3: ${account.repeats} calls were repeated, the faults may cost ${account.allowed}`);
     for (const key of account.unexplained.slice(0, 20)) problems.push(`P3: ${key} was called again without a fault`);
 
+    // The last fault may have been a death of Redis, and all batches had ended before it.
+    if (!(await areReady(cluster.apiUrls, Date.now() + maxRecoverySeconds * 1000)))
+      problems.push(`P5: an api is not ready ${maxRecoverySeconds} s after the last fault`);
     const standstill = longestStandstill(seen);
     const [client] = createClients(cluster.apiUrls);
     const findings = await checkBatches(client!, submitted, { ...explained, mayForget: loseTails });
