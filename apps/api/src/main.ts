@@ -4,11 +4,13 @@ import {
   createLifecycle,
   createLogger,
   createMetrics,
+  keepHeapSmall,
   loadConfig,
   runUntilSignal,
 } from '@promptmill/runtime';
 import { startApi } from './start-api.ts';
 
+keepHeapSmall();
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'api' });
 const metrics = createMetrics('api');

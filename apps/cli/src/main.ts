@@ -1,8 +1,10 @@
 import { constants } from 'node:os';
+import { keepHeapSmall } from '@promptmill/runtime';
 import { fetch } from 'undici';
 import { StopRequest } from './context.ts';
 import { runCli } from './run-cli.ts';
 
+keepHeapSmall();
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(name, () => {

@@ -4,12 +4,14 @@ import {
   createLifecycle,
   createLogger,
   createMetrics,
+  keepHeapSmall,
   loadConfig,
   runUntilSignal,
   startHealthServer,
 } from '@promptmill/runtime';
 import { startCollector } from './start-collector.ts';
 
+keepHeapSmall();
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'collector' });
 const metrics = createMetrics('collector');

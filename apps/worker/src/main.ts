@@ -3,6 +3,7 @@ import {
   createLifecycle,
   createLogger,
   createMetrics,
+  keepHeapSmall,
   loadConfig,
   runUntilSignal,
   startHealthServer,
@@ -10,6 +11,7 @@ import {
 } from '@promptmill/runtime';
 import { startWorker } from './start-worker.ts';
 
+keepHeapSmall();
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'worker' });
 const metrics = createMetrics('worker');

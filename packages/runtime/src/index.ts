@@ -11,6 +11,7 @@ export type { ApiKey } from './environment.ts';
 export { createErrorLog, type ErrorLog } from './error-log.ts';
 export { createFailPoints, noFailPoints, type PassFailPoint } from './fail-points.ts';
 export { type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts';
+export { keepHeapSmall } from './keep-heap-small.ts';
 export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
 export { createMetrics, type Metrics, type Registry } from './metrics.ts';
