@@ -13,8 +13,8 @@ const youngBytes = (): number =>
  * it at the start of a process. Nothing is capped: a process that holds more gets more.
  */
 export const keepHeapSmall = (): void => {
-  // The old generation is collected when it has doubled since the last time.
-  setFlagsFromString('--heap-growing-percent=100');
+  // The old generation is collected when it has grown by half since the last time.
+  setFlagsFromString('--heap-growing-percent=50');
   let growthFactor = 2;
   const growBy = (factor: number): void => {
     if (factor !== growthFactor) setFlagsFromString(`--semi-space-growth-factor=${factor}`);
