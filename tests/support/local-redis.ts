@@ -74,8 +74,11 @@ export const startLocalRedis = async (redisArguments: readonly string[]): Promis
   return { url, stop };
 };
 
-/** The settings of production: acknowledged writes survive a restart. */
-const durable = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
+/** The settings of docker-compose.yml, without snapshots: acknowledged writes survive a restart. */
+const durable = [
+  ...['--save', ''],
+  ...'--appendonly yes --appendfsync everysec --maxmemory-policy noeviction --hash-max-listpack-value 1024'.split(' '),
+];
 
 export const startDurableRedis = async (): Promise<DurableRedis> => {
   const { url, directory, start, end, stop } = await createRedisServer(durable);

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { Logger } from '../logger.ts';
 import { EmbeddedRedisError } from './embedded-redis-error.ts';
 import type { RedisFolder } from './redis-folder.ts';
-import { durableOptions } from './redis-server.ts';
+import { redisOptions } from './redis-server.ts';
 import type { RunningRedis } from './running-redis.ts';
 
 const image = 'redis:8-alpine';
@@ -43,7 +43,7 @@ const configFor = (password: string): string =>
     requirepass: password,
     dir: '/data',
     logfile: '/data/redis.log',
-    ...durableOptions,
+    ...redisOptions,
   })
     .map(([option, value]) => `${option} ${JSON.stringify(value)}\n`)
     .join('');

@@ -45,16 +45,18 @@ const toRunning = (record: ProcessRecord, folder: RedisFolder, stop: () => Promi
 });
 
 /**
- * The options that make Redis keep every write that it has answered. With `everysec` Redis answers a write that comes
+ * The options of a Redis that keeps every write that it has answered. With `everysec` Redis answers a write that comes
  * during a sync before the write leaves the process. Here a kill may end workers, collectors and Redis together, and
  * such a write would be lost.
  */
-export const durableOptions: Readonly<Record<string, string>> = {
+export const redisOptions: Readonly<Record<string, string>> = {
   appendonly: 'yes',
   appendfsync: 'always',
   // The append-only file is enough: no snapshots.
   save: '',
   'maxmemory-policy': 'noeviction',
+  // A job with a short prompt is one piece of memory, which takes less of it and less time than a hash table.
+  'hash-max-listpack-value': '1024',
 };
 
 const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
@@ -66,7 +68,7 @@ const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
     // Redis logs to standard output, so that what it says before it would open a log file is kept too.
     logfile: '',
     daemonize: 'no',
-    ...durableOptions,
+    ...redisOptions,
   }).flatMap(([option, value]) => [`--${option}`, value]);
 
 const spawnServer = (command: string, folder: RedisFolder): ChildProcess => {
