@@ -75,10 +75,9 @@ export const startLocalRedis = async (redisArguments: readonly string[]): Promis
 };
 
 /** The settings of docker-compose.yml, without snapshots: acknowledged writes survive a restart. */
-const durable = [
-  ...['--save', ''],
-  ...'--appendonly yes --appendfsync everysec --maxmemory-policy noeviction --hash-max-listpack-value 1024'.split(' '),
-];
+const durable = '--appendonly yes --appendfsync everysec --maxmemory-policy noeviction --hash-max-listpack-value 1024'
+  .split(' ')
+  .concat('--save', '');
 
 export const startDurableRedis = async (): Promise<DurableRedis> => {
   const { url, directory, start, end, stop } = await createRedisServer(durable);
