@@ -3,9 +3,6 @@
  * process cost, and checks the history.
  *
  *   node tests/bench/throughput.ts [--requests 20000] [--latency-ms 50] [--concurrency 50] [--workers 2] [--collectors 2]
- *                                  [--heap-mib N]
- *
- * `--heap-mib` is the largest heap of each process. Without it Node keeps garbage as long as there is room.
  */
 import { parseArgs } from 'node:util';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
@@ -18,14 +15,12 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '50' },
     workers: { type: 'string', default: '2' },
     collectors: { type: 'string', default: '2' },
-    'heap-mib': { type: 'string' },
   },
 });
 const requests = Number(values.requests);
 const latencyMs = Number(values['latency-ms']);
 const concurrency = Number(values.concurrency);
 const workers = Number(values.workers);
-const heapMib = values['heap-mib'];
 
 const stack = await startMeasuredStack({
   workers,
@@ -34,7 +29,6 @@ const stack = await startMeasuredStack({
     WORKER_CONCURRENCY: String(concurrency),
     SIMULATOR_LATENCY_MS: String(latencyMs),
     LOG_LEVEL: 'warn',
-    ...(heapMib === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${heapMib} --max-semi-space-size=4` }),
   },
 });
 try {
