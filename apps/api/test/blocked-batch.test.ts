@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileKey, type LaneTable, newBatchId, newFileId } from '@promptmill/core';
+import { fileKey, type LaneTable } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
   type BatchJob,
@@ -18,6 +18,7 @@ import {
 import { loadConfig, noFailPoints } from '@promptmill/runtime';
 import { DelayedError, type Job } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { newBatch } from '../../../packages/queue/test/new-batch.ts';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
@@ -95,21 +96,11 @@ const lineOf = (index: number, model = 'simulator/echo'): string =>
 const input = Array.from({ length: total }, (_, index) => lineOf(index)).join('');
 
 const startBatch = async (content = input): Promise<{ id: string; inputFileId: string }> => {
-  const [id, inputFileId] = [newBatchId(), newFileId()];
-  await files.put(fileKey(inputFileId), content);
   const createdAt = Math.floor(Date.now() / 1000);
-  await batches.create({
-    id,
-    tenant: 'acme',
-    endpoint: '/v1/completions',
-    inputFileId,
-    completionWindow: '24h',
-    metadata: null,
-    outputFileId: newFileId(),
-    errorFileId: newFileId(),
-    createdAt,
-    expiresAt: createdAt + 86_400,
-  });
+  const batch = newBatch({ endpoint: '/v1/completions', createdAt, expiresAt: createdAt + 86_400 });
+  const { id, inputFileId } = batch;
+  await files.put(fileKey(inputFileId), content);
+  await batches.create(batch);
   await batches.transition(id, 'in_progress', Date.now(), { total });
   return { id, inputFileId };
 };

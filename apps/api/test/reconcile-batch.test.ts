@@ -8,8 +8,6 @@ import {
   encodeSegmentEntry,
   fileKey,
   jobIdOf,
-  newBatchId,
-  newFileId,
   noUsage,
   type RequestJob,
   resultLine,
@@ -34,6 +32,7 @@ import {
 import { createLogger, loadConfig, noFailPoints } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { newBatch } from '../../../packages/queue/test/new-batch.ts';
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
 import { createFindLostRequests } from '../src/recovery/find-lost-requests.ts';
@@ -130,21 +129,11 @@ const open = (window = 1000) => {
 };
 
 const startBatch = async (count: number): Promise<string> => {
-  const id = newBatchId();
-  const inputFileId = newFileId();
+  const createdAt = Math.floor(nowMs / 1000);
+  const batch = newBatch({ endpoint: '/v1/completions', createdAt, expiresAt: createdAt + 86_400 });
+  const { id, inputFileId } = batch;
   await files.put(fileKey(inputFileId), Array.from({ length: count }, (_, index) => lineOf(index)).join(''));
-  await batches.create({
-    id,
-    tenant: 'acme',
-    endpoint: '/v1/completions',
-    inputFileId,
-    completionWindow: '24h',
-    metadata: null,
-    outputFileId: newFileId(),
-    errorFileId: newFileId(),
-    createdAt: Math.floor(nowMs / 1000),
-    expiresAt: Math.floor(nowMs / 1000) + 86_400,
-  });
+  await batches.create(batch);
   await batches.transition(id, 'in_progress', nowMs, { total: count });
   return id;
 };

@@ -100,9 +100,12 @@ test('a batch’s last result is collected at once, while another batch’s segm
   await space.record(slow, [0], () => true);
   await expect.poll(async () => (await space.redis.xpending(space.keys.results, 'collectors'))[0]).toBe(1);
   await space.record(quick, [0], () => true);
-  await untilReady(quick);
-  expect(ready).toEqual([quick.id]);
-  release();
+  try {
+    await untilReady(quick);
+    expect(ready).toEqual([quick.id]);
+  } finally {
+    release();
+  }
   await untilReady(slow);
 });
 

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 
 /**
- * Sends the commands of one event-loop turn in one write. A write is a system call: one for each command would take a
- * sixth of a busy worker's processor time.
+ * Sends the commands of one event-loop turn in one write. A write is a system call, and a busy worker would make one for
+ * each command.
  */
 export const writeTogether = (redis: Redis): void => {
   redis.on('connect', () => {
