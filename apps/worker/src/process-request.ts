@@ -84,6 +84,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, giveUp, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
+  const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
 
   const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
     const { fallbackFrom } = request;
@@ -167,7 +168,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
     streamed?.end(result.kind === 'success');
     if (result.kind !== 'unsent') {
-      metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
+      if (result.kind === 'success') successes.inc();
+      else metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
       callDuration.observe((performance.now() - startedAt) / 1000);
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);

@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
 const idPattern = /^(?:file-|batch_)[0-9a-f]{32}$/;
 
@@ -13,11 +13,11 @@ export const isFileId = (value: string): boolean => value.startsWith('file-') &&
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);
 
 /**
- * The id in a request's result line (`batch_req_…`). It is derived from the batch's random id, so that recording or
+ * The id in a request's result line: `batch_req_`, the batch's random bits and the request's index. Recording or
  * finalizing a request twice writes the same bytes.
  */
 export const requestIdOf = (batchId: string, index: number): string =>
-  `batch_req_${hash('sha256', `${batchId}-${index}`).slice(0, 32)}`;
+  `batch_req_${batchId.slice('batch_'.length)}_${index}`;
 
 /** The BullMQ job id of a request, also the `Idempotency-Key` its provider sees. BullMQ forbids `:` in job ids. */
 export const jobIdOf = (batchId: string, index: number): string => `${batchId}-${index}`;

@@ -14,7 +14,7 @@ test("an answer leaves a line of OpenAI's shape", () => {
   const line = resultLine({ ...request, index: 7, customId: 'a\n"b"' }, response(200));
   expect(line).not.toContain('\n');
   expect(JSON.parse(line)).toEqual({
-    id: expect.stringMatching(/^batch_req_[0-9a-f]{32}$/),
+    id: expect.stringMatching(/^batch_req_.+_7$/),
     custom_id: 'a\n"b"',
     response: { status_code: 200, request_id: 'req_1', body: { choices: [] } },
     error: null,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { newBatchId } from '@promptmill/core';
+import { newBatchId, type RequestJob } from '@promptmill/core';
 import { DelayedError } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
@@ -9,9 +9,19 @@ import {
   finalizeQueueName,
   openBatchesQueue,
   openFinalizeQueue,
+  openLaneQueue,
   openWorker,
 } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+const request: RequestJob = {
+  batchId: newBatchId(),
+  index: 0,
+  customId: 'a',
+  url: '/v1/chat/completions',
+  body: { model: 'echo', messages: [] },
+  bytes: 10,
+};
 
 let space: RedisSpace;
 
@@ -68,4 +78,21 @@ test('finalizing can be requested again after its job has ended', async () => {
     await completed;
   }
   expect(finalized).toEqual([batchId, batchId]);
+});
+
+test('BullMQ notes no events of a job', async () => {
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, 'lane'));
+  await queue.addBulk([1, 2].map((priority) => ({ name: 'request', data: request, opts: { priority } })));
+  const worker = space.keep(
+    openWorker(async () => {}, {
+      connection: space.redis,
+      keys: space.keys,
+      name: 'lane',
+      concurrency: 1,
+      onError: () => {},
+    }),
+  );
+  await once(worker, 'drained');
+  expect(await queue.getCompletedCount()).toBe(2);
+  expect(await space.redis.keys(`${space.keys.queuePrefix('lane')}*:events`)).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { parseRedisUrl, type RedisAccess, type RedisAddress } from '@promptmill/
 import { Cluster, Redis } from 'ioredis';
 import { keepClusterSteady } from './steady-cluster.ts';
 import { keepServerSteady } from './steady-server.ts';
+import { withoutEvents } from './without-events.ts';
 
 /** A connection to one server, or to the servers of a cluster; both take the same commands. */
 export type RedisConnection = Redis | Cluster;
@@ -122,7 +123,7 @@ export const connectRedis = (options: RedisOptions): RedisConnection => {
     address.kind === 'cluster' ? openCluster(address, options) : keepServerSteady(openServer(address, options));
   redis.on('error', onError);
   redis.on('node error', onError);
-  return redis;
+  return withoutEvents(redis);
 };
 
 /** The connections to the servers that take writes; in a cluster there are several. */

@@ -13,7 +13,7 @@ export interface BatchJob {
 /** Attempts of a job that repeats until it succeeds. */
 const unlimited = 1_000_000_000;
 
-/** Only screens read events; a long stream of them would waste Redis's memory. */
+/** A batch's progress is noted as events, which nothing reads. */
 const keptEvents = 1000;
 
 const queueOptions = (connection: RedisConnection, keys: Keys, name: string): QueueOptions => ({
