@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { board, keys } from '../../apps/api/test/support/test-api.ts';
 import { type SecuritySpace, send, startSecuritySpace } from './security-space.ts';

@@ -11,7 +11,7 @@ export type Caller = (typeof callers)[number];
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
-export const credentials: Readonly<Record<Caller, Readonly<Record<string, string>>>> = {
+const credentials: Readonly<Record<Caller, Readonly<Record<string, string>>>> = {
   none: {},
   wrong: bearer('a-wrong-key-0001'),
   other: bearer(keys.bob),
