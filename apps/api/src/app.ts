@@ -1,8 +1,10 @@
 import express, { type Express, type Router } from 'express';
 import helmet from 'helmet';
-import { createAuthenticate, requireTenant } from './authenticate.ts';
+import { createRefuseForeign } from './access/refuse-foreign.ts';
+import { createAuthenticate, requireMetricsToken, requireTenant } from './authenticate.ts';
 import { boardPath } from './bull-board.ts';
 import type { ApiDependencies } from './dependencies.ts';
+import { discardBody } from './discard-body.ts';
 import { createDocsPage } from './docs-page.ts';
 import { answerNotFound, createAnswerError } from './errors.ts';
 import { createOpenApiDocument } from './openapi.ts';
@@ -10,21 +12,28 @@ import { createRedisGuard } from './redis-guard.ts';
 import { createRequestLog, identifyRequest, nameRoute } from './request-log.ts';
 import { mountRoute } from './route.ts';
 import { createRoutes } from './routes.ts';
+import { forbidStoring } from './forbid-storing.ts';
 
 /** The largest JSON body. Only inline prompts make one large; files of any size are streamed. */
 const maxJsonBytes = 32 * 2 ** 20;
 
 /** The Express app: authentication, the routes and error answers. */
 export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
-  const { config, redis, logger, metrics } = dependencies;
+  const { config, isKeyless, logins, redis, logger, metrics } = dependencies;
   const routes = createRoutes(dependencies);
   const openApi = createOpenApiDocument(routes);
-  const closed = [requireTenant(createAuthenticate(config.apiKeys)), createRedisGuard(redis)];
+  const authenticate = createAuthenticate(config.apiKeys);
+  const guards = {
+    closed: [requireTenant(authenticate, logins), createRedisGuard(redis)],
+    metrics: requireMetricsToken(config.metricsToken, { authenticate, isKeyless, logins }),
+    maxJsonBytes,
+  };
 
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.use(identifyRequest, createRequestLog(logger, metrics));
+  app.set('trust proxy', config.trustProxy ?? false);
+  app.use(identifyRequest, createRequestLog(logger, metrics), discardBody);
   app.use(
     helmet({
       // Nothing here is a page; `/docs` and Bull Board set policies of their own. A proxy does TLS, and so HSTS.
@@ -32,12 +41,14 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
       strictTransportSecurity: false,
     }),
   );
-  for (const route of routes) mountRoute(app, route, { closed, maxJsonBytes });
+  app.use(createRefuseForeign(config, isKeyless));
+  app.use('/docs', nameRoute('/docs'), createDocsPage());
+  app.use(boardPath, nameRoute(boardPath), board);
+  app.use(forbidStoring);
+  for (const route of routes) mountRoute(app, route, guards);
   app.get('/openapi.json', (_request, response) => {
     response.json(openApi);
   });
-  app.use('/docs', nameRoute('/docs'), createDocsPage());
-  app.use(boardPath, nameRoute(boardPath), board);
   app.use(answerNotFound);
   app.use(createAnswerError(logger));
   return app;

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { ApiError } from '@promptmill/core';
 import type { RequestHandler } from 'express';
 import type { ApiKey } from '@promptmill/runtime';
+import type { Logins } from './access/logins.ts';
 
 /** The tenant of every caller where no keys are configured. */
 export const localTenant = 'local';
@@ -19,13 +20,16 @@ const missingKey = (): ApiError =>
 const wrongKey = (): ApiError =>
   new ApiError(401, 'Incorrect API key provided.', { type: 'invalid_request_error', code: 'invalid_api_key' });
 
+const bearerOf = (authorization: string | undefined): string | undefined =>
+  /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+
 /** The tenant whose key a request's `Authorization` header bears. Without keys, any caller is the tenant `local`. */
 export const createAuthenticate = (apiKeys: readonly ApiKey[]) => {
   const known = apiKeys.map(({ tenant, key }) => ({ tenant, digest: digest(key) }));
 
   return (authorization: string | undefined): string => {
     if (known.length === 0) return localTenant;
-    const key = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+    const key = bearerOf(authorization);
     if (key === undefined) throw missingKey();
     const given = digest(key);
     let tenant: string | undefined;
@@ -36,9 +40,29 @@ export const createAuthenticate = (apiKeys: readonly ApiKey[]) => {
   };
 };
 
-export const requireTenant = (authenticate: ReturnType<typeof createAuthenticate>): RequestHandler => {
-  return (request, response, next) => {
-    response.locals.tenant = authenticate(request.headers.authorization);
+export type Authenticate = ReturnType<typeof createAuthenticate>;
+
+export const requireTenant =
+  (authenticate: Authenticate, logins: Logins): RequestHandler =>
+  async (request, response, next) => {
+    const { authorization } = request.headers;
+    response.locals.tenant = await logins.check(request, response, () => authenticate(authorization));
+    next();
+  };
+
+/** Lets in who bears the metrics' token or an API key. Where there are neither, anyone. */
+export const requireMetricsToken = (
+  token: string | undefined,
+  { authenticate, isKeyless, logins }: { authenticate: Authenticate; isKeyless: () => boolean; logins: Logins },
+): RequestHandler => {
+  const identify = (authorization: string | undefined): void => {
+    const given = bearerOf(authorization);
+    if (token !== undefined && given !== undefined && sameSecret(given, token)) return;
+    if (token !== undefined && isKeyless()) throw given === undefined ? missingKey() : wrongKey();
+    authenticate(authorization);
+  };
+  return async (request, response, next) => {
+    await logins.check(request, response, () => identify(request.headers.authorization));
     next();
   };
 };

@@ -5,25 +5,40 @@ import { ExpressAdapter } from '@bull-board/express';
 import { ApiError } from '@promptmill/core';
 import { openLaneQueue } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
-import { type RequestHandler, Router } from 'express';
+import { type Express, type RequestHandler, Router } from 'express';
 import { contentSecurityPolicy } from 'helmet';
 import { sameSecret } from './authenticate.ts';
 import type { ApiDependencies } from './dependencies.ts';
+import { forbidStoring } from './forbid-storing.ts';
 import { createRedisGuard } from './redis-guard.ts';
 import { shorten } from './shorten.ts';
 
 export const boardPath = '/admin/queues';
 
-/** HTTP Basic. User and password are compared as one text. Source: https://datatracker.ietf.org/doc/html/rfc7617 */
+/**
+ * HTTP Basic. User and password are compared as one text. Where there are API keys but no login, there is no Board: it
+ * shows every tenant's data. Source: https://datatracker.ietf.org/doc/html/rfc7617
+ */
 const createBoardLogin =
-  (board: ApiDependencies['config']['board']): RequestHandler =>
-  (request, response, next) => {
-    if (!board) return next();
+  ({
+    config: { board },
+    isKeyless,
+    logins,
+  }: Pick<ApiDependencies, 'config' | 'isKeyless' | 'logins'>): RequestHandler =>
+  async (request, response, next) => {
+    if (!board && isKeyless()) return next();
+    if (!board)
+      throw new ApiError(404, 'Bull Board is not served here. Set BOARD_USER and BOARD_PASSWORD to have it.', {
+        code: 'unknown_url',
+      });
     const encoded = /^Basic +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
     const given = Buffer.from(encoded, 'base64').toString();
-    if (sameSecret(given, `${board.user}:${board.password}`)) return next();
-    response.set('www-authenticate', 'Basic realm="Bull Board", charset="UTF-8"');
-    throw new ApiError(401, 'Log in to see the queues.', { type: 'invalid_request_error' });
+    await logins.check(request, response, () => {
+      if (sameSecret(given, `${board.user}:${board.password}`)) return;
+      response.set('www-authenticate', 'Basic realm="Bull Board", charset="UTF-8"');
+      throw new ApiError(401, 'Log in to see the queues.', { type: 'invalid_request_error' });
+    });
+    next();
   };
 
 /** A retry or clean from the board would bypass the batches' records. This also refuses forged requests. */
@@ -51,19 +66,14 @@ const adapterOf = (queue: Queue, options: Partial<QueueAdapterOptions>): BullMQA
 };
 
 /** Bull Board at `/admin/queues`: the batches with their progress, and every lane. Behind its login, and read-only. */
-export const createBoard = ({
-  config,
-  redis,
-  keys,
-  batchesQueue,
-  logger,
-}: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>) => {
+export const createBoard = (
+  dependencies: Pick<ApiDependencies, 'config' | 'isKeyless' | 'logins' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>,
+) => {
+  const { config, isKeyless, redis, keys, batchesQueue, logger } = dependencies;
   const batches = adapterOf(batchesQueue, {
     description: 'One job a batch, until its files are written',
     // A browser cannot send an API key with a link.
-    ...(config.apiKeys.length === 0
-      ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) }
-      : {}),
+    ...(isKeyless() ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) } : {}),
   });
   const laneQueues = config.lanes.lanes.map((lane) => {
     const queue = openLaneQueue(redis, keys, lane.name);
@@ -82,9 +92,11 @@ export const createBoard = ({
   });
 
   const router = Router();
-  router.use(createBoardLogin(config.board), refuseChanges, boardContentPolicy);
-  router.use('/api', createRedisGuard(redis));
-  router.use(serverAdapter.getRouter() as RequestHandler);
+  router.use(createBoardLogin(dependencies), refuseChanges, boardContentPolicy);
+  router.use('/api', forbidStoring, createRedisGuard(redis));
+  const app = serverAdapter.getRouter() as Express;
+  app.disable('x-powered-by');
+  router.use(app);
   return {
     router,
     async close(): Promise<void> {

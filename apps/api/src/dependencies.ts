@@ -11,6 +11,7 @@ import type {
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import type { Logins } from './access/logins.ts';
 import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
@@ -20,6 +21,9 @@ import type { RemoveFile } from './files/remove-file.ts';
 /** What route handlers need. */
 export interface ApiDependencies {
   readonly config: ApiConfig;
+  /** Whether there are no API keys, so that anyone who reaches the api may use it. */
+  readonly isKeyless: () => boolean;
+  readonly logins: Logins;
   /** Its commands fail while Redis is away, and so do those of the stores here. */
   readonly redis: RedisConnection;
   readonly keys: Keys;

@@ -1,11 +1,9 @@
 import { ApiError } from '@promptmill/core';
 import { FileStoreError } from '@promptmill/files';
 import type { Logger } from '@promptmill/runtime';
-import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { noStore } from './forbid-storing.ts';
 import { isRedisAway, serviceUnavailable } from './redis-guard.ts';
-
-/** How long a caller may go on sending a refused body, in milliseconds, so that it can read the answer. */
-const lingerMs = 5000;
 
 const bodyErrors: Readonly<Record<string, (error: Error) => ApiError>> = {
   'entity.parse.failed': () => new ApiError(400, 'The request body is not valid JSON.', { code: 'invalid_json' }),
@@ -47,16 +45,6 @@ export const toApiError = (error: unknown): ApiError => {
   });
 };
 
-/**
- * Reads the rest of a body for a while after an early answer. Closing the connection at once could discard the answer.
- */
-const discardBody = (request: Request): void => {
-  if (request.complete || request.destroyed) return;
-  const timer = setTimeout(() => request.socket.destroy(), lingerMs);
-  request.on('close', () => clearTimeout(timer));
-  request.resume();
-};
-
 /** A caller who leaves in the middle of a download is no failure. */
 const isCallerGone = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
@@ -70,7 +58,7 @@ export const answerNotFound: RequestHandler = (request) => {
  */
 export const createAnswerError =
   (logger: Logger): ErrorRequestHandler =>
-  (error, request, response, _next) => {
+  (error, _request, response, _next) => {
     const apiError = toApiError(error);
     const { requestId, route } = response.locals;
     if (apiError.status >= 500 && !isCallerGone(error))
@@ -79,7 +67,7 @@ export const createAnswerError =
       response.destroy();
       return;
     }
-    discardBody(request);
+    response.set(noStore);
     // The official clients would try a conflict again, which is useless here.
     if (apiError.status === 409) response.set('x-should-retry', 'false');
     response.status(apiError.status).json(apiError.toBody());

@@ -27,6 +27,8 @@ export interface Route<
   readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
+  /** Needs the metrics' token or a key, and no Redis. */
+  readonly metrics?: true;
   readonly params?: P;
   readonly query?: Q;
   /** The schema of a JSON body. */
@@ -51,15 +53,17 @@ export const route = <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
 ): AnyRoute => route as unknown as AnyRoute;
 
 export interface Guards {
-  /** Run before the handler of a route that is not open, in this order. */
+  /** Run before the handler of a route that is neither open nor the metrics', in this order. */
   readonly closed: readonly RequestHandler[];
+  /** Runs before the handler of `/metrics`. */
+  readonly metrics: RequestHandler;
   readonly maxJsonBytes: number;
 }
 
 const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
   schema === undefined ? undefined : checkRequest(schema, value);
 
-export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonBytes }: Guards): void => {
+export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, maxJsonBytes }: Guards): void => {
   const { method, path, params, query, body, bodyKind, handle } = route;
   const answer: RequestHandler = async (request, response) => {
     const answered = await handle({
@@ -75,7 +79,7 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonByt
   router[method](
     path.replaceAll(/\{(\w+)\}/g, ':$1'),
     nameRoute(path),
-    ...(route.open ? [] : closed),
+    ...(route.metrics ? [metrics] : route.open ? [] : closed),
     ...(body ? [json({ limit: maxJsonBytes })] : []),
     answer,
   );

@@ -230,7 +230,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     path: '/metrics',
     summary: 'Metrics for Prometheus',
     tag: 'Service',
-    open: true,
+    metrics: true,
     answer: { description: 'The metrics.', type: 'text/plain' },
     handle: reportMetrics(dependencies),
   }),

@@ -20,6 +20,7 @@ import {
   noFailPoints,
   type PassFailPoint,
 } from '@promptmill/runtime';
+import { createLogins } from './access/logins.ts';
 import { createApp } from './app.ts';
 import type { Creation } from './batches/creation.ts';
 import { createBoard } from './bull-board.ts';
@@ -88,6 +89,8 @@ export const startApi = async ({
   const { replayed } = replaying;
   const dependencies: ApiDependencies = {
     config,
+    isKeyless: () => config.apiKeys.length === 0,
+    logins: createLogins({ logger, now: Date.now }),
     redis,
     keys,
     files,

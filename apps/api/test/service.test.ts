@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { inputFile, line, lines } from './support/input.ts';
-import { board, startTestApi, type TestApi } from './support/test-api.ts';
+import { board, keyless, startTestApi, type TestApi } from './support/test-api.ts';
 
 let api: TestApi;
 
@@ -90,7 +90,7 @@ describe('every answer', () => {
 
 it('counts requests by route, never by path', async () => {
   await api.request('/v1/files/file-1');
-  const text = await (await get('/metrics')).text();
+  const text = await (await api.request('/metrics')).text();
   expect(text).toContain(
     'promptmill_http_requests_total{method="GET",route="/v1/files/{file_id}",status="404",role="api"} 1',
   );
@@ -168,12 +168,11 @@ describe('Bull Board', () => {
 });
 
 it('without keys every caller is the tenant local, and the api listens on no other address', async () => {
-  const open = { PROMPTMILL_API_KEYS: '', BOARD_USER: '', BOARD_PASSWORD: '' };
   const redisUrl = inject('redisUrl');
-  const local = await startTestApi({ redisUrl, env: open });
+  const local = await startTestApi({ redisUrl, env: keyless });
   expect((await fetch(`${local.url}/v1/files`)).status).toBe(200);
   expect((await local.clientOf('anything').files.list()).data).toEqual([]);
   expect((await fetch(`${local.url}/admin/queues/`)).status).toBe(200);
   await local.close();
-  await expect(startTestApi({ redisUrl, env: { ...open, HOST: '0.0.0.0' } })).rejects.toThrow(/PROMPTMILL_API_KEYS/);
+  await expect(startTestApi({ redisUrl, env: { ...keyless, HOST: '0.0.0.0' } })).rejects.toThrow(/PROMPTMILL_API_KEYS/);
 });

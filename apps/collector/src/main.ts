@@ -28,7 +28,8 @@ const collector = await startCollector({
 });
 life.add('collector', () => collector.close());
 if (config.healthPort !== undefined) {
-  const { host, healthPort: port } = config;
-  const health = await startHealthServer({ port, host, ready: () => collector.ready(), registry: metrics.registry });
+  const { host, healthPort: port, metricsToken } = config;
+  const { registry } = metrics;
+  const health = await startHealthServer({ port, host, ready: () => collector.ready(), registry, metricsToken });
   life.add('health server', () => health.close());
 }

@@ -24,7 +24,8 @@ const watch = watchConfig(config.configFile, { load, logger, onChange: ({ lanes 
 life.add('configuration', () => watch.close());
 life.add('worker', () => worker.close());
 if (config.healthPort !== undefined) {
-  const { host, healthPort: port } = config;
-  const health = await startHealthServer({ port, host, ready: () => worker.ready(), registry: metrics.registry });
+  const { host, healthPort: port, metricsToken } = config;
+  const { registry } = metrics;
+  const health = await startHealthServer({ port, host, ready: () => worker.ready(), registry, metricsToken });
   life.add('health server', () => health.close());
 }

@@ -14,7 +14,7 @@ import {
 } from '@promptmill/core';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
-import { type ApiKey, environment } from './environment.ts';
+import { type ApiKey, environment, neverEmpty } from './environment.ts';
 import type { FailPointSpec } from './fail-points.ts';
 
 const defaultApiPort = 3000;
@@ -38,8 +38,14 @@ export interface Config {
   readonly store: FileStoreLocation;
   /** Empty: there is one tenant, `local`, without a key. */
   readonly apiKeys: readonly ApiKey[];
-  /** The login of Bull Board. Undefined: Bull Board asks for none. */
+  /** The login of Bull Board. Undefined: Bull Board asks for none, and is not there when there are API keys. */
   readonly board?: { readonly user: string; readonly password: string };
+  /** Names by which the api may be called, in lower case; `*.` stands for any subdomain. Undefined: not limited by name. */
+  readonly allowedHosts?: readonly string[];
+  /** How many proxies are before the api, or their addresses. Undefined: none. */
+  readonly trustProxy?: number | readonly string[];
+  /** Opens `/metrics`. */
+  readonly metricsToken?: string;
   /** Most calls in flight for each worker process and lane. */
   readonly workerConcurrency: number;
   /** How long calls and file writes may go on after SIGTERM. Then another process takes them over. */
@@ -121,7 +127,8 @@ const locateStore = (data: z.infer<typeof environment>): FileStoreLocation => {
 };
 
 /**
- * Reads the whole configuration from the environment and `promptmill.yaml`. An empty variable counts as unset.
+ * Reads the whole configuration from the environment and `promptmill.yaml`. An empty variable counts as unset, unless it
+ * would close something.
  *
  * @throws ConfigError that names everything that is wrong, and no variable's value.
  */
@@ -132,6 +139,8 @@ export const loadConfig = (
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environment.safeParse(set);
   const problems = parsed.success ? [] : problemsOf(parsed.error);
+  for (const name of neverEmpty)
+    if (env[name]?.trim() === '') problems.push(`${name}: it is set but empty; give it a value, or unset it`);
   if ((set['BOARD_USER'] === undefined) !== (set['BOARD_PASSWORD'] === undefined))
     problems.push('BOARD_USER, BOARD_PASSWORD: set both or neither');
   const named = set['PROMPTMILL_CONFIG'];
@@ -154,6 +163,9 @@ export const loadConfig = (
     ...(data.BOARD_USER && data.BOARD_PASSWORD
       ? { board: { user: data.BOARD_USER, password: data.BOARD_PASSWORD } }
       : {}),
+    ...(data.PROMPTMILL_ALLOWED_HOSTS ? { allowedHosts: data.PROMPTMILL_ALLOWED_HOSTS } : {}),
+    ...(data.PROMPTMILL_TRUST_PROXY === undefined ? {} : { trustProxy: data.PROMPTMILL_TRUST_PROXY }),
+    ...(data.PROMPTMILL_METRICS_TOKEN ? { metricsToken: data.PROMPTMILL_METRICS_TOKEN } : {}),
     workerConcurrency: data.WORKER_CONCURRENCY,
     graceMs: data.PROMPTMILL_GRACE_MS,
     logLevel: data.LOG_LEVEL,
@@ -172,15 +184,11 @@ export const loadConfig = (
 };
 
 /**
- * Checks that other machines can reach the api only with API keys and a login for Bull Board.
+ * Checks that other machines can reach the api only with API keys.
  *
  * @throws ConfigError that names what is missing.
  */
-export const assertSafeToExpose = ({ host, apiKeys, board }: Pick<Config, 'host' | 'apiKeys' | 'board'>): void => {
-  if (isLoopback(host)) return;
-  const missing = [
-    ...(apiKeys.length === 0 ? ['PROMPTMILL_API_KEYS'] : []),
-    ...(board === undefined ? ['BOARD_USER and BOARD_PASSWORD'] : []),
-  ];
-  if (missing.length > 0) failWith([`HOST: ${host} can be reached from elsewhere; set ${missing.join(', and ')}`]);
+export const assertSafeToExpose = ({ host, apiKeys }: Pick<Config, 'host' | 'apiKeys'>): void => {
+  if (!isLoopback(host) && apiKeys.length === 0)
+    failWith([`HOST: ${host} can be reached from elsewhere; set PROMPTMILL_API_KEYS`]);
 };

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseRedisUrl } from '@promptmill/core';
 import { z } from 'zod';
@@ -67,6 +68,36 @@ const httpUrl = z
 
 const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
 
+const hostName = /^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
+
+const namesIn = (text: string): string[] => text.split(',').map((entry) => entry.trim().toLowerCase());
+
+/** Names and addresses by which callers may call the api: `mill.example.com`, `*.example.com`, `10.0.0.5`, `fd00::5`. */
+const hostNames = z.string().transform((text, context): readonly string[] => {
+  const names = namesIn(text).map((name) => name.replace(/^\[(.*)\]$/, '$1'));
+  if (!names.every((name) => isIP(name) > 0 || hostName.test(name)))
+    context.addIssue('must be host names without ports, such as mill.example.com,*.example.com');
+  return names;
+});
+
+const isNetwork = (text: string): boolean => {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+};
+
+/** Express' `trust proxy`: how many proxies there are, or their addresses. Source: https://expressjs.com/en/guide/behind-proxies.html */
+const trustedProxies = z.string().transform((text, context): number | readonly string[] => {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  const proxies = namesIn(text);
+  if (!proxies.every((name) => ['loopback', 'linklocal', 'uniquelocal'].includes(name) || isNetwork(name)))
+    context.addIssue('must be the number of proxies (1 to 99), or their addresses, such as loopback,10.0.0.0/8');
+  return proxies;
+});
+
+const token = z.string().regex(/^[\x21-\x7e]{8,}$/, 'must be 8 or more characters that a header can carry');
+
 const path = z.string().transform((text) => resolve(text));
 
 /** Every environment variable of the roles, with its default. The providers' variables are in core's presets. */
@@ -89,6 +120,12 @@ export const environment = z.object({
   PROMPTMILL_API_KEYS: apiKeys.default([]),
   BOARD_USER: z.string().optional(),
   BOARD_PASSWORD: z.string().optional(),
+  /** Names by which the api may be called. Unset: any name with API keys, else those of this machine. */
+  PROMPTMILL_ALLOWED_HOSTS: hostNames.optional(),
+  /** The proxies whose `X-Forwarded-For` tells a caller's address. Unset: it is the connection's. */
+  PROMPTMILL_TRUST_PROXY: trustedProxies.optional(),
+  /** Opens `/metrics` of every role, and no more. Unset: an API key does at the api, and the others ask for nothing. */
+  PROMPTMILL_METRICS_TOKEN: token.optional(),
   /** Most calls in flight for each worker process and lane. */
   WORKER_CONCURRENCY: wholeNumber(1, 10_000).default(50),
   /**
@@ -120,3 +157,16 @@ export const environment = z.object({
   /** For tests only: the role kills itself when it passes the point for the n-th time. */
   PROMPTMILL_FAIL_POINT: failPoint.optional(),
 });
+
+/**
+ * Variables that close something. One that is set but empty would leave it open, most likely by mistake, so it is an
+ * error.
+ */
+export const neverEmpty = [
+  'PROMPTMILL_API_KEYS',
+  'BOARD_USER',
+  'BOARD_PASSWORD',
+  'PROMPTMILL_ALLOWED_HOSTS',
+  'PROMPTMILL_TRUST_PROXY',
+  'PROMPTMILL_METRICS_TOKEN',
+] as const;

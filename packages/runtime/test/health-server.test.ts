@@ -8,12 +8,13 @@ afterEach(async () => {
   server = undefined;
 });
 
-const start = async (ready: () => boolean | Promise<boolean>) => {
+const start = async (ready: () => boolean | Promise<boolean>, metricsToken?: string) => {
   const { registry, calls } = createMetrics('worker');
   calls.inc({ lane: 'xai', class: 'success' });
-  server = await startHealthServer({ port: 0, host: '127.0.0.1', ready, registry });
+  server = await startHealthServer({ port: 0, host: '127.0.0.1', ready, registry, metricsToken });
   const { port } = server;
-  return (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+  return (path: string, headers: Readonly<Record<string, string>> = {}) =>
+    fetch(`http://127.0.0.1:${port}${path}`, { headers });
 };
 
 it('answers that it is alive and ready, and serves its metrics', async () => {
@@ -39,5 +40,13 @@ it.each<[string, () => boolean | Promise<boolean>]>([
 ])('is alive but not ready when it %s', async (_why, ready) => {
   const get = await start(ready);
   expect((await get('/readyz')).status).toBe(503);
+  expect((await get('/livez')).status).toBe(200);
+});
+
+it('serves its metrics to who bears the token, when one is set', async () => {
+  const get = await start(() => true, 'token-01');
+  expect((await get('/metrics')).status).toBe(401);
+  expect((await get('/metrics', { authorization: 'Bearer token-02' })).status).toBe(401);
+  expect((await get('/metrics', { authorization: 'Bearer token-01' })).status).toBe(200);
   expect((await get('/livez')).status).toBe(200);
 });

@@ -55,7 +55,7 @@ export const watchEvents = ({ batches, deltas, now, stopping }: WatchDependencie
     streams++;
     const stopDeltas = query.deltas ? deltas.subscribe(batch.id, sendDelta) : undefined;
     try {
-      response.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
+      response.set({ 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform' });
       send(`retry: ${reconnectMs}\n\n`);
       while (batch && !ended.aborted) {
         const data = JSON.stringify(toBatchObject(batch));

@@ -15,11 +15,16 @@ export const board = { user: 'admin', password: 'open-sesame' };
 export interface TestApiOptions {
   readonly redisUrl: string;
   /** More of the process's environment, such as `PROMPTMILL_MAX_LINE_BYTES`. */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Takes the log's lines. Default: nothing is logged. */
+  readonly onLog?: (line: string) => void;
 }
 
+/** For an api that anyone on this machine may use. */
+export const keyless = { PROMPTMILL_API_KEYS: undefined, BOARD_USER: undefined, BOARD_PASSWORD: undefined };
+
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
+export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
@@ -36,7 +41,11 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     },
     { readFile: () => '' },
   );
-  const logger = createLogger({ level: 'silent', role: 'api' });
+  const logger = createLogger({
+    level: onLog ? 'info' : 'silent',
+    role: 'api',
+    ...(onLog ? { stream: { write: onLog } } : {}),
+  });
   const storeDirectory = path.join(config.dataDirectory, 'store');
   const files = createDiskStore({ directory: storeDirectory });
   const api = await startApi({ config, files, logger, metrics: createMetrics('api') });

@@ -29,7 +29,7 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly stream?: boolean;
 }
 
-/** The environment of the embedded roles: the user's, but on loopback only, without API keys and board login. */
+/** The environment of the embedded roles: the user's, but on loopback only, without what closes a shared server. */
 const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: RunOptions): CliContext['env'] => ({
   ...env,
   HOST: '127.0.0.1',
@@ -37,6 +37,9 @@ const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: Run
   PROMPTMILL_API_KEYS: undefined,
   BOARD_USER: undefined,
   BOARD_PASSWORD: undefined,
+  PROMPTMILL_ALLOWED_HOSTS: undefined,
+  PROMPTMILL_TRUST_PROXY: undefined,
+  PROMPTMILL_METRICS_TOKEN: undefined,
   ...(dataDir === undefined ? {} : { PROMPTMILL_DATA_DIR: dataDir }),
   ...(concurrency === undefined ? {} : { WORKER_CONCURRENCY: String(concurrency) }),
 });

@@ -27,7 +27,9 @@ export const serve = async (
   const config = loadConfig({ ...env, ...started });
   const roles = await startRoles({ config, logger });
   stack.defer(() => roles.close());
-  screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board at ${roles.url}/admin/queues\n`);
+  const hasBoard = config.board !== undefined || config.apiKeys.length === 0;
+  const board = hasBoard ? `at ${roles.url}/admin/queues` : 'nowhere: set BOARD_USER and BOARD_PASSWORD to have it';
+  screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board ${board}\n`);
 
   if (!signal.aborted) await once(signal, 'abort');
   screen.write(`stopping: calls in flight get ${config.graceMs / 1000} s to end (a second signal ends them at once)\n`);
