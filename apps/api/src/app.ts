@@ -1,5 +1,6 @@
 import express, { type Express, type Router } from 'express';
 import helmet from 'helmet';
+import { createAudit } from './access/audit.ts';
 import { createAuthenticate, requireTenant } from './authenticate.ts';
 import { boardPath } from './bull-board.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -16,15 +17,15 @@ const maxJsonBytes = 32 * 2 ** 20;
 
 /** The Express app: authentication, the routes and error answers. */
 export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
-  const { config, redis, logger, metrics } = dependencies;
+  const { ring, redis, logger, metrics } = dependencies;
   const routes = createRoutes(dependencies);
   const openApi = createOpenApiDocument(routes);
-  const closed = [requireTenant(createAuthenticate(config.apiKeys)), createRedisGuard(redis)];
+  const closed = [requireTenant(createAuthenticate(ring)), createRedisGuard(redis)];
 
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.use(identifyRequest, createRequestLog(logger, metrics));
+  app.use(identifyRequest, createRequestLog(logger, metrics), createAudit(logger));
   app.use(
     helmet({
       // Nothing here is a page; `/docs` and Bull Board set policies of their own. A proxy does TLS, and so HSTS.

@@ -1,10 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ApiError } from '@promptmill/core';
 import type { RequestHandler } from 'express';
-import type { ApiKey } from '@promptmill/runtime';
-
-/** The tenant of every caller where no keys are configured. */
-export const localTenant = 'local';
+import type { Caller } from './access/caller.ts';
+import type { FoundKey, KeyRing } from './access/key-ring.ts';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -16,29 +14,39 @@ const missingKey = (): ApiError =>
     type: 'invalid_request_error',
   });
 
-const wrongKey = (): ApiError =>
-  new ApiError(401, 'Incorrect API key provided.', { type: 'invalid_request_error', code: 'invalid_api_key' });
-
-/** The tenant whose key a request's `Authorization` header bears. Without keys, any caller is the tenant `local`. */
-export const createAuthenticate = (apiKeys: readonly ApiKey[]) => {
-  const known = apiKeys.map(({ tenant, key }) => ({ tenant, digest: digest(key) }));
-
-  return (authorization: string | undefined): string => {
-    if (known.length === 0) return localTenant;
-    const key = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
-    if (key === undefined) throw missingKey();
-    const given = digest(key);
-    let tenant: string | undefined;
-    // Every key is compared, so that the time does not tell which one matched.
-    for (const entry of known) if (timingSafeEqual(entry.digest, given)) ({ tenant } = entry);
-    if (tenant === undefined) throw wrongKey();
-    return tenant;
-  };
+const refusal = (kind: Exclude<FoundKey['kind'], 'known'>): ApiError => {
+  if (kind === 'unread')
+    return new ApiError(503, 'The API keys cannot be read at the moment. Try again.', { code: 'service_unavailable' });
+  const message = kind === 'unknown' ? 'Incorrect API key provided.' : `This API key has ${expiredOrRevoked[kind]}.`;
+  return new ApiError(401, message, { type: 'invalid_request_error', code: 'invalid_api_key' });
 };
+
+const expiredOrRevoked = { expired: 'expired', revoked: 'been revoked' } as const;
+
+/** The caller whose key a request's `Authorization` header bears. Without keys, any caller is the tenant `local`. */
+export const createAuthenticate =
+  (ring: Pick<KeyRing, 'anyone' | 'find' | 'isRead'>) =>
+  (authorization: string | undefined): Caller => {
+    const anyone = ring.anyone();
+    if (anyone) return anyone;
+    const key = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+    if (key === undefined) throw ring.isRead() ? missingKey() : refusal('unread');
+    const found = ring.find(key);
+    if (found.kind !== 'known') throw refusal(found.kind);
+    return found.caller;
+  };
 
 export const requireTenant = (authenticate: ReturnType<typeof createAuthenticate>): RequestHandler => {
   return (request, response, next) => {
-    response.locals.tenant = authenticate(request.headers.authorization);
+    const caller = authenticate(request.headers.authorization);
+    response.locals.caller = caller;
+    response.locals.tenant = caller.tenant;
     next();
   };
+};
+
+/** Also for a caller without a key where none is needed: anyone on the machine could be that caller. */
+export const requireAdmin: RequestHandler = (_request, response, next) => {
+  if (response.locals.caller?.admin) return next();
+  throw new ApiError(403, 'Only an admin key may do this.', { code: 'permission_denied' });
 };

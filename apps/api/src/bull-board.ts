@@ -16,9 +16,14 @@ export const boardPath = '/admin/queues';
 
 /** HTTP Basic. User and password are compared as one text. Source: https://datatracker.ietf.org/doc/html/rfc7617 */
 const createBoardLogin =
-  (board: ApiDependencies['config']['board']): RequestHandler =>
+  ({ config: { board }, ring }: Pick<ApiDependencies, 'config' | 'ring'>): RequestHandler =>
   (request, response, next) => {
-    if (!board) return next();
+    if (!board) {
+      if (ring.anyone()) return next();
+      const message =
+        'Bull Board needs a login of its own where the API needs a key: set BOARD_USER and BOARD_PASSWORD.';
+      throw new ApiError(404, message, { code: 'unknown_url' });
+    }
     const encoded = /^Basic +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
     const given = Buffer.from(encoded, 'base64').toString();
     if (sameSecret(given, `${board.user}:${board.password}`)) return next();
@@ -53,17 +58,16 @@ const adapterOf = (queue: Queue, options: Partial<QueueAdapterOptions>): BullMQA
 /** Bull Board at `/admin/queues`: the batches with their progress, and every lane. Behind its login, and read-only. */
 export const createBoard = ({
   config,
+  ring,
   redis,
   keys,
   batchesQueue,
   logger,
-}: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>) => {
+}: Pick<ApiDependencies, 'config' | 'ring' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>) => {
   const batches = adapterOf(batchesQueue, {
     description: 'One job a batch, until its files are written',
     // A browser cannot send an API key with a link.
-    ...(config.apiKeys.length === 0
-      ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) }
-      : {}),
+    ...(ring.anyone() ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) } : {}),
   });
   const laneQueues = config.lanes.lanes.map((lane) => {
     const queue = openLaneQueue(redis, keys, lane.name);
@@ -82,7 +86,7 @@ export const createBoard = ({
   });
 
   const router = Router();
-  router.use(createBoardLogin(config.board), refuseChanges, boardContentPolicy);
+  router.use(createBoardLogin({ config, ring }), refuseChanges, boardContentPolicy);
   router.use('/api', createRedisGuard(redis));
   router.use(serverAdapter.getRouter() as RequestHandler);
   return {

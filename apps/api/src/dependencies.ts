@@ -8,9 +8,11 @@ import type {
   FileRecords,
   Keys,
   RedisConnection,
+  TenantIndex,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import type { KeyRing } from './access/key-ring.ts';
 import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
@@ -20,6 +22,8 @@ import type { RemoveFile } from './files/remove-file.ts';
 /** What route handlers need. */
 export interface ApiDependencies {
   readonly config: ApiConfig;
+  /** The keys that open the api now. */
+  readonly ring: KeyRing;
   /** Its commands fail while Redis is away, and so do those of the stores here. */
   readonly redis: RedisConnection;
   readonly keys: Keys;
@@ -27,6 +31,7 @@ export interface ApiDependencies {
   readonly records: FileRecords;
   readonly batches: BatchStore;
   readonly due: DueIndex;
+  readonly tenants: TenantIndex;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;

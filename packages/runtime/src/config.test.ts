@@ -94,6 +94,13 @@ describe('the environment', () => {
     ]);
   });
 
+  it('may hold an admin key', () => {
+    expect(load({ PROMPTMILL_API_KEYS: 'a:key-00001', PROMPTMILL_ADMIN_KEY: 'key-of-admin' }).apiKeys).toEqual([
+      { tenant: 'a', key: 'key-00001' },
+      { tenant: 'admin', key: 'key-of-admin', admin: true },
+    ]);
+  });
+
   it.each([
     'rediss://:pass@redis:6380/2',
     'unix:///run/redis.sock',
@@ -121,6 +128,7 @@ describe('the environment', () => {
     ['PROMPTMILL_API_KEYS', 'a:pa55wor', 'entry 1 (a) has a key of less than 8 characters'],
     ['PROMPTMILL_API_KEYS', 'a:pa55word,b:pa55word', 'entry 2 (b) has a key that an entry before it has'],
     ['PROMPTMILL_API_KEYS', 'a:pa55word pa55', 'entry 1 (a) has a key with characters no header can carry'],
+    ['PROMPTMILL_ADMIN_KEY', 'pa55wor', 'is a key of less than 8 characters'],
     ['BOARD_PASSWORD', 'pa55word', 'set both or neither'],
     ['PROMPTMILL_FAIL_POINT', 'pa55word', 'must be a point, or point:n; the points are input-stored,'],
     ['PROMPTMILL_FAIL_POINT', 'answered:0', 'must be a point'],
@@ -130,6 +138,11 @@ describe('the environment', () => {
     expect(message).toContain(problem);
     expect(message).not.toContain('pa55');
   });
+});
+
+it('refuses an admin key that is also a tenant’s', () => {
+  const env = { PROMPTMILL_API_KEYS: 'a:pa55word', PROMPTMILL_ADMIN_KEY: 'pa55word' };
+  expect(messageOf(() => load(env))).toMatch(/^- PROMPTMILL_ADMIN_KEY: it must not be among PROMPTMILL_API_KEYS$/m);
 });
 
 describe('promptmill.yaml', () => {
@@ -192,5 +205,6 @@ describe('what other machines can reach', () => {
     expect(() => assertSafeToExpose(load({ HOST: host, ...keys }))).toThrow(/BOARD_USER/);
     expect(() => assertSafeToExpose(load({ HOST: host, ...board }))).toThrow(/PROMPTMILL_API_KEYS/);
     expect(() => assertSafeToExpose(load({ HOST: host, ...keys, ...board }))).not.toThrow();
+    expect(() => assertSafeToExpose(load({ HOST: host, ...board }), true)).not.toThrow();
   });
 });

@@ -36,7 +36,7 @@ export interface Config {
   readonly dataDirectory: string;
   /** Where files and segments are kept. Default: in the data folder. */
   readonly store: FileStoreLocation;
-  /** Empty: there is one tenant, `local`, without a key. */
+  /** The keys that the environment gives, the admin key last. Others are in the file store. */
   readonly apiKeys: readonly ApiKey[];
   /** The login of Bull Board. Undefined: Bull Board asks for none. */
   readonly board?: { readonly user: string; readonly password: string };
@@ -134,6 +134,8 @@ export const loadConfig = (
   const problems = parsed.success ? [] : problemsOf(parsed.error);
   if ((set['BOARD_USER'] === undefined) !== (set['BOARD_PASSWORD'] === undefined))
     problems.push('BOARD_USER, BOARD_PASSWORD: set both or neither');
+  if (parsed.data?.PROMPTMILL_API_KEYS.some(({ key }) => key === set['PROMPTMILL_ADMIN_KEY']))
+    problems.push('PROMPTMILL_ADMIN_KEY: it must not be among PROMPTMILL_API_KEYS');
   const named = set['PROMPTMILL_CONFIG'];
   const file = readFileConfig(named === undefined ? undefined : resolve(named), readFile);
   problems.push(...file.problems);
@@ -150,7 +152,10 @@ export const loadConfig = (
     configFile: resolve(named ?? defaultConfigFile),
     dataDirectory: data.PROMPTMILL_DATA_DIR,
     store: locateStore(data),
-    apiKeys: data.PROMPTMILL_API_KEYS,
+    apiKeys: [
+      ...data.PROMPTMILL_API_KEYS,
+      ...(data.PROMPTMILL_ADMIN_KEY ? [{ tenant: 'admin', key: data.PROMPTMILL_ADMIN_KEY, admin: true } as const] : []),
+    ],
     ...(data.BOARD_USER && data.BOARD_PASSWORD
       ? { board: { user: data.BOARD_USER, password: data.BOARD_PASSWORD } }
       : {}),
@@ -174,12 +179,16 @@ export const loadConfig = (
 /**
  * Checks that other machines can reach the api only with API keys and a login for Bull Board.
  *
+ * @param hasStoredKeys whether the file store has API keys
  * @throws ConfigError that names what is missing.
  */
-export const assertSafeToExpose = ({ host, apiKeys, board }: Pick<Config, 'host' | 'apiKeys' | 'board'>): void => {
+export const assertSafeToExpose = (
+  { host, apiKeys, board }: Pick<Config, 'host' | 'apiKeys' | 'board'>,
+  hasStoredKeys = false,
+): void => {
   if (isLoopback(host)) return;
   const missing = [
-    ...(apiKeys.length === 0 ? ['PROMPTMILL_API_KEYS'] : []),
+    ...(apiKeys.length === 0 && !hasStoredKeys ? ['PROMPTMILL_API_KEYS'] : []),
     ...(board === undefined ? ['BOARD_USER and BOARD_PASSWORD'] : []),
   ];
   if (missing.length > 0) failWith([`HOST: ${host} can be reached from elsewhere; set ${missing.join(', and ')}`]);

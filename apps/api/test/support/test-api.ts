@@ -10,16 +10,20 @@ import { deleteKeys } from '../../../../tests/support/redis-keys.ts';
 import { startApi } from '../../src/index.ts';
 
 export const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
+/** For an api that is started with `env: { PROMPTMILL_ADMIN_KEY: adminKey }`. */
+export const adminKey = 'admin-key-0001';
 export const board = { user: 'admin', password: 'open-sesame' };
 
 export interface TestApiOptions {
   readonly redisUrl: string;
   /** More of the process's environment, such as `PROMPTMILL_MAX_LINE_BYTES`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Gets each line of its log. Default: it logs nothing. */
+  readonly onLog?: (line: string) => void;
 }
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
+export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
@@ -36,7 +40,9 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     },
     { readFile: () => '' },
   );
-  const logger = createLogger({ level: 'silent', role: 'api' });
+  const logger = onLog
+    ? createLogger({ level: config.logLevel, role: 'api', stream: { write: onLog } })
+    : createLogger({ level: 'silent', role: 'api' });
   const storeDirectory = path.join(config.dataDirectory, 'store');
   const files = createDiskStore({ directory: storeDirectory });
   const api = await startApi({ config, files, logger, metrics: createMetrics('api') });
@@ -45,6 +51,8 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
   return {
     url: api.url,
     prefix,
+    /** The variables of a further api that shares files and keys in Redis with this one. */
+    shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     files,
     redis,
     keys: createKeys(prefix),
