@@ -9,6 +9,7 @@ export const addKeyCommands = (program: Command, context: CliContext, done: (exi
   const keys = program
     .command('keys')
     .description('Creates, lists and revokes the API keys of a server, on its machine.')
+    .helpCommand(false)
     .addHelpText('after', keysHelp);
 
   keys
