@@ -13,7 +13,7 @@ RUN npm install --global --no-audit --no-fund pnpm@12
 COPY --from=manifests /app ./
 RUN pnpm install --prod --frozen-lockfile \
       --filter '@promptmill/api...' --filter '@promptmill/worker...' \
-      --filter '@promptmill/collector...' --filter '@promptmill/simulator...'
+      --filter '@promptmill/collector...' --filter '@promptmill/simulator...' --filter '@promptmill/cli...'
 
 # Node runs the TypeScript as it is. Its user can write to /data, and to nothing under /app.
 FROM node:24-slim AS promptmill

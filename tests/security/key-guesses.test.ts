@@ -17,7 +17,7 @@ const get = (path: string, authorization: string, address: string) =>
   send(space.api.url + path, { headers: { authorization, 'x-forwarded-for': address } });
 
 const refusedOf = (address: string): string[] =>
-  log.filter((line) => line.includes('"login refused"') && line.includes(`"address":"${address}"`));
+  log.filter((line) => line.includes('"audit":true') && line.includes(`"address":"${address}"`));
 
 const basic = (password: string) => `Basic ${btoa(`${board.user}:${password}`)}`;
 const bearer = (key: string) => `Bearer ${key}`;
@@ -39,14 +39,15 @@ describe.concurrent('300 guesses at once', () => {
     expect(unanswered[0]?.text).toContain('"code":"too_many_failed_logins"');
 
     // While eight more wait for their answer, a right one tells no more than a wrong one, and holds up nobody else.
-    const waiting = Promise.all(Array.from({ length: 8 }, (_, i) => guess(300 + i)));
-    await expect.poll(() => refusedOf(address).length, { interval: 5 }).toBe(308);
+    const waiting = Array.from({ length: 9 }, (_, i) => guess(300 + i));
+    expect((await Promise.race(waiting)).status).toBe(429);
     // Written in another way, it is one that this address has not shown before.
     const unseen = await get(path, login(secret).replace(' ', '  '), address);
     const seen = await get(path, login(secret), address);
     const elsewhere = await get(path, login(secret), '10.9.9.9');
     expect([unseen.status, seen.status, elsewhere.status]).toEqual([429, 200, 200]);
-    expect((await waiting).map(({ status }) => status)).toEqual(Array(8).fill(401));
+    const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(8);
 
     // The log says where they came from, and never what was guessed.
     expect(JSON.parse(refusedOf(address)[0] ?? '')).toMatchObject({

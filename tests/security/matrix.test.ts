@@ -8,6 +8,7 @@ type Statuses = readonly [none: number, wrong: number, other: number, owner: num
 
 interface Row {
   readonly statuses: Statuses;
+  readonly query?: string;
   /** Default: a request without a body. */
   readonly sent?: (owners: OwnersData) => SentRequest | Promise<SentRequest> | undefined;
 }
@@ -19,6 +20,7 @@ const ownersOnly: Statuses = [401, 401, 404, 200, 404];
 /** Each tenant may do it, and gets or makes what is its own. */
 const eachTenant: Statuses = [401, 401, 200, 200, 200];
 const anyone: Statuses = [200, 200, 200, 200, 200];
+const adminsOnly: Statuses = [401, 401, 403, 403, 200];
 
 const json = (body: unknown): SentRequest => ({
   method: 'POST',
@@ -59,6 +61,10 @@ const rows: Readonly<Record<string, Row>> = {
   'get /v1/batches/{batch_id}/events': { statuses: ownersOnly },
   'get /v1/lanes': { statuses: eachTenant },
   'get /v1/models': { statuses: eachTenant },
+  'get /v1/admin/tenants': { statuses: adminsOnly },
+  'get /v1/admin/batches': { statuses: adminsOnly, query: '?tenant=alice' },
+  'post /v1/admin/batches/{batch_id}/cancel': { statuses: adminsOnly },
+  'post /v1/admin/tenants/{tenant}/cancel': { statuses: adminsOnly },
   'get /livez': { statuses: anyone },
   'get /readyz': { statuses: anyone },
   'get /metrics': { statuses: eachTenant },
@@ -102,12 +108,13 @@ describe('each caller gets what it may have', () => {
     expect(Object.keys(rows).sort()).toEqual(routes.sort());
   });
 
-  it.each(Object.entries(rows))('%s', async (route, { statuses, sent = () => undefined }) => {
+  it.each(Object.entries(rows))('%s', async (route, { statuses, query = '', sent = () => undefined }) => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
-    const filled = path.replace('{file_id}', owners.fileId).replace('{batch_id}', owners.batchId);
+    const { fileId, batchId, tenant } = owners;
+    const filled = path.replace('{file_id}', fileId).replace('{batch_id}', batchId).replace('{tenant}', tenant);
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };
-    expect(await statusesOf(filled, request)).toEqual(expected(statuses));
+    expect(await statusesOf(filled + query, request)).toEqual(expected(statuses));
   });
 
   it.each(Object.entries(pages))('%s', async (path, statuses) => {

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { inject } from 'vitest';
 import { inputFile, lines } from '../../apps/api/test/support/input.ts';
-import { keys, startTestApi, type TestApiOptions } from '../../apps/api/test/support/test-api.ts';
+import { adminKey, keys, startTestApi, type TestApiOptions } from '../../apps/api/test/support/test-api.ts';
 
 /** Who may send a request: nobody known, a wrong key, another tenant, the tenant whose data it is, an admin. */
 export const callers = ['none', 'wrong', 'other', 'owner', 'admin'] as const;
@@ -16,8 +16,7 @@ const credentials: Readonly<Record<Caller, Readonly<Record<string, string>>>> = 
   wrong: bearer('a-wrong-key-0001'),
   other: bearer(keys.bob),
   owner: bearer(keys.alice),
-  // There is no admin key yet: a key of another tenant.
-  admin: bearer(keys.bob),
+  admin: bearer(adminKey),
 };
 
 export interface SentRequest {
@@ -52,7 +51,7 @@ export const send = async (url: string, { method = 'GET', headers = {}, body }: 
 export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOptions, 'redisUrl'> = {}) => {
   const api = await startTestApi({
     redisUrl: inject('redisUrl'),
-    env: { PROMPTMILL_TRUST_PROXY: 'loopback', ...env },
+    env: { PROMPTMILL_ADMIN_KEY: adminKey, PROMPTMILL_TRUST_PROXY: 'loopback', ...env },
     ...options,
   });
   let addresses = 0;
@@ -71,7 +70,7 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
         endpoint: '/v1/chat/completions',
         completion_window: '24h',
       });
-      return { fileId: file.id, batchId: batch.id };
+      return { fileId: file.id, batchId: batch.id, tenant: 'alice' };
     },
   };
 };

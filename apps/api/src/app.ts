@@ -1,5 +1,6 @@
 import express, { type Express, type Router } from 'express';
 import helmet from 'helmet';
+import { createAudit } from './access/audit.ts';
 import { createRefuseForeign } from './access/refuse-foreign.ts';
 import { createAuthenticate, requireMetricsToken, requireTenant } from './authenticate.ts';
 import { boardPath } from './bull-board.ts';
@@ -19,10 +20,10 @@ const maxJsonBytes = 32 * 2 ** 20;
 
 /** The Express app: authentication, the routes and error answers. */
 export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
-  const { config, isKeyless, logins, redis, logger, metrics } = dependencies;
+  const { config, isKeyless, logins, ring, redis, logger, metrics } = dependencies;
   const routes = createRoutes(dependencies);
   const openApi = createOpenApiDocument(routes);
-  const authenticate = createAuthenticate(config.apiKeys);
+  const authenticate = createAuthenticate(ring);
   const guards = {
     closed: [requireTenant(authenticate, logins), createRedisGuard(redis)],
     metrics: requireMetricsToken(config.metricsToken, { authenticate, isKeyless, logins }),
@@ -33,7 +34,7 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', config.trustProxy ?? false);
-  app.use(identifyRequest, createRequestLog(logger, metrics), discardBody);
+  app.use(identifyRequest, createRequestLog(logger, metrics), createAudit(logger), discardBody);
   app.use(
     helmet({
       // Nothing here is a page; `/docs` and Bull Board set policies of their own. A proxy does TLS, and so HSTS.

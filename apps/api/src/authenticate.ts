@@ -1,11 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ApiError } from '@promptmill/core';
 import type { RequestHandler } from 'express';
-import type { ApiKey } from '@promptmill/runtime';
+import type { Caller } from './access/caller.ts';
+import type { FoundKey, KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
-
-/** The tenant of every caller where no keys are configured. */
-export const localTenant = 'local';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -17,28 +15,32 @@ const missingKey = (): ApiError =>
     type: 'invalid_request_error',
   });
 
-const wrongKey = (): ApiError =>
-  new ApiError(401, 'Incorrect API key provided.', { type: 'invalid_request_error', code: 'invalid_api_key' });
+const wrongKey = (message = 'Incorrect API key provided.'): ApiError =>
+  new ApiError(401, message, { type: 'invalid_request_error', code: 'invalid_api_key' });
+
+const expiredOrRevoked = { expired: 'expired', revoked: 'been revoked' } as const;
+
+const refusal = (kind: Exclude<FoundKey['kind'], 'known'>): ApiError => {
+  if (kind === 'unread')
+    return new ApiError(503, 'The API keys cannot be read at the moment. Try again.', { code: 'service_unavailable' });
+  return kind === 'unknown' ? wrongKey() : wrongKey(`This API key has ${expiredOrRevoked[kind]}.`);
+};
 
 const bearerOf = (authorization: string | undefined): string | undefined =>
   /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
 
-/** The tenant whose key a request's `Authorization` header bears. Without keys, any caller is the tenant `local`. */
-export const createAuthenticate = (apiKeys: readonly ApiKey[]) => {
-  const known = apiKeys.map(({ tenant, key }) => ({ tenant, digest: digest(key) }));
-
-  return (authorization: string | undefined): string => {
-    if (known.length === 0) return localTenant;
+/** The caller whose key a request's `Authorization` header bears. Without keys, any caller is the tenant `local`. */
+export const createAuthenticate =
+  (ring: Pick<KeyRing, 'anyone' | 'find' | 'isRead'>) =>
+  (authorization: string | undefined): Caller => {
+    const anyone = ring.anyone();
+    if (anyone) return anyone;
     const key = bearerOf(authorization);
-    if (key === undefined) throw missingKey();
-    const given = digest(key);
-    let tenant: string | undefined;
-    // Every key is compared, so that the time does not tell which one matched.
-    for (const entry of known) if (timingSafeEqual(entry.digest, given)) ({ tenant } = entry);
-    if (tenant === undefined) throw wrongKey();
-    return tenant;
+    if (key === undefined) throw ring.isRead() ? missingKey() : refusal('unread');
+    const found = ring.find(key);
+    if (found.kind !== 'known') throw refusal(found.kind);
+    return found.caller;
   };
-};
 
 export type Authenticate = ReturnType<typeof createAuthenticate>;
 
@@ -46,7 +48,9 @@ export const requireTenant =
   (authenticate: Authenticate, logins: Logins): RequestHandler =>
   async (request, response, next) => {
     const { authorization } = request.headers;
-    response.locals.tenant = await logins.check(request, response, () => authenticate(authorization));
+    const caller = await logins.check(request, response, () => authenticate(authorization));
+    response.locals.caller = caller;
+    response.locals.tenant = caller.tenant;
     next();
   };
 
@@ -65,4 +69,10 @@ export const requireMetricsToken = (
     await logins.check(request, response, () => identify(request.headers.authorization));
     next();
   };
+};
+
+/** Also for a caller without a key where none is needed: anyone on the machine could be that caller. */
+export const requireAdmin: RequestHandler = (_request, response, next) => {
+  if (response.locals.caller?.admin) return next();
+  throw new ApiError(403, 'Only an admin key may do this.', { code: 'permission_denied' });
 };

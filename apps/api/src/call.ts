@@ -1,9 +1,13 @@
 import type { Request, Response } from 'express';
+import type { Audited } from './access/audit.ts';
+import type { Caller } from './access/caller.ts';
 
 /** A request to the API whose caller is known and whose parameters have been checked. */
 export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   /** The owner of the API key it came with. */
   readonly tenant: string;
+  /** Fires when that key is revoked or expires, to end an event stream. */
+  readonly keyEnded: AbortSignal;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
@@ -17,6 +21,10 @@ declare global {
       requestId: string;
       /** Absent before the caller is known. */
       tenant?: string;
+      caller?: Caller;
+      audited?: Audited;
+      /** The `code` of the error that was answered. */
+      errorCode?: string | null;
       /** The path of the route that answers, with placeholders; absent when none does. */
       route?: string;
     }

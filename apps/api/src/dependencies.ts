@@ -8,9 +8,11 @@ import type {
   FileRecords,
   Keys,
   RedisConnection,
+  TenantIndex,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
+import type { KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
 import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
@@ -24,6 +26,8 @@ export interface ApiDependencies {
   /** Whether there are no API keys, so that anyone who reaches the api may use it. */
   readonly isKeyless: () => boolean;
   readonly logins: Logins;
+  /** The keys that open the api now. */
+  readonly ring: KeyRing;
   /** Its commands fail while Redis is away, and so do those of the stores here. */
   readonly redis: RedisConnection;
   readonly keys: Keys;
@@ -31,6 +35,7 @@ export interface ApiDependencies {
   readonly records: FileRecords;
   readonly batches: BatchStore;
   readonly due: DueIndex;
+  readonly tenants: TenantIndex;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;

@@ -61,6 +61,7 @@ export const createAnswerError =
   (error, _request, response, _next) => {
     const apiError = toApiError(error);
     const { requestId, route } = response.locals;
+    response.locals.errorCode = apiError.code;
     if (apiError.status >= 500 && !isCallerGone(error))
       logger.error({ requestId, route, status: apiError.status, err: apiError.cause ?? error }, 'request failed');
     if (response.headersSent) {

@@ -1,5 +1,7 @@
 import { json, type RequestHandler, type Router } from 'express';
 import type { z } from 'zod';
+import { type AuditAction, noteAnswer, noteTarget } from './access/audit.ts';
+import { requireAdmin } from './authenticate.ts';
 import type { Call } from './call.ts';
 import { nameRoute } from './request-log.ts';
 import { checkRequest } from './request-problem.ts';
@@ -24,11 +26,15 @@ export interface Route<
   /** With placeholders as OpenAPI writes them: `/v1/files/{file_id}`. */
   readonly path: string;
   readonly summary: string;
-  readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Service';
+  readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
   /** Needs the metrics' token or a key, and no Redis. */
   readonly metrics?: true;
+  /** Needs an admin key. */
+  readonly admin?: true;
+  /** What the audit calls it, where it makes or changes something. */
+  readonly audit?: AuditAction;
   readonly params?: P;
   readonly query?: Q;
   /** The schema of a JSON body. */
@@ -60,26 +66,33 @@ export interface Guards {
   readonly maxJsonBytes: number;
 }
 
+/** The signal of a caller who needs no key. */
+const never = new AbortController().signal;
+
 const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
   schema === undefined ? undefined : checkRequest(schema, value);
 
 export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, maxJsonBytes }: Guards): void => {
-  const { method, path, params, query, body, bodyKind, handle } = route;
+  const { method, path, params, query, body, bodyKind, audit, handle } = route;
   const answer: RequestHandler = async (request, response) => {
     const answered = await handle({
       tenant: response.locals.tenant ?? '',
+      keyEnded: response.locals.caller?.ended ?? never,
       params: check(params, request.params),
       query: check(query, request.query),
       body: check(bodyKind?.(request.body) ?? body, request.body),
       request,
       response,
     });
+    noteAnswer(response.locals.audited, answered);
     if (answered !== undefined) response.json(answered);
   };
   router[method](
     path.replaceAll(/\{(\w+)\}/g, ':$1'),
     nameRoute(path),
+    noteTarget(audit),
     ...(route.metrics ? [metrics] : route.open ? [] : closed),
+    ...(route.admin ? [requireAdmin] : []),
     ...(body ? [json({ limit: maxJsonBytes })] : []),
     answer,
   );

@@ -8,11 +8,11 @@ import {
   createDueIndex,
   createFileRecords,
   createKeys,
+  createTenantIndex,
   openBatchesQueue,
   untilReady,
 } from '@promptmill/queue';
 import {
-  assertSafeToExpose,
   createErrorLog,
   createLifecycle,
   type Logger,
@@ -21,6 +21,8 @@ import {
   type PassFailPoint,
 } from '@promptmill/runtime';
 import { createLogins } from './access/logins.ts';
+import { readKeys } from './access/read-keys.ts';
+import { watchKeys } from './access/watch-keys.ts';
 import { createApp } from './app.ts';
 import type { Creation } from './batches/creation.ts';
 import { createBoard } from './bull-board.ts';
@@ -69,8 +71,8 @@ export const startApi = async ({
   metrics,
   passFailPoint = noFailPoints,
 }: StartApiOptions): Promise<RunningApi> => {
-  assertSafeToExpose(config);
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
+  const keyReader = await readKeys({ config, files, logger });
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
   const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
@@ -89,14 +91,16 @@ export const startApi = async ({
   const { replayed } = replaying;
   const dependencies: ApiDependencies = {
     config,
-    isKeyless: () => config.apiKeys.length === 0,
-    logins: createLogins({ logger, now: Date.now }),
+    isKeyless: () => keyReader.ring.anyone() !== undefined,
+    logins: createLogins({ now: Date.now }),
+    ring: keyReader.ring,
     redis,
     keys,
     files,
     records: createJournalledFileRecords(records, journal, replayed),
     batches: createReplayedBatches(batches, replayed),
     due,
+    tenants: createTenantIndex(redis, keys),
     journal,
     replayed,
     claims,
@@ -120,12 +124,14 @@ export const startApi = async ({
       throw error;
     },
   );
+  const watchingKeys = watchKeys(redis, keys, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const dispatch = await startDispatch({ config, files, logger, metrics, passFailPoint, replayed });
-  logger.info({ url: server.url, keys: config.apiKeys.length }, 'api started');
+  logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
 
   const life = createLifecycle(logger);
   life.add('sweep', () => sweep.close());
+  life.add('keys', () => watchingKeys.close());
   life.add('journal', () => replaying.close());
   life.add('event streams', () => stopping.abort());
   // Dispatch waits for Redis, which may stay away. Another process goes on with the batches it leaves.

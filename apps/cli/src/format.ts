@@ -11,3 +11,7 @@ export const formatCount = (count: number): string => count.toLocaleString('en-U
 
 /** `1 line`, `2 lines`. */
 export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+
+/** A time in UTC: `2026-11-28 20:15`. */
+export const formatTime = (seconds: number): string =>
+  new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ');

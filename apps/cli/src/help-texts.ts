@@ -13,6 +13,14 @@ When something is wrong, doctor says what, and what to do:
   promptmill doctor --provider xai
 `;
 
+export const keysHelp = `
+They work on the file store and the Redis that the environment names, as the api does: run them where its data folder or
+its variables are. Every api sees a change within a second. Once a key was created, an api without a key in its
+environment is closed to callers without a key, also after that key was revoked.
+  key=$(promptmill keys create --tenant ada --expires 30d --note 'CI')
+  promptmill keys revoke pm_0123456789ab
+`;
+
 export const runHelp = `
 INPUT is a .txt file with one prompt a line, a .jsonl file, or - for standard input. A JSON line is one of
   {"prompt": "…"}  {"messages": […]}        each may have a custom_id and a model of its own

@@ -12,6 +12,7 @@ import { showStatus } from './commands/status.ts';
 import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
+import { addKeyCommands } from './keys/key-commands.ts';
 import { overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
@@ -149,5 +150,6 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
       done(await doctor(options, context));
     });
 
+  addKeyCommands(program, context, done);
   return program;
 };

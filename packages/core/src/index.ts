@@ -1,4 +1,5 @@
 export * from './api-error.ts';
+export * from './api-key.ts';
 export * from './backoff.ts';
 export * from './batch-status.ts';
 export * from './batch.ts';
@@ -20,4 +21,5 @@ export * from './request-job.ts';
 export * from './request-line.ts';
 export * from './result-line.ts';
 export * from './segment.ts';
+export * from './tenant.ts';
 export * from './usage.ts';

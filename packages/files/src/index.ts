@@ -1,3 +1,4 @@
+export { type ApiKeyStore, createApiKeyStore, type StoredApiKeys } from './api-key-store.ts';
 export { createDiskStore, type DiskStoreOptions } from './disk-store.ts';
 export {
   createDuplicateFinder,

@@ -16,3 +16,5 @@ export * from './connection/redis.ts';
 export * from './results/result-recorder.ts';
 export * from './results/results-stream.ts';
 export * from './jobs/workers.ts';
+export * from './tenants/api-keys-version.ts';
+export * from './tenants/tenant-index.ts';

@@ -26,6 +26,10 @@ export const createKeys = (prefix: string) => {
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
     idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
+    /** The names of tenants that have made a file or a batch. */
+    tenants: `${prefix}:tenants`,
+    /** Changes whenever an API key is created or revoked. */
+    apiKeysVersion: `${prefix}:api-keys`,
     /** Until when files and batches are kept. */
     due: `${prefix}:due`,
     /** The position after the last request added to a lane. */

@@ -50,6 +50,7 @@ describe('the defaults', () => {
 
   it.each([
     'PROMPTMILL_API_KEYS',
+    'PROMPTMILL_ADMIN_KEY',
     'BOARD_USER',
     'BOARD_PASSWORD',
     'PROMPTMILL_ALLOWED_HOSTS',
@@ -117,6 +118,13 @@ describe('the environment', () => {
     ]);
   });
 
+  it('may hold an admin key', () => {
+    expect(load({ PROMPTMILL_API_KEYS: 'a:key-00001', PROMPTMILL_ADMIN_KEY: 'key-of-admin' }).apiKeys).toEqual([
+      { tenant: 'a', key: 'key-00001' },
+      { tenant: 'admin', key: 'key-of-admin', admin: true },
+    ]);
+  });
+
   it.each([
     'rediss://:pass@redis:6380/2',
     'unix:///run/redis.sock',
@@ -151,6 +159,7 @@ describe('the environment', () => {
     ['PROMPTMILL_TRUST_PROXY', '0', 'must be the number of proxies'],
     ['PROMPTMILL_TRUST_PROXY', '10.0.0.0/33', 'must be the number of proxies'],
     ['PROMPTMILL_METRICS_TOKEN', 'pa55', 'must be 8 or more characters'],
+    ['PROMPTMILL_ADMIN_KEY', 'pa55wor', 'is a key of less than 8 characters'],
     ['BOARD_PASSWORD', 'pa55word', 'set both or neither'],
     ['PROMPTMILL_FAIL_POINT', 'pa55word', 'must be a point, or point:n; the points are input-stored,'],
     ['PROMPTMILL_FAIL_POINT', 'answered:0', 'must be a point'],
@@ -160,6 +169,11 @@ describe('the environment', () => {
     expect(message).toContain(problem);
     expect(message).not.toContain('pa55');
   });
+});
+
+it('refuses an admin key that is also a tenant’s', () => {
+  const env = { PROMPTMILL_API_KEYS: 'a:pa55word', PROMPTMILL_ADMIN_KEY: 'pa55word' };
+  expect(messageOf(() => load(env))).toMatch(/^- PROMPTMILL_ADMIN_KEY: it must not be among PROMPTMILL_API_KEYS$/m);
 });
 
 describe('promptmill.yaml', () => {
@@ -218,5 +232,6 @@ describe('what other machines can reach', () => {
   it.each(['0.0.0.0', '::', '192.168.1.5', '127.evil.example'])('on %s needs API keys', (host) => {
     expect(messageOf(() => assertSafeToExpose(load({ HOST: host, ...board })))).toContain('set PROMPTMILL_API_KEYS');
     expect(() => assertSafeToExpose(load({ HOST: host, ...keys }))).not.toThrow();
+    expect(() => assertSafeToExpose(load({ HOST: host }), true)).not.toThrow();
   });
 });

@@ -36,7 +36,7 @@ export interface Config {
   readonly dataDirectory: string;
   /** Where files and segments are kept. Default: in the data folder. */
   readonly store: FileStoreLocation;
-  /** Empty: there is one tenant, `local`, without a key. */
+  /** The keys that the environment gives, the admin key last. Others are in the file store. */
   readonly apiKeys: readonly ApiKey[];
   /** The login of Bull Board. Undefined: Bull Board asks for none, and is not there when there are API keys. */
   readonly board?: { readonly user: string; readonly password: string };
@@ -143,6 +143,8 @@ export const loadConfig = (
     if (env[name]?.trim() === '') problems.push(`${name}: it is set but empty; give it a value, or unset it`);
   if ((set['BOARD_USER'] === undefined) !== (set['BOARD_PASSWORD'] === undefined))
     problems.push('BOARD_USER, BOARD_PASSWORD: set both or neither');
+  if (parsed.data?.PROMPTMILL_API_KEYS.some(({ key }) => key === set['PROMPTMILL_ADMIN_KEY']))
+    problems.push('PROMPTMILL_ADMIN_KEY: it must not be among PROMPTMILL_API_KEYS');
   const named = set['PROMPTMILL_CONFIG'];
   const file = readFileConfig(named === undefined ? undefined : resolve(named), readFile);
   problems.push(...file.problems);
@@ -159,7 +161,10 @@ export const loadConfig = (
     configFile: resolve(named ?? defaultConfigFile),
     dataDirectory: data.PROMPTMILL_DATA_DIR,
     store: locateStore(data),
-    apiKeys: data.PROMPTMILL_API_KEYS,
+    apiKeys: [
+      ...data.PROMPTMILL_API_KEYS,
+      ...(data.PROMPTMILL_ADMIN_KEY ? [{ tenant: 'admin', key: data.PROMPTMILL_ADMIN_KEY, admin: true } as const] : []),
+    ],
     ...(data.BOARD_USER && data.BOARD_PASSWORD
       ? { board: { user: data.BOARD_USER, password: data.BOARD_PASSWORD } }
       : {}),
@@ -186,9 +191,13 @@ export const loadConfig = (
 /**
  * Checks that other machines can reach the api only with API keys.
  *
+ * @param hasStoredKeys whether the file store has API keys
  * @throws ConfigError that names what is missing.
  */
-export const assertSafeToExpose = ({ host, apiKeys }: Pick<Config, 'host' | 'apiKeys'>): void => {
-  if (!isLoopback(host) && apiKeys.length === 0)
+export const assertSafeToExpose = (
+  { host, apiKeys }: Pick<Config, 'host' | 'apiKeys'>,
+  hasStoredKeys = false,
+): void => {
+  if (!isLoopback(host) && apiKeys.length === 0 && !hasStoredKeys)
     failWith([`HOST: ${host} can be reached from elsewhere; set PROMPTMILL_API_KEYS`]);
 };

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { type DataFolderLock, lockDataFolder } from './embedded-redis/data-folder-lock.ts';
 import { EmbeddedRedisError } from './embedded-redis/embedded-redis-error.ts';
 import { hasDocker, mayHaveContainer, startRedisContainer } from './embedded-redis/redis-container.ts';
@@ -38,6 +39,16 @@ const serverPrograms = ['redis-server', 'valkey-server'];
 /** The program that would start an embedded Redis on this machine, or `docker`; undefined when there is neither. */
 export const findRedis = async (): Promise<string | undefined> =>
   (await findRedisServer(serverPrograms)) ?? ((await hasDocker('docker')) ? 'docker' : undefined);
+
+/**
+ * The URL of the embedded Redis that another process runs on a data folder. Undefined when there is none, or it runs in
+ * Docker. A Redis that was killed may have left its URL behind.
+ */
+export const findEmbeddedRedis = (dataDirectory: string): string | undefined => {
+  if (!existsSync(join(dataDirectory, 'redis'))) return undefined;
+  const { socket } = openRedisFolder(dataDirectory);
+  return existsSync(socket) ? socket : undefined;
+};
 
 const findOrStart = async (folder: RedisFolder, options: EmbeddedRedisOptions): Promise<RunningRedis> => {
   const { logger, dockerCommand = 'docker' } = options;

@@ -1,12 +1,14 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { parseRedisUrl } from '@promptmill/core';
+import { isTenantName, parseRedisUrl, tenantNameRule } from '@promptmill/core';
 import { z } from 'zod';
 import { type FailPoint, failPoints, type FailPointSpec } from './fail-points.ts';
 
 export interface ApiKey {
   readonly tenant: string;
   readonly key: string;
+  /** Whether it may see and cancel the batches of every tenant. */
+  readonly admin?: true;
 }
 
 const minKeyLength = 8;
@@ -21,19 +23,30 @@ const wholeNumber = (min: number, max: number) =>
     )
     .transform(Number);
 
+/** What is wrong with a key; undefined when nothing is. */
+const keyProblem = (key: string): string | undefined => {
+  if (key.length < minKeyLength) return `a key of less than ${minKeyLength} characters`;
+  return /^[\x21-\x7e]+$/.test(key) ? undefined : 'a key with characters no header can carry';
+};
+
 /** `name:key,name:key`. A tenant may have several keys; no two entries may have the same one. */
 const apiKeys = z.string().transform((text, context): readonly ApiKey[] => {
   const seen = new Set<string>();
   return text.split(',').map((entry, position) => {
     const [, tenant = '', key = ''] = /^([^:]*):(.*)$/.exec(entry.trim()) ?? [];
     const problem = (message: string): void => context.addIssue(`entry ${position + 1} ${message}`);
-    if (!/^[A-Za-z0-9_-]{1,64}$/.test(tenant)) problem('must be name:key, the name of 1 to 64 of A-Z a-z 0-9 _ -');
-    else if (key.length < minKeyLength) problem(`(${tenant}) has a key of less than ${minKeyLength} characters`);
-    else if (!/^[\x21-\x7e]+$/.test(key)) problem(`(${tenant}) has a key with characters no header can carry`);
+    const fault = keyProblem(key);
+    if (!isTenantName(tenant)) problem(`must be name:key, the name of ${tenantNameRule}`);
+    else if (fault !== undefined) problem(`(${tenant}) has ${fault}`);
     else if (seen.has(key)) problem(`(${tenant}) has a key that an entry before it has`);
     seen.add(key);
     return { tenant, key };
   });
+});
+
+const adminKey = z.string().superRefine((key, context) => {
+  const fault = keyProblem(key);
+  if (fault !== undefined) context.addIssue(`is ${fault}`);
 });
 
 /** A URL for {@link parseRedisUrl}. */
@@ -116,8 +129,10 @@ export const environment = z.object({
   S3_REGION: z.string().default('us-east-1'),
   /** Whether to call `endpoint/bucket` and not `bucket.endpoint`. Unset: yes if S3_ENDPOINT is set. */
   S3_FORCE_PATH_STYLE: trueOrFalse.optional(),
-  /** Unset: there is one tenant, `local`, without a key. */
+  /** Unset, and no key is stored: there is one tenant, `local`, without a key. */
   PROMPTMILL_API_KEYS: apiKeys.default([]),
+  /** The key of the tenant `admin`, which may also see and cancel the batches of every tenant. */
+  PROMPTMILL_ADMIN_KEY: adminKey.optional(),
   BOARD_USER: z.string().optional(),
   BOARD_PASSWORD: z.string().optional(),
   /** Names by which the api may be called. Unset: any name with API keys, else those of this machine. */
@@ -164,6 +179,7 @@ export const environment = z.object({
  */
 export const neverEmpty = [
   'PROMPTMILL_API_KEYS',
+  'PROMPTMILL_ADMIN_KEY',
   'BOARD_USER',
   'BOARD_PASSWORD',
   'PROMPTMILL_ALLOWED_HOSTS',

@@ -4,6 +4,7 @@ export {
   EmbeddedRedisError,
   type EmbeddedRedisErrorCode,
   type EmbeddedRedisOptions,
+  findEmbeddedRedis,
   findRedis,
   startEmbeddedRedis,
 } from './embedded-redis.ts';

@@ -1,5 +1,4 @@
 import { ApiError } from '@promptmill/core';
-import { createLogger } from '@promptmill/runtime';
 import type { Request, Response } from 'express';
 import { expect, it } from 'vitest';
 import { createLogins } from './logins.ts';
@@ -12,7 +11,6 @@ const start = () => {
   const waits: number[] = [];
   let nowMs = 0;
   const logins = createLogins({
-    logger: createLogger({ level: 'silent', role: 'test' }),
     now: () => nowMs,
     wait: async (ms) => waits.push(ms),
   });

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '@promptmill/core';
-import type { Logger } from '@promptmill/runtime';
 import type { Request, Response } from 'express';
 import { addressGroup } from './address-group.ts';
 
@@ -15,7 +14,6 @@ interface Failures {
 }
 
 export interface LoginsOptions {
-  readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Waits some milliseconds. Default: a timer. */
@@ -46,7 +44,7 @@ const dropOldest = (kept: Map<string, unknown> | Set<string>): void => {
  * guesses at once learn no more. A secret that this address has shown before is still taken: a caller who shares an
  * address with one who guesses, as behind a proxy, goes on.
  */
-export const createLogins = ({ logger, now, wait = (ms) => sleep(ms, undefined, { ref: false }) }: LoginsOptions) => {
+export const createLogins = ({ now, wait = (ms) => sleep(ms, undefined, { ref: false }) }: LoginsOptions) => {
   const failuresOf = new Map<string, Failures>();
   const known = new Set<string>();
   let waiting = 0;
@@ -90,8 +88,7 @@ export const createLogins = ({ logger, now, wait = (ms) => sleep(ms, undefined, 
      */
     async check<T>(request: Request, response: Response, identify: () => T): Promise<T> {
       const { authorization } = request.headers;
-      const address = request.ip ?? '';
-      const group = addressGroup(address);
+      const group = addressGroup(request.ip ?? '');
       const tooMany = (): ApiError => {
         response.set('retry-after', String(maxDelayMs / 1000));
         const message = `Too many wrong API keys or passwords from your address. Try again in ${maxDelayMs / 1000} s.`;
@@ -109,8 +106,6 @@ export const createLogins = ({ logger, now, wait = (ms) => sleep(ms, undefined, 
         return identity;
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 401) throw error;
-        const { requestId, route } = response.locals;
-        logger.warn({ requestId, address, route, code: error.code }, 'login refused');
         // A browser asks for the Board without a login first. No secret is no guess.
         if (authorization === undefined) throw error;
         const failures = currentFailures(group) ?? newFailures(group);

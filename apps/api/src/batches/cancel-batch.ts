@@ -1,21 +1,18 @@
-import { ApiError, type BatchObject, isTerminal, toBatchObject } from '@promptmill/core';
+import { type BatchObject, toBatchObject } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { BatchParams } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
+import { assertCancelled, createRequestCancel } from './request-cancel.ts';
 
 /**
  * `POST /v1/batches/{batch_id}/cancel`: starts no further call for the batch; calls in flight may still end. Cancelling
  * again changes nothing. 409 once the batch can no longer be cancelled, as OpenAI answers.
  */
-export const cancelBatch =
-  ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>
-  async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
-    const { id } = await findBatch(batches, tenant, params.batch_id);
-    await batches.transition(id, 'cancelling', now(), { stopping: 'cancelled' });
-    const batch = await findBatch(batches, tenant, id);
-    if (batch.cancellingAt === undefined)
-      throw new ApiError(409, `Cannot cancel a batch with status '${batch.status}'.`);
-    if (!isTerminal(batch.status)) await journal.noteCancel(id, now());
-    return toBatchObject(batch);
+export const cancelBatch = (dependencies: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) => {
+  const requestCancel = createRequestCancel(dependencies);
+  return async ({ tenant, params }: Call<BatchParams>): Promise<BatchObject> => {
+    const { id } = await findBatch(dependencies.batches, tenant, params.batch_id);
+    return toBatchObject(assertCancelled(id, await requestCancel(id)));
   };
+};

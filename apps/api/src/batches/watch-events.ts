@@ -33,14 +33,14 @@ export const watchEvents = ({ batches, deltas, now, stopping }: WatchDependencie
     }
   };
 
-  return async ({ tenant, params, query, response }: Call<BatchParams, EventsQuery>): Promise<void> => {
+  return async ({ tenant, keyEnded, params, query, response }: Call<BatchParams, EventsQuery>): Promise<void> => {
     let batch: Batch | undefined = await findBatch(batches, tenant, params.batch_id);
     if (streams >= maxStreams)
       throw new ApiError(429, 'Too many event streams are open.', { code: 'too_many_event_streams' });
 
     const gone = new AbortController();
     response.on('close', () => gone.abort());
-    const ended = AbortSignal.any([gone.signal, stopping]);
+    const ended = AbortSignal.any([gone.signal, keyEnded, stopping]);
     let sentAt = now();
     let sent = '';
     const send = (text: string): void => {

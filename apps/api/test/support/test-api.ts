@@ -10,6 +10,8 @@ import { deleteKeys } from '../../../../tests/support/redis-keys.ts';
 import { startApi } from '../../src/index.ts';
 
 export const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
+/** For an api that is started with `env: { PROMPTMILL_ADMIN_KEY: adminKey }`. */
+export const adminKey = 'admin-key-0001';
 export const board = { user: 'admin', password: 'open-sesame' };
 
 export interface TestApiOptions {
@@ -21,7 +23,12 @@ export interface TestApiOptions {
 }
 
 /** For an api that anyone on this machine may use. */
-export const keyless = { PROMPTMILL_API_KEYS: undefined, BOARD_USER: undefined, BOARD_PASSWORD: undefined };
+export const keyless = {
+  PROMPTMILL_API_KEYS: undefined,
+  PROMPTMILL_ADMIN_KEY: undefined,
+  BOARD_USER: undefined,
+  BOARD_PASSWORD: undefined,
+};
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
 export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions) => {
@@ -41,11 +48,9 @@ export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions
     },
     { readFile: () => '' },
   );
-  const logger = createLogger({
-    level: onLog ? 'info' : 'silent',
-    role: 'api',
-    ...(onLog ? { stream: { write: onLog } } : {}),
-  });
+  const logger = onLog
+    ? createLogger({ level: config.logLevel, role: 'api', stream: { write: onLog } })
+    : createLogger({ level: 'silent', role: 'api' });
   const storeDirectory = path.join(config.dataDirectory, 'store');
   const files = createDiskStore({ directory: storeDirectory });
   const api = await startApi({ config, files, logger, metrics: createMetrics('api') });
@@ -54,6 +59,8 @@ export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions
   return {
     url: api.url,
     prefix,
+    /** The variables of a further api that shares files and keys in Redis with this one. */
+    shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     files,
     redis,
     keys: createKeys(prefix),

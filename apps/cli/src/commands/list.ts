@@ -1,6 +1,7 @@
 import type { BatchObject } from '@promptmill/core';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { formatTime } from '../format.ts';
 import { percentOf } from '../progress/progress-line.ts';
 
 const maxPerPage = 100;
@@ -12,7 +13,7 @@ const row = (batch: BatchObject): string =>
     `${percentOf(batch)} %`.padStart(5),
     `${batch.request_counts.completed + batch.request_counts.failed}/${batch.request_counts.total}`.padStart(15),
     `${batch.request_counts.failed} failed`.padStart(12),
-    new Date(batch.created_at * 1000).toISOString().slice(0, 16).replace('T', ' '),
+    formatTime(batch.created_at),
   ].join('  ');
 
 export const listBatches = async ({ limit }: { readonly limit: number }, context: CliContext): Promise<number> => {

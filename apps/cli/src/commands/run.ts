@@ -35,6 +35,7 @@ const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: Run
   HOST: '127.0.0.1',
   PORT: String(port ?? 0),
   PROMPTMILL_API_KEYS: undefined,
+  PROMPTMILL_ADMIN_KEY: undefined,
   BOARD_USER: undefined,
   BOARD_PASSWORD: undefined,
   PROMPTMILL_ALLOWED_HOSTS: undefined,

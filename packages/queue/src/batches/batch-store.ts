@@ -3,6 +3,7 @@ import {
   type BatchStatus,
   type Blocked,
   canTransition,
+  isTerminal,
   statusesBefore,
   timestampOf,
 } from '@promptmill/core';
@@ -90,6 +91,9 @@ export const unfinishedCreateSeconds = 3600;
  */
 const requestsBetweenMarks = 10_000;
 
+/** Batches that are looked at at once. */
+const stepSize = 100;
+
 /**
  * The record of each batch: its status, counts and cursor. The record is the truth about a batch; BullMQ's jobs are
  * not.
@@ -143,6 +147,19 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       if (!ids) return undefined;
       const batches = await Promise.all(ids.slice(0, limit).map(get));
       return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };
+    },
+
+    /** The ids of a tenant's batches that have not ended, newest first, some at a time. */
+    async *unended(tenant: string): AsyncGenerator<readonly string[]> {
+      let after: string | undefined;
+      for (;;) {
+        const ids = await index.ids(keys.batchIndex(tenant), tenant, { after, limit: stepSize, order: 'desc' });
+        if (!ids) return;
+        const statuses = await Promise.all(ids.map((id) => redis.hget(keys.batch(id), 'status')));
+        yield ids.filter((_, i) => statuses[i] && !isTerminal(statuses[i] as BatchStatus));
+        if (ids.length < stepSize) return;
+        after = ids.at(-1);
+      }
     },
 
     /** Sets the status by compare-and-set, and its timestamp and the given fields in the same step. */

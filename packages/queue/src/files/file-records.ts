@@ -94,6 +94,8 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
       return { kind: outcome };
     },
 
+    count: (tenant: string): Promise<number> => redis.zcard(keys.fileIndex(tenant)),
+
     /** A page of files. Undefined when `after` is no file of this tenant. */
     async list(tenant: string, options: FileListOptions): Promise<Page<FileRecord> | undefined> {
       const { limit, order, purpose } = options;

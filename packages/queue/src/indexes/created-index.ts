@@ -1,6 +1,7 @@
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
+import { createTenantIndex } from '../tenants/tenant-index.ts';
 
 const addToIndex = defineScript<[index: string, removed: string], [id: string, nowMicros: number], null>(
   new URL('./add-to-index.lua', import.meta.url),
@@ -18,13 +19,17 @@ export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean 
 
 /** A tenant's ids, newest first (or oldest), in pages that start after any id, even one that was removed meanwhile. */
 export const createCreatedIndex = (redis: RedisConnection, keys: Keys) => {
+  const tenants = createTenantIndex(redis, keys);
   const scoreOf = async (index: string, tenant: string, id: string): Promise<string | undefined> => {
     const [score, removed] = await Promise.all([redis.zscore(index, id), redis.hget(keys.removed(tenant), id)]);
     return score ?? removed ?? undefined;
   };
   return {
     async add(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
-      await addToIndex(redis, [index, keys.removed(tenant)], [id, Math.round(nowMs * 1000)]);
+      await Promise.all([
+        addToIndex(redis, [index, keys.removed(tenant)], [id, Math.round(nowMs * 1000)]),
+        tenants.note(tenant),
+      ]);
     },
     async remove(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
       await removeFromIndex(

@@ -1,0 +1,10 @@
+/** Whose key a request came with. */
+export interface Caller {
+  readonly tenant: string;
+  /** Whether it may see and cancel the batches of every tenant. */
+  readonly admin: boolean;
+  /** How logs name the key: the prefix of a stored one, `env-2` for the second of the environment. */
+  readonly key?: string;
+  /** Fires when the key is revoked or expires. */
+  readonly ended: AbortSignal;
+}
