@@ -37,11 +37,19 @@ describe('a provider that answers 429', () => {
     );
     expect(waiting).toMatchObject({
       status: 'in_progress',
-      promptmill: { waiting_for: [{ lane: 'simulator', reason: expect.stringContaining('rate_limited') }] },
+      promptmill: {
+        waiting_for: [
+          {
+            lane: 'simulator',
+            reason: 'rate_limited (429)',
+            message: expect.stringContaining('rate_limited: simulator answered 429:'),
+          },
+        ],
+      },
     });
     expect(await lane()).toMatchObject({
       held_until: expect.any(Number),
-      reason: expect.stringContaining('rate_limited'),
+      reason: 'rate_limited (429)',
     });
     const metrics = await (await fetch(`${stack.api.url}/metrics`)).text();
     expect(metrics).toMatch(/promptmill_lane_held_seconds\{lane="simulator",role="api"\} [1-8]/);

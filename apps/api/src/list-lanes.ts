@@ -19,7 +19,7 @@ export const laneList = z.object({
         held_until: seconds
           .nullable()
           .meta({ description: 'Until then no call is made; null while the lane is open.' }),
-        reason: z.string().nullable().meta({ description: 'Why it is held.' }),
+        reason: z.string().nullable().meta({ description: 'Why it is held: a code, and the HTTP status.' }),
         tokens_this_minute: z.int().nullable().meta({ description: 'Null where tokens are not limited.' }),
       })
       .meta({ id: 'Lane' }),

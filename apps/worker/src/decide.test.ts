@@ -1,4 +1,4 @@
-import { noUsage } from '@promptmill/core';
+import { noUsage, type RequestRefusals } from '@promptmill/core';
 import type { CallFailure, CallResult } from '@promptmill/provider';
 import { expect, test } from 'vitest';
 import { decide } from './decide.ts';
@@ -14,7 +14,7 @@ const failure = (failureClass: CallFailure['class'], code: CallFailure['code'], 
 });
 const refusal = { statusCode: 400, requestId: 'req_2', body: { error: 'no' } };
 
-test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean }, object]>([
+test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; refusals?: RequestRefusals }, object]>([
   [
     'an answer is the result',
     { kind: 'success', ...answer, usage },
@@ -70,6 +70,23 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean },
     { hasFallback: true },
     { kind: 'fall back' },
   ],
-])('%s', (_, result, { attemptsLeft = 0, hasFallback = false }, decision) => {
-  expect(decide(result, { attemptsLeft, hasFallback })).toEqual(decision);
+  [
+    'a refused request makes room for others',
+    failure('provider', 'permission_denied'),
+    { attemptsLeft: 5, refusals: { calls: 2, own: 2, lastAtMs: 1 } },
+    { kind: 'put back', delayMs: 2000, refusals: { calls: 2, own: 2, lastAtMs: 1 } },
+  ],
+  [
+    'a request that alone is refused again and again has the refusal as its result',
+    failure('provider', 'permission_denied', { response: refusal }),
+    { attemptsLeft: 5, refusals: { calls: 3, own: 3, lastAtMs: 1 } },
+    {
+      kind: 'record',
+      outcome: { kind: 'response', statusCode: 400, requestId: 'req_2', json: '{"error":"no"}' },
+      usage: noUsage,
+      failure: 'permission_denied: why',
+    },
+  ],
+])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, refusals }, decision) => {
+  expect(decide(result, { attemptsLeft, hasFallback, refusals, probeIntervalMs: 30_000 })).toEqual(decision);
 });

@@ -1,6 +1,7 @@
-import { noUsage, type BatchUsage, type Outcome } from '@promptmill/core';
+import { noUsage, type BatchUsage, type Outcome, type RequestRefusals } from '@promptmill/core';
 import { type CallFailure, type CallResult, laneSignalOf } from '@promptmill/provider';
 import type { RequestState } from '@promptmill/queue';
+import { isOwnFault, refusalDelayMs } from './refusals.ts';
 
 export interface RecordedEnd {
   readonly outcome: Outcome;
@@ -15,8 +16,8 @@ export type Ending =
   | { readonly kind: 'retry'; readonly reason: string }
   /** The request gets a job in its fallback's lane. */
   | { readonly kind: 'fall back' }
-  /** The job goes back into its lane; no attempt is used. */
-  | { readonly kind: 'put back'; readonly delayMs: number }
+  /** The job goes back into its lane; no attempt is used. With `refusals` it keeps their number. */
+  | { readonly kind: 'put back'; readonly delayMs: number; readonly refusals?: RequestRefusals }
   /** The batch is paused: the request waits until it is resumed. */
   | { readonly kind: 'park' }
   /**
@@ -29,7 +30,12 @@ export type Ending =
 export const endingOfState = (state: Exclude<RequestState, 'run'>): Ending =>
   state === 'paused' ? { kind: 'park' } : { kind: 'skip', status: state };
 
+/** For the request's owner and the log. */
 export const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;
+
+/** For everybody: the provider's own words may quote a request. */
+export const publicReasonOf = ({ code, response }: CallFailure): string =>
+  response ? `${code} (${response.statusCode})` : code;
 
 /** Whether the provider refused the call without work on it. Such a call uses no attempt. */
 export const isRefusal = (failure: CallFailure): boolean =>
@@ -45,6 +51,9 @@ export interface RequestSituation {
   /** Attempts that the retry policy allows after this one. */
   readonly attemptsLeft: number;
   readonly hasFallback: boolean;
+  /** Refusals of this request, with this one. Undefined where the lane says nothing of them. */
+  readonly refusals?: RequestRefusals | undefined;
+  readonly probeIntervalMs: number;
 }
 
 /**
@@ -52,7 +61,7 @@ export interface RequestSituation {
  */
 export const decide = (
   result: CallResult,
-  { attemptsLeft, hasFallback }: RequestSituation,
+  { attemptsLeft, hasFallback, refusals, probeIntervalMs }: RequestSituation,
 ): Ending | { readonly kind: 'call again' } => {
   if (result.kind === 'unsent') return { kind: 'call again' };
   // The process is stopping: another worker takes the request at once.
@@ -62,7 +71,9 @@ export const decide = (
     return { kind: 'record', outcome: { kind: 'response', statusCode, requestId, json }, usage };
   }
   if (result.class === 'provider' && hasFallback) return { kind: 'fall back' };
-  if (isRefusal(result)) return { kind: 'call again' };
+  if (refusals && !isOwnFault(refusals))
+    return { kind: 'put back', delayMs: refusalDelayMs(refusals, probeIntervalMs), refusals };
+  if (isRefusal(result) && !refusals) return { kind: 'call again' };
   if (result.class === 'retry' && attemptsLeft > 0) return { kind: 'retry', reason: reasonOf(result) };
   return { kind: 'record', outcome: outcomeOf(result), usage: noUsage, failure: reasonOf(result) };
 };

@@ -1,13 +1,28 @@
-import { jobIdOf, type Lane, noUsage, type RequestJob, type RetryPolicy, toResult } from '@promptmill/core';
-import { type CallResult, laneSignalOf, type ProviderClient, type TokenEstimator } from '@promptmill/provider';
-import type { DeltaPublisher, JobLock, ResultRecorder } from '@promptmill/queue';
+import {
+  jobIdOf,
+  type Lane,
+  noUsage,
+  type RequestJob,
+  type RequestRefusals,
+  type RetryPolicy,
+  toResult,
+} from '@promptmill/core';
+import {
+  type CallFailure,
+  type CallResult,
+  laneSignalOf,
+  type ProviderClient,
+  type TokenEstimator,
+} from '@promptmill/provider';
+import type { DeltaPublisher, JobLock, LaneHold, ResultRecorder } from '@promptmill/queue';
 import type { Metrics, PassFailPoint } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
-import { decide, type Ending, endingOfState, isRefusal, reasonOf, type RecordedEnd } from './decide.ts';
+import { decide, type Ending, endingOfState, isRefusal, publicReasonOf, reasonOf, type RecordedEnd } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
 import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
 import type { LaneGate } from './lane/lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
+import { countRefusal } from './refusals.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface ProcessRequestOptions {
@@ -28,6 +43,8 @@ export interface ProcessRequestOptions {
   readonly quarantine: Quarantine;
   /** Fires when calls under way must be given up, since the process ends. */
   readonly giveUp: AbortSignal;
+  /** Logs why a call failed whose result does not say all. */
+  readonly onFailure: (failure: CallFailure) => void;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
   readonly passFailPoint: PassFailPoint;
 }
@@ -60,6 +77,9 @@ const killedItsWorkers = {
 /** When the quarantine is taken, a request asks for it again after this time, or up to twice as much. */
 const quarantineWaitMs = 1000;
 
+/** A request that gives its place to other batches comes back after this time. */
+const giveWayMs = 2000;
+
 /** Retries beyond the lane's budget come back spread over this time. */
 const retrySpreadMs = 4000;
 
@@ -72,6 +92,16 @@ const totalTokens = (result: CallResult): number | undefined => {
   return result.kind === 'failure' && isRefusal(result) ? 0 : undefined;
 };
 
+/** The request's refusals with this one. Undefined when the call was not refused, or the account has no money. */
+const refusalsOf = (
+  { refusals }: RequestJob,
+  result: CallResult,
+  hold: LaneHold | undefined,
+): RequestRefusals | undefined => {
+  if (!hold || result.kind !== 'failure' || result.class !== 'provider') return undefined;
+  return laneSignalOf(result.code) === 'stopped' ? undefined : countRefusal(refusals, hold);
+};
+
 const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean =>
   stalledCounter > suspectAfter && (data.begun ?? 0) >= suspectAfter;
 
@@ -82,7 +112,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
-  const { untilRedisTakes, unrecorded, quarantine, giveUp, metrics, passFailPoint } = options;
+  const { untilRedisTakes, unrecorded, quarantine, giveUp, onFailure, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
   const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
 
@@ -121,6 +151,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       const admission = await gate.admit({ batchId: request.batchId, estimatedTokens, fallback }, giveUp);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
+      if (admission === 'later') return { ending: { kind: 'put back', delayMs: giveWayMs } };
       const giveBack = async (ending: Ending) => {
         if (admission !== 'unwanted') await untilRedisTakes(() => admission.reportEnd({ signal: 'unsent' }));
         return { ending };
@@ -135,24 +166,33 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
   };
 
-  const tellLane = async (admission: Admission, result: CallResult): Promise<void> => {
+  /** Tells the lane how a call ended, and the batch's owner how its request failed. */
+  const tellLane = async (
+    { batchId }: RequestJob,
+    admission: Admission,
+    result: CallResult,
+  ): Promise<LaneHold | undefined> => {
     const usedTokens = totalTokens(result);
-    await untilRedisTakes(() =>
-      admission.reportEnd(
-        result.kind === 'failure'
-          ? {
-              signal: laneSignalOf(result.code),
-              retryAfterMs: result.retryAfterMs,
-              reason: reasonOf(result),
-              usedTokens,
-            }
-          : { signal: signalOf[result.kind], usedTokens },
-      ),
-    );
+    if (result.kind !== 'failure') {
+      const isSuccess = result.kind === 'success';
+      return untilRedisTakes(() => admission.reportEnd({ signal: signalOf[result.kind], usedTokens, isSuccess }));
+    }
+    const { code, retryAfterMs, detail } = result;
+    const reason = publicReasonOf(result);
+    const message = reasonOf(result);
+    const end = { signal: laneSignalOf(code), retryAfterMs, reason, message: detail ?? message, usedTokens, batchId };
+    const hold = await untilRedisTakes(() => admission.reportEnd(end));
+    if (hold?.began || result.class === 'provider')
+      await untilRedisTakes(() => recorder.noteRefusal(batchId, { lane: lane.name, reason, message }));
+    return hold;
   };
 
   /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
-  const call = async (request: RequestJob, lock: JobLock, admission: Admission): Promise<CallResult> => {
+  const call = async (
+    request: RequestJob,
+    lock: JobLock,
+    admission: Admission,
+  ): Promise<{ readonly result: CallResult; readonly hold: LaneHold | undefined }> => {
     const startedAt = performance.now();
     const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
     unrecorded.add(lock);
@@ -173,8 +213,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       callDuration.observe((performance.now() - startedAt) / 1000);
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
-    await tellLane(admission, result);
-    return result;
+    if (result.kind === 'failure' && (result.detail !== undefined || result.class === 'provider')) onFailure(result);
+    return { result, hold: await tellLane(request, admission, result) };
   };
 
   /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
@@ -187,8 +227,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       if ('ending' in admission) return admission.ending;
       if (job.stalledCounter > 0 && calls === 0)
         await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
-      const result = await call(request, lock, admission);
+      const { result, hold } = await call(request, lock, admission);
       const next = decide(result, {
+        refusals: refusalsOf(request, result, hold),
+        probeIntervalMs: lane.provider.probeIntervalMs,
         attemptsLeft: retry.attempts - job.attemptsMade - 1,
         hasFallback: fallback !== undefined,
       });
@@ -223,8 +265,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         passFailPoint('fallback-added');
         metrics.fallbacks.inc({ lane: lane.name });
         return { status: 'moved' };
-      case 'put back':
-        return putBack(ending.delayMs);
+      case 'put back': {
+        const { delayMs, refusals } = ending;
+        if (refusals) await untilRedisTakes(() => job.updateData({ ...job.data, refusals }));
+        return putBack(delayMs);
+      }
       case 'park':
         return job.attemptsMade === 0 ? { status: 'parked' } : putBack(pausedAgainMs);
       default:

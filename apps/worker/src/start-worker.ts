@@ -31,6 +31,7 @@ import {
 } from '@promptmill/runtime';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
+import { createNeutralLook } from './lane/neutral-look.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
@@ -86,9 +87,10 @@ export const startWorker = async ({
   const clients = new Map<string, ProviderClient>();
   const clientOf = ({ provider }: Lane): ProviderClient => {
     const lanesOfProvider = lanes.lanes.filter((lane) => lane.provider === provider).length;
+    // One connection of each lane is for neutral looks: its calls may all hang.
     const client =
       clients.get(provider.name) ??
-      createProviderClient(provider, { maxConnections: workerConcurrency * lanesOfProvider });
+      createProviderClient(provider, { maxConnections: (workerConcurrency + 1) * lanesOfProvider });
     clients.set(provider.name, client);
     return client;
   };
@@ -114,19 +116,23 @@ export const startWorker = async ({
       control.restoreLimits().catch((error: unknown) => logError(error, 'limits'));
     });
     const { timeoutMs } = lane.provider;
+    const onHold = (reason: string, heldUntilMs: number): void => {
+      metrics.laneHolds.inc({ lane: lane.name });
+      logger.warn({ lane: lane.name, reason, until: new Date(heldUntilMs).toISOString() }, 'lane held');
+    };
+    const onLaneError = (error: unknown): void => logError(error, 'lane', { lane: lane.name });
+    const client = clientOf(lane);
     const gate = createLaneGate({
       control,
+      look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
       isRunning: (batchId) => recorder.isRunning(batchId),
       timeoutMs,
-      onHold: (reason, heldUntilMs) => {
-        metrics.laneHolds.inc({ lane: lane.name });
-        logger.warn({ lane: lane.name, reason, until: new Date(heldUntilMs).toISOString() }, 'lane held');
-      },
-      onError: (error) => logError(error, 'lane', { lane: lane.name }),
+      onHold,
+      onError: onLaneError,
     });
     const { processRequest, recordFailed } = createProcessRequest({
       lane,
-      client: clientOf(lane),
+      client,
       gate,
       takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.
@@ -139,6 +145,8 @@ export const startWorker = async ({
       unrecorded,
       quarantine,
       giveUp: giveUp.signal,
+      onFailure: ({ code, message, detail }) =>
+        logError(`${code}: ${detail ?? message}`, 'a call failed', { lane: lane.name }),
       metrics,
       passFailPoint,
     });

@@ -11,11 +11,19 @@ export interface WorkerSpaceOptions {
   readonly first?: object;
   readonly retry?: { readonly attempts: number; readonly baseDelayMs: number; readonly maxDelayMs: number };
   readonly graceMs?: number;
+  /** Calls in flight. Default 10. */
+  readonly concurrency?: number;
+}
+
+export interface RequestOptions {
+  /** Default: the batch that the space opens with. */
+  readonly batchId?: string;
+  readonly prompt?: string;
 }
 
 /** A worker with the lanes `first` and `second`, each with a provider of its own, and a batch in progress. */
 export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
-  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000 } = options;
+  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000, concurrency = 10 } = options;
   const space = openRedisSpace();
   const providers = { first: await startTestProvider(), second: await startTestProvider() };
   const config = fileConfig.parse({
@@ -24,13 +32,18 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
       second: { baseUrl: providers.second.baseUrl },
     },
   });
-  const lanes = buildLanes(buildProviders(config, {}));
+  const lanes = buildLanes(buildProviders(config, { FIRST_KEY: 'sk-of-the-first' }));
   const batches = createBatchStore(space.redis, space.keys);
-  const { id: batchId, ...batch } = newBatch();
   const total = 100;
-  await batches.create({ id: batchId, ...batch });
-  await batches.transition(batchId, 'in_progress', createdAt * 1000, { total });
-  await batches.advanceCursor(batchId, 0, { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} });
+  const addBatch = async (): Promise<string> => {
+    const batch = newBatch();
+    await batches.create(batch);
+    await batches.transition(batch.id, 'in_progress', createdAt * 1000, { total });
+    const cursor = { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} };
+    await batches.advanceCursor(batch.id, 0, cursor);
+    return batch.id;
+  };
+  const batchId = await addBatch();
 
   let worker: RunningWorker | undefined;
   const stopWorker = async (): Promise<void> => {
@@ -42,28 +55,38 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     ...providers,
     batches,
     batchId,
+    /** Adds another batch in progress, of 100 requests; gives its id. */
+    addBatch,
     recorder: createResultRecorder(space.redis, space.keys),
     startWorker: async (): Promise<void> => {
       worker = await startWorker({
-        config: { redisUrl: space.url, redisPrefix: space.prefix, lanes, workerConcurrency: 10, retry, graceMs },
+        config: {
+          redisUrl: space.url,
+          redisPrefix: space.prefix,
+          lanes,
+          workerConcurrency: concurrency,
+          retry,
+          graceMs,
+        },
         logger: createLogger({ level: 'silent', role: 'worker' }),
         metrics: createMetrics('worker'),
       });
     },
     stopWorker,
     /** Adds the job of a request to a lane; gives its id. */
-    add: async (lane: 'first' | 'second', index: number): Promise<string> => {
+    add: async (lane: 'first' | 'second', index: number, request: RequestOptions = {}): Promise<string> => {
+      const { batchId: owner = batchId, prompt = 'Hi' } = request;
       const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
       const job: RequestJob = {
-        batchId,
+        batchId: owner,
         index,
         customId: `r${index}`,
         url: '/v1/chat/completions',
-        body: { model: 'm', messages: [] },
+        body: { model: 'm', messages: [{ role: 'user', content: prompt }] },
         bytes: 1,
       };
-      await queue.add('request', job, requestJobOptions(job, 0, retry));
-      return `${batchId}-${index}`;
+      await queue.add('request', job, requestJobOptions(job, index, retry));
+      return `${owner}-${index}`;
     },
     close: async (): Promise<void> => {
       await stopWorker();

@@ -120,7 +120,7 @@ test('errors are a list object', () => {
 });
 
 test('a running batch shows its rate, when it will end and the lanes it waits for; a terminal one shows none of them', () => {
-  const waitingFor = [{ lane: 'xai', reason: 'rate_limited: slow down', heldUntilMs: 5_500 }];
+  const waitingFor = [{ lane: 'xai', reason: 'rate_limited (429)', heldUntilMs: 5_500 }];
   const running: Batch = {
     ...created,
     status: 'in_progress',
@@ -134,12 +134,26 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     requests_per_second: 4,
     eta_seconds: 20,
     paused_at: null,
-    waiting_for: [{ lane: 'xai', reason: 'rate_limited: slow down', held_until: 6 }],
+    waiting_for: [{ lane: 'xai', reason: 'rate_limited (429)', message: null, held_until: 6 }],
     blocked: { code: 'no_space', message: 'The file store is full.' },
     retry_of: null,
     retried_by: [],
   });
   expect(toBatchObject({ ...running, status: 'completed' }).promptmill).toEqual(createdObject.promptmill);
+});
+
+test.each([
+  ['its own request was refused with the lane’s reason', 'xai', 'permission_denied (403)', 'the words'],
+  ['the lane is held for another reason', 'xai', 'rate_limited (429)', null],
+  ['its request was refused in another lane', 'openai', 'permission_denied (403)', null],
+])('a batch shows the provider’s words only when %s', (_, lane, reason, message) => {
+  const batch: Batch = {
+    ...created,
+    status: 'in_progress',
+    waitingFor: [{ lane: 'xai', reason: 'permission_denied (403)', heldUntilMs: 1 }],
+    lastRefusal: { lane, reason, message: 'the words' },
+  };
+  expect(toBatchObject(batch).promptmill.waiting_for).toMatchObject([{ message }]);
 });
 
 test('a batch that can be paused shows its pause, and then no time at which it will end', () => {

@@ -57,6 +57,8 @@ export interface Batch {
   readonly requestsPerSecond?: number;
   /** The held lanes its requests wait for. */
   readonly waitingFor?: readonly HeldLane[];
+  /** How a provider last refused one of its requests. */
+  readonly lastRefusal?: Refusal;
   readonly blocked?: Blocked;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
@@ -79,14 +81,33 @@ export const endedAt = ({ completedAt, failedAt, expiredAt, cancelledAt }: Batch
 /** A lane in which no call may begin for a while. */
 export interface HeldLane {
   readonly lane: string;
+  /** A code, and the HTTP status when an answer came. */
   readonly reason: string;
   /** Unix milliseconds. */
   readonly heldUntilMs: number;
 }
 
+/** How a provider refused a request, or why a request's call made its lane hold. */
+export interface Refusal {
+  readonly lane: string;
+  /** The lane's reason: what every batch may read. */
+  readonly reason: string;
+  /** The provider's own words, which may quote the request: for the batch's owner only. */
+  readonly message: string;
+}
+
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
-  const { requestsPerSecond: rate, total, completed, failed, waitingFor = [], retryOf, retriedBy = [] } = batch;
+  const {
+    requestsPerSecond: rate,
+    total,
+    completed,
+    failed,
+    waitingFor = [],
+    lastRefusal,
+    retryOf,
+    retriedBy = [],
+  } = batch;
   const isOver = isTerminal(batch.status);
   const pausedAt = canPause(batch.status) ? batch.pausedAt : undefined;
   return {
@@ -98,6 +119,7 @@ const extensionOf = (batch: Batch) => {
       : waitingFor.map(({ lane, reason, heldUntilMs }) => ({
           lane,
           reason,
+          message: lastRefusal?.lane === lane && lastRefusal.reason === reason ? lastRefusal.message : null,
           held_until: Math.ceil(heldUntilMs / 1000),
         })),
     blocked: isOver ? null : (batch.blocked ?? null),

@@ -9,6 +9,15 @@ export interface RequestFallback {
   readonly deadlineNearMs: number;
 }
 
+/** How often a provider has refused a request with 401, 402 or 403. */
+export interface RequestRefusals {
+  readonly calls: number;
+  /** Of those, the first, and each before which the lane worked for others: these are the request's own fault. */
+  readonly own: number;
+  /** When the last one was, by Redis's clock, in milliseconds. */
+  readonly lastAtMs: number;
+}
+
 /** What the BullMQ job of one request carries. */
 export interface RequestJob {
   readonly batchId: string;
@@ -25,4 +34,5 @@ export interface RequestJob {
   readonly fallbackFrom?: string;
   /** How many calls have begun for it since a worker died with it. */
   readonly begun?: number;
+  readonly refusals?: RequestRefusals;
 }

@@ -17,6 +17,8 @@ export interface CallFailure {
   readonly code: FailureCode;
   /** For people. The provider's key is redacted. */
   readonly message: string;
+  /** What the operating system said of a lost connection, with addresses. For the log only. */
+  readonly detail?: string;
   /** The provider's error answer, with the key redacted. Absent when no answer came, or a 2xx of the wrong shape. */
   readonly response?: { readonly statusCode: number; readonly requestId: string; readonly body: unknown };
   /** How long the provider asks its callers to wait, in milliseconds. */
@@ -28,6 +30,14 @@ export interface ModelList {
   readonly kind: 'models';
   readonly names: readonly string[];
 }
+
+/**
+ * What a neutral look says of the key. `accepted`: the list of models is there for this key, and not for everybody.
+ * `refused`: with this key it is not, and the failure says why. `unclear`: everybody gets it, or it gave no answer.
+ */
+export type Look =
+  | { readonly verdict: 'accepted' | 'unclear' }
+  | { readonly verdict: 'refused'; readonly failure: CallFailure };
 
 /**
  * How one attempt ended. `aborted`: the caller's signal fired before the whole answer had come. `unsent`: `maySend`

@@ -4,7 +4,7 @@ import { field } from '@promptmill/core';
  * What a failed call means:
  * - `retry`: the same call may succeed later.
  * - `final`: this request will never succeed; others may.
- * - `provider`: no request to this provider will succeed until someone acts.
+ * - `provider`: this request will not until someone acts, and perhaps no other will.
  */
 export type FailureClass = 'retry' | 'final' | 'provider';
 
@@ -15,8 +15,10 @@ export type FailureClass = 'retry' | 'final' | 'provider';
  * - `overloaded`: it has more calls than it can take.
  * - `down`: it cannot be reached, or does not work.
  * - `stopped`: it takes no call until someone acts.
+ * - `refused`: it does not take this request, or its model, or any.
+ * - `accountRefused`: it does not take the key or has no money for it, for this request or for any.
  */
-export type LaneSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped';
+export type LaneSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'refused' | 'accountRefused';
 
 interface Row {
   readonly class: FailureClass;
@@ -56,9 +58,9 @@ export const failures = {
   /** Any 3xx: a redirect could carry the key to another host. */
   unexpected_redirect: { class: 'final', lane: 'ok' },
 
-  authentication_failed: { class: 'provider', lane: 'stopped', statuses: [401] },
-  payment_required: { class: 'provider', lane: 'stopped', statuses: [402] },
-  permission_denied: { class: 'provider', lane: 'stopped', statuses: [403] },
+  authentication_failed: { class: 'provider', lane: 'accountRefused', statuses: [401] },
+  payment_required: { class: 'provider', lane: 'accountRefused', statuses: [402] },
+  permission_denied: { class: 'provider', lane: 'refused', statuses: [403] },
   /** The money ran out, whatever the status says. */
   insufficient_quota: { class: 'provider', lane: 'stopped' },
 } as const satisfies Record<string, Row>;

@@ -1,5 +1,5 @@
 export type { AnswerDelta } from './assemble-stream.ts';
-export type { CallFailure, CallResult, CallSuccess, ModelList } from './call-result.ts';
+export type { CallFailure, CallResult, CallSuccess, Look, ModelList } from './call-result.ts';
 export { type FailureClass, type FailureCode, type LaneSignal, laneSignalOf } from './classify-answer.ts';
 export {
   type CallRequest,

@@ -1,12 +1,12 @@
 import { ConfigError, type Endpoint, type Provider, type RequestBody } from '@promptmill/core';
 import { Pool } from 'undici';
 import { type AnswerDelta, mayStream } from './assemble-stream.ts';
-import type { CallFailure, CallResult, ModelList } from './call-result.ts';
+import type { CallFailure, CallResult, Look, ModelList } from './call-result.ts';
 import { timeLimitsOf } from './call-clock.ts';
 import { createAnswerReader } from './read-answer.ts';
 import { readStream } from './read-stream.ts';
 import { createKeyRedactor } from './redact-key.ts';
-import { createRequestHeads, createSdk } from './request-heads.ts';
+import { createRequestHeads, createSdk, withoutKey } from './request-heads.ts';
 import { sendCall } from './send-call.ts';
 
 export interface CallRequest {
@@ -31,6 +31,11 @@ export interface ProviderClient {
   call(request: CallRequest): Promise<CallResult>;
   /** Lists the provider's models, which costs nothing and shows whether it accepts the key. Nothing is thrown. */
   listModels(signal: AbortSignal): Promise<ModelList | CallFailure | Aborted>;
+  /**
+   * Looks whether the provider takes the key, without a call: it asks for the list of models, with the key and without.
+   * Providers limit calls to models, and count neither the list nor its tokens as one. Nothing is thrown.
+   */
+  look(signal: AbortSignal): Promise<Look>;
   /** Closes the connections once the calls in flight have ended. */
   close(): Promise<void>;
 }
@@ -94,6 +99,17 @@ export const createProviderClient = (
     now,
   });
 
+  const askForModels = async (withKey: boolean, signal: AbortSignal): Promise<CallFailure | 'listed' | undefined> => {
+    const head = await headOf('GET', '/models');
+    const reply = await sendCall(pool, { head: withKey ? head : withoutKey(head), limits, signal });
+    if (reply.kind === 'stream') await reply.events.cancel();
+    if (reply.kind !== 'answer') return undefined;
+    const list = reader.readModels(reply);
+    return list.kind === 'models' ? 'listed' : list;
+  };
+  const isRefused = (list: CallFailure | 'listed' | undefined): list is CallFailure =>
+    typeof list === 'object' && list.class === 'provider';
+
   return {
     async call({ url, body, idempotencyKey, signal, maySend, onDelta }) {
       const reply = await sendCall(pool, {
@@ -120,6 +136,12 @@ export const createProviderClient = (
       if (reply.kind === 'lost') return reader.readConnectionError(reply.error);
       if (reply.kind === 'stream') await reply.events.cancel();
       return reply.kind === 'stream' ? reader.readModels({ ...reply, text: '' }) : { kind: 'aborted' };
+    },
+    async look(signal) {
+      const list = await askForModels(true, signal);
+      if (isRefused(list)) return { verdict: 'refused', failure: list };
+      if (list !== 'listed' || apiKey === undefined) return { verdict: 'unclear' };
+      return { verdict: isRefused(await askForModels(false, signal)) ? 'accepted' : 'unclear' };
     },
     close: () => pool.close(),
   };

@@ -47,6 +47,16 @@ const modelNamesOf = (body: unknown): string[] | undefined => {
   return data.map((model: unknown) => field(model, 'id')).filter((id) => typeof id === 'string');
 };
 
+/** What happened to a connection, in words that name no host and no address. */
+const connectionProblem = (code: string | undefined): string => {
+  if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'could not be reached';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'could not be reached: its host name was not found';
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'could not be reached in time';
+  if (code?.startsWith('ERR_TLS') || code?.includes('CERT') || code?.startsWith('ERR_SSL'))
+    return 'could not be reached: its certificate or its TLS was not accepted';
+  return 'could not be reached, or the connection was lost';
+};
+
 /** Turns a provider's reply, or the lack of one, into a {@link CallResult}. */
 export const createAnswerReader = (options: AnswerReaderOptions) => {
   const { providerName, maxAnswerBytes, redactKey, now } = options;
@@ -86,7 +96,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     if (code === 'request_timeout') return failure(code, message);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
       return failure('answer_too_large', `answered with more than ${maxAnswerBytes} bytes`);
-    return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);
+    return { ...failure('connection_error', connectionProblem(code)), detail: redactKey(message || String(code)) };
   };
 
   /** Reads an answer whose status is not 2xx. */

@@ -25,6 +25,12 @@ export const createSdk = (provider: Provider, apiKey: string | undefined): OpenA
     timeout: provider.timeoutMs,
   });
 
+/** The same request as of somebody without a key. */
+export const withoutKey = ({ headers, ...head }: RequestHead): RequestHead => {
+  const key = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization');
+  return { ...head, headers: key < 0 ? headers : headers.toSpliced(key, 2) };
+};
+
 /**
  * Lets the SDK build the head of each kind of request once. It is the same for every call, and building it takes more
  * processor time than sending it.

@@ -295,7 +295,7 @@ describe.concurrent('a hold', () => {
     const [first, second] = [await enterOne(control), await enterOne(control)];
     const hold = await control.reportEnd({ ...throttled(400), grantedAtMs: first.atMs, estimatedTokens: 0 });
     expect(hold.began).toBe(true);
-    expect(await control.reportEnd({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toEqual({
+    expect(await control.reportEnd({ ...throttled(10), grantedAtMs: second.atMs, estimatedTokens: 0 })).toMatchObject({
       heldUntilMs: hold.heldUntilMs,
       began: false,
     });

@@ -58,7 +58,16 @@ export const batchObject = z
           .meta({ description: 'Results a second, lately; null before the first and after the end.' }),
         eta_seconds: z.int().nullable().meta({ description: 'At that rate.' }),
         waiting_for: z
-          .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
+          .array(
+            z.object({
+              lane: z.string(),
+              reason: z.string().meta({ description: 'A code, and the HTTP status when an answer came.' }),
+              message: z.string().nullable().meta({
+                description: "The provider's own words, when it refused a request of this batch with that reason.",
+              }),
+              held_until: seconds,
+            }),
+          )
           .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
         blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({
           description:

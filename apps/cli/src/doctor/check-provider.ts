@@ -39,6 +39,9 @@ const hintFor = ({ code, class: failureClass }: CallFailure, provider: Provider)
   }
 };
 
+/** What went wrong, with the address of a connection that failed: it is for the operator. */
+const textOf = ({ message, detail }: CallFailure): string => (detail === undefined ? message : `${message}: ${detail}`);
+
 /** Whether the provider took the key and refused only this test call. */
 const isRefusedTest = ({ code }: CallFailure): boolean =>
   code === 'bad_request' || code === 'unprocessable_request' || code === 'request_refused' || code === 'rate_limited';
@@ -60,7 +63,7 @@ const checkModels = async (client: ProviderClient, provider: Provider, signal: A
   if (list.kind === 'models') return { check: ok(`lists ${list.names.length} models`), names: list.names };
   if (list.code === 'not_found')
     return { check: warning('has no list of models, or its base URL is wrong', hintFor(list, provider)), names: [] };
-  return { check: failed(list.message, hintFor(list, provider)), names: [] };
+  return { check: failed(textOf(list), hintFor(list, provider)), names: [] };
 };
 
 interface CheckCallOptions {
@@ -85,7 +88,7 @@ const checkCall = async ({ client, provider, model, signal }: CheckCallOptions):
   const hint = hintFor(result, provider);
   return isRefusedTest(result)
     ? warning(`took the key but not this call to ${model}: ${result.message}`, hint || 'Try another with --model.')
-    : failed(result.message, hint);
+    : failed(textOf(result), hint);
 };
 
 /** Checks a provider in order: key, connection, list of models, call. It stops when the next check cannot succeed. */

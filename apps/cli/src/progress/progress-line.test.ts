@@ -46,7 +46,7 @@ describe('progressText', () => {
 
 it('shows which lane a batch waits for, and why', () => {
   const batch = batchOf('in_progress', 840);
-  const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', held_until: 0 }];
+  const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', message: null, held_until: 0 }];
   const held = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor } };
   expect(progressText({ batch: held, perSecond: 0 })).toBe(
     '42 % · 840/2,000 done · waiting for xai: insufficient_quota',
@@ -55,7 +55,7 @@ it('shows which lane a batch waits for, and why', () => {
 
 it('shows that a batch is paused, even when its lane is held', () => {
   const batch = batchOf('in_progress', 840);
-  const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', held_until: 0 }];
+  const waitingFor = [{ lane: 'xai', reason: 'insufficient_quota', message: null, held_until: 0 }];
   const paused = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor, paused_at: 1 } };
   expect(progressText({ batch: paused, perSecond: 0 })).toBe('42 % · 840/2,000 done · paused');
 });

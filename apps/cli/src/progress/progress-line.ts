@@ -23,7 +23,7 @@ const stageOf = ({ batch, perSecond }: ProgressState): string => {
   if (batch.status !== 'in_progress') return batch.status;
   if (batch.promptmill.paused_at !== null) return 'paused';
   const [held] = batch.promptmill.waiting_for;
-  if (held) return `waiting for ${held.lane}: ${held.reason}`;
+  if (held) return `waiting for ${held.lane}: ${held.message ?? held.reason}`;
   return perSecond > 0 ? `${formatDuration(left / perSecond)} left` : 'waiting for answers';
 };
 

@@ -21,12 +21,13 @@ const admitOne = (estimatedTokens: number, grant: Partial<Grant> = {}) => {
       async reportEnd(end) {
         ends.push(end);
         const began = end.signal === 'throttled';
-        return { heldUntilMs: began ? 9000 : 0, began };
+        return { heldUntilMs: began ? 9000 : 0, began, atMs: 1, workedAtMs: 0, isLookDue: false };
       },
     },
     freePass: { revoke: () => told.push('revoked') },
     ends: { add: (grantedAtMs) => told.push(['works', grantedAtMs]) },
     onHold: (reason, heldUntilMs) => told.push(['hold', reason, heldUntilMs]),
+    onLookDue: (atMs) => told.push(['look', atMs]),
     onProbeEnd: () => told.push('probe ended'),
     onError: (error) => errors.push(error),
   });

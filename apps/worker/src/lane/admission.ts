@@ -1,13 +1,20 @@
-import type { CallEnd, LaneAnswer, LaneControl } from '@promptmill/queue';
+import type { CallEnd, LaneAnswer, LaneControl, LaneHold } from '@promptmill/queue';
 import type { FreePass } from './free-pass.ts';
 import type { EndReporter } from './report-ends.ts';
+
+interface AdmissionEnd extends Pick<CallEnd, 'signal' | 'usedTokens' | 'retryAfterMs' | 'reason' | 'batchId'> {
+  /** Whether the call got a 2xx. */
+  readonly isSuccess?: boolean;
+  /** Why it failed, for the log. */
+  readonly message?: string;
+}
 
 /** The right to make one call. Its holder reports how the call ended. */
 export interface Admission {
   /** Says that the call goes out now. False when that is too late: the lane may not count the call any more. */
   send(): boolean;
-  /** Says how the call ended. */
-  reportEnd(end: Omit<CallEnd, 'grantedAtMs' | 'countedAtMs' | 'estimatedTokens' | 'count'>): Promise<void>;
+  /** Says how the call ended. Resolves with the lane's answer, unless the end is told later, with others. */
+  reportEnd(end: AdmissionEnd): Promise<LaneHold | undefined>;
 }
 
 /** What a lane said when it admitted a call. */
@@ -19,6 +26,8 @@ export interface MakeAdmissionOptions {
   readonly ends: Pick<EndReporter, 'add'>;
   /** Called when a call's end begins a hold of the lane, once for all workers together. */
   readonly onHold: (reason: string, heldUntilMs: number) => void;
+  /** Called when the lane asks for a neutral look, at this time of Redis's clock in milliseconds. */
+  readonly onLookDue: (atMs: number) => void;
   /** Called when the lane knows how a probe ended. */
   readonly onProbeEnd: () => void;
   readonly onError: (error: unknown) => void;
@@ -35,7 +44,7 @@ const punctualMs = 25;
  * `performance.now()`.
  */
 export const createMakeAdmission =
-  ({ control, freePass, ends, onHold, onProbeEnd, onError }: MakeAdmissionOptions) =>
+  ({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError }: MakeAdmissionOptions) =>
   (estimatedTokens: number, grant: Grant, askedAtMs: number): Admission => {
     const { atMs: grantedAtMs, isProbe, sendWithinMs = Infinity } = grant;
     let counted: Promise<number | undefined> | undefined;
@@ -56,14 +65,21 @@ export const createMakeAdmission =
         if (lateMs > punctualMs && sendWithinMs < Infinity) counted = countLate();
         return true;
       },
-      async reportEnd(end) {
-        if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) return ends.add(grantedAtMs);
+      async reportEnd({ isSuccess = false, message, ...end }) {
+        if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) {
+          ends.add(grantedAtMs, isSuccess);
+          return undefined;
+        }
         if (end.signal !== 'none' && end.signal !== 'unsent') freePass.revoke();
         const countedAtMs = await counted;
-        const { heldUntilMs, began } = await control.reportEnd({ ...end, grantedAtMs, countedAtMs, estimatedTokens });
-        if (heldUntilMs > 0) freePass.revoke();
-        if (began) onHold(end.reason ?? end.signal, heldUntilMs);
+        const succeededAtMs = isSuccess ? grantedAtMs : undefined;
+        const call = { ...end, grantedAtMs, countedAtMs, estimatedTokens, succeededAtMs };
+        const hold = await control.reportEnd(call);
+        if (hold.heldUntilMs > 0) freePass.revoke();
+        if (hold.began) onHold(message ?? end.reason ?? end.signal, hold.heldUntilMs);
+        if (hold.isLookDue) onLookDue(hold.atMs);
         if (isProbe) onProbeEnd();
+        return hold;
       },
     };
   };

@@ -12,6 +12,7 @@ const answer = (more: Partial<LaneAnswer> = {}): LaneAnswer => ({
   atMs: 5000,
   isProbe: false,
   isClosed: false,
+  failedBatches: [],
   isFree: true,
   ...more,
 });

@@ -13,6 +13,7 @@ const nothing: LaneAnswer = {
   isProbe: false,
   isClosed: false,
   isFree: false,
+  failedBatches: [],
 };
 const never = new AbortController().signal;
 
@@ -25,12 +26,15 @@ const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCa
 /** A gate to a lane that gives these answers one after another, and then admits all calls. */
 const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const asked: number[][] = [];
+  const named: string[] = [];
+  const looks: number[] = [];
   const ends: CallEnd[] = [];
   const errors: unknown[] = [];
   let underWay = 0;
   const control = {
-    async admit(estimatedTokens: readonly number[]): Promise<LaneAnswer> {
+    async admit(estimatedTokens: readonly number[], _probeMs: number, batchId = ''): Promise<LaneAnswer> {
       asked.push([...estimatedTokens]);
+      named.push(batchId);
       expect(++underWay).toBe(1);
       await new Promise((resolve) => setTimeout(resolve, 1));
       underWay--;
@@ -42,13 +46,16 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     async reportEnd(end: CallEnd): Promise<LaneHold> {
       ends.push(end);
       const began = end.signal === 'throttled';
-      return { heldUntilMs: began ? Date.now() + 500 : 0, began };
+      return { heldUntilMs: began ? Date.now() + 500 : 0, began, atMs: 1, workedAtMs: 0, isLookDue: false };
     },
   };
   const stopped = new Set<string>();
   const looked: string[] = [];
   const gate = createLaneGate({
     control,
+    async look(atMs) {
+      looks.push(atMs);
+    },
     async isRunning(batchId) {
       looked.push(batchId);
       return !stopped.has(batchId);
@@ -65,7 +72,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     if (admission) admitted.push(number);
     return admission;
   };
-  return { gate, enter, admitted, asked, ends, errors, stopped, looked };
+  return { gate, enter, admitted, asked, ends, errors, stopped, looked, named, looks };
 };
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
@@ -130,7 +137,7 @@ test('reports the ends that are still to be reported when it is closed', async (
   await (await entering)?.reportEnd({ signal: 'ok' });
   expect(ends).toEqual([]);
   await gate.close();
-  expect(ends).toEqual([{ signal: 'ok', grantedAtMs: 5, estimatedTokens: 0, count: 1 }]);
+  expect(ends).toEqual([{ signal: 'ok', grantedAtMs: 5, succeededAtMs: -1, estimatedTokens: 0, count: 1 }]);
 });
 
 test('goes on after an error of Redis', async () => {
@@ -249,4 +256,39 @@ test('no batch is looked at while calls are admitted within a second', async () 
   await vi.runAllTimersAsync();
   await both;
   expect(looked).toEqual([]);
+});
+
+const enterBatches = ({ gate }: Pick<ReturnType<typeof openGate>, 'gate'>, batchIds: readonly string[]) =>
+  batchIds.map((batchId, number) => gate.admit(call(number, { batchId }), never));
+
+test('the probe of a held lane is of a batch that has not failed, else of the one that failed longest ago', async () => {
+  const held = { granted: 0, waitFor: 'batch', waitMs: 1, failedBatches: ['c', 'a'] } as const;
+  const probe = { granted: 1, isProbe: true, failedBatches: ['c', 'a'] };
+  const opened = openGate([held, probe, { ...probe, failedBatches: ['c', 'a', 'b'] }]);
+  const calls = enterBatches(opened, ['a', 'b', 'c']);
+  await vi.runAllTimersAsync();
+  await Promise.all(calls);
+  expect(opened.named.slice(0, 3)).toEqual(['', 'b', 'c']);
+});
+
+test('a lane that asks for a neutral look is asked again after it', async () => {
+  const opened = openGate([{ granted: 0, waitFor: 'look', waitMs: 0, atMs: 7 }]);
+  const entered = opened.enter(1);
+  await vi.runAllTimersAsync();
+  await entered;
+  expect([opened.looks, opened.asked.length]).toEqual([[7], 2]);
+});
+
+test('when no call that waits can be the probe, ten a second give their places to requests of other batches', async () => {
+  const held = { granted: 0, waitFor: 'hold', waitMs: 60_000, failedBatches: ['a'] } as const;
+  const opened = openGate([held, held, held]);
+  const settled: unknown[] = [];
+  for (const entrance of enterBatches(
+    opened,
+    Array.from({ length: 20 }, () => 'a'),
+  ))
+    void entrance.then((outcome) => settled.push(outcome));
+  await vi.advanceTimersByTimeAsync(1500);
+  expect(settled).toEqual(Array.from({ length: 10 }, () => 'later'));
+  await vi.runAllTimersAsync();
 });

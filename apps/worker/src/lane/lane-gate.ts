@@ -1,4 +1,4 @@
-import type { LaneControl } from '@promptmill/queue';
+import type { LaneAnswer, LaneControl } from '@promptmill/queue';
 import { type Admission, type MakeAdmissionOptions, createMakeAdmission } from './admission.ts';
 import type { Fallback } from './fallback.ts';
 import { createFreePass } from './free-pass.ts';
@@ -11,8 +11,11 @@ export interface WantedCall {
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
 }
 
-/** `fallback`: the call's fallback is better than waiting; `unwanted`: its batch wants no call now. */
-type Entrance = Admission | 'fallback' | 'unwanted';
+/**
+ * `fallback`: the call's fallback is better than waiting; `unwanted`: its batch wants no call now; `later`: its place goes
+ * to requests of other batches for a while, since calls of its own batch failed.
+ */
+type Entrance = Admission | 'fallback' | 'unwanted' | 'later';
 
 export interface LaneGate {
   /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
@@ -30,6 +33,8 @@ interface Waiter extends WantedCall {
 
 export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | 'onError'> {
   readonly control: Pick<LaneControl, 'admit' | 'countLate' | 'reportEnd'>;
+  /** Makes a neutral look and reports it. `atMs` is the time by Redis's clock. Throws nothing. */
+  readonly look: (atMs: number) => Promise<void>;
   /** Whether a batch wants calls now. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
@@ -40,19 +45,38 @@ export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | '
 const askAtOnce = 64;
 /** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
 const longestWaitMs = 1000;
+const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'batch', 'look']);
 /** Another process's probe may be answered at any moment. */
 const probeWaitMs = 250;
 /** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
 
 /**
+ * How many calls that cannot be a held lane's next probe give their places to other requests, at most once a second. A
+ * batch that comes lines up that near to the lane's present turn.
+ */
+const giveWay = 10;
+
+/** The call whose request finds out whether a held lane is open: of a batch that has not failed, else of that longest ago. */
+const chooseProbe = (waiting: readonly Waiter[], failedBatches: readonly string[]): Waiter | undefined => {
+  const failedAt = new Map(failedBatches.map((batchId, i) => [batchId, i]));
+  const rank = ({ batchId }: Waiter): number => failedAt.get(batchId) ?? -1;
+  return waiting.reduce<Waiter | undefined>(
+    (best, next) => (best && rank(best) <= rank(next) ? best : next),
+    undefined,
+  );
+};
+
+/**
  * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
  * about the first of them, one question at a time, and asks again at the time that Redis names.
  */
-export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
+export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
   const freePass = createFreePass();
   const ends = createEndReporter({ control, onError });
-  const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onProbeEnd: () => wake?.(), onError });
+  const onLookDue = (atMs: number): void => void look(atMs).then(() => wake?.());
+  const onProbeEnd = (): void => wake?.();
+  const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError });
   const waiting: Waiter[] = [];
   let isAsking = false;
   let isShut = false;
@@ -63,6 +87,9 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
    * again.
    */
   let closedAtMs = -Infinity;
+  /** Whether the lane was held at the last question, and of which batches calls failed. */
+  let isHeld = false;
+  let failedBatches: readonly string[] = [];
 
   const sleep = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -73,14 +100,21 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
       };
     });
 
+  /** Whether a call waits whose batch has not failed. */
+  const canProbe = (): boolean => waiting.some(({ batchId }) => !failedBatches.includes(batchId));
+
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
-    const asked = waiting.slice(0, askAtOnce);
+    const probe = isHeld ? chooseProbe(waiting, failedBatches) : undefined;
+    const asked = probe ? [probe] : waiting.slice(0, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs));
+    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.batchId);
     renewFreePass(answer);
+    isHeld = answer.isProbe || heldAnswers.has(answer.waitFor);
+    failedBatches = answer.failedBatches;
+    if (answer.waitFor === 'batch') return 0;
     if (answer.isClosed) closedAtMs = performance.now();
 
     const granted = asked.slice(0, answer.granted);
@@ -93,13 +127,15 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     for (const { estimatedTokens } of givenUp)
       await control.reportEnd({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
 
-    if (answer.granted === asked.length) return 0;
+    if (answer.waitFor === 'look') await look(answer.atMs);
+    if (answer.granted === asked.length || answer.waitFor === 'look') return 0;
     const longestMs = answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs;
     return Math.min(longestMs, Math.max(1, answer.waitMs));
   };
 
   /**
    * Sends away the calls of batches that are stopped or paused: the lane may be held for long. Each batch is read once.
+   * When no call that waits here can be the next probe, some give their places to requests of other batches.
    */
   const sendUnwantedAway = async (): Promise<void> => {
     const nowMs = performance.now();
@@ -110,6 +146,8 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
+    if (isHeld && failedBatches.length > 0 && !canProbe())
+      for (const waiter of waiting.slice(1, 1 + giveWay)) waiter.settle('later');
   };
 
   const letIn = async (): Promise<void> => {
@@ -145,6 +183,8 @@ export const createLaneGate = ({ control, isRunning, timeoutMs, onHold, onError 
         },
       };
       signal.addEventListener('abort', giveUp, { once: true });
+      // It may be the next probe of a held lane at once.
+      if (failedBatches.length > 0 && !failedBatches.includes(call.batchId) && !canProbe()) wake?.();
       waiting.push(waiter);
       void letIn();
     });

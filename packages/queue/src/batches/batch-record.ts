@@ -5,6 +5,7 @@ import {
   type Blocked,
   type HeldLane,
   noUsage,
+  type Refusal,
   timestampOf,
 } from '@promptmill/core';
 
@@ -128,6 +129,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
     },
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
     waitingFor: JSON.parse(record['waitingFor'] ?? '[]') as HeldLane[],
+    ...(record['lastRefusal'] === undefined ? {} : { lastRefusal: JSON.parse(record['lastRefusal']) as Refusal }),
     retriedBy: JSON.parse(record['retriedBy'] ?? '[]') as string[],
     ...(record['blocked'] === undefined ? {} : { blocked: JSON.parse(record['blocked']) as Blocked }),
   };

@@ -2,28 +2,56 @@
 -- Admits as many calls as a lane's limits allow at this moment, and says when to ask again. It reserves nothing for
 -- later calls, so a changed limit or a new hold applies to the very next call.
 -- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state
--- ARGV: 1 ms after which another probe may go, then the estimated tokens of each call that wants to go, in order
+-- ARGV: 1 ms after which another probe may go, 2 the batch of the first call, or '' as long as the lane does not ask for
+--       it, then the estimated tokens of each call that wants to go, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms,
 --           1 if the granted call is a probe,
---           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now, ms within which
---           granted calls must go out, absent when they may go at any time }
+--           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now,
+--           in a held lane the batches whose calls failed, joined by commas, the latest last; else '',
+--           ms within which granted calls must go out, absent when they may go at any time }
+-- It waits for a 'batch' when the answer depends on the batch of the first call, and for a 'look' when the caller is to
+-- make a neutral look before a call.
 local limitsKey, stateKey = unpack(KEYS, 2)
 local limits = redis.call('HMGET', limitsKey, 'requests', 'windowMs', 'tokens', 'probeIntervalMs')
 -- A lane that has lost its limits must not run without limits.
-if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0 } end
+if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0, '' } end
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'probeUntil', 'nextRequestAt', 'nextTokenAt',
   'rampUntil', 'rampMs', 'closedFrom', 'tokensOwed')
-local wanted = #ARGV - 1
+local firstCall = 3
+local wanted, batch = #ARGV - firstCall + 1, ARGV[2]
 
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
+local held = state[2] and redis.call('HMGET', stateKey, 'byBatch', 'failedBatches', 'otherProbeFrom', 'probeBatch', 'heldAt',
+  'lookFirst', 'lookUntil') or {}
+-- A probe without an answer has failed so far: the next one is of another batch.
+local failedBatches = held[2] or ''
+if held[4] then failedBatches = withFailedBatch(failedBatches, held[4]) end
+local function wait(ms, what)
+  return { 0, ms, what, now, 0, closed, 0, failedBatches }
+end
+-- A batch that has not failed need not wait long for another's probe. Where a hold is by batch, it may send one at once.
+local isOther = false
+if failedBatches ~= '' then
+  if batch == '' then return wait(1, 'batch') end
+  local _, commas = string.gsub(failedBatches, ',', ',')
+  isOther = commas + 1 < mostFailedBatches and not string.find(',' .. failedBatches .. ',', ',' .. batch .. ',', 1, true)
+end
+local isExempt = isOther and held[1]
 -- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
 -- hold began.
-if heldUntil >= now then return { 0, heldUntil - now + 1, 'hold', now, 0, closed, 0 } end
+if heldUntil >= now and not (isExempt and tonumber(held[5]) < now) then return wait(heldUntil - now + 1, 'hold') end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; all others wait for its answer.
   local probeUntil = tonumber(state[3] or 0)
-  if probeUntil > now then return { 0, probeUntil - now, 'probe', now, 0, closed, 0 } end
+  local nextProbeAt = isOther and tonumber(held[3] or 0) or probeUntil
+  if nextProbeAt > now then return wait(nextProbeAt - now, 'probe') end
+  if held[6] and not isExempt then
+    local lookUntil = tonumber(held[7] or 0)
+    if lookUntil > now then return wait(lookUntil - now, 'probe') end
+    redis.call('HSET', stateKey, 'lookUntil', now + 5000)
+    return wait(0, 'look')
+  end
   wanted = 1
 end
 
@@ -54,7 +82,7 @@ if tokens and tokensOwed > 0 then
 end
 
 for i = 1, wanted do
-  local estimate = tonumber(ARGV[1 + i])
+  local estimate = tonumber(ARGV[firstCall - 1 + i])
   if requests or rampMs then
     local wait = math.max(nextRequestAt - now, requests and requests.waitMs(1) or 0)
     if wait > 0 then waitMs, waitFor = wait, 'requests' break end
@@ -81,14 +109,19 @@ end
 if granted > 0 then
   redis.call('HSET', stateKey, 'nextRequestAt', tostring(nextRequestAt), 'nextTokenAt', tostring(nextTokenAt),
     'tokensOwed', math.floor(tokensOwed))
-  if state[2] then redis.call('HSET', stateKey, 'probeUntil', now + ARGV[1]) end
+  if state[2] then
+    if held[4] then redis.call('HSET', stateKey, 'byBatch', 1, 'failedBatches', failedBatches) end
+    redis.call('HSET', stateKey, 'probeUntil', now + ARGV[1], 'otherProbeFrom', now + math.min(2000, ARGV[1]))
+    if batch ~= '' then redis.call('HSET', stateKey, 'probeBatch', batch) end
+  end
 end
 if requests then requests.save() end
 if tokens then tokens.save() end
-if waitMs == 0 and granted < #ARGV - 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
+if waitMs == 0 and granted < #ARGV - firstCall + 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
 local free = not (requests or tokens or rampMs or state[2]) and 1 or 0
 -- A call that goes out late is counted again (count-late-call.lua), while the window still counts it from its
 -- admission.
 local shortest = math.min(requests and requests.spanMs or math.huge, tokens and tokens.spanMs or math.huge)
 local sendWithinMs = shortest < math.huge and math.floor(shortest * 0.75) or nil
-return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free, sendWithinMs }
+return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free, failedBatches,
+  sendWithinMs }

@@ -1,20 +1,25 @@
 #!lua flags=allow-oom
 -- Tells a lane how a call has ended: settles the call's tokens, and opens, holds or narrows the lane.
 -- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state, 4 BullMQ's meta hash of the lane,
---       5 its list of active jobs
+--       5 its list of active jobs, 6 its waiting jobs by priority
 -- ARGV: 1 signal: 'ok' (the provider works), 'throttled' (429), 'overloaded' (503, 529, timeout), 'down' (5xx, no
---         connection), 'stopped' (no call succeeds until someone acts), 'none' (nothing about the provider) or 'unsent'
---         (the provider has not seen the call, which counts for nothing)
+--         connection), 'stopped' (the account takes no call until someone acts), 'refused' (403) and 'accountRefused'
+--         (401, 402: the fault may be the request's or the account's), 'none' (nothing about the provider) or 'unsent' (the
+--         provider has not seen the call, which counts for nothing). Of a neutral look, which no window counts:
+--         'lookRefused', 'lookAccepted' (it shows that the key is good) or 'lookUnclear'
 --       2 when it was admitted, in ms of Redis's clock, 3 tokens estimated, 4 tokens used (-1: unknown),
 --       5 how long the provider asks for no call, in ms (-1: it does not say), 6 reason, for people,
 --       7 how many calls ended like this, 8 the time from which the call counts, in ms of Redis's clock,
---       9 the most retries that answers earn a lane
--- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold }
-local limitsKey, stateKey, metaKey, activeKey = unpack(KEYS, 2)
+--       9 the most retries that answers earn a lane, 10 the batch of a call that failed, else '',
+--       11 when the last of the calls that got a 2xx was admitted, in ms of Redis's clock (-1: none did)
+-- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold, now in ms,
+--           the time at which the lane is last known to have worked for others, 1 if a neutral look is due }
+local limitsKey, stateKey, metaKey, activeKey, waitingKey = unpack(KEYS, 2)
 local signal, reason = ARGV[1], ARGV[6]
 local grantedAt, estimated, used = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local askedMs, count = tonumber(ARGV[5]), tonumber(ARGV[7])
 local countedAt, retryBudget = tonumber(ARGV[8]), tonumber(ARGV[9])
+local batch, succeededAt = ARGV[10], tonumber(ARGV[11])
 
 if signal == 'unsent' then
   settle('requests', countedAt, -1)
@@ -26,19 +31,40 @@ if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('H
 end
 
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',
-  'finding', 'retries', 'closedFrom')
+  'finding', 'retries', 'closedFrom', 'byBatch', 'failedBatches', 'refusedAt')
 local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
+-- Whether the call was admitted after the hold began: its end says whether the lane may open.
+local isProbe = state[2] and grantedAt > tonumber(state[3] or 0)
+
+local function forgetProbe()
+  redis.call('HDEL', stateKey, 'probeUntil', 'otherProbeFrom', 'probeBatch')
+end
+
+local function open()
+  redis.call('HDEL', stateKey, 'heldUntil', 'halfOpen', 'holds', 'reason', 'closedFrom', 'byBatch', 'failedBatches',
+    'lookFirst', 'lookUntil')
+  forgetProbe()
+  heldUntil = 0
+  local most = tonumber(redis.call('HGET', metaKey, 'concurrency') or 50)
+  redis.call('HSET', stateKey, 'rampUntil', now + 1000, 'rampMs', math.ceil(1000 / most))
+end
 
 -- A lane is closed this long after its first hold, if no call has succeeded since.
 local closedAfterMs = 60000
 local began = 0
-local function hold(ms)
+-- A hold by batch lets in a probe of a batch that has not failed: what failed may be the fault of one batch's requests.
+local function hold(ms, isByBatch)
   -- A volley's answers come one after another; only the first of them is a new refusal.
   local isNew = grantedAt > tonumber(state[3] or 0)
   if isNew then
     began = 1
     redis.call('HSET', stateKey, 'heldAt', now, 'holds', holds + 1)
-    redis.call('HDEL', stateKey, 'probeUntil')
+    forgetProbe()
+  end
+  if not isByBatch then
+    redis.call('HDEL', stateKey, 'byBatch')
+  elseif heldUntil <= now or state[11] then
+    redis.call('HSET', stateKey, 'byBatch', 1)
   end
   -- A longer hold is never shortened.
   heldUntil = math.max(heldUntil, now + ms)
@@ -69,13 +95,120 @@ local function narrow()
   redis.call('HSET', stateKey, 'narrowedAt', now, 'finding', 1)
 end
 
-if signal == 'ok' then
-  if state[2] and grantedAt > tonumber(state[3] or 0) then
-    redis.call('HDEL', stateKey, 'heldUntil', 'halfOpen', 'probeUntil', 'holds', 'reason', 'closedFrom')
-    heldUntil = 0
-    local most = tonumber(redis.call('HGET', metaKey, 'concurrency') or 50)
-    redis.call('HSET', stateKey, 'rampUntil', now + 1000, 'rampMs', math.ceil(1000 / most))
+local function probeIntervalMs()
+  return tonumber(redis.call('HGET', limitsKey, 'probeIntervalMs'))
+end
+
+-- Returns how many batches have calls that failed without a success since, with this one.
+local function noteFailedBatch()
+  if batch == '' then return 0 end
+  local batches, count = withFailedBatch(state[12] or '', batch)
+  redis.call('HSET', stateKey, 'failedBatches', batches)
+  return count
+end
+
+-- Whether no other batch has a job in work or next in line, whose call may soon tell more.
+local function isAlone()
+  local own = batch .. '-'
+  for _, jobs in ipairs({ redis.call('LRANGE', activeKey, 0, 999), redis.call('ZRANGE', waitingKey, 0, 99) }) do
+    for _, jobId in ipairs(jobs) do
+      if string.sub(jobId, 1, #own) ~= own then return false end
+    end
   end
+  return true
+end
+
+-- How long after the last refusal a lane remembers.
+local rememberedMs = 600000
+local function forgetRefusals()
+  redis.call('HDEL', stateKey, 'refusals', 'refusedFrom', 'refusedAt', 'workedAt', 'acceptedAt', 'lookedAt', 'looksRefused',
+    'lookRefusedAt', 'looksMislead')
+  if state[2] then return end
+  redis.call('HDEL', stateKey, 'failedBatches')
+  state[12] = false
+end
+
+local workedAt, lookDue = 0, 0
+-- What a look has shown counts until the next may be due.
+local lookEveryMs = 5000
+
+-- A refusal (401, 402, 403) may be about the request, its model or the account. It is about the account, and the lane is
+-- held, when calls of two batches are refused without a success between, when a neutral look is refused too, or when
+-- three calls are refused and no other batch and no look can tell more.
+local function noteRefusal()
+  if not state[2] and state[13] and now - tonumber(state[13]) > rememberedMs then forgetRefusals() end
+  local refusals = redis.call('HINCRBY', stateKey, 'refusals', 1)
+  redis.call('HSETNX', stateKey, 'refusedFrom', now)
+  redis.call('HSET', stateKey, 'refusedAt', now)
+  local batches = noteFailedBatch()
+  local known = redis.call('HMGET', stateKey, 'refusedFrom', 'workedAt', 'acceptedAt', 'lookedAt', 'looksRefused',
+    'looksMislead')
+  if not known[6] and now - tonumber(known[4] or 0) >= lookEveryMs then
+    lookDue = 1
+    redis.call('HSET', stateKey, 'lookedAt', now)
+  end
+  workedAt = tonumber(known[2] or 0)
+  local acceptedAt = tonumber(known[3] or 0)
+  -- A list of models says nothing of the account's money, nor of a key's right to another route.
+  local isKeyGood = signal == 'refused' and batches < 2 and refusals < 20
+    and acceptedAt + lookEveryMs >= tonumber(known[1])
+  if isKeyGood then workedAt = math.max(workedAt, acceptedAt + lookEveryMs) end
+  local isLookRefused = known[5] and true or false
+  if isProbe and isKeyGood and not isLookRefused then return open() end
+  -- Calls from before the hold say nothing new.
+  if state[2] and not isProbe then return end
+  if not isProbe and not isLookRefused and batches < 2 and (isKeyGood or refusals < 3 or not isAlone()) then return end
+  if isProbe and isLookRefused then
+    hold(probeIntervalMs(), true)
+    redis.call('HSET', stateKey, 'lookFirst', 1)
+  else
+    hold(backoff(1000, probeIntervalMs()), true)
+  end
+  redis.call('HSET', stateKey, 'closedFrom', now)
+end
+
+-- A neutral look, `GET /models`, has ended. A key may lack the right to list models and yet be good for calls: so after a
+-- look that is refused one call finds out, and again after each tenth of them.
+local function noteLook()
+  redis.call('HDEL', stateKey, 'lookUntil')
+  if signal ~= 'lookRefused' then
+    redis.call('HDEL', stateKey, 'lookFirst')
+    if signal == 'lookAccepted' then
+      redis.call('HDEL', stateKey, 'looksRefused', 'lookRefusedAt')
+      redis.call('HSET', stateKey, 'acceptedAt', now)
+    end
+    return
+  end
+  local looksRefused = redis.call('HINCRBY', stateKey, 'looksRefused', 1)
+  redis.call('HDEL', stateKey, 'acceptedAt')
+  redis.call('HSET', stateKey, 'lookRefusedAt', now, 'refusedAt', now)
+  if redis.call('HEXISTS', stateKey, 'lookFirst') == 1 then
+    if looksRefused % 10 == 0 then redis.call('HDEL', stateKey, 'lookFirst') end
+    hold(probeIntervalMs(), state[11])
+  elseif not state[2] then
+    hold(1000, true)
+  end
+  redis.call('HSET', stateKey, 'closedFrom', now)
+end
+
+-- A success ends a row of refusals of calls before it. Only a lane that remembers refusals pays for it.
+local function noteSuccess()
+  if now - tonumber(state[13]) > rememberedMs then return forgetRefusals() end
+  local known = redis.call('HMGET', stateKey, 'refusedFrom', 'workedAt', 'lookRefusedAt')
+  redis.call('HSET', stateKey, 'workedAt', math.max(succeededAt, tonumber(known[2] or 0)))
+  if known[1] and succeededAt > tonumber(known[1]) then
+    redis.call('HDEL', stateKey, 'refusals', 'refusedFrom')
+    if not state[2] or isProbe then redis.call('HDEL', stateKey, 'failedBatches') end
+  end
+  if known[3] and succeededAt > tonumber(known[3]) then
+    redis.call('HDEL', stateKey, 'looksRefused', 'lookRefusedAt')
+    redis.call('HSET', stateKey, 'looksMislead', 1)
+  end
+end
+
+if signal == 'ok' then
+  if isProbe then open() end
+  if state[13] and succeededAt >= 0 then noteSuccess() end
   if state[5] then redis.call('HDEL', stateKey, 'failures') end
   if state[9] and tonumber(state[9]) < retryBudget then redis.call('HINCRBY', stateKey, 'retries', count) end
   if adaptive and width > 0 and width < 10000 and redis.call('LLEN', activeKey) >= width / 2 then
@@ -86,11 +219,15 @@ elseif signal == 'throttled' then
   narrow()
   hold(askedMs >= 0 and askedMs or backoff(500, 4000))
 elseif signal == 'stopped' then
-  hold(tonumber(redis.call('HGET', limitsKey, 'probeIntervalMs')))
-  redis.call('HSET', stateKey, 'closedFrom', now)
+  hold(probeIntervalMs())
+  redis.call('HSET', stateKey, 'closedFrom', now, 'lookFirst', 1)
+elseif signal == 'refused' or signal == 'accountRefused' then
+  noteRefusal()
+elseif signal == 'lookRefused' or signal == 'lookAccepted' or signal == 'lookUnclear' then
+  noteLook()
 elseif signal == 'none' or signal == 'unsent' then
   -- After a probe that was given up, another may go.
-  if state[2] and grantedAt > tonumber(state[3] or 0) then redis.call('HDEL', stateKey, 'probeUntil') end
+  if isProbe then forgetProbe() end
 elseif signal == 'overloaded' or signal == 'down' then
   if signal == 'overloaded' then narrow() end
   local failures = redis.call('HINCRBY', stateKey, 'failures', 1)
@@ -101,7 +238,8 @@ elseif signal == 'overloaded' or signal == 'down' then
     -- A provider that has just failed is asked again soon, one that fails for longer less often. It is asked every 8 s at
     -- least, so that the lane goes on within 10 s of the provider's return.
     local failingMs = state[10] and now + closedAfterMs - state[10] or 0
-    hold(math.max(1000, math.min(8000, math.floor(failingMs / 2))))
+    noteFailedBatch()
+    hold(math.max(1000, math.min(8000, math.floor(failingMs / 2))), true)
   end
 end
-return { heldUntil > now and heldUntil or 0, began }
+return { heldUntil > now and heldUntil or 0, began, now, workedAt, lookDue }

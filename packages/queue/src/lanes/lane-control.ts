@@ -11,7 +11,7 @@ const setLaneLimits = defineScript<
 >(new URL('./set-lane-limits.lua', import.meta.url));
 const admitCalls = defineScript<
   [ledger: string, limits: string, state: string],
-  [probeMs: number, ...estimatedTokens: number[]],
+  [probeMs: number, batchId: string, ...estimatedTokens: number[]],
   [
     granted: number,
     waitMs: number,
@@ -20,6 +20,7 @@ const admitCalls = defineScript<
     isProbe: 0 | 1,
     isClosed: 0 | 1,
     isFree: 0 | 1,
+    failedBatches: string,
     sendWithinMs?: number,
   ]
 >(new URL('./admit-calls.lua', import.meta.url), windowLua);
@@ -28,9 +29,9 @@ const countLateCall = defineScript<[ledger: string], [grantedAtMs: number, estim
   windowLua,
 );
 const endCall = defineScript<
-  [ledger: string, limits: string, state: string, meta: string, active: string],
+  [ledger: string, limits: string, state: string, meta: string, active: string, waiting: string],
   [
-    signal: CallSignal,
+    signal: CallSignal | LookSignal,
     grantedAtMs: number,
     estimatedTokens: number,
     usedTokens: number,
@@ -39,8 +40,10 @@ const endCall = defineScript<
     count: number,
     countedAtMs: number,
     retryBudget: number,
+    batchId: string,
+    succeededAtMs: number,
   ],
-  [heldUntilMs: number, began: 0 | 1]
+  [heldUntilMs: number, began: 0 | 1, atMs: number, workedAtMs: number, isLookDue: 0 | 1]
 >(new URL('./end-call.lua', import.meta.url), windowLua);
 const takeRetry = defineScript<[state: string], [retryBudget: number], number>(
   new URL('./take-retry.lua', import.meta.url),
@@ -52,7 +55,8 @@ export interface LaneAnswer {
   readonly granted: number;
   /** Milliseconds after which to ask for the others again. */
   readonly waitMs: number;
-  readonly waitFor: '' | 'hold' | 'probe' | 'requests' | 'tokens' | 'limits';
+  /** `batch`: ask again with the batch of the first call. `look`: make a neutral look, report it, and ask again. */
+  readonly waitFor: '' | 'hold' | 'probe' | 'batch' | 'look' | 'requests' | 'tokens' | 'limits';
   /** When they were admitted, by Redis's clock, in milliseconds. */
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
@@ -61,6 +65,8 @@ export interface LaneAnswer {
   readonly isClosed: boolean;
   /** At this moment nothing but the number of calls in flight limits or holds the lane. */
   readonly isFree: boolean;
+  /** While the lane is held: batches whose calls failed, the latest last. Their calls are not its next probe. */
+  readonly failedBatches: readonly string[];
   /** Admitted calls must go out within this many milliseconds of the question. Undefined: at any time. */
   readonly sendWithinMs?: number | undefined;
 }
@@ -69,7 +75,30 @@ export interface LaneAnswer {
  * What the end of a call tells its lane. `none`: nothing about the provider. `unsent`: the provider has not seen the
  * call.
  */
-export type CallSignal = 'ok' | 'throttled' | 'overloaded' | 'down' | 'stopped' | 'none' | 'unsent';
+export type CallSignal =
+  | 'ok'
+  | 'throttled'
+  | 'overloaded'
+  | 'down'
+  | 'stopped'
+  | 'refused'
+  | 'accountRefused'
+  | 'none'
+  | 'unsent';
+
+type LookSignal = 'lookRefused' | 'lookAccepted' | 'lookUnclear';
+
+/**
+ * What a neutral look says of a lane's key. `accepted`: only a good key gets the answer. `unclear`: everybody does, or
+ * there was none.
+ */
+export interface LookEnd {
+  readonly verdict: 'accepted' | 'refused' | 'unclear';
+  /** When it began, by Redis's clock, in milliseconds. */
+  readonly atMs: number;
+  /** For everybody to read. */
+  readonly reason: string;
+}
 
 export interface CallEnd {
   readonly signal: CallSignal;
@@ -81,8 +110,12 @@ export interface CallEnd {
   readonly usedTokens?: number | undefined;
   /** How long the provider asks for no call, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
-  /** Why the lane is held, for people to read. */
+  /** Why the lane is held, for everybody to read: no text of the provider's answer. */
   readonly reason?: string;
+  /** The batch of a call that failed. */
+  readonly batchId?: string;
+  /** When the last of these calls that got a 2xx was admitted, by Redis's clock, in milliseconds. */
+  readonly succeededAtMs?: number | undefined;
   /** How many calls ended like this. Default 1. */
   readonly count?: number;
 }
@@ -101,10 +134,18 @@ export interface LaneHold {
   readonly heldUntilMs: number;
   /** Whether this call began the hold, rather than one before it. */
   readonly began: boolean;
+  /** Now, by Redis's clock, in milliseconds. */
+  readonly atMs: number;
+  /** After a refusal: when the lane is last known to have worked for others, by Redis's clock, in milliseconds. */
+  readonly workedAtMs: number;
+  /** After a refusal: whether to make a neutral look. At most one is due in 5 s, all workers together. */
+  readonly isLookDue: boolean;
 }
 
 /** Retries a lane may make before it has had an answer, and the most that it may save up. */
 const retryBudget = 100;
+
+const lookSignals = { accepted: 'lookAccepted', refused: 'lookRefused', unclear: 'lookUnclear' } as const;
 
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
 export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: string) => {
@@ -122,11 +163,11 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     await setLaneLimits(redis, [limitsKey, stateKey, metaKey], [startWidth, ...pairs]);
   };
 
-  const ask = async (estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> => {
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, sendWithinMs] = await admitCalls(
+  const ask = async (estimatedTokens: readonly number[], probeMs: number, batchId: string): Promise<LaneAnswer> => {
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedBatches, sendWithinMs] = await admitCalls(
       redis,
       [ledgerKey, limitsKey, stateKey],
-      [probeMs, ...estimatedTokens],
+      [probeMs, batchId, ...estimatedTokens],
     );
     return {
       granted,
@@ -136,8 +177,32 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       isProbe: probe === 1,
       isClosed: closed === 1,
       isFree: free === 1,
+      failedBatches: failedBatches === '' ? [] : failedBatches.split(','),
       sendWithinMs,
     };
+  };
+
+  const end = async (signal: CallSignal | LookSignal, call: Omit<CallEnd, 'signal'>): Promise<LaneHold> => {
+    const { grantedAtMs, countedAtMs = grantedAtMs, estimatedTokens, usedTokens = -1, retryAfterMs = -1 } = call;
+    const { reason = '', count = 1, batchId = '', succeededAtMs = -1 } = call;
+    const [heldUntilMs, began, atMs, workedAtMs, isLookDue] = await endCall(
+      redis,
+      [ledgerKey, limitsKey, stateKey, metaKey, keys.laneJobs(lane, 'active'), keys.laneJobs(lane, 'prioritized')],
+      [
+        signal,
+        grantedAtMs,
+        estimatedTokens,
+        usedTokens,
+        Math.ceil(retryAfterMs),
+        reason,
+        count,
+        countedAtMs,
+        retryBudget,
+        batchId,
+        succeededAtMs,
+      ],
+    );
+    return { heldUntilMs, began: began === 1, atMs, workedAtMs, isLookDue: isLookDue === 1 };
   };
 
   return {
@@ -155,12 +220,13 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
      * Asks how many of these calls may go now.
      *
      * @param probeMs after this time a probe without an answer counts as lost, and another may go
+     * @param batchId the batch of the first call, where the lane is held
      */
-    async admit(estimatedTokens: readonly number[], probeMs: number): Promise<LaneAnswer> {
-      const answer = await ask(estimatedTokens, probeMs);
+    async admit(estimatedTokens: readonly number[], probeMs: number, batchId = ''): Promise<LaneAnswer> {
+      const answer = await ask(estimatedTokens, probeMs, batchId);
       if (answer.waitFor !== 'limits' || !terms) return answer;
       await setLimits(terms);
-      return ask(estimatedTokens, probeMs);
+      return ask(estimatedTokens, probeMs, batchId);
     },
 
     /** Takes a retry from the lane's budget. Resolves with 0, or with the milliseconds after which to ask again. */
@@ -179,32 +245,14 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     },
 
     /** Tells the lane how a call ended. */
-    async reportEnd({
-      signal,
-      grantedAtMs,
-      countedAtMs = grantedAtMs,
-      estimatedTokens,
-      usedTokens = -1,
-      retryAfterMs = -1,
-      reason = '',
-      count = 1,
-    }: CallEnd): Promise<LaneHold> {
-      const [heldUntilMs, began] = await endCall(
-        redis,
-        [ledgerKey, limitsKey, stateKey, metaKey, keys.laneJobs(lane, 'active')],
-        [
-          signal,
-          grantedAtMs,
-          estimatedTokens,
-          usedTokens,
-          Math.ceil(retryAfterMs),
-          reason,
-          count,
-          countedAtMs,
-          retryBudget,
-        ],
-      );
-      return { heldUntilMs, began: began === 1 };
+    async reportEnd({ signal, ...call }: CallEnd): Promise<LaneHold> {
+      return end(signal, call);
+    },
+
+    /** Tells the lane what a neutral look at its provider found. */
+    async reportLook({ verdict, atMs, reason }: LookEnd): Promise<LaneHold> {
+      const call = { grantedAtMs: atMs, estimatedTokens: 0, reason };
+      return end(lookSignals[verdict], call);
     },
   };
 };

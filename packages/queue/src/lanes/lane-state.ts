@@ -11,7 +11,7 @@ export interface LaneState {
   readonly waiting: number;
   /** Unix milliseconds; undefined while the lane is open. */
   readonly heldUntilMs?: number;
-  /** Why the lane is held, or why it was held last if its provider has not answered since. */
+  /** Why the lane is held, or why it was held last if its provider has not answered since: code and HTTP status. */
   readonly reason?: string;
   /** What the calls admitted in the last minute used, or are guessed to use. Undefined where tokens are not limited. */
   readonly tokensThisMinute?: number;

@@ -1,4 +1,4 @@
-import { type BatchUsage, encodeSegmentEntry, type RequestStatus } from '@promptmill/core';
+import { type BatchUsage, encodeSegmentEntry, type Refusal, type RequestStatus } from '@promptmill/core';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
@@ -24,6 +24,10 @@ const recordResults = defineScript<
   [batchId: string, ...entriesAndUsages: (string | number)[]],
   RecordOutcome[]
 >(new URL('./record-results.lua', import.meta.url));
+
+const noteRefusal = defineScript<[batch: string], [refusal: string], null>(
+  new URL('./note-refusal.lua', import.meta.url),
+);
 
 interface EncodedResult {
   readonly entry: string;
@@ -69,6 +73,11 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
     async isRunning(batchId: string): Promise<boolean> {
       const [status, stopping, paused] = await redis.hmget(keys.batch(batchId), 'status', 'stopping', 'paused');
       return status === 'in_progress' && stopping === null && paused === null;
+    },
+
+    /** Notes how a provider refused one of a batch's requests, for the batch's owner to read. */
+    async noteRefusal(batchId: string, { lane, reason, message }: Refusal): Promise<void> {
+      await noteRefusal(redis, [keys.batch(batchId)], [JSON.stringify({ lane, reason, message })]);
     },
 
     /** Only the first terminal result of a request is kept. `line` is JSON on one line. */

@@ -1,0 +1,155 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type CallSignal, createLaneControl } from '../src/index.ts';
+import { openRedisSpace, type RedisSpace } from './redis-space.ts';
+
+let space: RedisSpace;
+let lanes = 0;
+
+beforeAll(() => {
+  space = openRedisSpace();
+});
+afterAll(() => space.close());
+
+const probeMs = 60_000;
+
+/** A lane in which jobs of these batches are in work. */
+const openLane = async (...batches: string[]) => {
+  const name = `refusals${lanes++}`;
+  const control = createLaneControl(space.redis, space.keys, name);
+  await control.setLimits({ limits: { concurrency: 10 }, startWidth: 8, probeIntervalMs: 300 });
+  await space.redis.rpush(space.keys.laneJobs(name, 'active'), ...batches.map((batchId) => `${batchId}-0`));
+  const ask = (batchId?: string) => control.admit([0], probeMs, batchId);
+  return {
+    control,
+    ask,
+    remember: (fields: object) => space.redis.hset(space.keys.laneState(name), fields),
+    /** A call that is admitted now and ends with this signal. */
+    end: async (signal: CallSignal, batchId = 'a') => {
+      await delay(2);
+      const { granted, atMs: grantedAtMs } = await ask(batchId);
+      expect(granted).toBe(1);
+      const isSuccess = signal === 'ok';
+      return control.reportEnd({
+        signal,
+        grantedAtMs,
+        estimatedTokens: 0,
+        ...(isSuccess ? { succeededAtMs: grantedAtMs } : { batchId, reason: signal }),
+      });
+    },
+  };
+};
+
+it('one batch’s refusals hold nothing while another has calls in work; two batches’ refusals do', async () => {
+  const { end } = await openLane('a', 'b');
+  for (let i = 0; i < 25; i++) expect((await end('refused')).heldUntilMs).toBe(0);
+  expect((await end('accountRefused', 'b')).began).toBe(true);
+});
+
+it('two batches’ refusals with a success between hold nothing', async () => {
+  const { end } = await openLane('a', 'b');
+  await end('refused');
+  await end('ok', 'b');
+  expect((await end('refused', 'b')).heldUntilMs).toBe(0);
+});
+
+it('a success of a call from before the first refusal is no success between', async () => {
+  const { control, ask, end } = await openLane('a', 'b');
+  const { atMs } = await ask('b');
+  await end('refused');
+  await control.reportEnd({ signal: 'ok', grantedAtMs: atMs, succeededAtMs: atMs, estimatedTokens: 0 });
+  expect((await end('refused', 'b')).began).toBe(true);
+});
+
+it('a batch that is alone holds the lane with its third refusal in a row', async () => {
+  const { end } = await openLane('a');
+  const holds = [await end('refused'), await end('refused'), await end('refused')];
+  expect(holds.map(({ began }) => began)).toEqual([false, false, true]);
+});
+
+it('a look that shows a good key keeps the lane open up to the twentieth 403, and says nothing of a 401 or 402', async () => {
+  const { control, end } = await openLane('a');
+  const { atMs, isLookDue } = await end('refused');
+  expect(isLookDue).toBe(true);
+  await control.reportLook({ verdict: 'accepted', atMs, reason: '' });
+  for (let refusals = 2; refusals < 20; refusals++) {
+    const { heldUntilMs, isLookDue: again, workedAtMs } = await end('refused');
+    expect([heldUntilMs, again]).toEqual([0, false]);
+    expect(workedAtMs).toBeGreaterThan(atMs);
+  }
+  expect((await end('refused')).began).toBe(true);
+
+  const other = await openLane('a');
+  const first = await other.end('accountRefused');
+  await other.control.reportLook({ verdict: 'accepted', atMs: first.atMs, reason: '' });
+  await other.end('accountRefused');
+  expect(await other.end('accountRefused')).toMatchObject({ began: true, workedAtMs: 0 });
+});
+
+it('a refusal says when the lane worked last for others', async () => {
+  const { end } = await openLane('a', 'b');
+  expect((await end('refused')).workedAtMs).toBe(0);
+  await end('ok', 'b');
+  const { workedAtMs, atMs } = await end('refused');
+  expect(atMs - workedAtMs).toBeLessThan(1000);
+});
+
+it('a refused look holds the lane; after a refused call it looks again before each probe', async () => {
+  const { control, end, ask } = await openLane('a');
+  const { atMs } = await end('refused');
+  expect((await control.reportLook({ verdict: 'refused', atMs, reason: 'x (401)' })).began).toBe(true);
+  const hold = await ask('a');
+  expect(hold).toMatchObject({ waitFor: 'hold', isClosed: true, failedBatches: ['a'] });
+  await delay(hold.waitMs);
+  await end('refused');
+  await delay(310);
+  const look = await ask('a');
+  expect(look.waitFor).toBe('look');
+  expect(await ask('a')).toMatchObject({ granted: 0, waitFor: 'probe' });
+  await control.reportLook({ verdict: 'refused', atMs: look.atMs, reason: 'x (401)' });
+  expect((await ask('a')).waitFor).toBe('hold');
+  await delay(310);
+  const next = await ask('a');
+  expect(next.waitFor).toBe('look');
+  await control.reportLook({ verdict: 'accepted', atMs: next.atMs, reason: '' });
+  expect((await end('ok')).heldUntilMs).toBe(0);
+});
+
+it('looks are not believed any more when calls succeed in spite of a refused one', async () => {
+  const { control, end } = await openLane('a', 'b');
+  const { atMs } = await end('refused');
+  await control.reportLook({ verdict: 'refused', atMs, reason: 'x (403)' });
+  await end('ok', 'b');
+  await delay(1100);
+  expect(await end('refused')).toMatchObject({ heldUntilMs: 0, isLookDue: false });
+});
+
+it('lets a batch that has not failed send a probe in spite of a hold, and wants to know the batch for that', async () => {
+  const { end, ask } = await openLane('a', 'b');
+  await end('refused');
+  await end('refused', 'b');
+  await delay(2);
+  expect(await ask()).toMatchObject({ granted: 0, waitFor: 'batch', failedBatches: ['a', 'b'] });
+  expect(await ask('a')).toMatchObject({ granted: 0, waitFor: 'hold' });
+  expect(await ask('c')).toMatchObject({ granted: 1, isProbe: true });
+  expect(await ask('d')).toMatchObject({ granted: 0, waitFor: 'probe', failedBatches: ['a', 'b', 'c'] });
+});
+
+it('two seconds after a probe without an answer another batch may send one; its own waits longer', async () => {
+  const { end, ask, remember } = await openLane('a', 'b');
+  for (let i = 0; i < 20; i++) await end('down');
+  await delay(2);
+  const { atMs } = await ask('c');
+  expect((await ask('d')).waitMs).toBeGreaterThan(1900);
+  await remember({ otherProbeFrom: atMs, heldUntil: atMs });
+  expect(await ask('c')).toMatchObject({ granted: 0, waitFor: 'probe' });
+  expect(await ask('d')).toMatchObject({ granted: 1, isProbe: true, failedBatches: ['a', 'c'] });
+});
+
+it('a hold by 429 lets no batch in', async () => {
+  const { end, ask } = await openLane('a', 'b');
+  await end('refused');
+  await end('throttled', 'b');
+  await delay(2);
+  expect(await ask('c')).toMatchObject({ granted: 0, waitFor: 'hold' });
+});
