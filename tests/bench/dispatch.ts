@@ -44,7 +44,7 @@ const input = inputOf(requests, (i) => `${i} `.padEnd(Number(values.bytes), 'A p
 /** Empties the lane, so that each measurement starts with an empty one. */
 const empty = async (): Promise<void> => {
   await lane.drain();
-  await redis.del(keys.laneEnd('simulator'));
+  await redis.del(keys.laneTurn('simulator'));
 };
 
 interface Round {

@@ -57,6 +57,7 @@ beforeAll(async () => {
         lanes: { lanes: lanes.lanes, route: (model) => configured.route(model) },
         queueOf: laneQueues.of,
         turns: createLaneTurns(redis, keys),
+        weightOf: () => 1,
         retry,
       }),
       window: { requests: 1000, bytes: windowBytes },

@@ -45,7 +45,15 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     recorder: createResultRecorder(space.redis, space.keys),
     startWorker: async (): Promise<void> => {
       worker = await startWorker({
-        config: { redisUrl: space.url, redisPrefix: space.prefix, lanes, workerConcurrency: 10, retry, graceMs },
+        config: {
+          redisUrl: space.url,
+          redisPrefix: space.prefix,
+          lanes,
+          tenants: {},
+          workerConcurrency: 10,
+          retry,
+          graceMs,
+        },
         logger: createLogger({ level: 'silent', role: 'worker' }),
         metrics: createMetrics('worker'),
       });

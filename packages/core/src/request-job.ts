@@ -7,6 +7,8 @@ export interface RequestFallback {
   readonly models: readonly string[];
   /** The time, in Unix milliseconds, from which it does not wait even for an open lane. */
   readonly deadlineNearMs: number;
+  /** In whose line it stands in the other lane. */
+  readonly tenant: string;
 }
 
 /** What the BullMQ job of one request carries. */

@@ -1,4 +1,4 @@
-import { batchesQueueName } from '@promptmill/core';
+import { batchesQueueName, createTenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -57,7 +57,7 @@ const turnPlaces = 16;
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
   const { config, files, logger, metrics, passFailPoint, replayed } = options;
-  const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
+  const { redisUrl, redisPrefix, lanes, tenants, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
   const closing = new AbortController();
@@ -74,7 +74,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   onBack(redis, () => connections++);
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
+  const { weightOf } = createTenants(tenants);
+  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), weightOf, retry });
 
   const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
