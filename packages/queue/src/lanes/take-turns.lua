@@ -14,20 +14,25 @@ local aheadStep = step * ARGV[6]
 -- The present turn never goes back, also when a request with an old position is tried again. So who comes late has no
 -- credit for the time before.
 local lane = redis.call('HMGET', KEYS[1], 'now', 'last', 'period')
-local now, last, period = tonumber(lane[1] or 0), tonumber(lane[2] or 0), tonumber(lane[3] or 0)
+local now, last, period = tonumber(lane[1] or 0), tonumber(lane[2] or 0), lane[3]
 local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 if first[1] then
   -- BullMQ's score is the priority in the high and a counter in the low 32 bits.
   now = math.max(now, (math.floor(first[2] / 2 ^ 32) - 1) * ARGV[4])
 elseif redis.call('LLEN', KEYS[5]) + redis.call('LLEN', KEYS[6]) + redis.call('ZCARD', KEYS[7]) == 0 then
   -- An idle lane starts again at 0, and what was noted of its lines before means nothing any more.
-  now, last, period = 0, 0, period + 1
+  now, last, period = 0, 0, nil
 else
   now = math.max(now, last)
 end
 
+if not period then
+  local time = redis.call('TIME')
+  period = time[1] .. '.' .. time[2]
+end
+
 local line = redis.call('HMGET', KEYS[2], 'period', 'end', 'ahead')
-if line[1] ~= tostring(period) then
+if line[1] ~= period then
   redis.call('DEL', KEYS[2], KEYS[3])
   line = {}
 end
