@@ -67,6 +67,7 @@ beforeAll(async () => {
     reconcile: async () => false,
     observe: async () => {},
     hasCallsInFlight: async () => false,
+    wake: async () => {},
     finalize: async () => {},
     retire: async () => {},
     onBlocked: () => {},

@@ -14,11 +14,13 @@ import {
   createLaneTurns,
   createResultRecorder,
   onBack,
+  openBatchesQueue,
   openFinalizeQueue,
   openLaneQueues,
   openWorker,
   readJobsInWork,
   readLaneState,
+  wakeBatchJob,
 } from '@promptmill/queue';
 import { createErrorLog, type Logger, type Metrics, type PassFailPoint } from '@promptmill/runtime';
 import type { DispatchConfig } from '../api-config.ts';
@@ -67,6 +69,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const records = createFileRecords(redis, keys);
   const finalizeQueue = openFinalizeQueue(redis, keys);
   finalizeQueue.on('error', onError);
+  const batchesQueue = openBatchesQueue(redis, keys);
+  batchesQueue.on('error', onError);
   const laneQueues = openLaneQueues(redis, keys, onError);
   const queueOf = laneQueues.of;
 
@@ -117,6 +121,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>
       readJobsInWork(redis, keys, batchId, [...new Set([...dispatchedTo, ...lanes.lanes.map(({ name }) => name)])]),
     ),
+    wake: (batchId) => wakeBatchJob(batchesQueue, batchId),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
@@ -140,7 +145,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);
-      await Promise.all([laneQueues.close(), finalizeQueue.close()]);
+      await Promise.all([laneQueues.close(), finalizeQueue.close(), batchesQueue.close()]);
       await closeRedis(redis);
     },
   };
