@@ -126,10 +126,10 @@ test('neither does one that comes while a request with an old position is tried 
 test('a tenant whose small batches never end gets no more than its share', async () => {
   const other = newBatch('other');
   await other.dispatch(500);
-  let taken: RequestJob[] = [];
+  const taken: RequestJob[] = [];
   for (let round = 0; round < 25; round++) {
     for (let i = 0; i < 8; i++) await newBatch('small').dispatch(1);
-    taken = [...taken, ...(await take(10))];
+    taken.push(...(await take(10)));
   }
   const [others = 0] = countsOf([other], taken);
   expect(others).toBeGreaterThanOrEqual(115);
