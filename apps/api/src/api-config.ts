@@ -3,7 +3,7 @@ import type { Config } from '@promptmill/runtime';
 /** What dispatch needs of the configuration. */
 export type DispatchConfig = Pick<
   Config,
-  'redisUrl' | 'redisPrefix' | 'lanes' | 'retry' | 'window' | 'limits' | 'keepDays'
+  'redisUrl' | 'redisPrefix' | 'lanes' | 'tenants' | 'retry' | 'window' | 'limits' | 'keepDays'
 >;
 
 /** What the api needs of the configuration. */

@@ -60,6 +60,30 @@ test('a batch at work has an active job, named after its input; a paused one wai
       .toEqual(Array.from({ length: 5 }, () => 'active'));
   }));
 
+test('paused batches take no step until they are resumed or cancelled', () =>
+  withQueue(async (queue) => {
+    const ids = await Promise.all(Array.from({ length: 50 }, () => createBatch(3)));
+    // As if they had been paused for two minutes.
+    const since = String(Math.floor(Date.now() / 1000) - 120);
+    for (const id of ids) {
+      await untilDispatched(id);
+      await api.redis.hset(api.keys.batch(id), 'paused', since);
+    }
+    for (const id of ids) await expect.poll(() => queue.getJobState(id)).toBe('delayed');
+    const steps = async (): Promise<number> => {
+      const jobs = await Promise.all(ids.map((id) => queue.getJob(id)));
+      return jobs.reduce((sum, job) => sum + (job?.attemptsStarted ?? 0), 0);
+    };
+    const before = await steps();
+    await sleep(2000);
+    expect(await steps()).toBe(before);
+    const [resumed = '', cancelled = ''] = ids;
+    await api.alice.post(`/batches/${resumed}/resume`);
+    await expect.poll(() => queue.getJobState(resumed)).toBe('active');
+    await api.alice.batches.cancel(cancelled);
+    await expect.poll(() => api.redis.hget(api.keys.batch(cancelled), 'sealed')).toBe('1');
+  }));
+
 test('a batch that another process has taken stays there, and is taken back when that process dies', () =>
   withQueue(async (queue) => {
     const id = await createBatch(3);

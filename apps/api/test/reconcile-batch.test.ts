@@ -86,7 +86,7 @@ const open = (window = 1000) => {
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
   const queueOf = () => lane;
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
+  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), weightOf: () => 1, retry });
   const findLost = createFindLostRequests({ lanes, queueOf, requests });
   const dispatch = createDispatchRequests({
     batches,

@@ -60,6 +60,7 @@ beforeAll(() => {
     },
     observe: note('observe'),
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
+    wake: note('wake'),
     finalize: note('finalize'),
     retire: note('retire'),
     onBlocked: () => {},
@@ -209,6 +210,40 @@ test('a call in flight has ten seconds from the stop, even when the batch was st
   await step(id);
   expect(await stateOf(id)).toMatchObject({ sealed: true });
   await work.end();
+});
+
+test('a paused batch looks by itself ever less often, once a minute at least, and at its deadline', async () => {
+  const id = await startBatch();
+  await batches.pause(id, nowMs);
+  const rests = [];
+  for (const pausedForMs of [0, 4000, 20_000, 600_000, windowSeconds * 1000 - 5000]) {
+    nowMs = createdAt * 1000 + pausedForMs;
+    rests.push(await step(id));
+  }
+  expect(rests).toEqual([1000, 2000, 10_000, 60_000, 5000]);
+  expect(asked).not.toContain('wake');
+});
+
+test.each(['resumed', 'cancelled'])('a batch that is %s while its job goes to rest is woken', async (how) => {
+  const id = await startBatch();
+  await batches.pause(id, nowMs);
+  const { job } = jobOf(id);
+  job.moveToDelayed = async () => {
+    if (how === 'resumed') await batches.resume(id);
+    else await batches.transition(id, 'cancelling', nowMs, { stopping: 'cancelled' });
+  };
+  await step(id, { job, told: [], delayMs: () => 0 });
+  expect(asked).toEqual(['observe', 'wake']);
+});
+
+test('blocked batches look once a second, and all together 100 times', async () => {
+  const ids = await Promise.all(Array.from({ length: 150 }, startBatch));
+  const rests = [];
+  for (const id of ids) {
+    await batches.block(id, { code: 'no_space', message: 'The file store is full.' });
+    rests.push(await step(id));
+  }
+  expect([rests[0], rests[50], rests.at(-1)]).toEqual([1000, 1500, 2500]);
 });
 
 test('a paused batch that has all of its results is finalized', async () => {

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Lane, LaneTable, RequestJob } from '@promptmill/core';
+import { createTenants, type Lane, type LaneTable, type RequestJob } from '@promptmill/core';
 import {
   createProviderClient,
   openTokenEstimator,
@@ -37,7 +37,10 @@ import { createQuarantine } from './quarantine.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
 export interface StartWorkerOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry' | 'graceMs'>;
+  readonly config: Pick<
+    Config,
+    'redisUrl' | 'redisPrefix' | 'lanes' | 'tenants' | 'workerConcurrency' | 'retry' | 'graceMs'
+  >;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
@@ -98,8 +101,9 @@ export const startWorker = async ({
   const laneQueues = openLaneQueues(connection, keys, onError);
   const queueOf = laneQueues.of;
   const turns = createLaneTurns(connection, keys);
+  const tenants = createTenants(config.tenants);
   const quarantine = createQuarantine();
-  const findFallback = createFindFallback({ lanes, queueOf, turns, retry, now: Date.now });
+  const findFallback = createFindFallback({ lanes, queueOf, turns, weightOf: tenants.weightOf, retry, now: Date.now });
 
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);

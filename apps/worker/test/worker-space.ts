@@ -64,6 +64,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
           redisUrl: space.url,
           redisPrefix: space.prefix,
           lanes,
+          tenants: {},
           workerConcurrency: concurrency,
           retry,
           graceMs,

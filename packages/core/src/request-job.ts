@@ -7,6 +7,8 @@ export interface RequestFallback {
   readonly models: readonly string[];
   /** The time, in Unix milliseconds, from which it does not wait even for an open lane. */
   readonly deadlineNearMs: number;
+  /** In whose line it stands in the other lane. */
+  readonly tenant: string;
 }
 
 /** How often a provider has refused a request with 401, 402 or 403. */

@@ -32,8 +32,11 @@ export const createKeys = (prefix: string) => {
     apiKeysVersion: `${prefix}:api-keys`,
     /** Until when files and batches are kept. */
     due: `${prefix}:due`,
-    /** The position after the last request added to a lane. */
-    laneEnd: (lane: string) => `${prefix}:{q-${lane}}:end`,
+    /** The present turn of a lane. */
+    laneTurn: (lane: string) => `${prefix}:{q-${lane}}:turn`,
+    /** Where a tenant's line in a lane ends. */
+    laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
+    laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,

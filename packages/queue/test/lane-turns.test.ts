@@ -36,21 +36,20 @@ const requestJob = (batchId: string, index: number): RequestJob => ({
 });
 
 /** A batch whose requests are dispatched in chunks, as its dispatcher does it. */
-const newBatch = () => {
+const newBatch = (tenant = 'acme', weight = 1) => {
   const id = newBatchId();
   let dispatched = 0;
-  let end = 0;
   return {
     id,
     async dispatch(count: number): Promise<void> {
-      const start = await turns.next(queue, end);
-      const jobs = Array.from({ length: count }, (_, i) => requestJob(id, dispatched + i));
+      const { positions } = await turns.take(lane, { tenant, weight, batchId: id, isNew: dispatched === 0 }, count);
       await queue.addBulk(
-        jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, start + i, retry) })),
+        positions.map((position, i) => {
+          const job = requestJob(id, dispatched + i);
+          return { name: 'request', data: job, opts: requestJobOptions(job, position, retry) };
+        }),
       );
       dispatched += count;
-      end = start + count;
-      await turns.noteEnd(lane, end);
     },
   };
 };
@@ -58,7 +57,13 @@ const newBatch = () => {
 /** The next job, which is then active until it is finished. */
 const takeOne = async () => {
   const job = await worker.getNextJob('token', { block: false });
-  return job && { ...job.data, finish: () => job.moveToCompleted('done', 'token', false) };
+  return (
+    job && {
+      ...job.data,
+      finish: () => job.moveToCompleted('done', 'token', false),
+      putBack: () => job.moveToWait('token'),
+    }
+  );
 };
 
 /** Takes and finishes up to `count` jobs. */
@@ -76,40 +81,79 @@ const take = async (count: number): Promise<RequestJob[]> => {
 const indexesOf = (batch: { id: string }, jobs: readonly RequestJob[]): number[] =>
   jobs.filter(({ batchId }) => batchId === batch.id).map(({ index }) => index);
 
-test('a small batch waits for a turn of a large one, not for its window', async () => {
-  const large = newBatch();
-  const small = newBatch();
-  await large.dispatch(500);
-  await large.dispatch(500);
-  await small.dispatch(10);
-  expect(indexesOf(small, await take(20))).toHaveLength(10);
+const countsOf = (batches: readonly { id: string }[], jobs: readonly RequestJob[]): number[] =>
+  batches.map((batch) => indexesOf(batch, jobs).length);
+
+test('tenants share the lane evenly, however many batches each has', async () => {
+  const ones = [newBatch('one')];
+  const twos = [newBatch('two'), newBatch('two')];
+  const fours = Array.from({ length: 4 }, () => newBatch('four'));
+  for (const batches of [fours, twos, ones]) for (const batch of batches) await batch.dispatch(400 / batches.length);
+  const taken = await take(900);
+  const sums = [ones, twos, fours].map((batches) => countsOf(batches, taken).reduce((a, b) => a + b));
+  for (const sum of sums) {
+    expect(sum).toBeGreaterThanOrEqual(285);
+    expect(sum).toBeLessThanOrEqual(315);
+  }
 });
 
-test('the same holds while the large one is under way and its window is filled again', async () => {
-  const large = newBatch();
-  const small = newBatch();
-  await large.dispatch(500);
-  await take(205);
-  await large.dispatch(205);
-  await small.dispatch(30);
-  expect(indexesOf(small, await take(70))).toHaveLength(30);
+test('a tenant with a weight of 3 gets three times as much', async () => {
+  const [heavy, light] = [newBatch('heavy', 3), newBatch('light')];
+  await light.dispatch(300);
+  await heavy.dispatch(300);
+  expect(countsOf([heavy, light], await take(160))).toEqual([120, 40]);
 });
 
-test('a batch that comes later has no more turns than one under way', async () => {
-  const early = newBatch();
-  const late = newBatch();
+test('a tenant that comes late gets its share from then on, and nothing for the time before', async () => {
+  const [early, late] = [newBatch('early'), newBatch('late')];
   await early.dispatch(500);
   await take(200);
-  await late.dispatch(200);
-  const taken = await take(100);
-  expect([early, late].map((batch) => indexesOf(batch, taken).length)).toEqual([50, 50]);
+  await late.dispatch(300);
+  expect(countsOf([early, late], await take(200))).toEqual([100, 100]);
 });
 
-test('batches that came together share the lane evenly', async () => {
-  const batches = [newBatch(), newBatch(), newBatch()];
-  for (const batch of batches) await batch.dispatch(200);
-  const taken = await take(150);
-  expect(batches.map((batch) => indexesOf(batch, taken).length)).toEqual([50, 50, 50]);
+test('neither does one that comes while a request with an old position is tried again', async () => {
+  const [early, late] = [newBatch('early'), newBatch('late')];
+  await early.dispatch(500);
+  const old = await takeOne();
+  await take(199);
+  await early.dispatch(100);
+  await old?.putBack();
+  await late.dispatch(300);
+  expect(countsOf([early, late], await take(201))).toEqual([101, 100]);
+});
+
+test('a tenant whose small batches never end gets no more than its share', async () => {
+  const other = newBatch('other');
+  await other.dispatch(500);
+  const taken: RequestJob[] = [];
+  for (let round = 0; round < 25; round++) {
+    for (let i = 0; i < 8; i++) await newBatch('small').dispatch(1);
+    taken.push(...(await take(10)));
+  }
+  const [others = 0] = countsOf([other], taken);
+  expect(others).toBeGreaterThanOrEqual(115);
+  expect(others).toBeLessThanOrEqual(135);
+});
+
+test('a small batch goes ahead of a large one of the same tenant, which makes up for it later', async () => {
+  const [large, small, other] = [newBatch(), newBatch(), newBatch('other')];
+  await large.dispatch(100);
+  await other.dispatch(300);
+  await small.dispatch(10);
+  await large.dispatch(100);
+  const taken = await take(100);
+  expect(indexesOf(small, taken)).toHaveLength(10);
+  taken.push(...(await take(140)));
+  expect(countsOf([large, small, other], taken)).toEqual([110, 10, 120]);
+});
+
+test('small batches that go ahead leave room for the large one', async () => {
+  const large = newBatch();
+  await large.dispatch(500);
+  for (let i = 0; i < 20; i++) await newBatch().dispatch(10);
+  const [larges = 0] = countsOf([large], await take(100));
+  expect(larges).toBeGreaterThanOrEqual(75);
 });
 
 test('a batch’s own requests are taken in order, however its chunks and others’ fall', async () => {
@@ -129,14 +173,28 @@ test('a batch’s own requests are taken in order, however its chunks and others
 });
 
 test('while jobs are active the lane’s turn goes on; an idle lane starts again at 0', async () => {
+  const next = async () =>
+    (await turns.take(lane, { tenant: 'late', batchId: newBatchId(), isNew: true }, 1)).positions;
   const batch = newBatch();
   await batch.dispatch(40);
   await take(39);
   const last = await takeOne();
-  expect(await turns.next(queue, 0)).toBe(40);
-  expect(await turns.next(queue, 90)).toBe(90);
+  expect(await next()).toEqual([40]);
+  expect(await next()).toEqual([41]);
   await last?.finish();
-  expect(await turns.next(queue, 90)).toBe(0);
+  expect(await next()).toEqual([0]);
+});
+
+test('says how many batches of the tenant have requests in the lane', async () => {
+  const batchesIn = async (tenant: string, batchId = newBatchId()) =>
+    (await turns.take(lane, { tenant, batchId, isNew: true }, 1)).batches;
+  await newBatch('other').dispatch(5);
+  await newBatch().dispatch(5);
+  const long = newBatch();
+  await long.dispatch(200);
+  expect([await batchesIn('acme', long.id), await batchesIn('acme'), await batchesIn('other')]).toEqual([2, 3, 2]);
+  await take(100);
+  expect(await batchesIn('acme', long.id)).toBe(1);
 });
 
 test('BullMQ takes the priority of any position', async () => {

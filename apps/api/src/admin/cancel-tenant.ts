@@ -5,7 +5,7 @@ import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { cancelledBatches, TenantParams } from './admin-schemas.ts';
 
-type Dependencies = Pick<ApiDependencies, 'batches' | 'journal' | 'now' | 'tenants' | 'ring'>;
+type Dependencies = Pick<ApiDependencies, 'batches' | 'batchesQueue' | 'journal' | 'now' | 'tenants' | 'ring'>;
 
 /**
  * `POST /v1/admin/tenants/{tenant}/cancel`: cancels all batches of a tenant that can be cancelled. It may create others

@@ -1,5 +1,7 @@
 import { ApiError, type Batch, isTerminal } from '@promptmill/core';
+import { wakeBatchJob } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
+import { withinQueueTimeout } from '../redis-guard.ts';
 
 export type CancelOutcome =
   | { readonly kind: 'cancelled'; readonly batch: Batch }
@@ -9,9 +11,10 @@ export type CancelOutcome =
 
 /** Starts no further call for a batch; calls in flight may still end. Cancelling again changes nothing. */
 export const createRequestCancel =
-  ({ batches, journal, now }: Pick<ApiDependencies, 'batches' | 'journal' | 'now'>) =>
+  ({ batches, batchesQueue, journal, now }: Pick<ApiDependencies, 'batches' | 'batchesQueue' | 'journal' | 'now'>) =>
   async (id: string): Promise<CancelOutcome> => {
     await batches.transition(id, 'cancelling', now(), { stopping: 'cancelled' });
+    await withinQueueTimeout(wakeBatchJob(batchesQueue, id));
     const batch = await batches.get(id);
     if (!batch) return { kind: 'missing' };
     if (batch.cancellingAt === undefined) return { kind: 'refused', batch };

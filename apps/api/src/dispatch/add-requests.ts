@@ -8,15 +8,23 @@ export interface AddRequestsOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: LaneTurns;
+  /** A tenant's share of a lane, as a multiple of another's. */
+  readonly weightOf: (tenant: string) => number;
   readonly retry: RetryPolicy;
 }
 
+export interface AddedRequests {
+  /** For each lane that the batch's requests have come to: the position after the last. */
+  readonly positions: Cursor['positions'];
+  /** The most batches that the tenant has in one of the chunk's lanes. 0 when the chunk was empty. */
+  readonly batchesInLane: number;
+}
+
 /**
- * Adds requests of a batch to their lanes, in order. Called with a batch, it gives a function that adds a chunk and
- * resolves with the batch's next position in each lane; the next chunk is added with these positions. Adding a request
- * whose job exists changes nothing. Throws DispatchBlockedError `no_lane`.
+ * Adds a chunk of a batch's requests to their lanes, in order, behind those that are there. Adding a request whose job
+ * exists changes nothing. Throws DispatchBlockedError `no_lane`.
  */
-export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsOptions) => {
+export const createAddRequests = ({ lanes, queueOf, turns, weightOf, retry }: AddRequestsOptions) => {
   const toJob = (batch: Batch, { index, request, bytes }: InputRequest): [lane: string, job: RequestJob] => {
     const { customId, url, body } = request;
     const route = lanes.route(body.model);
@@ -33,42 +41,42 @@ export const createAddRequests = ({ lanes, queueOf, turns, retry }: AddRequestsO
       url,
       body: { ...body, model: route.model },
       bytes,
-      ...(fallback.length > 0 ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch) } } : {}),
+      ...(fallback.length > 0
+        ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch), tenant: batch.tenant } }
+        : {}),
     };
     return [name, job];
   };
 
-  return (batch: Batch) => {
-    /** The lanes that were asked for their turn. Later chunks follow the first one without asking again. */
-    const asked = new Set<string>();
+  const addToLane = async ({ id, tenant }: Batch, lane: string, jobs: readonly RequestJob[], isNew: boolean) => {
+    const user = { tenant, weight: weightOf(tenant), batchId: id, isNew };
+    const { positions, batches } = await turns.take(lane, user, jobs.length);
+    const end = positions.at(-1) ?? 0;
+    await queueOf(lane).addBulk(
+      jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, positions[i] ?? end, retry) })),
+    );
+    return { lane, end, batches };
+  };
 
-    const addToLane = async (lane: string, jobs: readonly RequestJob[], last: number): Promise<number> => {
-      const queue = queueOf(lane);
-      const start = asked.has(lane) ? last : await turns.next(queue, last);
-      asked.add(lane);
-      const end = start + jobs.length;
-      const added = queue.addBulk(
-        jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, start + i, retry) })),
-      );
-      await Promise.all([added, turns.noteEnd(lane, end)]);
-      return end;
-    };
-
-    return async (
-      requests: readonly InputRequest[],
-      before: Cursor['positions'] = {},
-    ): Promise<Cursor['positions']> => {
-      const byLane = new Map<string, RequestJob[]>();
-      for (const request of requests) {
-        const [lane, job] = toJob(batch, request);
-        const jobs = byLane.get(lane);
-        if (jobs) jobs.push(job);
-        else byLane.set(lane, [job]);
-      }
-      const ends = await Promise.all(
-        [...byLane].map(async ([lane, jobs]) => [lane, await addToLane(lane, jobs, before[lane] ?? 0)] as const),
-      );
-      return { ...before, ...Object.fromEntries(ends) };
+  /** @param before the positions that the batch's last chunk gave */
+  return async (
+    batch: Batch,
+    requests: readonly InputRequest[],
+    before: Cursor['positions'],
+  ): Promise<AddedRequests> => {
+    const byLane = new Map<string, RequestJob[]>();
+    for (const request of requests) {
+      const [lane, job] = toJob(batch, request);
+      const jobs = byLane.get(lane);
+      if (jobs) jobs.push(job);
+      else byLane.set(lane, [job]);
+    }
+    const added = await Promise.all(
+      [...byLane].map(([lane, jobs]) => addToLane(batch, lane, jobs, before[lane] === undefined)),
+    );
+    return {
+      positions: { ...before, ...Object.fromEntries(added.map(({ lane, end }) => [lane, end])) },
+      batchesInLane: Math.max(0, ...added.map(({ batches }) => batches)),
     };
   };
 };

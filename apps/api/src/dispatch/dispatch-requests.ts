@@ -4,6 +4,7 @@ import type { FileStore } from '@promptmill/files';
 import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
+import { createSeenBatches } from '../seen-batches.ts';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
 
@@ -13,8 +14,8 @@ export interface DispatchRequestsOptions {
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
   /**
-   * How many requests of one batch may be in Redis at once, and how many bytes of their input lines. The same numbers
-   * bound the batch's results that wait for a collector.
+   * How many requests of one batch may be in Redis at once, and how many bytes of their input lines. The batches that a
+   * tenant has in a lane share these numbers. They also bound each batch's results that wait for a collector.
    */
   readonly window: { readonly requests: number; readonly bytes: number };
   readonly onDispatched: (requests: number) => void;
@@ -33,6 +34,10 @@ const headStartMs = 30;
 const maxChunkBytes = 1024 * 1024;
 /** A window is refilled when this part of it is free, not for each request. */
 const refillShare = 1 / 8;
+/** A part of a window is small. It is refilled less often, so that each chunk is worth its cost. */
+const refillShareOfPart = 1 / 2;
+/** The batches of a tenant share a window, but each may have this much. */
+const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 
 /**
  * Adds a batch's next requests to their lanes until its window is full or its input is read. The cursor moves after each
@@ -56,9 +61,24 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
     (await batches.resultsBytes()) >= windowsOfAll * window.bytes;
 
+  /** How many batches share a lane with a tenant's last chunk. */
+  const sharers = createSeenBatches<number>();
+
+  /** The part of the window that a batch of this tenant may fill. */
+  const partOf = (tenant: string): { requests: number; bytes: number; refill: number } => {
+    const count = sharers.get(tenant) ?? 1;
+    const part = (most: number, least: number): number => Math.max(Math.min(most, least), Math.floor(most / count));
+    return {
+      requests: part(window.requests, smallestPart.requests),
+      bytes: part(window.bytes, smallestPart.bytes),
+      refill: count > 1 ? refillShareOfPart : refillShare,
+    };
+  };
+
   const hasRoom = ({ batch, state }: BatchSnapshot): boolean => {
-    const wanted = Math.min(window.requests * refillShare, batch.total - state.dispatched);
-    return state.outstanding + wanted <= window.requests && state.outstandingBytes <= window.bytes * (1 - refillShare);
+    const { requests: most, bytes: mostBytes, refill } = partOf(batch.tenant);
+    const wanted = Math.min(most * refill, batch.total - state.dispatched);
+    return state.outstanding + wanted <= most && state.outstandingBytes <= mostBytes * (1 - refill);
   };
 
   /** `done`: all of the input is dispatched. Throws DispatchBlockedError. */
@@ -71,7 +91,6 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       requests.settledBeyond(batch.id, state.dispatched),
     ]);
     if (full) return { done: false };
-    const addToLanes = add(batch);
     let cursor: Cursor = state;
 
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
@@ -79,7 +98,8 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       const last = chunk.at(-1);
       if (!last) return true;
       const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
-      const positions = await addToLanes(wanted, cursor.positions);
+      const { positions, batchesInLane } = await add(batch, wanted, cursor.positions);
+      if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
       passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
@@ -108,7 +128,8 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
     try {
       for await (const request of readRequests(files, batch.inputFileId, from)) {
-        if (request.index >= batch.total || outstanding >= window.requests || outstandingBytes >= window.bytes) {
+        const part = partOf(batch.tenant);
+        if (request.index >= batch.total || outstanding >= part.requests || outstandingBytes >= part.bytes) {
           hasEnded = false;
           break;
         }

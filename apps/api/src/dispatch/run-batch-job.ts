@@ -17,6 +17,8 @@ export interface RunBatchJobOptions {
   readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
   /** Whether calls of a stopped batch may still be in flight, in these lanes or in any other. */
   readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
+  /** Ends the rest of a batch's job. */
+  readonly wake: (batchId: string) => Promise<void>;
   /** Asks a collector to write the batch's files. Asking again changes nothing. */
   readonly finalize: (batchId: string) => Promise<void>;
   /** Does what is left to do after the batch has ended. Its job ends only after that. */
@@ -30,6 +32,13 @@ export interface RunBatchJobOptions {
 /** Time between two steps while requests are left to dispatch. */
 const dispatchTickMs = 100;
 const watchTickMs = 1000;
+/**
+ * A paused batch rests until someone wakes it. It looks by itself after half the time for which it has been paused, for
+ * results of calls that were in flight, and once a minute at least, should the one who wakes it die before.
+ */
+const longestRestMs = 60_000;
+/** Batches that wait for a lane or a cause look once a second, and all of a process together 100 times. */
+const betweenLooksMs = 10;
 /** How long calls in flight may take to end after a batch was cancelled or has expired. */
 const stopGraceMs = 10_000;
 
@@ -91,6 +100,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     reconcile,
     observe,
     hasCallsInFlight,
+    wake,
     finalize,
     retire,
     onBlocked,
@@ -106,6 +116,23 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     const runnable = summary && summary.problemCount === 0 ? summary.requests : 0;
     await batches.seal(batch.id, batch.total || runnable);
+  };
+
+  const pausedRestMs = ({ pausedAt = 0, expiresAt }: Batch): number => {
+    const restMs = Math.max(watchTickMs, Math.min(longestRestMs, (now() - pausedAt * 1000) / 2));
+    return Math.max(0, Math.min(restMs, expiresAt * 1000 - now()));
+  };
+
+  let lastLookAtMs = 0;
+  const nextLookMs = (): number => {
+    lastLookAtMs = Math.max(now() + watchTickMs, lastLookAtMs + betweenLooksMs);
+    return lastLookAtMs - now();
+  };
+
+  /** Whether a batch that was paused no longer is, or has another reason to take a step. */
+  const wantsStep = async (id: string): Promise<boolean> => {
+    const snapshot = await batches.read(id);
+    return snapshot !== undefined && (snapshot.batch.pausedAt === undefined || snapshot.state.stopping !== undefined);
   };
 
   /** Restores what was lost and dispatches as many requests as there is room for. Notes why the batch is blocked. */
@@ -152,12 +179,12 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     }
     if (batch.pausedAt !== undefined) {
       await observe(snapshot);
-      return { afterMs: watchTickMs, rests: true };
+      return { afterMs: pausedRestMs(batch), rests: true };
     }
     const advanced = await advance(snapshot);
     if (advanced === 'changed') return { afterMs: 0 };
     await observe(snapshot);
-    if (advanced === 'blocked' || waitsLong(snapshot)) return { afterMs: watchTickMs, rests: true };
+    if (advanced === 'blocked' || waitsLong(snapshot)) return { afterMs: nextLookMs(), rests: true };
     return { afterMs: advanced === 'done' ? watchTickMs : dispatchTickMs };
   };
 
@@ -178,10 +205,13 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       }
       const [{ afterMs, rests = false }] = await Promise.all([step(snapshot), showing]);
       const nextAtMs = Date.now() + afterMs;
+      const isLong = rests && batch.pausedAt !== undefined;
       const staysInPlace = !rests && (await places.wait(afterMs));
       if (!lock.isHeld) throw new DelayedError();
       if (staysInPlace) continue;
-      await job.moveToDelayed(places.isClosed() ? Date.now() : nextAtMs, job.token);
+      await job.moveToDelayed(places.isClosed() && !isLong ? Date.now() : nextAtMs, job.token);
+      // Who resumed or cancelled the batch since it was read has found no resting job to wake.
+      if (isLong && (await wantsStep(batchId))) await wake(batchId);
       throw new DelayedError();
     }
   };

@@ -1,4 +1,4 @@
-import { batchesQueueName } from '@promptmill/core';
+import { batchesQueueName, createTenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -14,11 +14,13 @@ import {
   createLaneTurns,
   createResultRecorder,
   onBack,
+  openBatchesQueue,
   openFinalizeQueue,
   openLaneQueues,
   openWorker,
   readJobsInWork,
   readLaneState,
+  wakeBatchJob,
 } from '@promptmill/queue';
 import { createErrorLog, type Logger, type Metrics, type PassFailPoint } from '@promptmill/runtime';
 import type { DispatchConfig } from '../api-config.ts';
@@ -57,7 +59,7 @@ const turnPlaces = 16;
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
   const { config, files, logger, metrics, passFailPoint, replayed } = options;
-  const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
+  const { redisUrl, redisPrefix, lanes, tenants, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
   const closing = new AbortController();
@@ -67,6 +69,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const records = createFileRecords(redis, keys);
   const finalizeQueue = openFinalizeQueue(redis, keys);
   finalizeQueue.on('error', onError);
+  const batchesQueue = openBatchesQueue(redis, keys);
+  batchesQueue.on('error', onError);
   const laneQueues = openLaneQueues(redis, keys, onError);
   const queueOf = laneQueues.of;
 
@@ -74,7 +78,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   onBack(redis, () => connections++);
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
+  const { weightOf } = createTenants(tenants);
+  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), weightOf, retry });
 
   const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
@@ -116,6 +121,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>
       readJobsInWork(redis, keys, batchId, [...new Set([...dispatchedTo, ...lanes.lanes.map(({ name }) => name)])]),
     ),
+    wake: (batchId) => wakeBatchJob(batchesQueue, batchId),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
     retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
@@ -139,7 +145,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);
-      await Promise.all([laneQueues.close(), finalizeQueue.close()]);
+      await Promise.all([laneQueues.close(), finalizeQueue.close(), batchesQueue.close()]);
       await closeRedis(redis);
     },
   };

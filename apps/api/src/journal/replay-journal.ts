@@ -11,6 +11,7 @@ import {
   type NewClaim,
   onBack,
   type RedisConnection,
+  wakeBatchJob,
 } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -60,8 +61,13 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
   const restore = async (entry: JournalEntry): Promise<boolean> => {
     if (entry.kind === 'file') return restoreFile(entry.record);
     if (entry.kind === 'batch') return restoreBatch(entry.batch, entry.claim);
-    if (entry.kind === 'pause') return (await batches.pauseAgain(entry.id, entry.pause)).kind === 'done';
-    return (await batches.transition(entry.id, 'cancelling', now(), { stopping: 'cancelled' })).kind === 'moved';
+    const { kind } =
+      entry.kind === 'pause'
+        ? await batches.pauseAgain(entry.id, entry.pause)
+        : await batches.transition(entry.id, 'cancelling', now(), { stopping: 'cancelled' });
+    const isDone = kind === 'done' || kind === 'moved';
+    if (isDone) await wakeBatchJob(batchesQueue, entry.id);
+    return isDone;
   };
 
   return async (): Promise<void> => {

@@ -1,6 +1,5 @@
-import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type { BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { AddRequests } from '../dispatch/add-requests.ts';
 import type { FindLostRequests } from './find-lost-requests.ts';
@@ -49,16 +48,14 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
   const { batches, requests, files, restore, recount, findLost, add, connections, logger, now } = options;
   const seen = createSeenBatches<Seen>();
 
-  const putBack = async (batch: Batch, lost: ReadonlySet<number>): Promise<void> => {
+  const putBack = async ({ batch, state }: BatchSnapshot, lost: ReadonlySet<number>): Promise<void> => {
     const last = Math.max(...lost);
     const place = await requests.placeBefore(batch.id, Math.min(...lost));
-    const addToLanes = add(batch);
-    let positions: Cursor['positions'] = {};
     let chunk: InputRequest[] = [];
     for await (const request of readRequests(files, batch.inputFileId, place)) {
       if (lost.has(request.index)) chunk.push(request);
       if (chunk.length === addAtOnce || request.index === last) {
-        positions = await addToLanes(chunk, positions);
+        await add(batch, chunk, state.positions);
         chunk = [];
       }
       if (request.index === last) return;
@@ -77,7 +74,7 @@ export const createReconcileBatch = (options: ReconcileBatchOptions) => {
     const restored = alsoRestore ? await restore(batch) : 0;
     const unsettled = await requests.unsettled(id, state.dispatched, maxRequests);
     const lost = await findLost(id, unsettled, Object.keys(state.positions));
-    if (lost.length > 0) await putBack(batch, new Set(lost));
+    if (lost.length > 0) await putBack(snapshot, new Set(lost));
     const found = restored + lost.length;
     if (found > 0) logger.warn({ batch: id, restored, putBack: lost.length }, 'reconciled');
     return found + (recounted ? 1 : 0);

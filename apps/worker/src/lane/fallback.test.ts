@@ -1,4 +1,5 @@
 import { buildLanes, buildProviders, fileConfig, type Lane, type RequestJob } from '@promptmill/core';
+import type { LaneUser } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { beforeEach, expect, it } from 'vitest';
 import { createFindFallback, type FindFallback } from './fallback.ts';
@@ -19,7 +20,11 @@ const request: RequestJob = {
   url: '/v1/chat/completions',
   body: { model: 'grok-4', messages: [] },
   bytes: 10,
-  fallback: { models: ['openai/gpt-4.1', 'izzi/claude-sonnet-4', 'ollama/qwen3'], deadlineNearMs: 1000 },
+  fallback: {
+    models: ['openai/gpt-4.1', 'izzi/claude-sonnet-4', 'ollama/qwen3'],
+    deadlineNearMs: 1000,
+    tenant: 'acme',
+  },
 };
 
 interface Added {
@@ -30,13 +35,13 @@ interface Added {
 }
 
 let added: Added[];
-let turn: number;
+let users: LaneUser[];
 let now: number;
 let findFallback: FindFallback;
 
 beforeEach(() => {
   added = [];
-  turn = 0;
+  users = [];
   now = 0;
   findFallback = createFindFallback({
     lanes,
@@ -46,7 +51,10 @@ beforeEach(() => {
         add: (_: string, data: RequestJob, { jobId, priority }: Partial<Added>) =>
           Promise.resolve(added.push({ lane, data, jobId, priority })),
       }) as unknown as Queue<RequestJob>,
-    turns: { next: () => Promise.resolve(turn), noteEnd: () => Promise.resolve() },
+    turns: {
+      take: (_, user) => Promise.resolve({ positions: [10 * users.push(user)], batches: 1 }),
+    },
+    weightOf: () => 2,
     retry: { attempts: 3, baseDelayMs: 1, maxDelayMs: 1 },
     now: () => now,
   });
@@ -62,7 +70,7 @@ it('adds a request to the lane of the first fallback that has its key, under the
         ...request,
         body: { model: 'claude-sonnet-4', messages: [] },
         fallbackFrom: 'xai/grok-4',
-        fallback: { models: ['ollama/qwen3'], deadlineNearMs: 1000 },
+        fallback: { models: ['ollama/qwen3'], deadlineNearMs: 1000, tenant: 'acme' },
       },
     },
   ]);
@@ -84,15 +92,8 @@ it('is better than a closed lane, and than any lane when the deadline is near', 
   expect(fallback?.isBetter(false)).toBe(true);
 });
 
-it('lines requests up behind each other from the turn of the lane they come to', async () => {
-  const addTimes = async (times: number): Promise<void> => {
-    for (let i = 0; i < times; i++) await findFallback(request, laneOf('xai/grok-4'))?.add();
-  };
-  turn = 100;
-  await addTimes(11);
-  expect(added.map(({ priority }) => priority)).toEqual([...Array<number>(10).fill(11), 12]);
-  // The lane has been idle.
-  turn = 0;
-  await addTimes(1);
-  expect(added.at(-1)?.priority).toBe(1);
+it("lines requests up in their tenant's line of the lane they come to", async () => {
+  for (let i = 0; i < 2; i++) await findFallback(request, laneOf('xai/grok-4'))?.add();
+  expect(added.map(({ priority }) => priority)).toEqual([2, 3]);
+  expect(users[1]).toEqual({ tenant: 'acme', weight: 2, batchId: 'batch_1', isNew: true });
 });

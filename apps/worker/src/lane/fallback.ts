@@ -13,7 +13,8 @@ export interface Fallback {
 export interface FindFallbackOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
-  readonly turns: Pick<LaneTurns, 'next' | 'noteEnd'>;
+  readonly turns: LaneTurns;
+  readonly weightOf: (tenant: string) => number;
   readonly retry: RetryPolicy;
   readonly now: () => number;
 }
@@ -25,21 +26,7 @@ const lacksKey = ({ lane: { provider } }: Route): boolean =>
   provider.apiKeyEnv !== undefined && provider.apiKey === undefined;
 
 /** Finds the first of a request's fallbacks that can be called; undefined when it has none. */
-export const createFindFallback = ({ lanes, queueOf, turns, retry, now }: FindFallbackOptions) => {
-  const last = new Map<string, { readonly turn: number; readonly position: number }>();
-
-  /**
-   * Requests that come to a lane as a fallback line up behind each other from the lane's turn, as one more batch would.
-   */
-  const nextPosition = async (queue: Queue<RequestJob>): Promise<number> => {
-    const turn = await turns.next(queue, 0);
-    const before = last.get(queue.name);
-    // When the turn has gone back, the lane was idle and starts again at 0.
-    const position = before && turn >= before.turn ? Math.max(turn, before.position + 1) : turn;
-    last.set(queue.name, { turn, position });
-    return position;
-  };
-
+export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now }: FindFallbackOptions) => {
   return (request: RequestJob, from: Lane): Fallback | undefined => {
     const { fallback: chain, ...rest } = request;
     for (const [i, model] of chain?.models.entries() ?? []) {
@@ -55,10 +42,10 @@ export const createFindFallback = ({ lanes, queueOf, turns, retry, now }: FindFa
       return {
         isBetter: (laneIsClosed) => laneIsClosed || now() >= chain.deadlineNearMs,
         async add() {
-          const queue = queueOf(route.lane.name);
-          const position = await nextPosition(queue);
-          await queue.add('request', job, requestJobOptions(job, position, retry));
-          await turns.noteEnd(queue.name, position + 1);
+          const { tenant } = chain;
+          const user = { tenant, weight: weightOf(tenant), batchId: job.batchId, isNew: true };
+          const { positions } = await turns.take(route.lane.name, user, 1);
+          await queueOf(route.lane.name).add('request', job, requestJobOptions(job, positions[0] ?? 0, retry));
         },
       };
     }

@@ -1,5 +1,5 @@
 import { batchesQueueName, finalizeQueueName, type RequestJob } from '@promptmill/core';
-import { Queue, type QueueOptions } from 'bullmq';
+import { ErrorCode, Queue, type QueueOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 
@@ -78,4 +78,13 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
  */
 export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string, name = batchId): Promise<void> => {
   await queue.add(name, { batchId }, { jobId: batchId });
+};
+
+/** Ends the rest of a batch's job: its next step comes now. Does nothing when the job does not rest. */
+export const wakeBatchJob = async (queue: Queue<BatchJob>, batchId: string): Promise<void> => {
+  try {
+    await queue.getBackend().promote(batchId);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== ErrorCode.JobNotInState) throw error;
+  }
 };

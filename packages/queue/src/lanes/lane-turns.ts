@@ -1,12 +1,14 @@
 import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
-import type { BulkJobOptions, Queue } from 'bullmq';
+import type { BulkJobOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
+import { defineScript } from '../connection/script.ts';
 
 /**
- * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A batch's requests line
- * up from the lane's present turn, so a small batch waits for a turn of a large one, not for its whole window. Source:
- * start-time fair queueing, https://dl.acm.org/doi/10.1145/248156.248171
+ * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A tenant's requests stand
+ * in one line from the lane's present turn on (take-turns.lua), so a tenant with many batches gets no more than one with
+ * one. Source: start-time fair queueing, https://dl.acm.org/doi/10.1145/248156.248171; that a batch which comes to the
+ * line is ahead with its first requests is from https://www.rfc-editor.org/rfc/rfc8290 (new flows before old ones).
  */
 const requestsPerTurn = 10;
 
@@ -32,18 +34,54 @@ export const requestJobOptions = (job: RequestJob, position: number, retry: Retr
   ...(isKept(job.index) ? { removeOnComplete: { count: keptJobs } } : {}),
 });
 
-export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
-  /** The position for a batch's next request, given the one after its last. An idle lane starts again at 0. */
-  async next(queue: Queue<RequestJob>, afterOwnLast: number): Promise<number> {
-    const [first] = await queue.getPrioritized(0, 0);
-    if (first) return Math.max(afterOwnLast, (first.priority - 1) * requestsPerTurn);
-    const { active = 0, delayed = 0 } = await queue.getJobCounts('active', 'delayed');
-    if (active + delayed === 0) return 0;
-    return Math.max(afterOwnLast, Number((await redis.get(keys.laneEnd(queue.name))) ?? 0));
-  },
+/** Whose requests come to a lane. */
+export interface LaneUser {
+  readonly tenant: string;
+  /** The tenant's share of a lane, as a multiple of another's. Default 1. */
+  readonly weight?: number;
+  readonly batchId: string;
+  /** Whether the batch's first requests may go ahead, if it has none in the lane. */
+  readonly isNew: boolean;
+}
 
-  async noteEnd(lane: string, position: number): Promise<void> {
-    await redis.set(keys.laneEnd(lane), position);
+export interface Turns {
+  /** The position of each request, in order. */
+  readonly positions: readonly number[];
+  /** How many batches of the tenant have requests in the lane. */
+  readonly batches: number;
+}
+
+const takeTurns = defineScript<
+  [turn: string, line: string, batches: string, prioritized: string, waiting: string, active: string, delayed: string],
+  [batchId: string, requests: number, weight: number, positionsOfTurn: number, mostAhead: number, aheadSpacing: number],
+  [ahead: number, aheadFrom: string, from: string, batches: number]
+>(new URL('./take-turns.lua', import.meta.url));
+
+/** So many requests of a batch that comes to its tenant's line go ahead of it. */
+const mostAhead = 50;
+/** These are so many times as far apart as the line's requests: for a while a tenant may get a quarter more. */
+const aheadSpacing = 4;
+
+export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
+  /** The positions for a batch's next `requests` in a lane. */
+  async take(lane: string, { tenant, weight = 1, batchId, isNew }: LaneUser, requests: number): Promise<Turns> {
+    const [ahead, aheadFrom, from, batches] = await takeTurns(
+      redis,
+      [
+        keys.laneTurn(lane),
+        keys.laneLine(lane, tenant),
+        keys.laneLineBatches(lane, tenant),
+        keys.laneJobs(lane, 'prioritized'),
+        keys.laneJobs(lane, 'wait'),
+        keys.laneJobs(lane, 'active'),
+        keys.laneJobs(lane, 'delayed'),
+      ],
+      [batchId, requests, weight, requestsPerTurn, isNew ? mostAhead : 0, aheadSpacing],
+    );
+    const positions = Array.from({ length: requests }, (_, i) =>
+      i < ahead ? Number(aheadFrom) + (i * aheadSpacing) / weight : Number(from) + (i - ahead) / weight,
+    );
+    return { positions, batches };
   },
 });
 
