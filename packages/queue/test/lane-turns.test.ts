@@ -139,6 +139,16 @@ test('while jobs are active the lane’s turn goes on; an idle lane starts again
   expect(await turns.next(queue, 90)).toBe(0);
 });
 
+test('a finished job is kept as a sample only while it is small', () => {
+  const keptOf = (index: number, bytes: number) => {
+    const { removeOnComplete, removeOnFail } = requestJobOptions({ ...requestJob('batch_1', index), bytes }, 0, retry);
+    return { removeOnComplete, removeOnFail };
+  };
+  expect(keptOf(0, 16_384)).toEqual({ removeOnComplete: { count: 1000 } });
+  expect(keptOf(101, 100)).toEqual({});
+  expect(keptOf(0, 16_385)).toEqual({ removeOnFail: true });
+});
+
 test('BullMQ takes the priority of any position', async () => {
   const priorityAt = (position: number) => requestJobOptions(requestJob('batch_1', 0), position, retry).priority;
   expect([0, 9, 10, 25].map(priorityAt)).toEqual([1, 1, 2, 3]);

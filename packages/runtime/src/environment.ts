@@ -67,6 +67,9 @@ const httpUrl = z
 
 const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((text) => text === 'true');
 
+/** A size as Redis writes it. Source: the head of redis.conf. */
+const redisSize = z.string().regex(/^[1-9]\d{0,14}(?:[kmg]b?)?$/i, 'must be a size such as 1gb or 512mb');
+
 const path = z.string().transform((text) => resolve(text));
 
 /** Every environment variable of the roles, with its default. The providers' variables are in core's presets. */
@@ -76,6 +79,8 @@ export const environment = z.object({
   /** The address on which all roles listen. */
   HOST: z.string().default('127.0.0.1'),
   REDIS_URL: redisUrl.optional(),
+  /** How much memory the Redis that `run` and `serve` start may take for its data. Default: 1 GiB. */
+  PROMPTMILL_REDIS_MAXMEMORY: redisSize.default('1gb'),
   PROMPTMILL_DATA_DIR: path.prefault('./data'),
   PROMPTMILL_CONFIG: path.optional(),
   /** Where files and segments are kept. Unset: on the disk, in the data folder. */
