@@ -48,14 +48,6 @@ describe.runIf(installed.length > 0)('behind a proxy with TLS', () => {
     });
     afterAll(() => proxy?.stop());
 
-    const upload = (body: BodyInit, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
-      fetch(`${proxy.url}/v1/files`, {
-        method: 'POST',
-        headers: { authorization, ...headers },
-        body,
-        ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
-      });
-
     it('a batch runs, and its events come while it does', async () => {
       await stack.control({ latency: { kind: 'fixed', ms: 1000 } });
       const input = inputOf(100, (i) => `Say ${i} ${'x'.repeat(50_000)}`);
@@ -90,7 +82,12 @@ describe.runIf(installed.length > 0)('behind a proxy with TLS', () => {
         await expect.poll(arrives).toBe(true);
         yield encoder.encode('\r\n--b--\r\n');
       };
-      const answer = await upload(ReadableStream.from(parts()), { 'content-type': 'multipart/form-data; boundary=b' });
+      const answer = await fetch(`${proxy.url}/v1/files`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'multipart/form-data; boundary=b' },
+        body: ReadableStream.from(parts()),
+        duplex: 'half',
+      });
       expect(await answer.json()).toMatchObject({ object: 'file', status: 'processed' });
     });
 
