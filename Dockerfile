@@ -1,25 +1,28 @@
 # Each role is a target on top of one common stage:
-#   docker build --target worker .        (api, worker, collector, simulator)
+#   docker build --target worker .        (api, worker, collector, simulator; init makes docker-compose's secrets)
+
+# Another registry's copy: --build-arg NODE_IMAGE=…
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
 # Only the manifests, so that the packages are installed again only when one of these changes.
-FROM node:24-slim AS manifests
+FROM ${NODE_IMAGE} AS manifests
 WORKDIR /app
 COPY . .
 RUN find apps packages -type f ! -name package.json -delete
 
-FROM node:24-slim AS packages
+FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
-RUN npm install --global --no-audit --no-fund pnpm@12
+RUN npm install --global --no-audit --no-fund pnpm@12.21.0
 COPY --from=manifests /app ./
 RUN pnpm install --prod --frozen-lockfile \
       --filter '@promptmill/api...' --filter '@promptmill/worker...' \
       --filter '@promptmill/collector...' --filter '@promptmill/simulator...' --filter '@promptmill/cli...'
 
 # Node runs the TypeScript as it is. Its user can write to /data, and to nothing under /app.
-FROM node:24-slim AS promptmill
+FROM ${NODE_IMAGE} AS promptmill
 ENV NODE_ENV=production HOST=0.0.0.0 PROMPTMILL_DATA_DIR=/data
 WORKDIR /app
-RUN mkdir /data && chown node:node /data
+RUN mkdir -p /data /secrets/api /secrets/roles /secrets/redis && chown -R node:node /data /secrets
 COPY --from=packages /app ./
 COPY . .
 USER node
@@ -31,6 +34,9 @@ CMD ["node", "apps/worker/src/main.ts"]
 FROM promptmill AS collector
 ENV PORT=3002
 CMD ["node", "apps/collector/src/main.ts"]
+
+FROM promptmill AS init
+CMD ["node", "deploy/make-secrets.ts"]
 
 FROM promptmill AS simulator
 ENV PORT=8089

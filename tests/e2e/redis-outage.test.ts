@@ -128,4 +128,36 @@ describe('a batch that is under way when', () => {
     await finish(id, input, 0);
     expect((await warnings()) - warningsBefore).toBeLessThan(30);
   });
+
+  it('Redis reaches its maxmemory takes nothing new, says so, and ends within that memory', async () => {
+    const admin = new Redis(redis.url);
+    const memory = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1]);
+    // Each of the two fits into its batch's window, and neither into the memory that is left.
+    const input = inputOf(300, (i) => `Say ${i} ${'x'.repeat(100_000)}`);
+    const room = 12 * 1024 * 1024;
+    const file = await stack.client.files.create({
+      file: new File([input], 'large.jsonl'),
+      purpose: 'batch',
+    });
+    const create = () =>
+      stack.client.batches.create({
+        input_file_id: file.id,
+        endpoint: '/v1/chat/completions',
+        completion_window: '24h',
+      });
+    const maxmemory = (await memory()) + room;
+    await admin.config('SET', 'maxmemory', String(maxmemory));
+    const ids = [(await create()).id, (await create()).id];
+    const refusal = async (): Promise<unknown> =>
+      create().then(
+        ({ id }) => void ids.push(id),
+        (error: unknown) => error,
+      );
+    await expect.poll(refusal, { interval: 20 }).toMatchObject({ status: 503, code: 'out_of_memory' });
+    // Reading still works.
+    await Promise.all(ids.map((id) => stack.client.batches.retrieve(id)));
+    for (const id of ids) await finish(id, input, 0);
+    await admin.config('SET', 'maxmemory', '0');
+    await admin.quit();
+  });
 });

@@ -12,6 +12,7 @@ export const createCertificate = async () => {
   await promisify(execFile)('openssl', ['req', ...subject.split(' '), '-keyout', key, '-out', file]);
   return {
     file,
+    key,
     /** Arguments for a Redis that speaks TLS on a port of its own, also to replicas and cluster nodes. */
     redisArguments: (tlsPort: number): string[] =>
       (

@@ -6,6 +6,12 @@ import { toApiError } from './errors.ts';
 it.each([
   ['what is meant for the caller', new ApiError(409, 'No.', { code: 'no' }), 409, 'no'],
   ['Redis being away', new Error('Connection is closed.'), 503, 'service_unavailable'],
+  [
+    "Redis's memory being full",
+    new Error("OOM command not allowed when used memory > 'maxmemory'."),
+    503,
+    'out_of_memory',
+  ],
   ['a full disk', new FileStoreError('no_space', '/data/files is full'), 507, 'insufficient_storage'],
   ['a read-only disk', new FileStoreError('read_only', 'open /data/files/x'), 503, 'service_unavailable'],
   ['bytes that are gone', new FileStoreError('not_found', 'no such file: files/x'), 404, 'file_content_gone'],

@@ -14,11 +14,20 @@ export const isRedisAway = (error: unknown): boolean =>
     ('code' in error && errorCodes.has(String(error.code))) ||
     errorMessages.test(error.message));
 
+/** Redis refuses what adds data once it holds `maxmemory`. */
+const isOutOfMemory = (error: unknown): boolean => error instanceof Error && error.message.startsWith('OOM ');
+
+/** What a caller is told when Redis is away or cannot serve; `cause` is the error of its client, if there is one. */
 export const serviceUnavailable = (cause?: unknown): ApiError =>
-  new ApiError(503, 'The service cannot reach its database at the moment. Try again.', {
-    code: 'service_unavailable',
-    cause,
-  });
+  isOutOfMemory(cause)
+    ? new ApiError(503, 'The memory of the queue is full. Try again when some of its work has ended.', {
+        code: 'out_of_memory',
+        cause,
+      })
+    : new ApiError(503, 'The service cannot reach its database at the moment. Try again.', {
+        code: 'service_unavailable',
+        cause,
+      });
 
 /**
  * Answers 503 at once while Redis is known to be away. BullMQ would wait for Redis even where its connection does not.

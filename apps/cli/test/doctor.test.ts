@@ -97,6 +97,7 @@ describe('doctor, of Redis', () => {
       ['ok', expect.stringContaining(`answers at ${redis.url} within`)],
       ['ok', expect.stringMatching(/^(Redis|Valkey) \d/)],
       ['warning', expect.stringContaining('no append-only file')],
+      ['warning', expect.stringContaining('has no maxmemory')],
       ['failed', expect.stringContaining('maxmemory-policy is allkeys-lru')],
     ]);
     expect([exit, stdout.includes('hush')]).toEqual([1, false]);

@@ -197,6 +197,16 @@ test('says how many batches of the tenant have requests in the lane', async () =
   expect(await batchesIn('acme', long.id)).toBe(1);
 });
 
+test('a finished job is kept as a sample only while it is small', () => {
+  const keptOf = (index: number, bytes: number) => {
+    const { removeOnComplete, removeOnFail } = requestJobOptions({ ...requestJob('batch_1', index), bytes }, 0, retry);
+    return { removeOnComplete, removeOnFail };
+  };
+  expect(keptOf(0, 16_384)).toEqual({ removeOnComplete: { count: 1000 } });
+  expect(keptOf(101, 100)).toEqual({});
+  expect(keptOf(0, 16_385)).toEqual({ removeOnFail: true });
+});
+
 test('BullMQ takes the priority of any position', async () => {
   const priorityAt = (position: number) => requestJobOptions(requestJob('batch_1', 0), position, retry).priority;
   expect([0, 9, 10, 25].map(priorityAt)).toEqual([1, 1, 2, 3]);

@@ -31,6 +31,8 @@ export interface Config {
   readonly redisUrl: string;
   /** Whether REDIS_URL is set. If not, `run` and `serve` start a Redis of their own. */
   readonly redisIsNamed: boolean;
+  /** How much memory the Redis that `run` and `serve` start may take, in Redis's notation. */
+  readonly redisMaxmemory: string;
   /** The path of `promptmill.yaml`, absolute. The file may be missing. */
   readonly configFile: string;
   /** An absolute path. */
@@ -160,6 +162,7 @@ export const loadConfig = (
     host: data.HOST,
     redisUrl: data.REDIS_URL ?? defaultRedisUrl,
     redisIsNamed: data.REDIS_URL !== undefined,
+    redisMaxmemory: data.PROMPTMILL_REDIS_MAXMEMORY,
     configFile: resolve(named ?? defaultConfigFile),
     dataDirectory: data.PROMPTMILL_DATA_DIR,
     store: locateStore(data),

@@ -13,6 +13,8 @@ export { EmbeddedRedisError, type EmbeddedRedisErrorCode } from './embedded-redi
 export interface EmbeddedRedisOptions {
   /** An absolute path. Redis keeps its files in the folder `redis` in it. */
   readonly dataDirectory: string;
+  /** How much memory its data may take, in Redis's notation. Redis refuses what would add more. */
+  readonly maxmemory: string;
   readonly logger: Logger;
   /** Programs to look for, in order. Default: redis-server, valkey-server. */
   readonly serverCommands?: readonly string[];
@@ -51,14 +53,14 @@ export const findEmbeddedRedis = (dataDirectory: string): string | undefined => 
 };
 
 const findOrStart = async (folder: RedisFolder, options: EmbeddedRedisOptions): Promise<RunningRedis> => {
-  const { logger, dockerCommand = 'docker' } = options;
+  const { maxmemory, logger, dockerCommand = 'docker' } = options;
   const adopted = await adoptRedisServer(folder, logger);
   if (adopted) return adopted;
   // A container may still use the append-only file, and two servers on one file would ruin it.
-  if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, logger);
+  if (mayHaveContainer(folder)) return startRedisContainer(dockerCommand, folder, maxmemory, logger);
   const command = await findRedisServer(options.serverCommands ?? serverPrograms);
-  if (command) return startRedisServer(command, folder, logger);
-  if (await hasDocker(dockerCommand)) return startRedisContainer(dockerCommand, folder, logger);
+  if (command) return startRedisServer(command, folder, maxmemory, logger);
+  if (await hasDocker(dockerCommand)) return startRedisContainer(dockerCommand, folder, maxmemory, logger);
   throw new EmbeddedRedisError('no_redis', howToInstall);
 };
 

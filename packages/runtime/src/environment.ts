@@ -110,6 +110,8 @@ const trustedProxies = z.string().transform((text, context): number | readonly s
 });
 
 const token = z.string().regex(/^[\x21-\x7e]{8,}$/, 'must be 8 or more characters that a header can carry');
+/** A size as Redis writes it. Source: the head of redis.conf. */
+const redisSize = z.string().regex(/^[1-9]\d{0,14}(?:[kmg]b?)?$/i, 'must be a size such as 1gb or 512mb');
 
 const path = z.string().transform((text) => resolve(text));
 
@@ -120,6 +122,8 @@ export const environment = z.object({
   /** The address on which all roles listen. */
   HOST: z.string().default('127.0.0.1'),
   REDIS_URL: redisUrl.optional(),
+  /** How much memory the Redis that `run` and `serve` start may take for its data. Default: 1 GiB. */
+  PROMPTMILL_REDIS_MAXMEMORY: redisSize.default('1gb'),
   PROMPTMILL_DATA_DIR: path.prefault('./data'),
   PROMPTMILL_CONFIG: path.optional(),
   /** Where files and segments are kept. Unset: on the disk, in the data folder. */

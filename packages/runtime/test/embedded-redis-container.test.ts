@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 const run = async <T>(action: (client: Redis) => Promise<T>): Promise<T> => {
-  redis = await startEmbeddedRedis({ dataDirectory, logger, serverCommands: [] });
+  redis = await startEmbeddedRedis({ dataDirectory, maxmemory: '64mb', logger, serverCommands: [] });
   const client = new Redis(redis.url);
   try {
     return await action(client);
@@ -34,8 +34,8 @@ const run = async <T>(action: (client: Redis) => Promise<T>): Promise<T> => {
 };
 
 it.skipIf(!hasImage)('keeps its data in the folder when Redis runs in a container', async () => {
-  expect(await run((client) => client.config('GET', 'appendfsync', 'maxmemory-policy'))).toEqual(
-    expect.arrayContaining(['always', 'noeviction']),
+  expect(await run((client) => client.config('GET', 'appendfsync', 'maxmemory', 'maxmemory-policy'))).toEqual(
+    expect.arrayContaining(['always', String(64 * 2 ** 20), 'noeviction']),
   );
   await run((client) => client.set('paid', '1'));
   expect(await run((client) => client.get('paid'))).toBe('1');

@@ -2,6 +2,6 @@
 import { createLogger, startEmbeddedRedis } from '../src/index.ts';
 
 const logger = createLogger({ level: 'silent', role: 'test' });
-const { url, pid } = await startEmbeddedRedis({ dataDirectory: process.argv[2] ?? '', logger });
+const { url, pid } = await startEmbeddedRedis({ dataDirectory: process.argv[2] ?? '', maxmemory: '1gb', logger });
 console.log(JSON.stringify({ url, pid }));
 setInterval(() => {}, 1000);

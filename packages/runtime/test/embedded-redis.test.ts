@@ -36,7 +36,7 @@ afterEach(async () => {
 });
 
 const start = async (more: Partial<Parameters<typeof startEmbeddedRedis>[0]> = {}): Promise<EmbeddedRedis> => {
-  const redis = await startEmbeddedRedis({ dataDirectory, logger, ...more });
+  const redis = await startEmbeddedRedis({ dataDirectory, maxmemory: '64mb', logger, ...more });
   started.push(redis);
   return redis;
 };
@@ -83,10 +83,18 @@ const gone = (pid: number): Promise<void> => vi.waitFor(() => expect(isAlive(pid
 it('starts a durable Redis on a socket that only the user can reach, and stops it', async () => {
   const redis = await start();
   const settings = await use(redis.url, (client) =>
-    client.config('GET', 'appendonly', 'appendfsync', 'save', 'maxmemory-policy', 'port', 'dir'),
+    client.config('GET', 'appendonly', 'appendfsync', 'save', 'maxmemory', 'maxmemory-policy', 'port', 'dir'),
   );
   expect(settings).toEqual(
-    expect.arrayContaining(['yes', 'always', '', 'noeviction', '0', join(dataDirectory, 'redis')]),
+    expect.arrayContaining([
+      'yes',
+      'always',
+      '',
+      String(64 * 2 ** 20),
+      'noeviction',
+      '0',
+      join(dataDirectory, 'redis'),
+    ]),
   );
   expect(statSync(join(dataDirectory, 'redis')).mode & 0o777).toBe(0o700);
   expect(redis.pid).toBeDefined();

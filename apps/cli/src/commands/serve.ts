@@ -10,12 +10,12 @@ export const serve = async (
   { simulator: withSimulator = false }: { readonly simulator?: boolean },
   { env, screen, stdout, signal }: CliContext,
 ): Promise<number> => {
-  const { redisIsNamed, dataDirectory, logLevel } = loadConfig(env);
+  const { redisIsNamed, redisMaxmemory, dataDirectory, logLevel } = loadConfig(env);
   const logger = createLogger({ level: logLevel, role: 'serve', stream: stdout });
   await using stack = new AsyncDisposableStack();
   const started: Record<string, string> = {};
   if (!redisIsNamed) {
-    const redis = await startRedis(dataDirectory, logger);
+    const redis = await startRedis({ dataDirectory, maxmemory: redisMaxmemory, logger });
     stack.defer(() => redis.close());
     started['REDIS_URL'] = redis.url;
   }

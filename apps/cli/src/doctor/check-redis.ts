@@ -35,6 +35,16 @@ const checkPersistence = (info: ReadonlyMap<string, string>): Check => {
   return ok('keeps an append-only file');
 };
 
+const checkMaxmemory = (info: ReadonlyMap<string, string>): Check => {
+  const bytes = Number(info.get('maxmemory'));
+  return bytes > 0
+    ? ok(`takes ${Math.round(bytes / 2 ** 20)} MiB of memory at most`)
+    : warning(
+        'has no maxmemory: large batches may take all the memory of its machine',
+        'redis-cli config set maxmemory 1gb, and `maxmemory 1gb` in redis.conf (or a half of what its machine can spare)',
+      );
+};
+
 const checkEviction = (info: ReadonlyMap<string, string>): Check => {
   const policy = info.get('maxmemory_policy');
   return policy === 'noeviction'
@@ -59,6 +69,7 @@ const checkServer = (info: ReadonlyMap<string, string>, url: string): readonly C
     : []),
   checkVersion(info),
   checkPersistence(info),
+  checkMaxmemory(info),
   checkEviction(info),
 ];
 

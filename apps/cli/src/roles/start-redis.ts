@@ -1,11 +1,10 @@
-import { type EmbeddedRedis, startEmbeddedRedis, type Logger } from '@promptmill/runtime';
+import { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from '@promptmill/runtime';
 
 /** Starts the embedded Redis, and stops it when this process exits, in whatever way but a kill -9. */
 export const startRedis = async (
-  dataDirectory: string,
-  logger: Logger,
+  options: Pick<EmbeddedRedisOptions, 'dataDirectory' | 'maxmemory' | 'logger'>,
 ): Promise<Pick<EmbeddedRedis, 'url' | 'close'>> => {
-  const redis = await startEmbeddedRedis({ dataDirectory, logger });
+  const redis = await startEmbeddedRedis(options);
   const stop = (): void => {
     try {
       if (redis.pid !== undefined) process.kill(redis.pid, 'SIGTERM');

@@ -47,13 +47,17 @@ export const startRun = async ({
   beforeWork,
 }: StartRunOptions): Promise<RunningRoles> => {
   await using stack = new AsyncDisposableStack();
-  const { redisIsNamed, logLevel } = loadConfig(env);
+  const { redisIsNamed, redisMaxmemory, logLevel } = loadConfig(env);
   const log = openLog(join(folder, 'promptmill.log'), logLevel);
   stack.defer(() => log.close());
   const started: Record<string, string> = {};
 
   if (!redisIsNamed) {
-    const redis = await startRedis(folder, log.logger).catch((error: unknown) => {
+    const redis = await startRedis({
+      dataDirectory: folder,
+      maxmemory: redisMaxmemory,
+      logger: log.logger,
+    }).catch((error: unknown) => {
       throw explain(error);
     });
     stack.defer(() => redis.close());

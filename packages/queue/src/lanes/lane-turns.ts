@@ -22,16 +22,23 @@ const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math
  * less on a job that it does not keep.
  */
 const keptJobs = 1000;
-const isKept = (index: number): boolean => index < 100 || index % 100 === 0;
+/** Kept jobs must not fill Redis: with lines of the largest size they would take 16 GiB in each lane. */
+const keptJobBytes = 16 * 1024;
+const isSample = (index: number): boolean => index < 100 || index % 100 === 0;
 /** What a lane's worker does with finished jobs that do not say otherwise. */
 export const finishedRequestJobs = { removeOnComplete: { count: 0 }, removeOnFail: { count: keptJobs } };
+
+const whenFinished = ({ index, bytes }: RequestJob): BulkJobOptions => {
+  if (bytes > keptJobBytes) return { removeOnFail: true };
+  return isSample(index) ? { removeOnComplete: { count: keptJobs } } : {};
+};
 
 export const requestJobOptions = (job: RequestJob, position: number, retry: RetryPolicy): BulkJobOptions => ({
   jobId: jobIdOf(job.batchId, job.index),
   priority: priorityOf(position),
   attempts: retry.attempts,
   backoff: { type: 'full-jitter' },
-  ...(isKept(job.index) ? { removeOnComplete: { count: keptJobs } } : {}),
+  ...whenFinished(job),
 });
 
 /** Whose requests come to a lane. */

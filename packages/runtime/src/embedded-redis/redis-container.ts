@@ -38,11 +38,12 @@ const passwordFor = (folder: RedisFolder): string => {
   }
 };
 
-const configFor = (password: string): string =>
+const configFor = (password: string, maxmemory: string): string =>
   Object.entries({
     requirepass: password,
     dir: '/data',
     logfile: '/data/redis.log',
+    maxmemory,
     ...redisOptions,
   })
     .map(([option, value]) => `${option} ${JSON.stringify(value)}\n`)
@@ -60,6 +61,7 @@ export const mayHaveContainer = (folder: RedisFolder): boolean => existsSync(con
 export const startRedisContainer = async (
   docker: string,
   folder: RedisFolder,
+  maxmemory: string,
   logger: Logger,
 ): Promise<RunningRedis> => {
   const name = `promptmill-${folder.id}`;
@@ -70,7 +72,7 @@ export const startRedisContainer = async (
   };
 
   const start = async (): Promise<string | undefined> => {
-    writeFileSync(configFileIn(folder), configFor(password), { mode: 0o600 });
+    writeFileSync(configFileIn(folder), configFor(password, maxmemory), { mode: 0o600 });
     logger.info({ image, container: name }, 'starting Redis in Docker');
     const options = `--detach --rm --name ${name} --publish 127.0.0.1::6379`.split(' ');
     const user = `${process.getuid?.()}:${process.getgid?.()}`;

@@ -54,12 +54,13 @@ export const redisOptions: Readonly<Record<string, string>> = {
   appendfsync: 'always',
   // The append-only file is enough: no snapshots.
   save: '',
+  // At its limit Redis refuses what adds data, and deletes nothing.
   'maxmemory-policy': 'noeviction',
   // A job with a short prompt is one piece of memory, which takes less of it and less time than a hash table.
   'hash-max-listpack-value': '1024',
 };
 
-const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
+const argumentsFor = ({ socket, directory }: RedisFolder, maxmemory: string): string[] =>
   Object.entries({
     port: '0',
     unixsocket: socket,
@@ -68,21 +69,27 @@ const argumentsFor = ({ socket, directory }: RedisFolder): string[] =>
     // Redis logs to standard output, so that what it says before it would open a log file is kept too.
     logfile: '',
     daemonize: 'no',
+    maxmemory,
     ...redisOptions,
   }).flatMap(([option, value]) => [`--${option}`, value]);
 
-const spawnServer = (command: string, folder: RedisFolder): ChildProcess => {
+const spawnServer = (command: string, folder: RedisFolder, maxmemory: string): ChildProcess => {
   const log = openSync(folder.log, 'a', 0o600);
   try {
     // Redis gets a process group of its own: Ctrl-C at the terminal must not stop it before the roles that use it.
-    return spawn(command, argumentsFor(folder), { detached: true, stdio: ['ignore', log, log] });
+    return spawn(command, argumentsFor(folder, maxmemory), { detached: true, stdio: ['ignore', log, log] });
   } finally {
     closeSync(log);
   }
 };
 
-export const startRedisServer = async (command: string, folder: RedisFolder, logger: Logger): Promise<RunningRedis> => {
-  const child = spawnServer(command, folder);
+export const startRedisServer = async (
+  command: string,
+  folder: RedisFolder,
+  maxmemory: string,
+  logger: Logger,
+): Promise<RunningRedis> => {
+  const child = spawnServer(command, folder, maxmemory);
   const record = child.pid === undefined ? undefined : recordOfProcess(child.pid);
   // The record is written at once: if this process is killed, the next run finds the server by it.
   if (record) writeFileSync(serverRecordOf(folder), JSON.stringify(record), { mode: 0o600 });
