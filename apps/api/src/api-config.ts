@@ -7,4 +7,4 @@ export type DispatchConfig = Pick<
 >;
 
 /** What the api needs of the configuration. */
-export type ApiConfig = DispatchConfig & Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board' | 'graceMs'>;
+export type ApiConfig = DispatchConfig & Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board' | 'graceMs' | 'tenants'>;

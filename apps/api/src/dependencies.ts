@@ -1,3 +1,4 @@
+import type { Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type {
   BatchJob,
@@ -8,6 +9,7 @@ import type {
   FileRecords,
   Keys,
   RedisConnection,
+  TenantPlaces,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -34,6 +36,9 @@ export interface ApiDependencies {
   readonly replayed: () => Promise<void>;
   /** Which batches were created under idempotency keys. */
   readonly claims: Claims<Creation>;
+  readonly places: TenantPlaces;
+  /** What each tenant may use. */
+  readonly tenants: Pick<Tenants, 'limitsOf'>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
   readonly logger: Logger;

@@ -8,12 +8,14 @@ import type { Admission } from './lane/admission.ts';
 import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
 import type { LaneGate } from './lane/lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { TenantGate, TenantShare } from './tenant/tenant-gate.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface ProcessRequestOptions {
   readonly lane: Lane;
   readonly client: ProviderClient;
   readonly gate: LaneGate;
+  readonly tenantGate: TenantGate;
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   /** Undefined while the lane does not limit tokens. */
@@ -81,7 +83,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
+  const { lane, client, gate, tenantGate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, giveUp, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
 
@@ -151,7 +153,12 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   };
 
   /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
-  const call = async (request: RequestJob, lock: JobLock, admission: Admission): Promise<CallResult> => {
+  const call = async (
+    request: RequestJob,
+    lock: JobLock,
+    admission: Admission,
+    share: TenantShare | undefined,
+  ): Promise<CallResult> => {
     const startedAt = performance.now();
     const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
     unrecorded.add(lock);
@@ -160,7 +167,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       body: request.body,
       idempotencyKey: jobIdOf(request.batchId, request.index),
       signal: giveUp,
-      maySend: () => admission.send(),
+      maySend: () => (share?.send() ?? true) && admission.send(),
       onDelta: streamed?.add,
     });
     if (result.kind !== 'success') unrecorded.delete(lock);
@@ -171,21 +178,33 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       callDuration.observe((performance.now() - startedAt) / 1000);
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
-    await tellLane(admission, result);
+    await Promise.all([
+      tellLane(admission, result),
+      share && untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result))),
+    ]);
     return result;
   };
 
   /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
   const answer = async (job: Job<RequestJob>, lock: JobLock, fallback: Fallback | undefined): Promise<Ending> => {
     const request = job.data;
+    if (tenantGate.isFull(request)) return { kind: 'wait for tenant' };
     const ending = await check(job);
     if (ending) return ending;
     for (let calls = 0; ; calls++) {
-      const admission = await admit(request, lock, fallback);
-      if ('ending' in admission) return admission.ending;
-      if (job.stalledCounter > 0 && calls === 0)
-        await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
-      const result = await call(request, lock, admission);
+      const share = tenantGate.isInUse() ? await untilRedisTakes(() => tenantGate.enter(request)) : undefined;
+      if (share === 'full') return { kind: 'wait for tenant' };
+      let result: CallResult;
+      try {
+        const admission = await admit(request, lock, fallback);
+        if ('ending' in admission) return admission.ending;
+        if (job.stalledCounter > 0 && calls === 0)
+          await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
+        result = await call(request, lock, admission, share);
+      } finally {
+        // Where the call has ended, it has been given back already.
+        if (share) await untilRedisTakes(() => share.end('unsent'));
+      }
       const next = decide(result, {
         attemptsLeft: retry.attempts - job.attemptsMade - 1,
         hasFallback: fallback !== undefined,
@@ -223,6 +242,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         return { status: 'moved' };
       case 'put back':
         return putBack(ending.delayMs);
+      case 'wait for tenant':
+        await untilRedisTakes(() => job.moveToDelayed(Date.now() + tenantGate.delayMs(job.data), job.token));
+        tenantGate.note(job.data, { lane: lane.name, jobId: jobIdOf(job.data.batchId, job.data.index) });
+        throw new DelayedError();
       case 'park':
         return job.attemptsMade === 0 ? { status: 'parked' } : putBack(pausedAgainMs);
       default:

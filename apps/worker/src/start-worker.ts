@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Lane, LaneTable, RequestJob } from '@promptmill/core';
+import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
 import {
   createProviderClient,
   openTokenEstimator,
@@ -10,16 +10,19 @@ import {
   closeRedis,
   closeWorkers,
   connectRedis,
+  createBatchStore,
   createDeltaPublisher,
   createKeys,
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
+  createTenantCalls,
   finishedRequestJobs,
   type JobLock,
   onBack,
   openLaneQueues,
   openWorker,
+  promoteJob,
 } from '@promptmill/queue';
 import {
   type Config,
@@ -33,10 +36,14 @@ import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
+import { createTenantGate } from './tenant/tenant-gate.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
 export interface StartWorkerOptions {
-  readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'lanes' | 'workerConcurrency' | 'retry' | 'graceMs'>;
+  readonly config: Pick<
+    Config,
+    'redisUrl' | 'redisPrefix' | 'lanes' | 'tenants' | 'workerConcurrency' | 'retry' | 'graceMs'
+  >;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
@@ -47,7 +54,7 @@ export interface RunningWorker {
   /** Whether Redis answers. */
   ready(): boolean;
   /** Applies changed limits from the next call on. New lanes need a restart. */
-  setLimits(lanes: LaneTable): Promise<void>;
+  setLimits(config: Pick<Config, 'lanes' | 'tenants'>): Promise<void>;
   /**
    * Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. Throws when Redis
    * did not take an answer in that time, which is then lost.
@@ -99,6 +106,23 @@ export const startWorker = async ({
   const quarantine = createQuarantine();
   const findFallback = createFindFallback({ lanes, queueOf, turns, retry, now: Date.now });
 
+  const tenants = createTenants(config.tenants);
+  let tenantEstimator: TokenEstimator | undefined;
+  const setTenants = async (changed: typeof config.tenants): Promise<void> => {
+    tenants.replace(changed);
+    if (tenants.limitTokens()) tenantEstimator ??= await openTokenEstimator();
+  };
+  await setTenants(config.tenants);
+  const batches = createBatchStore(connection, keys);
+  const tenantGate = createTenantGate({
+    tenants,
+    calls: createTenantCalls(connection, keys, tenants.limitsOf),
+    tenantOf: (batchId) => batches.tenantOf(batchId),
+    estimator: () => tenantEstimator,
+    promote: ({ lane, jobId }) => promoteJob(queueOf(lane), jobId),
+    onError: (error) => logError(error, 'tenant limits'),
+  });
+
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
@@ -128,6 +152,7 @@ export const startWorker = async ({
       lane,
       client: clientOf(lane),
       gate,
+      tenantGate,
       takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
@@ -166,7 +191,9 @@ export const startWorker = async ({
 
   return {
     ready: () => connection.status === 'ready',
-    async setLimits({ lanes: changed }) {
+    async setLimits({ lanes: { lanes: changed }, tenants: changedTenants }) {
+      await setTenants(changedTenants);
+      tenantGate.wakeAll();
       for (const lane of changed) await open.find(({ name }) => name === lane.name)?.setLimits(lane);
     },
     async close() {
@@ -180,6 +207,7 @@ export const startWorker = async ({
       await closeWorkers(workers, connection, graceMs + letGoMs);
       clearTimeout(giveUpLater);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
+      tenantGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       await laneQueues.close();
       clearInterval(giveUpWithNothing);

@@ -1,4 +1,4 @@
-import { buildLanes, buildProviders, fileConfig, type RequestJob } from '@promptmill/core';
+import { buildLanes, buildProviders, fileConfig, type RequestJob, type TenantsConfig } from '@promptmill/core';
 import { createBatchStore, createResultRecorder, openLaneQueue, requestJobOptions } from '@promptmill/queue';
 import { createLogger, createMetrics } from '@promptmill/runtime';
 import { createdAt, newBatch } from '../../../packages/queue/test/new-batch.ts';
@@ -11,11 +11,12 @@ export interface WorkerSpaceOptions {
   readonly first?: object;
   readonly retry?: { readonly attempts: number; readonly baseDelayMs: number; readonly maxDelayMs: number };
   readonly graceMs?: number;
+  readonly tenants?: TenantsConfig;
 }
 
 /** A worker with the lanes `first` and `second`, each with a provider of its own, and a batch in progress. */
 export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
-  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000 } = options;
+  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000, tenants = {} } = options;
   const space = openRedisSpace();
   const providers = { first: await startTestProvider(), second: await startTestProvider() };
   const config = fileConfig.parse({
@@ -45,7 +46,15 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     recorder: createResultRecorder(space.redis, space.keys),
     startWorker: async (): Promise<void> => {
       worker = await startWorker({
-        config: { redisUrl: space.url, redisPrefix: space.prefix, lanes, workerConcurrency: 10, retry, graceMs },
+        config: {
+          redisUrl: space.url,
+          redisPrefix: space.prefix,
+          lanes,
+          tenants,
+          workerConcurrency: 10,
+          retry,
+          graceMs,
+        },
         logger: createLogger({ level: 'silent', role: 'worker' }),
         metrics: createMetrics('worker'),
       });

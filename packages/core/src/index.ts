@@ -20,4 +20,5 @@ export * from './request-job.ts';
 export * from './request-line.ts';
 export * from './result-line.ts';
 export * from './segment.ts';
+export * from './tenant-config.ts';
 export * from './usage.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tenantsConfig } from './tenant-config.ts';
 
 const limits = {
   /** Calls in flight, all workers together. */
@@ -89,6 +90,8 @@ export const fileConfig = z.strictObject({
   providers: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/), providerConfig).default({}),
   /** The provider of a model whose name begins with none. */
   defaultProvider: z.string().optional(),
+  /** What each tenant may use of what all need. */
+  tenants: tenantsConfig.default({}),
   retry: z
     .strictObject({
       attempts: z.int().min(1).max(100).default(6),

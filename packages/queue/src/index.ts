@@ -15,4 +15,6 @@ export * from './jobs/queues.ts';
 export * from './connection/redis.ts';
 export * from './results/result-recorder.ts';
 export * from './results/results-stream.ts';
+export * from './tenants/tenant-calls.ts';
+export * from './tenants/tenant-places.ts';
 export * from './jobs/workers.ts';

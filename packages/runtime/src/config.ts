@@ -11,6 +11,7 @@ import {
   isLoopback,
   type LaneTable,
   type RetryPolicy,
+  type TenantsConfig,
 } from '@promptmill/core';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
@@ -57,6 +58,7 @@ export interface Config {
   /** How long a batch, its output and its error file are kept after its end, in days. */
   readonly keepDays: number;
   readonly lanes: LaneTable;
+  readonly tenants: TenantsConfig;
   readonly retry: RetryPolicy;
   /** For tests only: the point at which a role kills itself. */
   readonly failPoint?: FailPointSpec;
@@ -166,6 +168,7 @@ export const loadConfig = (
     },
     keepDays: data.PROMPTMILL_KEEP_DAYS,
     lanes,
+    tenants: file.config.tenants,
     retry: file.config.retry,
     ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),
   };

@@ -57,9 +57,11 @@ export const batchObject = z
           .nullable()
           .meta({ description: 'Results a second, lately; null before the first and after the end.' }),
         eta_seconds: z.int().nullable().meta({ description: 'At that rate.' }),
-        waiting_for: z
-          .array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds }))
-          .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
+        waiting_for: z.array(z.object({ lane: z.string(), reason: z.string(), held_until: seconds })).meta({
+          description:
+            'Lanes of this batch that let no call in for a while, and why; `tenant_limit` when a limit of your own ' +
+            'keeps calls waiting.',
+        }),
         blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({
           description:
             'Why the batch is blocked, such as `no_lane` or `no_space`. It goes on by itself once the cause is gone.',

@@ -1,4 +1,4 @@
-import { batchesQueueName } from '@promptmill/core';
+import { batchesQueueName, type Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -13,6 +13,7 @@ import {
   createKeys,
   createLaneTurns,
   createResultRecorder,
+  createTenantCalls,
   onBack,
   openFinalizeQueue,
   openLaneQueues,
@@ -38,6 +39,7 @@ import { createValidateBatch } from './validate-batch.ts';
 
 export interface StartDispatchOptions {
   readonly config: DispatchConfig;
+  readonly tenants: Tenants;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -56,7 +58,7 @@ const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
-  const { config, files, logger, metrics, passFailPoint, replayed } = options;
+  const { config, tenants, files, logger, metrics, passFailPoint, replayed } = options;
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
@@ -74,7 +76,14 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   onBack(redis, () => connections++);
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), retry });
+  const add = createAddRequests({
+    lanes,
+    queueOf,
+    turns: createLaneTurns(redis, keys),
+    retry,
+    limitsOf: tenants.limitsOf,
+    recorder,
+  });
 
   const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
@@ -84,6 +93,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       batches,
       records: { get: (tenant, id) => lookTwice(() => records.get(tenant, id), replayed) },
       lanes,
+      limitsOf: tenants.limitsOf,
       maxRequests: limits.maxRequestsPerBatch,
       now: Date.now,
     }),
@@ -111,13 +121,15 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     observe: createObserveBatch({
       batches,
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
+      limitsOf: tenants.limitsOf,
+      refusal: createTenantCalls(redis, keys, tenants.limitsOf).refusal,
       now: Date.now,
     }),
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>
       readJobsInWork(redis, keys, batchId, [...new Set([...dispatchedTo, ...lanes.lanes.map(({ name }) => name)])]),
     ),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
-    retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    retire: createRetireBatch({ records, batches, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
     places,
     now: Date.now,
