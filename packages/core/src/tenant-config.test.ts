@@ -6,7 +6,7 @@ describe('the limits of tenants', () => {
     const tenants = createTenants({ default: { activeBatches: 5, uploadsAtOnce: 3 }, acme: { activeBatches: 10 } });
     expect(tenants.limitsOf('acme')).toEqual({ activeBatches: 10, uploadsAtOnce: 3, eventStreamsAtOnce: 100 });
     expect(tenants.limitsOf('other')).toEqual({ activeBatches: 5, uploadsAtOnce: 3, eventStreamsAtOnce: 100 });
-    expect(createTenants({}).limitsOf('constructor')).toEqual({ uploadsAtOnce: 32, eventStreamsAtOnce: 100 });
+    expect(createTenants({}).limitsOf('constructor')).toEqual({ uploadsAtOnce: 100, eventStreamsAtOnce: 100 });
   });
 
   it('can be replaced', () => {

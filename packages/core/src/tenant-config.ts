@@ -9,7 +9,7 @@ const tenantConfig = z.strictObject({
   activeBatches: count.optional(),
   /** Bytes of all files, those that batches made and those that are being uploaded included. */
   storedBytes: count.optional(),
-  /** Files that are being received, inline prompts included. Default 32. */
+  /** Files that are being uploaded. Default 100. */
   uploadsAtOnce: count.optional(),
   /** Event streams that are open. Default 100. */
   eventStreamsAtOnce: count.optional(),
@@ -42,7 +42,7 @@ export type CallLimits = Pick<TenantLimits, 'requestsPerMinute' | 'tokensPerMinu
 
 /** Limits that a tenant has even where the configuration sets none. */
 type BuiltIn = 'uploadsAtOnce' | 'eventStreamsAtOnce';
-const builtIn: Readonly<Record<BuiltIn, number>> = { uploadsAtOnce: 32, eventStreamsAtOnce: 100 };
+const builtIn: Readonly<Record<BuiltIn, number>> = { uploadsAtOnce: 100, eventStreamsAtOnce: 100 };
 
 export const limitsCalls = ({ requestsPerMinute, tokensPerMinute, concurrency }: CallLimits): boolean =>
   (requestsPerMinute ?? tokensPerMinute ?? concurrency) !== undefined;

@@ -136,7 +136,12 @@ test('a deleted file cannot be written again for a day, nor a listing lose its p
   expect(await records.put(second)).toBe(true);
   const names = (await findKeys(space.redis, `${space.prefix}:*`)).filter((name) => !name.includes(second.id));
   expect(names.toSorted()).toEqual(
-    [space.keys.fileIndex(tenant), space.keys.removed(tenant), space.keys.removedTimes(tenant)].toSorted(),
+    [
+      space.keys.storedBytes(tenant),
+      space.keys.fileIndex(tenant),
+      space.keys.removed(tenant),
+      space.keys.removedTimes(tenant),
+    ].toSorted(),
   );
 });
 

@@ -1,7 +1,7 @@
 import { ApiError, fileKey, type InputSummary } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { DueIndex } from '@promptmill/queue';
-import type { UploadPlaces } from '../tenants/upload-places.ts';
+import type { ReceivedAs, UploadPlaces } from '../tenants/upload-places.ts';
 import { createInputCheck } from './check-input.ts';
 
 interface InputLimits {
@@ -13,6 +13,7 @@ interface IncomingInput {
   readonly tenant: string;
   readonly fileId: string;
   readonly source: AsyncIterable<Uint8Array>;
+  readonly receivedAs: ReceivedAs;
   /** How many bytes will come at most. Undefined when nobody knows. */
   readonly expectedBytes?: number | undefined;
   /** Ends the upload early; nothing stays stored. */
@@ -59,9 +60,9 @@ async function* upTo(
  */
 export const createReceiveInput =
   ({ files, due, places, limits: { maxLineBytes, maxFileBytes }, now }: ReceiveInputOptions): ReceiveInput =>
-  async ({ tenant, fileId, source, expectedBytes, signal }) => {
+  async ({ tenant, fileId, source, receivedAs, expectedBytes, signal }) => {
     const key = fileKey(fileId);
-    const place = await places.take(tenant, fileId, expectedBytes && Math.min(expectedBytes, maxFileBytes));
+    const place = await places.take(tenant, fileId, receivedAs, expectedBytes && Math.min(expectedBytes, maxFileBytes));
     try {
       await due.set({ kind: 'file', tenant, id: fileId }, now() + unrecordedMs);
       const check = createInputCheck(maxLineBytes);

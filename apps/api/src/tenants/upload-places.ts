@@ -7,8 +7,14 @@ export interface UploadPlacesOptions {
   readonly limitsOf: Tenants['limitsOf'];
 }
 
+/** A place that nothing limits. */
+const noPlace = { grow: async () => {}, leave: () => {}, giveBack: async () => {} };
+
 /** A larger step would keep other uploads out for bytes that never come; a smaller one costs more round trips. */
 const stepBytes = 1024 * 1024;
+
+/** What a file is received as: only uploads are limited in number. */
+export type ReceivedAs = 'upload' | 'part of a request';
 
 /**
  * The place of each upload among those that its tenant may have at once, with the bytes it takes of the tenant's space.
@@ -19,7 +25,7 @@ export const createUploadPlaces = ({ places, limitsOf }: UploadPlacesOptions) =>
    * Takes a place. Throws ApiError `too_many_uploads`, and `too_many_stored_bytes` when the space for `expectedBytes`
    * is not free.
    */
-  async take(tenant: string, fileId: string, expectedBytes = 0) {
+  async take(tenant: string, fileId: string, receivedAs: ReceivedAs, expectedBytes = 0) {
     const place = { tenant, kind: 'uploads', id: fileId } as const;
     let reserved = 0;
 
@@ -32,7 +38,9 @@ export const createUploadPlaces = ({ places, limitsOf }: UploadPlacesOptions) =>
       else throw overLimit('storedBytes', { limit: storedBytes ?? 0, used: outcome.used, more: least });
     };
 
-    await reserve(expectedBytes, expectedBytes, limitsOf(tenant).uploadsAtOnce);
+    const { uploadsAtOnce, storedBytes: limitAtStart } = limitsOf(tenant);
+    if (receivedAs === 'upload') await reserve(expectedBytes, expectedBytes, uploadsAtOnce);
+    else if (limitAtStart === undefined) return noPlace;
     const timer = setInterval(() => {
       // When Redis is away, the next turn keeps it. A limit that was lowered does not end an upload.
       reserve(reserved, reserved).catch(() => {});
