@@ -27,11 +27,17 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
   });
   const lanes = buildLanes(buildProviders(config, {}));
   const batches = createBatchStore(space.redis, space.keys);
-  const { id: batchId, ...batch } = newBatch();
-  const total = 100;
-  await batches.create({ id: batchId, ...batch });
-  await batches.transition(batchId, 'in_progress', createdAt * 1000, { total });
-  await batches.advanceCursor(batchId, 0, { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} });
+  /** Makes a batch in progress; gives its id. */
+  const addBatch = async (tenant?: string): Promise<string> => {
+    const batch = newBatch(tenant === undefined ? {} : { tenant });
+    const total = 100;
+    await batches.create(batch);
+    await batches.transition(batch.id, 'in_progress', createdAt * 1000, { total });
+    const cursor = { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} };
+    await batches.advanceCursor(batch.id, 0, cursor);
+    return batch.id;
+  };
+  const batchId = await addBatch();
 
   let worker: RunningWorker | undefined;
   const stopWorker = async (): Promise<void> => {
@@ -43,6 +49,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     ...providers,
     batches,
     batchId,
+    addBatch,
     recorder: createResultRecorder(space.redis, space.keys),
     startWorker: async (): Promise<void> => {
       worker = await startWorker({
@@ -60,11 +67,12 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
       });
     },
     stopWorker,
+    setTenants: async (changed: TenantsConfig): Promise<void> => worker?.setLimits({ lanes, tenants: changed }),
     /** Adds the job of a request to a lane; gives its id. */
-    add: async (lane: 'first' | 'second', index: number): Promise<string> => {
+    add: async (lane: 'first' | 'second', index: number, batch = batchId): Promise<string> => {
       const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
       const job: RequestJob = {
-        batchId,
+        batchId: batch,
         index,
         customId: `r${index}`,
         url: '/v1/chat/completions',
@@ -72,7 +80,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
         bytes: 1,
       };
       await queue.add('request', job, requestJobOptions(job, 0, retry));
-      return `${batchId}-${index}`;
+      return `${batch}-${index}`;
     },
     close: async (): Promise<void> => {
       await stopWorker();

@@ -16,12 +16,16 @@ export interface TestApiOptions {
   readonly redisUrl: string;
   /** More of the process's environment, such as `PROMPTMILL_MAX_LINE_BYTES`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The content of `promptmill.yaml`. */
+  readonly configFile?: string;
+  /** Another api, whose data folder and key prefix this one shares. Close this one first. */
+  readonly beside?: { readonly directory: string; readonly prefix: string };
 }
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
-  const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
-  const prefix = `test-${randomBytes(6).toString('hex')}`;
+export const startTestApi = async ({ redisUrl, env = {}, configFile = '', beside }: TestApiOptions) => {
+  const directory = beside?.directory ?? (await mkdtemp(path.join(tmpdir(), 'promptmill-api-')));
+  const prefix = beside?.prefix ?? `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
     {
       PORT: '0',
@@ -34,7 +38,7 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
       PROMPTMILL_GRACE_MS: '1000',
       ...env,
     },
-    { readFile: () => '' },
+    { readFile: () => configFile },
   );
   const logger = createLogger({ level: 'silent', role: 'api' });
   const storeDirectory = path.join(config.dataDirectory, 'store');
@@ -44,7 +48,9 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
   const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
   return {
     url: api.url,
+    directory,
     prefix,
+    setTenants: api.setTenants,
     files,
     redis,
     keys: createKeys(prefix),
@@ -68,9 +74,9 @@ export const startTestApi = async ({ redisUrl, env = {} }: TestApiOptions) => {
     stop: () => api.close(),
     async close(): Promise<void> {
       await api.close();
-      await deleteKeys(redis, prefix);
+      if (!beside) await deleteKeys(redis, prefix);
       await closeRedis(redis);
-      await rm(directory, { recursive: true, force: true });
+      if (!beside) await rm(directory, { recursive: true, force: true });
     },
   };
 };
