@@ -178,10 +178,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       callDuration.observe((performance.now() - startedAt) / 1000);
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
-    await Promise.all([
-      tellLane(admission, result),
-      share && untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result))),
-    ]);
+    if (share) await untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result)));
+    await tellLane(admission, result);
     return result;
   };
 

@@ -60,7 +60,7 @@ export const createTenants = (config: TenantsConfig) => {
   replace(config);
   const named = (tenant: string): TenantLimits => (Object.hasOwn(inForce, tenant) ? (inForce[tenant] ?? {}) : {});
   return {
-    limitsOf(tenant: string): TenantLimits & typeof builtIn {
+    limitsOf: (tenant: string): TenantLimits & typeof builtIn => {
       const limits = { ...builtIn, ...named('default'), ...named(tenant) };
       const { uploadsAtOnce = builtIn.uploadsAtOnce, eventStreamsAtOnce = builtIn.eventStreamsAtOnce } = limits;
       return { ...limits, uploadsAtOnce, eventStreamsAtOnce };

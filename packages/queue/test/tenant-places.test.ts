@@ -104,7 +104,7 @@ describe('places', () => {
       (i % 2 === 0 ? places[0] : places[1]).take({ tenant, kind: 'streams', id: `s${i}`, most: 6 });
     expect(kinds(await each(50, take), 'taken')).toBe(6);
     expect(await take(99)).toEqual({ kind: 'over limit', what: 'places', used: 6 });
-    const [dead = ''] = await space.redis.zrange(space.keys.places(tenant, 'streams'), 0, 0);
+    const [dead = ''] = await space.redis.zrange(space.keys.places(tenant, 'streams'), '0', '0');
     await space.redis.zadd(space.keys.places(tenant, 'streams'), Date.now() - 1, dead);
     expect(kinds(await each(2, (i) => take(100 + i)), 'taken')).toBe(1);
   });

@@ -85,6 +85,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     recorder,
   });
 
+  const tenantCalls = createTenantCalls(redis, keys, tenants.limitsOf);
   const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
     batches,
@@ -122,7 +123,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       batches,
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
       limitsOf: tenants.limitsOf,
-      refusal: createTenantCalls(redis, keys, tenants.limitsOf).refusal,
+      refusal: (tenant, nowMs) => tenantCalls.refusal(tenant, nowMs),
       now: Date.now,
     }),
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>

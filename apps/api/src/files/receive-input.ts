@@ -66,7 +66,7 @@ export const createReceiveInput =
     try {
       await due.set({ kind: 'file', tenant, id: fileId }, now() + unrecordedMs);
       const check = createInputCheck(maxLineBytes);
-      const stored = check.passThrough(upTo(maxFileBytes, source, place.grow));
+      const stored = check.passThrough(upTo(maxFileBytes, source, (size) => place.grow(size)));
       const { bytes } = await files.put(key, stored, signal ? { signal } : {});
       try {
         return { bytes, summary: await check.finish(() => files.get(key)) };

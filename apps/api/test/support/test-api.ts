@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { TenantsConfig } from '@promptmill/core';
 import { createDiskStore } from '@promptmill/files';
 import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
@@ -50,7 +51,7 @@ export const startTestApi = async ({ redisUrl, env = {}, configFile = '', beside
     url: api.url,
     directory,
     prefix,
-    setTenants: api.setTenants,
+    setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),
     files,
     redis,
     keys: createKeys(prefix),
