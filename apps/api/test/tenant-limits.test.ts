@@ -1,4 +1,4 @@
-import { createBatchStore, createFileRecords } from '@promptmill/queue';
+import { createBatchStore, createFileRecords, createTenantCalls } from '@promptmill/queue';
 import type OpenAI from 'openai';
 import { APIError } from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -7,16 +7,17 @@ import { startTestApi, type TestApi } from './support/test-api.ts';
 
 const windowBytes = 20_000;
 const env = { PROMPTMILL_WINDOW_BYTES: String(windowBytes), PROMPTMILL_API_KEYS: '' };
-const names = ['batches', 'requests', 'bytes', 'streams', 'uploads', 'models', 'lines', 'other'];
-const configFile = `
-tenants:
-  batches: { activeBatches: 5 }
-  requests: { queuedRequests: 100 }
-  bytes: { storedBytes: 10000 }
-  streams: { eventStreamsAtOnce: 2 }
-  uploads: { uploadsAtOnce: 1 }
-  models: { models: [simulator/ec*] }
-`;
+const names = ['batches', 'requests', 'bytes', 'streams', 'uploads', 'models', 'lines', 'calls', 'other'];
+const limits = {
+  batches: { activeBatches: 5 },
+  requests: { queuedRequests: 100 },
+  bytes: { storedBytes: 10_000 },
+  streams: { eventStreamsAtOnce: 2 },
+  uploads: { uploadsAtOnce: 1 },
+  models: { models: ['simulator/ec*'] },
+  calls: { concurrency: 2 },
+};
+const configFile = JSON.stringify({ tenants: limits });
 
 let apis: readonly [TestApi, TestApi];
 
@@ -74,7 +75,7 @@ describe('active batches', () => {
     expect(again.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
 
     // A limit that is changed while the api runs.
-    apis[1].setTenants({ batches: { activeBatches: 6 } });
+    apis[1].setTenants({ ...limits, batches: { activeBatches: 6 } });
     await create('batches', id, 1);
     await expect(create('batches', id, 1)).rejects.toMatchObject({ status: 429 });
   });
@@ -206,6 +207,21 @@ describe('models', () => {
       });
     await expect.poll(async () => (await used('models')).activeBatches).toBe(0);
   });
+});
+
+it('a batch says when a limit of its tenant keeps its calls waiting', async () => {
+  const { id } = await create('calls', (await upload('calls', lines(3))).id);
+  // As a worker that is refused a call.
+  const calls = createTenantCalls(apis[0].redis, apis[0].keys, () => limits.calls);
+  const ask = (i: number) => calls.admit('calls', { id: `call-${i}`, estimatedTokens: 0 });
+  await Promise.all([0, 1, 2].map(ask));
+  await expect
+    .poll(() => clientOf('calls').batches.retrieve(id))
+    .toMatchObject({
+      promptmill: {
+        waiting_for: [{ lane: 'tenant_limit', reason: 'You have reached your limit concurrency: 2.' }],
+      },
+    });
 });
 
 describe('bytes in the lanes', () => {

@@ -81,24 +81,6 @@ test('a tenant makes no more calls a minute than it may, until its limit is rais
   await expect.poll(() => completedOf(batchId)).toBe(30);
 });
 
-test('requests that wait for their tenant cost Redis little', async () => {
-  const { startWorker, addBatch } = await open({ small: { concurrency: 1 } });
-  const { waiting } = holdCalls();
-  const small = await addBatch('small');
-  await addMany(small, 100);
-  await startWorker();
-  await expect.poll(() => waiting.length).toBe(1);
-  await expect.poll(() => space.redis.zcard(space.keys.laneJobs('first', 'delayed'))).toBe(99);
-  const looks = async (): Promise<number> => {
-    const info = await space.redis.info('commandstats');
-    return Number(/cmdstat_zadd:calls=(\d+)/.exec(info)?.[1] ?? 0);
-  };
-  const before = await looks();
-  await new Promise((resolve) => setTimeout(resolve, 2000));
-  // A look of the process each second, and those of jobs that come back.
-  expect((await looks()) - before).toBeLessThan(400);
-});
-
 test('a worker that stops gives back the calls that it had admitted', async () => {
   const { startWorker, stopWorker, addBatch } = await open({ small: { concurrency: 1 } });
   const { waiting } = holdCalls();
