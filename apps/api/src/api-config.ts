@@ -8,4 +8,7 @@ export type DispatchConfig = Pick<
 
 /** What the api needs of the configuration. */
 export type ApiConfig = DispatchConfig &
-  Pick<Config, 'apiPort' | 'host' | 'apiKeys' | 'board' | 'allowedHosts' | 'trustProxy' | 'metricsToken' | 'graceMs'>;
+  Pick<
+    Config,
+    'apiPort' | 'host' | 'apiKeys' | 'board' | 'allowedHosts' | 'trustProxy' | 'metricsToken' | 'graceMs' | 'tenants'
+  >;

@@ -1,3 +1,4 @@
+import type { Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type {
   BatchJob,
@@ -9,6 +10,7 @@ import type {
   Keys,
   RedisConnection,
   TenantIndex,
+  TenantPlaces,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -35,7 +37,7 @@ export interface ApiDependencies {
   readonly records: FileRecords;
   readonly batches: BatchStore;
   readonly due: DueIndex;
-  readonly tenants: TenantIndex;
+  readonly tenantIndex: TenantIndex;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;
@@ -43,6 +45,9 @@ export interface ApiDependencies {
   readonly replayed: () => Promise<void>;
   /** Which batches were created under idempotency keys. */
   readonly claims: Claims<Creation>;
+  readonly places: TenantPlaces;
+  /** What each tenant may use. */
+  readonly tenants: Pick<Tenants, 'limitsOf'>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
   readonly logger: Logger;

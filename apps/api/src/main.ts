@@ -7,6 +7,7 @@ import {
   keepHeapSmall,
   loadConfig,
   runUntilSignal,
+  watchConfig,
 } from '@promptmill/runtime';
 import { startApi } from './start-api.ts';
 
@@ -19,4 +20,8 @@ runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const files = await openFileStore(config.store);
 const api = await startApi({ config, files, logger, metrics, passFailPoint: createFailPoints(config.failPoint) });
+const load = () => loadConfig(process.env);
+const onChange = async ({ tenants }: typeof config) => api.setTenants(tenants);
+const watch = watchConfig(config.configFile, { load, logger, onChange });
+life.add('configuration', () => watch.close());
 life.add('api', () => api.close());

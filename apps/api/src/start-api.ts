@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createTenants, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
@@ -9,6 +10,7 @@ import {
   createFileRecords,
   createKeys,
   createTenantIndex,
+  createTenantPlaces,
   openBatchesQueue,
   untilReady,
 } from '@promptmill/queue';
@@ -37,6 +39,7 @@ import { createJournalledFileRecords } from './journal/journalled-file-records.t
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
 import { startSweep } from './sweep/start-sweep.ts';
+import { createUploadPlaces } from './tenants/upload-places.ts';
 
 export interface StartApiOptions {
   readonly config: ApiConfig;
@@ -49,6 +52,8 @@ export interface StartApiOptions {
 
 export interface RunningApi {
   readonly url: string;
+  /** Applies changed limits of tenants from the next request on. */
+  setTenants(tenants: TenantsConfig): void;
   /**
    * Takes no more requests, ends event streams, gives the rest the configured `graceMs` to end, and closes its
    * connections to Redis.
@@ -86,6 +91,8 @@ export const startApi = async ({
   const records = createFileRecords(redis, keys);
   const batches = createBatchStore(redis, keys);
   const due = createDueIndex(redis, keys);
+  const tenants = createTenants(config.tenants);
+  const places = createTenantPlaces(redis, keys);
   const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
@@ -100,13 +107,21 @@ export const startApi = async ({
     records: createJournalledFileRecords(records, journal, replayed),
     batches: createReplayedBatches(batches, replayed),
     due,
-    tenants: createTenantIndex(redis, keys),
+    tenantIndex: createTenantIndex(redis, keys),
     journal,
     replayed,
     claims,
     deltas,
     batchesQueue,
-    receiveInput: createReceiveInput({ files, due, limits, now: Date.now }),
+    places,
+    tenants,
+    receiveInput: createReceiveInput({
+      files,
+      due,
+      places: createUploadPlaces({ places, limitsOf: tenants.limitsOf }),
+      limits,
+      now: Date.now,
+    }),
     removeFile: createRemoveFile({ batches, records, due, files, now: Date.now }),
     logger,
     metrics,
@@ -126,7 +141,7 @@ export const startApi = async ({
   );
   const watchingKeys = watchKeys(redis, keys, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
-  const dispatch = await startDispatch({ config, files, logger, metrics, passFailPoint, replayed });
+  const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
 
   const life = createLifecycle(logger);
@@ -143,5 +158,5 @@ export const startApi = async ({
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());
   life.add('redis', () => redis.disconnect());
-  return { url: server.url, close: () => life.close() };
+  return { url: server.url, setTenants: (changed) => tenants.replace(changed), close: () => life.close() };
 };

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileKey, type LaneTable } from '@promptmill/core';
+import { createTenants, fileKey, type LaneTable } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
   type BatchJob,
@@ -13,6 +13,7 @@ import {
   createFileRecords,
   createKeys,
   createLaneTurns,
+  createResultRecorder,
   openLaneQueues,
 } from '@promptmill/queue';
 import { loadConfig, noFailPoints } from '@promptmill/runtime';
@@ -57,8 +58,9 @@ beforeAll(async () => {
         lanes: { lanes: lanes.lanes, route: (model) => configured.route(model) },
         queueOf: laneQueues.of,
         turns: createLaneTurns(redis, keys),
-        weightOf: () => 1,
+        tenants: createTenants({}),
         retry,
+        recorder: createResultRecorder(redis, keys),
       }),
       window: { requests: 1000, bytes: windowBytes },
       onDispatched: () => {},

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileKey, noUsage, type RequestJob } from '@promptmill/core';
+import { createTenants, fileKey, noUsage, type RequestJob } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
   type BatchStore,
@@ -57,8 +57,9 @@ beforeEach(async () => {
       lanes,
       queueOf: () => queue,
       turns: createLaneTurns(space.redis, space.keys),
-      weightOf: () => 1,
+      tenants: createTenants({}),
       retry,
+      recorder,
     }),
     window: { requests: window, bytes: 1e9 },
     onDispatched: () => {},

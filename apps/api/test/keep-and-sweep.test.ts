@@ -141,10 +141,10 @@ describe('deleting a file that a batch needs', () => {
   it('is not refused for ever after a creation that died, or a batch whose job died before it released the file', async () => {
     const { id } = await upload();
     const hourAgoMs = Date.now() - 3_601_000;
-    await records.use('alice', id, newBatchId(), hourAgoMs);
+    await records.use('alice', id, { batchId: newBatchId(), requests: 1 }, hourAgoMs);
     const ended = await runningBatch((await upload()).id);
     await complete(ended);
-    await records.use('alice', id, ended, Date.now());
+    await records.use('alice', id, { batchId: ended, requests: 1 }, Date.now());
     expect(await api.alice.files.delete(id)).toMatchObject({ deleted: true });
   });
 });

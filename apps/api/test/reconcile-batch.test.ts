@@ -13,6 +13,7 @@ import {
   resultLine,
   segmentFolder,
   segmentName,
+  createTenants,
 } from '@promptmill/core';
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
@@ -86,7 +87,14 @@ const open = (window = 1000) => {
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
   const queueOf = () => lane;
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), weightOf: () => 1, retry });
+  const add = createAddRequests({
+    lanes,
+    queueOf,
+    turns: createLaneTurns(redis, keys),
+    tenants: createTenants({}),
+    retry,
+    recorder,
+  });
   const findLost = createFindLostRequests({ lanes, queueOf, requests });
   const dispatch = createDispatchRequests({
     batches,

@@ -18,6 +18,8 @@ export type Ending =
   | { readonly kind: 'fall back' }
   /** The job goes back into its lane; no attempt is used. With `refusals` it keeps their number. */
   | { readonly kind: 'put back'; readonly delayMs: number; readonly refusals?: RequestRefusals }
+  /** Its tenant may make no call now: the job goes back into its lane, and no attempt is used. */
+  | { readonly kind: 'wait for tenant' }
   /** The batch is paused: the request waits until it is resumed. */
   | { readonly kind: 'park' }
   /**

@@ -20,7 +20,7 @@ runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const worker = await startWorker({ config, logger, metrics, passFailPoint: createFailPoints(config.failPoint) });
 const load = () => loadConfig(process.env);
-const watch = watchConfig(config.configFile, { load, logger, onChange: ({ lanes }) => worker.setLimits(lanes) });
+const watch = watchConfig(config.configFile, { load, logger, onChange: (changed) => worker.setLimits(changed) });
 life.add('configuration', () => watch.close());
 life.add('worker', () => worker.close());
 if (config.healthPort !== undefined) {

@@ -23,12 +23,14 @@ import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts'
 import type { LaneGate } from './lane/lane-gate.ts';
 import type { Quarantine } from './quarantine.ts';
 import { countRefusal } from './refusals.ts';
+import type { TenantGate, TenantShare } from './tenant/tenant-gate.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface ProcessRequestOptions {
   readonly lane: Lane;
   readonly client: ProviderClient;
   readonly gate: LaneGate;
+  readonly tenantGate: TenantGate;
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   /** Undefined while the lane does not limit tokens. */
@@ -102,6 +104,12 @@ const refusalsOf = (
   return laneSignalOf(result.code) === 'stopped' ? undefined : countRefusal(refusals, hold);
 };
 
+interface CallEnd {
+  readonly result: CallResult;
+  /** What the lane answered. Undefined when its answer is not awaited. */
+  readonly hold: LaneHold | undefined;
+}
+
 const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean =>
   stalledCounter > suspectAfter && (data.begun ?? 0) >= suspectAfter;
 
@@ -111,7 +119,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, client, gate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
+  const { lane, client, gate, tenantGate, takeRetry, estimator, findFallback, recorder, deltas, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, giveUp, onFailure, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
   const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
@@ -192,7 +200,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     request: RequestJob,
     lock: JobLock,
     admission: Admission,
-  ): Promise<{ readonly result: CallResult; readonly hold: LaneHold | undefined }> => {
+    share: TenantShare | undefined,
+  ): Promise<CallEnd> => {
     const startedAt = performance.now();
     const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
     unrecorded.add(lock);
@@ -201,7 +210,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       body: request.body,
       idempotencyKey: jobIdOf(request.batchId, request.index),
       signal: giveUp,
-      maySend: () => admission.send(),
+      maySend: () => (share?.send() ?? true) && admission.send(),
       onDelta: streamed?.add,
     });
     if (result.kind !== 'success') unrecorded.delete(lock);
@@ -214,20 +223,42 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
     if (result.kind === 'failure' && (result.detail !== undefined || result.class === 'provider')) onFailure(result);
+    if (share) await untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result)));
     return { result, hold: await tellLane(request, admission, result) };
+  };
+
+  /** Waits until the request's tenant and its lane let a call in, and makes it. */
+  const callOnce = async (
+    job: Job<RequestJob>,
+    lock: JobLock,
+    fallback: Fallback | undefined,
+    isFirst: boolean,
+  ): Promise<CallEnd | { readonly ending: Ending }> => {
+    const request = job.data;
+    const share = tenantGate.isInUse() ? await untilRedisTakes(() => tenantGate.enter(request)) : undefined;
+    if (share === 'full') return { ending: { kind: 'wait for tenant' } };
+    try {
+      const admission = await admit(request, lock, fallback);
+      if ('ending' in admission) return admission;
+      if (job.stalledCounter > 0 && isFirst)
+        await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
+      return await call(request, lock, admission, share);
+    } finally {
+      // Where the call has ended, it has been given back already.
+      if (share) await untilRedisTakes(() => share.end('unsent'));
+    }
   };
 
   /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
   const answer = async (job: Job<RequestJob>, lock: JobLock, fallback: Fallback | undefined): Promise<Ending> => {
     const request = job.data;
+    if (tenantGate.isFull(request)) return { kind: 'wait for tenant' };
     const ending = await check(job);
     if (ending) return ending;
     for (let calls = 0; ; calls++) {
-      const admission = await admit(request, lock, fallback);
-      if ('ending' in admission) return admission.ending;
-      if (job.stalledCounter > 0 && calls === 0)
-        await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
-      const { result, hold } = await call(request, lock, admission);
+      const called = await callOnce(job, lock, fallback, calls === 0);
+      if ('ending' in called) return called.ending;
+      const { result, hold } = called;
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
         probeIntervalMs: lane.provider.probeIntervalMs,
@@ -270,6 +301,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         if (refusals) await untilRedisTakes(() => job.updateData({ ...job.data, refusals }));
         return putBack(delayMs);
       }
+      case 'wait for tenant':
+        await untilRedisTakes(() => job.moveToDelayed(Date.now() + tenantGate.delayMs(job.data), job.token));
+        tenantGate.note(job.data, { lane: lane.name, jobId: jobIdOf(job.data.batchId, job.data.index) });
+        throw new DelayedError();
       case 'park':
         return job.attemptsMade === 0 ? { status: 'parked' } : putBack(pausedAgainMs);
       default:

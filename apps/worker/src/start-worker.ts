@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { createTenants, type Lane, type LaneTable, type RequestJob } from '@promptmill/core';
+import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
 import {
   createProviderClient,
   openTokenEstimator,
@@ -10,16 +10,19 @@ import {
   closeRedis,
   closeWorkers,
   connectRedis,
+  createBatchStore,
   createDeltaPublisher,
   createKeys,
   createLaneControl,
   createLaneTurns,
   createResultRecorder,
+  createTenantCalls,
   finishedRequestJobs,
   type JobLock,
   onBack,
   openLaneQueues,
   openWorker,
+  promoteJob,
 } from '@promptmill/queue';
 import {
   type Config,
@@ -34,6 +37,7 @@ import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
+import { createTenantGate } from './tenant/tenant-gate.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
 export interface StartWorkerOptions {
@@ -51,7 +55,7 @@ export interface RunningWorker {
   /** Whether Redis answers. */
   ready(): boolean;
   /** Applies changed limits from the next call on. New lanes need a restart. */
-  setLimits(lanes: LaneTable): Promise<void>;
+  setLimits(config: Pick<Config, 'lanes' | 'tenants'>): Promise<void>;
   /**
    * Takes no more jobs, lets the calls in flight end, and puts back those that do not end in time. Throws when Redis
    * did not take an answer in that time, which is then lost.
@@ -105,6 +109,22 @@ export const startWorker = async ({
   const quarantine = createQuarantine();
   const findFallback = createFindFallback({ lanes, queueOf, turns, weightOf: tenants.weightOf, retry, now: Date.now });
 
+  let tenantEstimator: TokenEstimator | undefined;
+  const setTenants = async (changed: typeof config.tenants): Promise<void> => {
+    tenants.replace(changed);
+    if (tenants.limitTokens()) tenantEstimator ??= await openTokenEstimator();
+  };
+  await setTenants(config.tenants);
+  const batches = createBatchStore(connection, keys);
+  const tenantGate = createTenantGate({
+    tenants,
+    calls: createTenantCalls(connection, keys, tenants.limitsOf),
+    tenantOf: (batchId) => batches.tenantOf(batchId),
+    estimator: () => tenantEstimator,
+    promote: ({ lane, jobId }) => promoteJob(queueOf(lane), jobId),
+    onError: (error) => logError(error, 'tenant limits'),
+  });
+
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
@@ -138,6 +158,7 @@ export const startWorker = async ({
       lane,
       client,
       gate,
+      tenantGate,
       takeRetry: () => control.takeRetry(),
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
@@ -178,7 +199,9 @@ export const startWorker = async ({
 
   return {
     ready: () => connection.status === 'ready',
-    async setLimits({ lanes: changed }) {
+    async setLimits({ lanes: { lanes: changed }, tenants: changedTenants }) {
+      await setTenants(changedTenants);
+      tenantGate.wakeAll();
       for (const lane of changed) await open.find(({ name }) => name === lane.name)?.setLimits(lane);
     },
     async close() {
@@ -192,6 +215,7 @@ export const startWorker = async ({
       await closeWorkers(workers, connection, graceMs + letGoMs);
       clearTimeout(giveUpLater);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
+      tenantGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       await laneQueues.close();
       clearInterval(giveUpWithNothing);

@@ -1,4 +1,4 @@
-import { buildLanes, buildProviders, fileConfig, type RequestJob } from '@promptmill/core';
+import { buildLanes, buildProviders, fileConfig, type RequestJob, type TenantsConfig } from '@promptmill/core';
 import { createBatchStore, createResultRecorder, openLaneQueue, requestJobOptions } from '@promptmill/queue';
 import { createLogger, createMetrics } from '@promptmill/runtime';
 import { createdAt, newBatch } from '../../../packages/queue/test/new-batch.ts';
@@ -13,6 +13,7 @@ export interface WorkerSpaceOptions {
   readonly graceMs?: number;
   /** Calls in flight. Default 10. */
   readonly concurrency?: number;
+  readonly tenants?: TenantsConfig;
 }
 
 export interface RequestOptions {
@@ -23,7 +24,8 @@ export interface RequestOptions {
 
 /** A worker with the lanes `first` and `second`, each with a provider of its own, and a batch in progress. */
 export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
-  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000, concurrency = 10 } = options;
+  const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000 } = options;
+  const { concurrency = 10, tenants = {} } = options;
   const space = openRedisSpace();
   const providers = { first: await startTestProvider(), second: await startTestProvider() };
   const config = fileConfig.parse({
@@ -35,8 +37,8 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
   const lanes = buildLanes(buildProviders(config, { FIRST_KEY: 'sk-of-the-first' }));
   const batches = createBatchStore(space.redis, space.keys);
   const total = 100;
-  const addBatch = async (): Promise<string> => {
-    const batch = newBatch();
+  const addBatch = async (tenant?: string): Promise<string> => {
+    const batch = newBatch(tenant === undefined ? {} : { tenant });
     await batches.create(batch);
     await batches.transition(batch.id, 'in_progress', createdAt * 1000, { total });
     const cursor = { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} };
@@ -64,7 +66,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
           redisUrl: space.url,
           redisPrefix: space.prefix,
           lanes,
-          tenants: {},
+          tenants,
           workerConcurrency: concurrency,
           retry,
           graceMs,
@@ -74,6 +76,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
       });
     },
     stopWorker,
+    setTenants: async (changed: TenantsConfig): Promise<void> => worker?.setLimits({ lanes, tenants: changed }),
     /** Adds the job of a request to a lane; gives its id. */
     add: async (lane: 'first' | 'second', index: number, request: RequestOptions = {}): Promise<string> => {
       const { batchId: owner = batchId, prompt = 'Hi' } = request;

@@ -13,7 +13,7 @@ import type { LineProblem, RequestLine } from './request-line.ts';
 
 const chat = '/v1/chat/completions';
 const embeddings = '/v1/embeddings';
-const terms: BatchTerms = { endpoint: chat, maxRequests: 1_000_000, hasLane: () => true };
+const terms: BatchTerms = { endpoint: chat, maxRequests: 1_000_000, hasLane: () => true, isAllowed: () => true };
 
 const request = (model: string, url: Endpoint = chat): RequestLine => ({ customId: 'a', url, body: { model } });
 const badJson: LineProblem = { code: 'invalid_json_line', message: 'Not JSON.', param: null };

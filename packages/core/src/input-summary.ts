@@ -71,12 +71,20 @@ export interface BatchTerms {
   readonly maxRequests: number;
   /** Whether a provider takes a model. */
   readonly hasLane: (model: string) => boolean;
+  /** Whether the batch's tenant may use a model. */
+  readonly isAllowed: (model: string) => boolean;
 }
+
+/** Why a request of a tenant that may not use its model is not run. */
+export const modelNotAllowed = (model: string) => ({
+  code: 'model_not_allowed',
+  message: `You may not use the model \`${model}\`.`,
+});
 
 /** The errors that keep a batch from running this input: at most {@link maxListedProblems}, by line number. */
 export const findBatchErrors = (
   summary: InputSummary,
-  { endpoint, maxRequests, hasLane }: BatchTerms,
+  { endpoint, maxRequests, hasLane, isAllowed }: BatchTerms,
 ): BatchError[] => {
   const errors: BatchError[] = [...summary.problems];
   if (summary.requests > maxRequests)
@@ -97,7 +105,10 @@ export const findBatchErrors = (
       });
   }
   for (const [model, line] of Object.entries(summary.models)) {
-    if (hasLane(model)) continue;
+    if (hasLane(model)) {
+      if (!isAllowed(model)) errors.push({ ...modelNotAllowed(model), param: 'body.model', line });
+      continue;
+    }
     errors.push({
       code: 'model_not_found',
       message: `No provider is configured for the model \`${model}\`. Name one as provider/model.`,

@@ -15,6 +15,9 @@ export interface Route {
   readonly model: string;
 }
 
+/** `provider/model` */
+export const fullModelName = ({ lane, model }: Route): string => `${lane.provider.name}/${model}`;
+
 /** Every lane of a configuration, and the way from a model's name to its lane. */
 export interface LaneTable {
   readonly lanes: readonly Lane[];

@@ -8,6 +8,7 @@ const invalidConfig = expect.objectContaining({ code: 'invalid_config' });
 test('an empty configuration has the defaults', () => {
   expect(fileConfig.parse({})).toEqual({
     providers: {},
+    tenants: {},
     retry: { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 },
   });
 });

@@ -15,6 +15,8 @@ export * from './jobs/queues.ts';
 export * from './connection/redis.ts';
 export * from './results/result-recorder.ts';
 export * from './results/results-stream.ts';
+export * from './tenants/tenant-calls.ts';
+export * from './tenants/tenant-places.ts';
 export * from './jobs/workers.ts';
 export * from './tenants/api-keys-version.ts';
 export * from './tenants/tenant-index.ts';

@@ -1,3 +1,6 @@
+/** What a tenant may have a number of at once. */
+export type PlaceKind = 'uploads' | 'streams' | 'calls';
+
 /** The names of all Redis keys that are not BullMQ's own, and the prefixes of BullMQ's keys. */
 export const createKeys = (prefix: string) => {
   // A script writes a batch's keys and the results stream together, so all of them are in one slot of a cluster.
@@ -9,6 +12,10 @@ export const createKeys = (prefix: string) => {
     segments: (id: string) => `${batchKey(id)}:segments`,
     /** Where some requests start in the input. */
     marks: (id: string) => `${batchKey(id)}:marks`,
+    /** The bytes that each batch of a tenant has in its lanes. */
+    bytesOfBatches: (tenant: string) => `${batchesTag}:bytes:${tenant}`,
+    /** The sum for each tenant. */
+    bytesOfTenants: `${batchesTag}:bytes`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
@@ -20,6 +27,17 @@ export const createKeys = (prefix: string) => {
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
     /** The batches that need a file. */
     fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
+    /** The requests of each active batch, and their sum. */
+    activeBatches: (tenant: string) => `${prefix}:{t-${tenant}}:active`,
+    /** The active batches whose creation may break off. */
+    unfinishedBatches: (tenant: string) => `${prefix}:{t-${tenant}}:active:unfinished`,
+    /** The sum of the tenant's files. */
+    storedBytes: (tenant: string) => `${prefix}:{t-${tenant}}:bytes`,
+    /** What is under way at once, and until when each counts. */
+    places: (tenant: string, kind: PlaceKind) => `${prefix}:{t-${tenant}}:${kind}`,
+    reservedBytes: (tenant: string) => `${prefix}:{t-${tenant}}:bytes:reserved`,
+    /** The sliding windows of a tenant's calls. */
+    callLedger: (tenant: string) => `${prefix}:{t-${tenant}}:calls:ledger`,
     /** Where removed entries stood in their index, so that a listing can continue after them. */
     removed: (tenant: string) => `${prefix}:{t-${tenant}}:removed`,
     /** When those entries were removed. */

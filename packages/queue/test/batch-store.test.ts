@@ -182,6 +182,7 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
   expect(await store.dispatchState(await createBatch())).toEqual({
     dispatched: 0,
     cursorOffset: 0,
+    countedBytes: 0,
     cursorLine: 1,
     positions: {},
     outstanding: 0,

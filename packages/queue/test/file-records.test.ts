@@ -138,6 +138,7 @@ test('a deleted file cannot be written again for a day, nor a listing lose its p
   expect(names.toSorted()).toEqual(
     [
       space.keys.tenants,
+      space.keys.storedBytes(tenant),
       space.keys.fileIndex(tenant),
       space.keys.removed(tenant),
       space.keys.removedTimes(tenant),
@@ -147,7 +148,8 @@ test('a deleted file cannot be written again for a day, nor a listing lose its p
 
 describe('a file that a batch uses', () => {
   const since = createdAt;
-  const use = (id: string, batchId: string, atMs = nowMs) => records.use(tenant, id, batchId, atMs);
+  const use = async (id: string, batchId: string, atMs = nowMs) =>
+    (await records.use(tenant, id, { batchId, requests: 1, limits: {} }, atMs)).kind === 'noted';
 
   test('is not deleted before the batch releases it', async () => {
     const [file] = await putFiles(1);

@@ -4,11 +4,11 @@ import { withinQueueTimeout } from '../redis-guard.ts';
 import { activeBatches } from './active-batches.ts';
 import type { tenantList } from './admin-schemas.ts';
 
-type Dependencies = Pick<ApiDependencies, 'tenants' | 'ring' | 'records' | 'batches' | 'batchesQueue'>;
+type Dependencies = Pick<ApiDependencies, 'tenantIndex' | 'ring' | 'records' | 'batches' | 'batchesQueue'>;
 
 /** `GET /v1/admin/tenants`: every tenant that has a key, a file or a batch, and what it uses. */
 export const listTenants = (dependencies: Dependencies) => {
-  const { tenants, ring, records } = dependencies;
+  const { tenantIndex, ring, records } = dependencies;
 
   const countBatches = async () => {
     const counts = new Map<string, { batches: number; requests: number }>();
@@ -21,7 +21,7 @@ export const listTenants = (dependencies: Dependencies) => {
 
   return async (): Promise<z.output<typeof tenantList>> => {
     const keys = ring.activeKeys();
-    const [noted, counts] = await Promise.all([tenants.all(), withinQueueTimeout(countBatches())]);
+    const [noted, counts] = await Promise.all([tenantIndex.all(), withinQueueTimeout(countBatches())]);
     const names = [...new Set([...keys.keys(), ...noted, ...counts.keys()])].sort();
     const data = await Promise.all(
       names.map(async (id) => ({

@@ -68,7 +68,11 @@ export const batchObject = z
               held_until: seconds,
             }),
           )
-          .meta({ description: 'Lanes of this batch that let no call in for a while, and why.' }),
+          .meta({
+            description:
+              'Lanes of this batch that let no call in for a while, and why; `tenant_limit` when a limit of your own ' +
+              'keeps calls waiting.',
+          }),
         blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({
           description:
             'Why the batch is blocked, such as `no_lane` or `no_space`. It goes on by itself once the cause is gone.',

@@ -4,6 +4,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
 import { badRequest } from '../request-problem.ts';
+import { overLimit } from '../tenants/over-limit.ts';
 import { batchJobName } from './batch-job-name.ts';
 import { type Creation, newCreation } from './creation.ts';
 
@@ -24,7 +25,16 @@ export interface BatchOrder {
 
 type Dependencies = Pick<
   ApiDependencies,
-  'claims' | 'batches' | 'records' | 'batchesQueue' | 'journal' | 'replayed' | 'now' | 'passFailPoint'
+  | 'claims'
+  | 'batches'
+  | 'records'
+  | 'removeFile'
+  | 'batchesQueue'
+  | 'journal'
+  | 'replayed'
+  | 'tenants'
+  | 'now'
+  | 'passFailPoint'
 >;
 
 /**
@@ -32,25 +42,43 @@ type Dependencies = Pick<
  * finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
-  const { claims, batches, records, batchesQueue, journal, replayed, now, passFailPoint } = dependencies;
+  const { claims, batches, records, removeFile, batchesQueue, journal, replayed, tenants, now, passFailPoint } =
+    dependencies;
 
-  /** Resolves with the input file's record. */
-  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord | undefined> => {
-    const { batchId, outputFileId, errorFileId, createdAt } = creation;
-    const terms = await prepare(creation);
-    const { inputFileId } = terms;
+  /** Notes that the batch needs its input, and counts it. Resolves with the input file's record. */
+  const useInput = async (tenant: string, inputFileId: string, batchId: string): Promise<FileRecord> => {
+    const input = await records.get(tenant, inputFileId);
+    const requests = input?.summary?.requests ?? 0;
+    const limits = tenants.limitsOf(tenant);
     // The file can be deleted until this call, and not after it.
-    if (!(await records.use(tenant, inputFileId, batchId, now())))
+    const outcome = input && (await records.use(tenant, inputFileId, { batchId, requests, limits }, now()));
+    if (outcome?.kind === 'over limit') {
+      const { what, used } = outcome;
+      throw what === 'batches'
+        ? overLimit('activeBatches', { limit: limits.activeBatches ?? 0, used })
+        : overLimit('queuedRequests', { limit: limits.queuedRequests ?? 0, used, more: requests });
+    }
+    if (!input || outcome?.kind === 'missing')
       throw badRequest({
         message: `No such File object: ${inputFileId}`,
         code: 'file_not_found',
         param: 'input_file_id',
       });
+    return input;
+  };
+
+  /** Resolves with the input file's record. */
+  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord> => {
+    const { batchId, outputFileId, errorFileId, createdAt } = creation;
+    const terms = await prepare(creation);
+    const { inputFileId } = terms;
+    const input = await useInput(tenant, inputFileId, batchId).catch(async (error: unknown) => {
+      // An input that was made for this batch has no other use.
+      if (error instanceof ApiError && inputFileId === creation.inputFileId) await removeFile(tenant, inputFileId);
+      throw error;
+    });
     const expiresAt = createdAt + (completionWindowSeconds(terms.completionWindow) ?? 0);
-    const [input] = await Promise.all([
-      records.get(tenant, inputFileId),
-      batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms }),
-    ]);
+    await batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms });
     return input;
   };
 

@@ -12,7 +12,12 @@ export interface MadeInput extends Pick<Creation, 'inputFileId' | 'createdAt'> {
 export const createStoreInput =
   ({ records, receiveInput, passFailPoint }: Pick<ApiDependencies, 'records' | 'receiveInput' | 'passFailPoint'>) =>
   async (source: AsyncIterable<Uint8Array>, { inputFileId, createdAt, tenant, filename }: MadeInput): Promise<void> => {
-    const { bytes, summary } = await receiveInput({ tenant, fileId: inputFileId, source });
+    const { bytes, summary } = await receiveInput({
+      tenant,
+      fileId: inputFileId,
+      source,
+      receivedAs: 'part of a request',
+    });
     const record: FileRecord = {
       id: inputFileId,
       tenant,

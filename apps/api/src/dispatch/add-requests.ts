@@ -1,5 +1,19 @@
-import { type Batch, deadlineNearMs, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
-import { type Cursor, type LaneTurns, requestJobOptions } from '@promptmill/queue';
+import {
+  type Batch,
+  deadlineNearMs,
+  fullModelName,
+  type LaneTable,
+  mayUseModel,
+  modelNotAllowed,
+  noUsage,
+  type RequestJob,
+  type RetryPolicy,
+  type Route,
+  type TenantLimits,
+  type Tenants,
+  toResult,
+} from '@promptmill/core';
+import { type Cursor, type LaneTurns, requestJobOptions, type ResultRecorder } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import type { InputRequest } from './read-requests.ts';
@@ -8,9 +22,9 @@ export interface AddRequestsOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: LaneTurns;
-  /** A tenant's share of a lane, as a multiple of another's. */
-  readonly weightOf: (tenant: string) => number;
+  readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;
   readonly retry: RetryPolicy;
+  readonly recorder: Pick<ResultRecorder, 'record'>;
 }
 
 export interface AddedRequests {
@@ -22,10 +36,17 @@ export interface AddedRequests {
 
 /**
  * Adds a chunk of a batch's requests to their lanes, in order, behind those that are there. Adding a request whose job
- * exists changes nothing. Throws DispatchBlockedError `no_lane`.
+ * exists changes nothing. A request whose model its tenant may not use gets an error as its result. Throws
+ * DispatchBlockedError `no_lane`.
  */
-export const createAddRequests = ({ lanes, queueOf, turns, weightOf, retry }: AddRequestsOptions) => {
-  const toJob = (batch: Batch, { index, request, bytes }: InputRequest): [lane: string, job: RequestJob] => {
+export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recorder }: AddRequestsOptions) => {
+  interface Placed {
+    readonly lane: string;
+    readonly job: RequestJob;
+    readonly isAllowed: boolean;
+  }
+
+  const toJob = (batch: Batch, limits: TenantLimits, { index, request, bytes }: InputRequest): Placed => {
     const { customId, url, body } = request;
     const route = lanes.route(body.model);
     if (!route)
@@ -33,7 +54,12 @@ export const createAddRequests = ({ lanes, queueOf, turns, weightOf, retry }: Ad
         'no_lane',
         `No provider in the configuration takes the model ${body.model} any more.`,
       );
-    const { name, fallback } = route.lane;
+    const { name } = route.lane;
+    const mayUse = (to: Route): boolean => limits.models === undefined || mayUseModel(limits, fullModelName(to));
+    const fallback = route.lane.fallback.filter((model) => {
+      const next = lanes.route(model);
+      return next && mayUse(next);
+    });
     const job: RequestJob = {
       batchId: batch.id,
       index,
@@ -45,11 +71,16 @@ export const createAddRequests = ({ lanes, queueOf, turns, weightOf, retry }: Ad
         ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch), tenant: batch.tenant } }
         : {}),
     };
-    return [name, job];
+    return { lane: name, job, isAllowed: mayUse(route) };
+  };
+
+  const refuse = async (job: RequestJob, model: string): Promise<void> => {
+    const { status, line } = toResult(job, { kind: 'error', ...modelNotAllowed(model) });
+    await recorder.record(job, status, line, noUsage);
   };
 
   const addToLane = async ({ id, tenant }: Batch, lane: string, jobs: readonly RequestJob[], isNew: boolean) => {
-    const user = { tenant, weight: weightOf(tenant), batchId: id, isNew };
+    const user = { tenant, weight: tenants.weightOf(tenant), batchId: id, isNew };
     const { positions, batches } = await turns.take(lane, user, jobs.length);
     const end = positions.at(-1) ?? 0;
     await queueOf(lane).addBulk(
@@ -64,16 +95,23 @@ export const createAddRequests = ({ lanes, queueOf, turns, weightOf, retry }: Ad
     requests: readonly InputRequest[],
     before: Cursor['positions'],
   ): Promise<AddedRequests> => {
+    const limits = tenants.limitsOf(batch.tenant);
     const byLane = new Map<string, RequestJob[]>();
+    const refused: Promise<void>[] = [];
     for (const request of requests) {
-      const [lane, job] = toJob(batch, request);
+      const { lane, job, isAllowed } = toJob(batch, limits, request);
+      if (!isAllowed) {
+        refused.push(refuse(job, request.request.body.model));
+        continue;
+      }
       const jobs = byLane.get(lane);
       if (jobs) jobs.push(job);
       else byLane.set(lane, [job]);
     }
-    const added = await Promise.all(
-      [...byLane].map(([lane, jobs]) => addToLane(batch, lane, jobs, before[lane] === undefined)),
-    );
+    const [added] = await Promise.all([
+      Promise.all([...byLane].map(([lane, jobs]) => addToLane(batch, lane, jobs, before[lane] === undefined))),
+      ...refused,
+    ]);
     return {
       positions: { ...before, ...Object.fromEntries(added.map(({ lane, end }) => [lane, end])) },
       batchesInLane: Math.max(0, ...added.map(({ batches }) => batches)),

@@ -23,7 +23,10 @@ export interface DispatchRequestsOptions {
 }
 
 /** The results of all batches together may take this many byte windows in Redis. */
-const windowsOfAll = 8;
+const resultWindowsOfAll = 8;
+/** The input lines of all batches of a tenant, and of all tenants, may take this many byte windows in Redis. */
+const windowsOfTenant = 4;
+const windowsOfAll = 16;
 
 /** A larger chunk would hold up the event loop and Redis; smaller ones cost more round trips. */
 const chunkRequests = 250;
@@ -59,7 +62,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
-    (await batches.resultsBytes()) >= windowsOfAll * window.bytes;
+    (await batches.resultsBytes()) >= resultWindowsOfAll * window.bytes;
 
   /** How many batches share a lane with a tenant's last chunk. */
   const sharers = createSeenBatches<number>();
@@ -81,16 +84,20 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     return state.outstanding + wanted <= most && state.outstandingBytes <= mostBytes * (1 - refill);
   };
 
-  /** `done`: all of the input is dispatched. Throws DispatchBlockedError. */
-  return async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
-    const { batch, state } = snapshot;
-    if (state.dispatched >= batch.total) return { done: true };
-    if (!hasRoom(snapshot)) return { done: false };
-    const [full, settledBeyond] = await Promise.all([
-      isFull(snapshot),
-      requests.settledBeyond(batch.id, state.dispatched),
-    ]);
-    if (full) return { done: false };
+  const most = { ofTenant: windowsOfTenant * window.bytes, ofAll: windowsOfAll * window.bytes };
+
+  /** Counts a batch's bytes again when much of what counts has its results by now. */
+  const countAgain = async ({ batch, state }: BatchSnapshot): Promise<void> => {
+    const { countedBytes, outstandingBytes } = state;
+    if (countedBytes - outstandingBytes >= window.bytes * refillShare) await batches.countBytes(batch, 0);
+  };
+
+  /** @param settledBeyond how many requests after the cursor have a result */
+  const dispatch = async (
+    { batch, state }: BatchSnapshot,
+    mostBytes: number,
+    settledBeyond: number,
+  ): Promise<{ done: boolean }> => {
     let cursor: Cursor = state;
 
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
@@ -129,7 +136,8 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     try {
       for await (const request of readRequests(files, batch.inputFileId, from)) {
         const part = partOf(batch.tenant);
-        if (request.index >= batch.total || outstanding >= part.requests || outstandingBytes >= part.bytes) {
+        const isFull = outstanding >= part.requests || outstandingBytes >= Math.min(part.bytes, mostBytes);
+        if (request.index >= batch.total || isFull) {
           hasEnded = false;
           break;
         }
@@ -155,5 +163,28 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       throw new DispatchBlockedError('input_changed', message);
     }
     return { done: dispatched >= batch.total };
+  };
+
+  /** `done`: all of the input is dispatched. Throws DispatchBlockedError. */
+  return async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
+    const { batch, state } = snapshot;
+    const isDone = state.dispatched >= batch.total;
+    if (isDone || !hasRoom(snapshot)) {
+      await countAgain(snapshot);
+      return { done: isDone };
+    }
+    const [full, settledBeyond] = await Promise.all([
+      isFull(snapshot),
+      requests.settledBeyond(batch.id, state.dispatched),
+    ]);
+    if (full) return { done: false };
+    const mostBytes = await batches.countBytes(batch, window.bytes, most);
+    if (mostBytes <= state.outstandingBytes) return { done: false };
+    try {
+      return await dispatch(snapshot, mostBytes, settledBeyond);
+    } finally {
+      // What was reserved and not used is free again.
+      await batches.countBytes(batch, 0);
+    }
   };
 };

@@ -1,12 +1,18 @@
-import type { Blocked, HeldLane } from '@promptmill/core';
-import type { BatchSnapshot, BatchStore, LaneState } from '@promptmill/queue';
+import { type Blocked, type HeldLane, limitsCalls, type Tenants } from '@promptmill/core';
+import type { BatchSnapshot, BatchStore, LaneState, TenantCalls } from '@promptmill/queue';
 import { createSeenBatches } from '../seen-batches.ts';
 
 export interface ObserveBatchOptions {
   readonly batches: BatchStore;
   readonly laneState: (lane: string) => Promise<LaneState>;
+  readonly limitsOf: Tenants['limitsOf'];
+  /** Which limit keeps calls of a tenant waiting. */
+  readonly refusal: TenantCalls['refusal'];
   readonly now: () => number;
 }
+
+/** No provider has such a name, so no lane has. */
+export const tenantLimitName = 'tenant_limit';
 
 const everyMs = 1000;
 /** A lane's state is read once in this time, for all batches that use it. */
@@ -30,7 +36,7 @@ interface Seen {
 }
 
 /** Notes about once a second how fast a batch runs, and whether it waits for held lanes or a collector. */
-export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOptions) => {
+export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, now }: ObserveBatchOptions) => {
   const seen = createSeenBatches<Seen>();
 
   const laneStates = new Map<string, { readonly atMs: number; readonly state: Promise<LaneState> }>();
@@ -50,6 +56,16 @@ export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOpti
     );
   };
 
+  /** What keeps the batch's calls waiting when its tenant has reached a limit, in the place of a lane. */
+  const tenantLimit = async (tenant: string): Promise<HeldLane[]> => {
+    const limits = limitsOf(tenant);
+    const refused = limitsCalls(limits) ? await refusal(tenant, now()) : undefined;
+    if (!refused) return [];
+    const { limit, untilMs } = refused;
+    const reason = `You have reached your limit ${limit}: ${limits[limit]}.`;
+    return [{ lane: tenantLimitName, reason, heldUntilMs: untilMs }];
+  };
+
   return async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const atMs = now();
     const settled = batch.completed + batch.failed;
@@ -62,7 +78,11 @@ export const createObserveBatch = ({ batches, laneState, now }: ObserveBatchOpti
     const stuckSinceMs = stuck ? before.stuckSinceMs : atMs;
     seen.note(batch.id, { atMs, settled, rate, collected, stuckSinceMs });
     if (!batch.blocked && atMs >= stuckSinceMs + noCollectorAfterMs) await batches.block(batch.id, noCollector);
-    const waitingFor = await heldLanes(Object.keys(positions));
+    const isWaiting = state.outstanding > 0;
+    const waitingFor = [
+      ...(await heldLanes(Object.keys(positions))),
+      ...(isWaiting ? await tenantLimit(batch.tenant) : []),
+    ];
     const isKnown =
       rate === batch.requestsPerSecond && JSON.stringify(waitingFor) === JSON.stringify(batch.waitingFor ?? []);
     if (!isKnown)

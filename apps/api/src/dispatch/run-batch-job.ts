@@ -2,6 +2,7 @@ import { type Batch, canPause, isTerminal } from '@promptmill/core';
 import type { BatchJob, BatchSnapshot, BatchStore, FileRecords, JobLock } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
 import { DispatchBlockedError, isDispatchBlockedCode } from './dispatch-blocked-error.ts';
+import { tenantLimitName } from './observe-batch.ts';
 import type { Places } from './places.ts';
 
 export interface RunBatchJobOptions {
@@ -82,7 +83,8 @@ const progressOf = (batch: Batch): BatchProgress => {
 /** Whether all lanes of the batch are held, or it is blocked. */
 const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
   const lanes = Object.keys(state.positions).length;
-  return batch.blocked !== undefined || (lanes > 0 && (batch.waitingFor ?? []).length >= lanes);
+  const held = (batch.waitingFor ?? []).filter(({ lane }) => lane !== tenantLimitName).length;
+  return batch.blocked !== undefined || (lanes > 0 && held >= lanes);
 };
 
 /**
@@ -156,10 +158,12 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const step = async (snapshot: BatchSnapshot): Promise<NextStep> => {
     const { batch } = snapshot;
     if (batch.status === 'validating') {
-      await Promise.all([
+      const { id, tenant, inputFileId } = batch;
+      const [input] = await Promise.all([
+        records.get(tenant, inputFileId),
         batches.confirmCreated(batch, batch.createdAt * 1000),
-        records.use(batch.tenant, batch.inputFileId, batch.id, now()),
       ]);
+      await records.use(tenant, inputFileId, { batchId: id, requests: input?.summary?.requests ?? 0 }, now());
       await validate(batch);
       return { afterMs: 0 };
     }

@@ -1,4 +1,4 @@
-import { batchesQueueName, createTenants } from '@promptmill/core';
+import { batchesQueueName, type Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -13,6 +13,7 @@ import {
   createKeys,
   createLaneTurns,
   createResultRecorder,
+  createTenantCalls,
   onBack,
   openBatchesQueue,
   openFinalizeQueue,
@@ -40,6 +41,7 @@ import { createValidateBatch } from './validate-batch.ts';
 
 export interface StartDispatchOptions {
   readonly config: DispatchConfig;
+  readonly tenants: Tenants;
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -58,8 +60,8 @@ const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
-  const { config, files, logger, metrics, passFailPoint, replayed } = options;
-  const { redisUrl, redisPrefix, lanes, tenants, retry, window, limits, keepDays } = config;
+  const { config, tenants, files, logger, metrics, passFailPoint, replayed } = options;
+  const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
   const closing = new AbortController();
@@ -78,9 +80,9 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   onBack(redis, () => connections++);
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
-  const { weightOf } = createTenants(tenants);
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), weightOf, retry });
+  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), tenants, retry, recorder });
 
+  const tenantCalls = createTenantCalls(redis, keys, tenants.limitsOf);
   const places = createPlaces(keptPlaces);
   const runBatchJob = createRunBatchJob({
     batches,
@@ -89,6 +91,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       batches,
       records: { get: (tenant, id) => lookTwice(() => records.get(tenant, id), replayed) },
       lanes,
+      limitsOf: tenants.limitsOf,
       maxRequests: limits.maxRequestsPerBatch,
       now: Date.now,
     }),
@@ -116,6 +119,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     observe: createObserveBatch({
       batches,
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
+      limitsOf: tenants.limitsOf,
+      refusal: (tenant, nowMs) => tenantCalls.refusal(tenant, nowMs),
       now: Date.now,
     }),
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>
@@ -123,7 +128,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     ),
     wake: (batchId) => wakeBatchJob(batchesQueue, batchId),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
-    retire: createRetireBatch({ records, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    retire: createRetireBatch({ records, batches, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
     places,
     now: Date.now,

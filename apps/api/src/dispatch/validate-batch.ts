@@ -1,10 +1,19 @@
-import { type Batch, findBatchErrors, type LaneTable, onlyModel } from '@promptmill/core';
+import {
+  type Batch,
+  findBatchErrors,
+  fullModelName,
+  type LaneTable,
+  mayUseModel,
+  onlyModel,
+  type Tenants,
+} from '@promptmill/core';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 
 export interface ValidateBatchOptions {
   readonly batches: BatchStore;
   readonly records: Pick<FileRecords, 'get'>;
   readonly lanes: LaneTable;
+  readonly limitsOf: Tenants['limitsOf'];
   /** Most requests a batch may have. */
   readonly maxRequests: number;
   readonly now: () => number;
@@ -12,7 +21,7 @@ export interface ValidateBatchOptions {
 
 /** Decides `validating → in_progress` or `failed` from what the upload found; the input is not read again. */
 export const createValidateBatch =
-  ({ batches, records, lanes, maxRequests, now }: ValidateBatchOptions) =>
+  ({ batches, records, lanes, limitsOf, maxRequests, now }: ValidateBatchOptions) =>
   async (batch: Batch): Promise<void> => {
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
     if (!summary) {
@@ -21,8 +30,13 @@ export const createValidateBatch =
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;
     }
+    const limits = limitsOf(batch.tenant);
     const hasLane = (model: string): boolean => lanes.route(model) !== undefined;
-    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, hasLane });
+    const isAllowed = (model: string): boolean => {
+      const route = lanes.route(model);
+      return !route || mayUseModel(limits, fullModelName(route));
+    };
+    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, hasLane, isAllowed });
     if (errors.length > 0) {
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;

@@ -1,6 +1,7 @@
 import { ApiError, fileKey, type InputSummary } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { DueIndex } from '@promptmill/queue';
+import type { ReceivedAs, UploadPlaces } from '../tenants/upload-places.ts';
 import { createInputCheck } from './check-input.ts';
 
 interface InputLimits {
@@ -12,6 +13,9 @@ interface IncomingInput {
   readonly tenant: string;
   readonly fileId: string;
   readonly source: AsyncIterable<Uint8Array>;
+  readonly receivedAs: ReceivedAs;
+  /** How many bytes will come at most. Undefined when nobody knows. */
+  readonly expectedBytes?: number | undefined;
   /** Ends the upload early; nothing stays stored. */
   readonly signal?: AbortSignal;
 }
@@ -26,6 +30,7 @@ export type ReceiveInput = (input: IncomingInput) => Promise<ReceivedInput>;
 export interface ReceiveInputOptions {
   readonly files: FileStore;
   readonly due: DueIndex;
+  readonly places: UploadPlaces;
   readonly limits: InputLimits;
   readonly now: () => number;
 }
@@ -33,33 +38,46 @@ export interface ReceiveInputOptions {
 /** Bytes that get no record are kept for this long: a day to arrive, and a day in which a repeat may use them. */
 const unrecordedMs = 2 * 86_400_000;
 
-async function* upTo(maxBytes: number, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* upTo(
+  maxBytes: number,
+  source: AsyncIterable<Uint8Array>,
+  grow: (bytes: number) => Promise<void>,
+): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of source) {
     bytes += chunk.length;
     if (bytes > maxBytes)
       throw new ApiError(413, `The file is larger than ${maxBytes} bytes.`, { code: 'file_too_large', param: 'file' });
+    await grow(bytes);
     yield chunk;
   }
 }
 
 /**
  * Stores an input file and checks it in the same pass, in memory that does not grow with the file. The sweep removes
- * the bytes unless they get a record. The returned function rejects with ApiError 413 `file_too_large`, and with what
- * the source or the store throws.
+ * the bytes unless they get a record. The returned function rejects with ApiError 413 `file_too_large`, with what the
+ * source or the store throws, and when the tenant is over a limit.
  */
 export const createReceiveInput =
-  ({ files, due, limits: { maxLineBytes, maxFileBytes }, now }: ReceiveInputOptions): ReceiveInput =>
-  async ({ tenant, fileId, source, signal }) => {
+  ({ files, due, places, limits: { maxLineBytes, maxFileBytes }, now }: ReceiveInputOptions): ReceiveInput =>
+  async ({ tenant, fileId, source, receivedAs, expectedBytes, signal }) => {
     const key = fileKey(fileId);
-    await due.set({ kind: 'file', tenant, id: fileId }, now() + unrecordedMs);
-    const check = createInputCheck(maxLineBytes);
-    const stored = check.passThrough(upTo(maxFileBytes, source));
-    const { bytes } = await files.put(key, stored, signal ? { signal } : {});
+    const place = await places.take(tenant, fileId, receivedAs, expectedBytes && Math.min(expectedBytes, maxFileBytes));
     try {
-      return { bytes, summary: await check.finish(() => files.get(key)) };
+      await due.set({ kind: 'file', tenant, id: fileId }, now() + unrecordedMs);
+      const check = createInputCheck(maxLineBytes);
+      const stored = check.passThrough(upTo(maxFileBytes, source, (size) => place.grow(size)));
+      const { bytes } = await files.put(key, stored, signal ? { signal } : {});
+      try {
+        return { bytes, summary: await check.finish(() => files.get(key)) };
+      } catch (error) {
+        await files.delete(key);
+        throw error;
+      }
     } catch (error) {
-      await files.delete(key);
+      await place.giveBack();
       throw error;
+    } finally {
+      place.leave();
     }
   };

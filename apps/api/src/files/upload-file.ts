@@ -36,8 +36,17 @@ export const uploadFile = (dependencies: Dependencies) => {
         yield chunk;
       }
     }
+    const length = request.headers['content-length'];
+    const expectedBytes = length === undefined ? undefined : Number(length);
     const upload = await readUpload(request, (source, signal) =>
-      receiveInput({ tenant, fileId: id, source: withHash ? hashed(source) : source, signal }),
+      receiveInput({
+        tenant,
+        fileId: id,
+        receivedAs: 'upload',
+        source: withHash ? hashed(source) : source,
+        expectedBytes,
+        signal,
+      }),
     );
     try {
       const { purpose, expiresAfterSeconds = inputExpiresAfterSeconds } = checkRequest(uploadFields, upload.fields);

@@ -36,6 +36,7 @@ export const createSweepBatch = (options: SweepBatchOptions) => {
     await files.deletePrefix(segmentFolder(id));
     await files.deletePrefix(scratchFolder(id));
     await records.release(batch.tenant, batch.inputFileId, id);
+    await batches.countBytes(batch, -1);
     await batches.remove(batch, now());
     await due.remove(kept);
     return 'swept';

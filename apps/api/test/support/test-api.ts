@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { TenantsConfig } from '@promptmill/core';
 import { createDiskStore } from '@promptmill/files';
 import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
@@ -18,6 +19,8 @@ export interface TestApiOptions {
   readonly redisUrl: string;
   /** More of the process's environment, such as `PROMPTMILL_MAX_LINE_BYTES`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The content of `promptmill.yaml`. */
+  readonly configFile?: string;
   /** Takes the log's lines. Default: nothing is logged. */
   readonly onLog?: (line: string) => void;
 }
@@ -31,7 +34,7 @@ export const keyless = {
 };
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions) => {
+export const startTestApi = async ({ redisUrl, env = {}, configFile = '', onLog }: TestApiOptions) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
@@ -46,7 +49,7 @@ export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions
       PROMPTMILL_GRACE_MS: '1000',
       ...env,
     },
-    { readFile: () => '' },
+    { readFile: () => configFile },
   );
   const logger = onLog
     ? createLogger({ level: config.logLevel, role: 'api', stream: { write: onLog } })
@@ -61,6 +64,7 @@ export const startTestApi = async ({ redisUrl, env = {}, onLog }: TestApiOptions
     prefix,
     /** The variables of a further api that shares files and keys in Redis with this one. */
     shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
+    setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),
     files,
     redis,
     keys: createKeys(prefix),

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createLogger, loadConfig } from '@promptmill/runtime';
+import { createLogger, loadConfig, watchConfig } from '@promptmill/runtime';
 import type { CliContext } from '../context.ts';
 import { startRedis } from '../roles/start-redis.ts';
 import { startRoles } from '../roles/start-roles.ts';
@@ -24,9 +24,12 @@ export const serve = async (
     stack.defer(() => simulator.close());
     started['SIMULATOR_BASE_URL'] = simulator.url;
   }
-  const config = loadConfig({ ...env, ...started });
+  const load = () => loadConfig({ ...env, ...started });
+  const config = load();
   const roles = await startRoles({ config, logger });
   stack.defer(() => roles.close());
+  const watch = watchConfig(config.configFile, { load, logger, onChange: (changed) => roles.setLimits(changed) });
+  stack.defer(() => watch.close());
   const hasBoard = config.board !== undefined || config.apiKeys.length === 0;
   const board = hasBoard ? `at ${roles.url}/admin/queues` : 'nowhere: set BOARD_USER and BOARD_PASSWORD to have it';
   screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board ${board}\n`);

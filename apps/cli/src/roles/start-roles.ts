@@ -14,6 +14,8 @@ export interface StartRolesOptions {
 export interface RunningRoles {
   /** The api's URL, without `/v1`. */
   readonly url: string;
+  /** Applies the changed limits of lanes and tenants. */
+  setLimits(config: Pick<Config, 'lanes' | 'tenants'>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,5 +35,12 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
 
   // The stack closes in reverse order, so the collector still gets what the worker records at its end.
   const started = stack.move();
-  return { url: api.url, close: () => started.disposeAsync() };
+  return {
+    url: api.url,
+    async setLimits(changed) {
+      api.setTenants(changed.tenants);
+      await worker.setLimits(changed);
+    },
+    close: () => started.disposeAsync(),
+  };
 };

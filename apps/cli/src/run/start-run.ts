@@ -77,5 +77,5 @@ export const startRun = async ({
   stack.defer(() => roles.close());
 
   const running = stack.move();
-  return { url: roles.url, close: () => running.disposeAsync() };
+  return { ...roles, close: () => running.disposeAsync() };
 };

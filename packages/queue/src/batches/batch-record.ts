@@ -46,6 +46,8 @@ export interface DispatchState extends Cursor {
   readonly outstanding: number;
   /** Input bytes of those requests. */
   readonly outstandingBytes: number;
+  /** The bytes that count for the tenant. They are counted now and then. */
+  readonly countedBytes: number;
   /** Results that are in segments. */
   readonly collected: number;
   /** Results that are in Redis and not yet in segments. */
@@ -156,6 +158,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     cursorLine: number('cursorLine') || 1,
     positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
     outstanding: number('dispatched') - number('completed') - number('failed') - number('dropped'),
+    countedBytes: number('countedBytes'),
     outstandingBytes: number('cursorOffset') - number('settledBytes'),
   };
 };

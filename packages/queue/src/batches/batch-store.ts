@@ -61,6 +61,11 @@ const advanceCursor = defineScript<
   [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
   'moved' | 'halted' | 'overtaken'
 >(at('advance-cursor'));
+const countBytes = defineScript<
+  [batch: string, bytesOfBatches: string, bytesOfTenants: string],
+  [id: string, tenant: string, mostOfTenant: number, mostOfAll: number, wanted: number],
+  number
+>(at('count-bytes'));
 const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
@@ -129,6 +134,12 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     get,
+
+    /** The tenant of a batch. Undefined when there is no such batch. */
+    async tenantOf(id: string): Promise<string | undefined> {
+      const fixed = await redis.hget(keys.batch(id), 'fixed');
+      return fixed === null ? undefined : (JSON.parse(fixed) as Pick<Batch, 'tenant'>).tenant;
+    },
 
     /** Undefined when there is no such batch. */
     async read(id: string): Promise<BatchSnapshot | undefined> {
@@ -241,6 +252,24 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
         redis,
         [keys.batch(id), keys.marks(id)],
         [from, dispatched, cursorOffset, cursorLine, JSON.stringify(positions), requestsBetweenMarks],
+      );
+    },
+
+    /**
+     * Counts the bytes of input lines that a batch has in its lanes, for its tenant and for all tenants. Resolves with
+     * how many the batch may have: up to `wanted`, which then count until the next call.
+     *
+     * @param wanted 0 to count only; -1 when the batch has ended and counts no more
+     */
+    countBytes(
+      { id, tenant }: Pick<Batch, 'id' | 'tenant'>,
+      wanted: number,
+      most: { readonly ofTenant: number; readonly ofAll: number } = { ofTenant: 0, ofAll: 0 },
+    ): Promise<number> {
+      return countBytes(
+        redis,
+        [keys.batch(id), keys.bytesOfBatches(tenant), keys.bytesOfTenants],
+        [id, tenant, most.ofTenant, most.ofAll, wanted],
       );
     },
 

@@ -1,18 +1,40 @@
-import type { FilePurpose, FileRecord } from '@promptmill/core';
+import type { FilePurpose, FileRecord, TenantLimits } from '@promptmill/core';
 import { createCreatedIndex, type Page } from '../indexes/created-index.ts';
 import { createDueIndex } from '../indexes/due-index.ts';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 
-const putFile = defineScript<[file: string, removed: string], [id: string, record: string], 0 | 1>(
-  new URL('./put-file.lua', import.meta.url),
-);
-const useFile = defineScript<[file: string, uses: string], [batchId: string, nowSeconds: number], 0 | 1>(
-  new URL('./use-file.lua', import.meta.url),
+const putFile = defineScript<
+  [file: string, removed: string, storedBytes: string, uploads: string, reservedBytes: string],
+  [id: string, record: string, bytes: number],
+  0 | 1
+>(new URL('./put-file.lua', import.meta.url));
+const useFile = defineScript<
+  [file: string, uses: string, active: string, unfinished: string],
+  [
+    batchId: string,
+    nowSeconds: number,
+    requests: number,
+    mostBatches: number | '',
+    mostRequests: number | '',
+    isCreated: 0 | 1,
+  ],
+  'noted' | 'missing' | ['batches' | 'requests', number]
+>(new URL('./use-file.lua', import.meta.url));
+const releaseFile = defineScript<[uses: string, active: string, unfinished: string], [batchId: string], null>(
+  new URL('./release-file.lua', import.meta.url),
 );
 const deleteFile = defineScript<
-  [file: string, uses: string, index: string, removed: string],
+  [
+    file: string,
+    uses: string,
+    index: string,
+    removed: string,
+    storedBytes: string,
+    uploads: string,
+    reservedBytes: string,
+  ],
   [id: string, ...batchIdsAndTimes: (string | number)[]],
   'deleted' | 'missing' | string[]
 >(new URL('./delete-file.lua', import.meta.url));
@@ -36,10 +58,28 @@ export type DeleteOutcome =
   | { readonly kind: 'missing' }
   | { readonly kind: 'in_use'; readonly uses: readonly FileUse[] };
 
+/** A batch that is to use a file. */
+export interface NewUse {
+  readonly batchId: string;
+  readonly requests: number;
+  /** The tenant's limits. Undefined when the batch is created already: it counts, and no limit refuses it. */
+  readonly limits?: Pick<TenantLimits, 'activeBatches' | 'queuedRequests'>;
+}
+
+export type UseOutcome =
+  | { readonly kind: 'noted' }
+  | { readonly kind: 'missing' }
+  /** With this batch the tenant would have too many active batches, or requests in them; `used` is without it. */
+  | { readonly kind: 'over limit'; readonly what: 'batches' | 'requests'; readonly used: number };
+
 /** The records of each tenant's files. Their bytes are in the file store. */
 export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
   const index = createCreatedIndex(redis, keys);
   const due = createDueIndex(redis, keys);
+
+  const activeKeys = (tenant: string) => [keys.activeBatches(tenant), keys.unfinishedBatches(tenant)] as const;
+  const bytesKeys = (tenant: string) =>
+    [keys.storedBytes(tenant), keys.places(tenant, 'uploads'), keys.reservedBytes(tenant)] as const;
 
   const get = async (tenant: string, id: string): Promise<FileRecord | undefined> => {
     const text = await redis.get(keys.file(tenant, id));
@@ -57,20 +97,51 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
       const { id, tenant, expiresAt } = file;
       // The expiry is noted first, so that no file is kept for ever.
       if (expiresAt !== undefined) await due.set({ kind: 'file', tenant, id }, expiresAt * 1000);
-      const isPut = await putFile(redis, [keys.file(tenant, id), keys.removed(tenant)], [id, JSON.stringify(file)]);
+      const isPut = await putFile(
+        redis,
+        [keys.file(tenant, id), keys.removed(tenant), ...bytesKeys(tenant)],
+        [id, JSON.stringify(file), file.bytes],
+      );
       if (isPut === 0) return false;
       await index.add(keys.fileIndex(tenant), tenant, id, file.createdAt * 1000);
       return true;
     },
 
-    /** Keeps a file from being deleted until {@link release}. False when there is no such file. */
-    async use(tenant: string, id: string, batchId: string, nowMs: number): Promise<boolean> {
-      const names = [keys.file(tenant, id), keys.fileUses(tenant, id)] as const;
-      return (await useFile(redis, [...names], [batchId, Math.floor(nowMs / 1000)])) === 1;
+    /** Keeps a file from being deleted, and counts the batch among the tenant's active batches, until {@link release}. */
+    async use(tenant: string, id: string, { batchId, requests, limits }: NewUse, nowMs: number): Promise<UseOutcome> {
+      const outcome = await useFile(
+        redis,
+        [keys.file(tenant, id), keys.fileUses(tenant, id), ...activeKeys(tenant)],
+        [
+          batchId,
+          Math.floor(nowMs / 1000),
+          requests,
+          limits?.activeBatches ?? '',
+          limits?.queuedRequests ?? '',
+          limits ? 0 : 1,
+        ],
+      );
+      if (typeof outcome === 'string') return { kind: outcome };
+      const [what, used] = outcome;
+      return { kind: 'over limit', what, used };
     },
 
     async release(tenant: string, id: string, batchId: string): Promise<void> {
-      await redis.zrem(keys.fileUses(tenant, id), batchId);
+      await releaseFile(redis, [keys.fileUses(tenant, id), ...activeKeys(tenant)], [batchId]);
+    },
+
+    /** What a tenant uses of its limits. */
+    async used(tenant: string): Promise<{ activeBatches: number; queuedRequests: number; storedBytes: number }> {
+      const [batches, requests, bytes] = await Promise.all([
+        redis.hlen(keys.activeBatches(tenant)),
+        redis.hget(keys.activeBatches(tenant), 'requests'),
+        redis.get(keys.storedBytes(tenant)),
+      ]);
+      return {
+        activeBatches: Math.max(0, batches - 1),
+        queuedRequests: Number(requests ?? 0),
+        storedBytes: Number(bytes ?? 0),
+      };
     },
 
     /**
@@ -81,7 +152,13 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
     async delete(tenant: string, id: string, nowMs: number, over: readonly FileUse[] = []): Promise<DeleteOutcome> {
       const outcome = await deleteFile(
         redis,
-        [keys.file(tenant, id), keys.fileUses(tenant, id), keys.fileIndex(tenant), keys.removed(tenant)],
+        [
+          keys.file(tenant, id),
+          keys.fileUses(tenant, id),
+          keys.fileIndex(tenant),
+          keys.removed(tenant),
+          ...bytesKeys(tenant),
+        ],
         [id, ...over.flatMap(({ batchId, since }) => [batchId, since])],
       );
       if (typeof outcome !== 'string') {

@@ -71,6 +71,18 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
   };
 };
 
+/** Ends a job's delay. Resolves with false when the job is not delayed. */
+export const promoteJob = async (queue: Queue<RequestJob>, jobId: string): Promise<boolean> => {
+  try {
+    await queue.getBackend().promote(jobId);
+    return true;
+  } catch (error) {
+    // A number as code is BullMQ's.
+    if (error instanceof Error && 'code' in error && typeof error.code === 'number') return false;
+    throw error;
+  }
+};
+
 /**
  * Adds the job of a batch or of its finalizing. The batch's id is the job's id, so adding it again changes nothing.
  *

@@ -1,0 +1,58 @@
+import { type Batch, createTenants, type LaneTable, type RequestJob } from '@promptmill/core';
+import type { Queue } from 'bullmq';
+import { expect, it } from 'vitest';
+import { createAddRequests } from './add-requests.ts';
+import type { InputRequest } from './read-requests.ts';
+
+const lane = { name: 'xai', provider: { name: 'xai' }, limits: {}, fallback: ['openai/gpt', 'xai/old'] };
+const lanes = {
+  lanes: [lane],
+  route: (model: string) => ({
+    lane: { ...lane, provider: { name: model.split('/')[0] } },
+    model: model.split('/')[1],
+  }),
+} as unknown as LaneTable;
+
+const batch = { id: 'batch_1', tenant: 'acme', createdAt: 0, expiresAt: 86_400 } as Batch;
+const requestFor = (index: number, model: string): InputRequest => ({
+  index,
+  request: { customId: `c${index}`, url: '/v1/chat/completions', body: { model } },
+  bytes: 10,
+  nextOffset: 10 * (index + 1),
+  nextLine: index + 2,
+});
+
+it('a request whose model its tenant may use no more gets an error, and no fallback that it may not use', async () => {
+  const tenants = createTenants({});
+  const added: RequestJob[] = [];
+  const recorded: { index: number; status: string; line: string }[] = [];
+  const queue = { addBulk: async (jobs: { data: RequestJob }[]) => void added.push(...jobs.map(({ data }) => data)) };
+  const add = createAddRequests({
+    lanes,
+    queueOf: () => queue as unknown as Queue<RequestJob>,
+    turns: { take: async (_, __, count) => ({ positions: Array.from({ length: count }, (___, i) => i), batches: 1 }) },
+    tenants,
+    retry: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },
+    recorder: {
+      async record({ index }, status, line) {
+        recorded.push({ index, status, line });
+        return 'recorded';
+      },
+    },
+  });
+  const requests = [requestFor(0, 'xai/grok'), requestFor(1, 'openai/gpt')];
+  await add(batch, requests, {});
+  expect(added.map(({ index, fallback }) => [index, fallback?.models.length])).toEqual([
+    [0, 2],
+    [1, 2],
+  ]);
+  tenants.replace({ acme: { models: ['xai'] } });
+  added.length = 0;
+  expect(await add(batch, requests, {})).toMatchObject({ positions: { xai: 0 } });
+  expect(added.map(({ index, fallback }) => [index, fallback?.models])).toEqual([[0, ['xai/old']]]);
+  expect(recorded).toMatchObject([{ index: 1, status: 'failed' }]);
+  expect(JSON.parse(recorded[0]?.line ?? '')).toMatchObject({
+    custom_id: 'c1',
+    error: { code: 'model_not_allowed', message: 'You may not use the model `openai/gpt`.' },
+  });
+});
