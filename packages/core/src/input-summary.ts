@@ -69,14 +69,14 @@ export interface BatchTerms {
   readonly endpoint: Endpoint;
   /** Most requests one batch may have. */
   readonly maxRequests: number;
-  /** Whether a provider takes a model. */
-  readonly hasLane: (model: string) => boolean;
+  /** Why no provider takes a model; undefined when one does. */
+  readonly refusalOf: (model: string) => string | undefined;
 }
 
 /** The errors that keep a batch from running this input: at most {@link maxListedProblems}, by line number. */
 export const findBatchErrors = (
   summary: InputSummary,
-  { endpoint, maxRequests, hasLane }: BatchTerms,
+  { endpoint, maxRequests, refusalOf }: BatchTerms,
 ): BatchError[] => {
   const errors: BatchError[] = [...summary.problems];
   if (summary.requests > maxRequests)
@@ -97,13 +97,8 @@ export const findBatchErrors = (
       });
   }
   for (const [model, line] of Object.entries(summary.models)) {
-    if (hasLane(model)) continue;
-    errors.push({
-      code: 'model_not_found',
-      message: `No provider is configured for the model \`${model}\`. Name one as provider/model.`,
-      param: 'body.model',
-      line,
-    });
+    const message = refusalOf(model);
+    if (message !== undefined) errors.push({ code: 'model_not_found', message, param: 'body.model', line });
   }
   return errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)).slice(0, maxListedProblems);
 };

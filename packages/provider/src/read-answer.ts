@@ -86,7 +86,11 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     if (code === 'request_timeout') return failure(code, message);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
       return failure('answer_too_large', `answered with more than ${maxAnswerBytes} bytes`);
-    return failure('connection_error', `could not be reached, or the connection was lost: ${message || code}`);
+    // The message may hold addresses of a private network, and goes to whoever reads the batch.
+    return failure(
+      'connection_error',
+      `could not be reached, or the connection was lost (${code ?? 'no reason given'})`,
+    );
   };
 
   /** Reads an answer whose status is not 2xx. */
@@ -127,6 +131,10 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     },
 
     readConnectionError,
+
+    /** What a call would come to that was not made, since the variable with the key is not set. */
+    readMissingKey: (variable = 'its key') =>
+      failure('authentication_failed', `was not called: ${variable} is not set where the worker runs`),
 
     /** Reads what cut a stream short: an event with an error, an event that cannot be read, or the connection. */
     readStreamFailure(error: unknown): CallFailure {

@@ -1,4 +1,4 @@
-import { type Batch, findBatchErrors, type LaneTable, onlyModel } from '@promptmill/core';
+import { type Batch, describeMissing, findBatchErrors, type LaneTable, onlyModel } from '@promptmill/core';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 
 export interface ValidateBatchOptions {
@@ -21,8 +21,8 @@ export const createValidateBatch =
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;
     }
-    const hasLane = (model: string): boolean => lanes.route(model) !== undefined;
-    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, hasLane });
+    const refusalOf = (model: string) => (lanes.route(model) ? undefined : describeMissing(lanes, model));
+    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, refusalOf });
     if (errors.length > 0) {
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;
