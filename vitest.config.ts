@@ -27,7 +27,7 @@ export default defineConfig({
         },
       },
       { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
-      { test: { ...integration, name: 'e2e', include: ['tests/e2e/**/*.test.ts'], testTimeout: 120_000 } },
+      { test: { ...integration, name: 'e2e', include: ['tests/{e2e,security}/**/*.test.ts'], testTimeout: 120_000 } },
       {
         test: {
           name: 'compose',

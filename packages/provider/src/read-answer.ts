@@ -27,8 +27,6 @@ interface WholeReply {
   readonly text: string;
 }
 
-const requestIdIn = (headers: ReplyHeaders): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
-
 /** The text of a JSON value on one line. Most providers send one line; other text is written again. */
 const onOneLine = (text: string, value: unknown): string =>
   text.includes('\n') || text.includes('\r') ? JSON.stringify(value) : text.trim();
@@ -50,6 +48,9 @@ const modelNamesOf = (body: unknown): string[] | undefined => {
 /** Turns a provider's reply, or the lack of one, into a {@link CallResult}. */
 export const createAnswerReader = (options: AnswerReaderOptions) => {
   const { providerName, maxAnswerBytes, redactKey, now } = options;
+
+  const requestIdIn = (headers: ReplyHeaders): string =>
+    redactKey(headers.get('x-request-id') ?? headers.get('request-id') ?? '');
 
   const failure = (code: FailureCode, text: string): CallFailure => ({
     kind: 'failure',

@@ -116,7 +116,7 @@ it('a call without a connection ends at the connect limit', async () => {
   const { port } = server.address() as AddressInfo;
   const { result, tookMs } = await call({ baseUrl: `https://127.0.0.1:${port}/v1`, connectTimeoutMs: 200 });
   expect(result).toMatchObject({ class: 'retry', code: 'connection_error' });
-  expect(result).toHaveProperty('message', expect.stringMatching(/connect timeout/i));
+  expect(result).toHaveProperty('message', expect.stringMatching(/connect.timeout/i));
   expect(tookMs).toBeLessThan(200 + slackMs);
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => server.close(resolve));

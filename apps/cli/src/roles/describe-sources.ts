@@ -11,10 +11,11 @@ const hostsOf = (lanes: readonly Lane[]): readonly string[] => [
 ];
 
 /** The lanes of these providers, and those that their fallbacks lead to. */
-const lanesThatMayCall = (table: LaneTable, providers: ReadonlySet<string>): readonly Lane[] =>
-  table.lanes
-    .filter(({ provider }) => providers.has(provider.name))
-    .flatMap((lane) => [lane, ...lane.fallback.flatMap((model) => table.route(model)?.lane ?? [])]);
+const lanesThatMayCall = (table: LaneTable, providers: ReadonlySet<string>): readonly Lane[] => {
+  const first = table.lanes.filter(({ provider }) => providers.has(provider.name));
+  const models = first.flatMap(({ fallback }) => fallback);
+  return [...first, ...models.flatMap((model) => table.route(model)?.lane ?? [])];
+};
 
 /**
  * One line that says which configuration file is used, and which hosts get prompts and keys: a file found in the
