@@ -22,21 +22,23 @@ export interface Marker {
  */
 export function readMarkers(prompt: string): readonly Marker[] {
   if (!prompt.includes(markerStart)) return [];
-  return prompt.split(lineBreak).flatMap((line) => Array.from(markersIn(line), readMarker));
+  const contents: string[] = [];
+  for (const line of prompt.split(lineBreak)) addMarkers(line, contents);
+  return contents.map(readMarker);
 }
 
 const markerStart = '[[sim:';
 const markerEnd = ']]';
 const lineBreak = /[\n\r\u2028\u2029]/;
 
-/** The contents of a line's markers. It looks at each character twice at most: a prompt may have megabytes of starts. */
-function* markersIn(line: string): Generator<string> {
+/** Adds the contents of a line's markers. It looks at each character twice at most: a prompt may have megabytes of starts. */
+function addMarkers(line: string, contents: string[]): void {
   let at = line.indexOf(markerStart);
   while (at !== -1) {
     const contentAt = at + markerStart.length;
     const end = line.indexOf(markerEnd, contentAt);
     if (end === -1) return;
-    yield line.slice(contentAt, end);
+    contents.push(line.slice(contentAt, end));
     at = line.indexOf(markerStart, end + markerEnd.length);
   }
 }
