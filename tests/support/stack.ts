@@ -108,6 +108,7 @@ export const startStack = async ({
         PROMPTMILL_DATA_DIR: join(directory, ownDataFolders ? `data-${processes.length}` : 'data'),
         SIMULATOR_BASE_URL: `${simulatorUrl}/v1`,
         SIMULATOR_CALL_LOG: callLog,
+        SIMULATOR_CONTROL: 'true',
         ...env,
         ...environment,
       },

@@ -1,6 +1,6 @@
 import type { ApiDependencies } from './dependencies.ts';
 
-/** The simulator needs no key and no real model, so it is always listed. */
+/** The simulator needs no key and no real model, so it is listed wherever it is configured. */
 const simulatorModel = { provider: 'simulator', model: 'echo' };
 
 /**
@@ -13,7 +13,8 @@ export const listModels = ({ config, now }: Pick<ApiDependencies, 'config' | 'no
   const configured = providers.flatMap(({ name, models }) =>
     Object.keys(models).map((model) => ({ provider: name, model })),
   );
-  const data = [...configured, simulatorModel].map(({ provider, model }) => ({
+  const hasSimulator = config.lanes.route('simulator/echo') !== undefined;
+  const data = [...configured, ...(hasSimulator ? [simulatorModel] : [])].map(({ provider, model }) => ({
     id: `${provider}/${model}`,
     object: 'model' as const,
     created,

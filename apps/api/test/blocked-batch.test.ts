@@ -26,7 +26,7 @@ import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
 import { createPlaces } from '../src/dispatch/places.ts';
 import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
 
-const { lanes, retry } = loadConfig({}, { readFile: () => '' });
+const { lanes, retry } = loadConfig({ SIMULATOR_BASE_URL: 'http://127.0.0.1:8089/v1' }, { readFile: () => '' });
 const prefix = `test-${randomBytes(6).toString('hex')}`;
 const keys = createKeys(prefix);
 const total = 6;
@@ -55,7 +55,7 @@ beforeAll(async () => {
       files,
       requests: createDispatchedRequests(redis, keys),
       add: createAddRequests({
-        lanes: { lanes: lanes.lanes, route: (model) => configured.route(model) },
+        lanes: { ...lanes, route: (model) => configured.route(model) },
         queueOf: laneQueues.of,
         turns: createLaneTurns(redis, keys),
         tenants: createTenants({}),

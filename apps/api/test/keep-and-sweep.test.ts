@@ -39,7 +39,7 @@ afterAll(async () => {
 /** What an api does once a minute, as if this time had passed. */
 const sweepIn = async (seconds: number, files = api.files): Promise<void> => {
   const sweep = createSweep({
-    lanes: loadConfig({}, { readFile: () => '' }).lanes,
+    lanes: loadConfig({ SIMULATOR_BASE_URL: 'http://127.0.0.1:8089/v1' }, { readFile: () => '' }).lanes,
     redis: api.redis,
     keys: api.keys,
     files,

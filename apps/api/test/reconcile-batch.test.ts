@@ -41,7 +41,7 @@ import { createReconcileBatch } from '../src/recovery/reconcile-batch.ts';
 import { createRecountResults } from '../src/recovery/recount-results.ts';
 import { createRestoreResults } from '../src/recovery/restore-results.ts';
 
-const { lanes, retry } = loadConfig({}, { readFile: () => '' });
+const { lanes, retry } = loadConfig({ SIMULATOR_BASE_URL: 'http://127.0.0.1:8089/v1' }, { readFile: () => '' });
 const logger = createLogger({ level: 'silent', role: 'api' });
 const keys = createKeys(`test-${randomBytes(6).toString('hex')}`);
 const lineOf = (index: number): string =>

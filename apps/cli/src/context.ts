@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { fetch } from 'undici';
-import type { Screen } from './progress/progress.ts';
+import type { Screen } from './terminal.ts';
 
 /** The parts of the process that a command may use. */
 export interface CliContext {

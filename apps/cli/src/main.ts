@@ -3,6 +3,7 @@ import { keepHeapSmall } from '@promptmill/runtime';
 import { fetch } from 'undici';
 import { StopRequest } from './context.ts';
 import { runCli } from './run-cli.ts';
+import { createOutput, createScreen } from './terminal.ts';
 
 keepHeapSmall();
 const stop = new AbortController();
@@ -20,8 +21,8 @@ process.stderr.on('error', () => {});
 const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
-  stdout: process.stdout,
-  screen: process.stderr,
+  stdout: createOutput(process.stdout),
+  screen: createScreen(process.stderr),
   fetch,
   now: () => performance.now(),
   signal: stop.signal,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -12,14 +13,26 @@ const syncFolder = async (path: string): Promise<void> => {
   }
 };
 
+export interface WriteFileOptions {
+  /** `private`: only this user may read the file. `shared`: who may read it follows the umask. */
+  readonly access: 'private' | 'shared';
+}
+
+const modes = { private: 0o600, shared: 0o666 } as const;
+
 /**
- * Writes a file whole or not at all: writes it under another name beside `path`, syncs it, then renames it.
+ * Writes a file whole or not at all: writes it under another name beside `path`, syncs it, then renames it. Others may
+ * write in that folder too, so nobody can guess the other name, and `wx` takes no file or link that is there already.
  *
  * @param chunks text in pieces of any size; when reading them throws, `path` stays as it was.
  */
-export const writeFileWhole = async (path: string, chunks: AsyncIterable<string> | Iterable<string>): Promise<void> => {
-  const unfinished = `${path}.${process.pid}.tmp`;
-  const file = await open(unfinished, 'w');
+export const writeFileWhole = async (
+  path: string,
+  chunks: AsyncIterable<string> | Iterable<string>,
+  { access }: WriteFileOptions,
+): Promise<void> => {
+  const unfinished = `${path}.${randomUUID()}.tmp`;
+  const file = await open(unfinished, 'wx', modes[access]);
   try {
     let block = '';
     for await (const chunk of chunks) {

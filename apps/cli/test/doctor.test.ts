@@ -22,10 +22,10 @@ beforeAll(async () => {
 providers:
   mine:
     baseUrl: ${simulator.url}
-    apiKeyEnv: MINE_KEY
+    apiKeyEnv: MINE_API_KEY
     models: { echo: {} }
     fallback: [groq/llama]
-  elsewhere: { baseUrl: ${simulator.url.replace('/v1', '/v2')}, apiKeyEnv: MINE_KEY }
+  elsewhere: { baseUrl: ${simulator.url.replace('/v1', '/v2')}, apiKeyEnv: MINE_API_KEY }
   gone: { baseUrl: http://127.0.0.1:${await freePort()}/v1 }
 `,
   );
@@ -40,8 +40,8 @@ const doctor = (args: readonly string[] = [], env: Readonly<Record<string, strin
 
 describe('doctor, of a provider', () => {
   it('checks the key, the connection, the models and a call', async () => {
-    const { exit, stdout } = await doctor(['--provider', 'mine'], { MINE_KEY: rightKey });
-    expect(stdout).toMatch(/^✓ mine: MINE_KEY is set\n✓ mine: http.* can be reached \(DNS \d+ ms, TCP \d+ ms\)\n/m);
+    const { exit, stdout } = await doctor(['--provider', 'mine'], { MINE_API_KEY: rightKey });
+    expect(stdout).toMatch(/^✓ mine: MINE_API_KEY is set\n✓ mine: http.* can be reached \(DNS \d+ ms, TCP \d+ ms\)\n/m);
     expect(stdout).toMatch(/✓ mine: lists \d+ models\n✓ mine: echo answered a call of one token in \d+ ms\n/);
     expect(stdout).toContain('! fallback: groq/llama is passed over: GROQ_API_KEY is not set');
     expect(exit).toBe(0);
@@ -49,23 +49,26 @@ describe('doctor, of a provider', () => {
 
   it('calls only when asked to', async () => {
     const before = simulator.stats().calls;
-    const { stdout } = await doctor([], { MINE_KEY: rightKey });
+    const { stdout } = await doctor([], { MINE_API_KEY: rightKey });
     expect(stdout).toContain('✓ mine: lists');
     expect(simulator.stats().calls).toBe(before);
-    expect((await doctor(['--call'], { MINE_KEY: rightKey })).stdout).toContain('✓ mine: echo answered');
+    expect((await doctor(['--call'], { MINE_API_KEY: rightKey })).stdout).toContain('✓ mine: echo answered');
   });
 
   it.each<[string, string, Readonly<Record<string, string>>, string]>([
-    ['no key', 'mine', {}, '✗ mine: MINE_KEY is not set\n    export MINE_KEY='],
-    ['a wrong key', 'mine', { MINE_KEY: wrongKey }, 'The key in MINE_KEY is wrong'],
-    ['a wrong path', 'elsewhere', { MINE_KEY: rightKey }, 'or providers.elsewhere.baseUrl is wrong'],
+    ['no key', 'mine', {}, '✗ mine: MINE_API_KEY is not set\n    export MINE_API_KEY='],
+    ['a wrong key', 'mine', { MINE_API_KEY: wrongKey }, 'The key in MINE_API_KEY is wrong'],
+    ['a wrong path', 'elsewhere', { MINE_API_KEY: rightKey }, 'or providers.elsewhere.baseUrl is wrong'],
     ['a closed port', 'gone', {}, 'is it running?'],
     ['no such host', 'vllm', { VLLM_BASE_URL: 'http://nowhere.invalid/v1' }, 'No such host'],
   ])('says what to do about %s', async (_, provider, env, hint) => {
     const { exit, stdout, stderr } = await doctor(['--provider', provider, '--model', 'echo'], env);
     expect(stdout).toContain('✗ ');
     expect(stdout).toContain(hint);
-    expect([exit, stderr]).toEqual([1, '']);
+    expect([exit, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^configuration: .*promptmill\.yaml \(found .*; calls go to .*\n$/),
+    ]);
     expect(stdout).not.toMatch(new RegExp(`${rightKey}|${wrongKey}`));
   });
 

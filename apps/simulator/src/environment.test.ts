@@ -21,6 +21,7 @@ test('every variable has its option', () => {
     SIMULATOR_MAX_IN_FLIGHT_STATUS: '503',
     SIMULATOR_CALL_LOG: 'calls.jsonl',
     SIMULATOR_API_KEY: 'secret',
+    SIMULATOR_CONTROL: 'true',
   });
   expect(options).toEqual({
     port: 9000,
@@ -33,6 +34,7 @@ test('every variable has its option', () => {
     limits: { requestsPerMinute: 60, tokensPerMinute: 1000, maxInFlight: 5, maxInFlightStatus: 503 },
     callLogPath: 'calls.jsonl',
     apiKey: 'secret',
+    control: true,
   });
 });
 

@@ -25,6 +25,7 @@ export function readEnvironment(environment: Environment): SimulatorOptions {
       seed: number('SIMULATOR_SEED'),
       apiKey: text('SIMULATOR_API_KEY'),
       callLogPath: text('SIMULATOR_CALL_LOG'),
+      control: text('SIMULATOR_CONTROL') === 'true' ? true : undefined,
       chunkDelayMs: number('SIMULATOR_CHUNK_DELAY_MS'),
       errorRate: number('SIMULATOR_ERROR_RATE'),
       latency: readLatency(number('SIMULATOR_LATENCY_MS'), number('SIMULATOR_LATENCY_SIGMA')),

@@ -23,6 +23,21 @@ describe('readMarkers', () => {
     ]);
   });
 
+  test('reads a megabyte of starts, ends or line breaks at once', () => {
+    // Takes a fraction of a second. Where the time grows with the square of the size, it takes minutes.
+    const size = 2 ** 20;
+    const startedAt = performance.now();
+    for (const piece of ['[[sim:', '[[sim:\n', '[[sim:x\r', '[[[[sim:', ']]', '[[sim:times=1]]'])
+      readMarkers(piece.repeat(size / piece.length));
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
+  });
+
+  test('a marker does not go over a line break', () => {
+    expect(readMarkers('[[sim:fault=\nhang]] [[sim:fault=html]]')).toEqual([
+      { fault: { name: 'html' }, times: Infinity },
+    ]);
+  });
+
   test.each([
     'status=200',
     'status=x',

@@ -21,8 +21,26 @@ export interface Marker {
  * @throws ApiError 400 `invalid_marker`, so that a test with a misspelled fault fails.
  */
 export function readMarkers(prompt: string): readonly Marker[] {
-  if (!prompt.includes('[[sim:')) return [];
-  return Array.from(prompt.matchAll(/\[\[sim:(.*?)\]\]/g), ([, content]) => readMarker(content!));
+  if (!prompt.includes(markerStart)) return [];
+  const contents: string[] = [];
+  for (const line of prompt.split(lineBreak)) addMarkers(line, contents);
+  return contents.map(readMarker);
+}
+
+const markerStart = '[[sim:';
+const markerEnd = ']]';
+const lineBreak = /[\n\r\u2028\u2029]/;
+
+/** Adds the contents of a line's markers. It looks at each character twice at most: a prompt may have megabytes of starts. */
+function addMarkers(line: string, contents: string[]): void {
+  let at = line.indexOf(markerStart);
+  while (at !== -1) {
+    const contentAt = at + markerStart.length;
+    const end = line.indexOf(markerEnd, contentAt);
+    if (end === -1) return;
+    contents.push(line.slice(contentAt, end));
+    at = line.indexOf(markerStart, end + markerEnd.length);
+  }
 }
 
 /**
@@ -77,8 +95,15 @@ function splitField(field: string): [name: string, value: string] {
   return [name.trim(), rest.join('=').trim()];
 }
 
+/** Most characters of a marker in an error message. */
+const maxShown = 200;
+
 function invalidMarker(content: string, field: string): ApiError {
-  return new ApiError(400, `The simulator cannot read '${field}' in the marker [[sim:${content}]].`, {
-    code: 'invalid_marker',
-  });
+  return new ApiError(
+    400,
+    `The simulator cannot read '${field.slice(0, maxShown)}' in the marker [[sim:${content.slice(0, maxShown)}]].`,
+    {
+      code: 'invalid_marker',
+    },
+  );
 }

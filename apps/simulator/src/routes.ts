@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError } from '@promptmill/core';
+import { ApiError, isLoopback } from '@promptmill/core';
 import { BehaviourError, type Behaviour } from './behaviour.ts';
 import type { CallStats } from './call-stats.ts';
 import { answerChatCompletion } from './endpoints/answer-chat-completion.ts';
@@ -27,24 +27,40 @@ export interface PlainRouteDeps {
   readonly stats: () => CallStats;
   /** Returns the behaviour as it is after the change. */
   readonly configure: (change: unknown) => Behaviour;
-  readonly maxBodyBytes: number;
+  /** Whether there is `/control`, for callers on this machine. */
+  readonly control: boolean;
 }
 
+const maxControlBytes = 64 * 1024;
+
+/** Answers callers on other machines as if the route did not exist. */
+const forThisMachine =
+  (route: PlainRoute): PlainRoute =>
+  (request, response, headers) => {
+    const address = request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
+    if (isLoopback(address)) route(request, response, headers);
+    else sendError(response, new ApiError(404, 'There is no such path.'), headers);
+  };
+
 /** The routes that are no calls, by method and path. */
-export function createPlainRoutes({ stats, configure, maxBodyBytes }: PlainRouteDeps): Record<string, PlainRoute> {
-  return {
+export function createPlainRoutes({ stats, configure, control }: PlainRouteDeps): Record<string, PlainRoute> {
+  const routes: Record<string, PlainRoute> = {
     'GET /livez': (_request, response, headers) => sendJson(response, 200, '{"status":"ok"}', headers),
 
     'GET /v1/models': (_request, response, headers) => {
       sendJson(response, 200, JSON.stringify({ object: 'list', data: listModels() }), headers);
     },
+  };
+  if (!control) return routes;
+  return {
+    ...routes,
 
-    'GET /control/stats': (_request, response, headers) => {
+    'GET /control/stats': forThisMachine((_request, response, headers) => {
       sendJson(response, 200, JSON.stringify(stats()), headers);
-    },
+    }),
 
-    'POST /control': (request, response, headers) => {
-      readJsonBody(request, maxBodyBytes, (read) => {
+    'POST /control': forThisMachine((request, response, headers) => {
+      readJsonBody(request, maxControlBytes, (read) => {
         if (read.status === 'invalid') {
           sendError(response, read.error, headers);
           return;
@@ -56,6 +72,6 @@ export function createPlainRoutes({ stats, configure, maxBodyBytes }: PlainRoute
           sendError(response, new ApiError(400, error.message, { code: error.code }), headers);
         }
       });
-    },
+    }),
   };
 }

@@ -31,6 +31,8 @@ export interface SimulatorOptions extends Partial<Behaviour> {
   readonly callLogPath?: string;
   /** A longer request body is answered 413. Default 32 MiB. */
   readonly maxBodyBytes?: number;
+  /** Whether this machine may see and change the behaviour at `/control`. Default false: there is no such path. */
+  readonly control?: boolean;
 }
 
 export interface Simulator {
@@ -55,7 +57,16 @@ const countedCalls = 100_000;
  * @throws BehaviourError for options that make no sense; a system error when the port or the log cannot be opened.
  */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const { host = '127.0.0.1', port = 0, seed = 1, apiKey, callLogPath, maxBodyBytes = 32 * 2 ** 20, ...rest } = options;
+  const {
+    host = '127.0.0.1',
+    port = 0,
+    seed = 1,
+    apiKey,
+    callLogPath,
+    maxBodyBytes = 32 * 2 ** 20,
+    control,
+    ...rest
+  } = options;
   let behaviour = changeBehaviour(defaultBehaviour, rest);
   const limiter = createRateLimiter(behaviour.limits, () => performance.now());
   const stats = createCallStats();
@@ -75,7 +86,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     stats,
     maxBodyBytes,
   });
-  const plainRoutes = createPlainRoutes({ stats: stats.read, configure, maxBodyBytes });
+  const plainRoutes = createPlainRoutes({ stats: stats.read, configure, control: control === true });
   const isAuthorized = ({ headers }: IncomingMessage) =>
     apiKey === undefined || headers.authorization === `Bearer ${apiKey}`;
   const idPrefix = randomBytes(9).toString('hex');

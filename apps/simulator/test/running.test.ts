@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { expect, test, vi } from 'vitest';
 import { startForTest } from './start-for-test.ts';
 
@@ -112,8 +113,27 @@ test('close cuts off what is in flight and writes its lines before it resolves',
   expect(log.every(({ fault, aborted }) => fault === 'hang' && aborted)).toBe(true);
 });
 
-test('control changes the behaviour while it runs, or says what is wrong with the change', async () => {
+test('without being asked to, nobody controls it', async () => {
   const simulator = await startForTest();
+  const change = { method: 'POST', body: JSON.stringify({ errorRate: 1 }) };
+  expect((await fetch(new URL('/control', simulator.url), change)).status).toBe(404);
+  expect((await fetch(new URL('/control/stats', simulator.url))).status).toBe(404);
+  expect((await simulator.ask('Hi')).status).toBe(200);
+});
+
+test('only this machine controls it', async () => {
+  const address = Object.values(networkInterfaces())
+    .flat()
+    .find((found) => found?.family === 'IPv4' && !found.internal)?.address;
+  if (address === undefined) return;
+  const simulator = await startForTest({ control: true, host: '0.0.0.0' });
+  const stats = `http://${address}:${simulator.port}/control/stats`;
+  expect((await fetch(stats)).status).toBe(404);
+  expect((await fetch(`http://127.0.0.1:${simulator.port}/control/stats`)).status).toBe(200);
+});
+
+test('control changes the behaviour while it runs, or says what is wrong with the change', async () => {
+  const simulator = await startForTest({ control: true });
   const control = (change: object) =>
     fetch(new URL('/control', simulator.url), { method: 'POST', body: JSON.stringify(change) });
   const changed = await control({ errorRate: 1, errorStatus: 503 });
@@ -121,6 +141,8 @@ test('control changes the behaviour while it runs, or says what is wrong with th
   expect((await simulator.ask('Hi')).status).toBe(503);
   const refused = await control({ errorRate: 2 });
   expect([refused.status, await refused.json()]).toMatchObject([400, { error: { code: 'invalid_behaviour' } }]);
+  const large = await control({ errorHeaders: { 'x-large': 'x'.repeat(100_000) } });
+  expect(large.status).toBe(413);
   expect((await simulator.ask('Hi')).status).toBe(503);
   const stats = await fetch(new URL('/control/stats', simulator.url));
   expect(await stats.json()).toMatchObject({ calls: 2, statuses: { '503': 2 }, faults: { status: 2 } });

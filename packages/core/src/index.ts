@@ -6,6 +6,7 @@ export * from './batch.ts';
 export * from './completion-window.ts';
 export * from './delta.ts';
 export * from './endpoints.ts';
+export * from './environment.ts';
 export * from './file-store-location.ts';
 export * from './file.ts';
 export * from './ids.ts';

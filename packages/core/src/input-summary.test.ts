@@ -13,7 +13,7 @@ import type { LineProblem, RequestLine } from './request-line.ts';
 
 const chat = '/v1/chat/completions';
 const embeddings = '/v1/embeddings';
-const terms: BatchTerms = { endpoint: chat, maxRequests: 1_000_000, hasLane: () => true, isAllowed: () => true };
+const terms: BatchTerms = { endpoint: chat, maxRequests: 1_000_000, refusalOf: () => undefined };
 
 const request = (model: string, url: Endpoint = chat): RequestLine => ({ customId: 'a', url, body: { model } });
 const badJson: LineProblem = { code: 'invalid_json_line', message: 'Not JSON.', param: null };
@@ -97,16 +97,19 @@ test("the first 20 lines for each endpoint that is not the batch's are errors", 
   expect(errors[0]).toMatchObject({ code: 'url_mismatch', param: 'url', message: expect.stringContaining(embeddings) });
 });
 
-test('a model that no lane takes is one error, with its first line', () => {
+const refusalOf: BatchTerms['refusalOf'] = (model) =>
+  model === 'known' ? undefined : { code: 'model_not_found', message: `no ${model}` };
+
+test('a model that the batch may not use is one error, with its first line', () => {
   const summary = summaryOf(request('known'), request('unknown'), request('unknown'));
-  expect(findBatchErrors(summary, { ...terms, hasLane: (model) => model === 'known' })).toEqual([
-    { code: 'model_not_found', message: expect.stringContaining('`unknown`'), param: 'body.model', line: 2 },
+  expect(findBatchErrors(summary, { ...terms, refusalOf })).toEqual([
+    { code: 'model_not_found', message: 'no unknown', param: 'body.model', line: 2 },
   ]);
 });
 
 test('errors are sorted by line number, and the cap is for all kinds together', () => {
   const summary = summaryOf(request('unknown'), badJson, request('known', embeddings), ...repeat(200, badJson));
-  const errors = findBatchErrors(summary, { ...terms, hasLane: (model) => model === 'known' });
+  const errors = findBatchErrors(summary, { ...terms, refusalOf });
   expect(errors).toHaveLength(maxListedProblems);
   expect(errors.slice(0, 4).map(({ code, line }) => [line, code])).toEqual([
     [1, 'model_not_found'],

@@ -69,14 +69,17 @@ export interface BatchTerms {
   readonly endpoint: Endpoint;
   /** Most requests one batch may have. */
   readonly maxRequests: number;
-  /** Whether a provider takes a model. */
-  readonly hasLane: (model: string) => boolean;
-  /** Whether the batch's tenant may use a model. */
-  readonly isAllowed: (model: string) => boolean;
+  /** Why the batch may not use a model; undefined when it may. */
+  readonly refusalOf: (model: string) => ModelRefusal | undefined;
+}
+
+export interface ModelRefusal {
+  readonly code: string;
+  readonly message: string;
 }
 
 /** Why a request of a tenant that may not use its model is not run. */
-export const modelNotAllowed = (model: string) => ({
+export const modelNotAllowed = (model: string): ModelRefusal => ({
   code: 'model_not_allowed',
   message: `You may not use the model \`${model}\`.`,
 });
@@ -84,7 +87,7 @@ export const modelNotAllowed = (model: string) => ({
 /** The errors that keep a batch from running this input: at most {@link maxListedProblems}, by line number. */
 export const findBatchErrors = (
   summary: InputSummary,
-  { endpoint, maxRequests, hasLane, isAllowed }: BatchTerms,
+  { endpoint, maxRequests, refusalOf }: BatchTerms,
 ): BatchError[] => {
   const errors: BatchError[] = [...summary.problems];
   if (summary.requests > maxRequests)
@@ -105,16 +108,8 @@ export const findBatchErrors = (
       });
   }
   for (const [model, line] of Object.entries(summary.models)) {
-    if (hasLane(model)) {
-      if (!isAllowed(model)) errors.push({ ...modelNotAllowed(model), param: 'body.model', line });
-      continue;
-    }
-    errors.push({
-      code: 'model_not_found',
-      message: `No provider is configured for the model \`${model}\`. Name one as provider/model.`,
-      param: 'body.model',
-      line,
-    });
+    const refusal = refusalOf(model);
+    if (refusal) errors.push({ ...refusal, param: 'body.model', line });
   }
   return errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)).slice(0, maxListedProblems);
 };

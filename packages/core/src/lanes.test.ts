@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { buildLanes } from './lanes.ts';
+import { buildLanes, describeMissing, onlyWithKeys } from './lanes.ts';
 import { buildProviders, fileConfig } from './provider-config.ts';
 
-const lanesOf = (config: unknown) => buildLanes(buildProviders(fileConfig.parse(config), {}));
+const lanesOf = (config: unknown) =>
+  buildLanes(buildProviders(fileConfig.parse(config), { SIMULATOR_BASE_URL: 'http://127.0.0.1:8089/v1' }));
 
 const routeOf = (config: unknown, model: string): [lane: string, model: string] | undefined => {
   const route = lanesOf(config).route(model);
@@ -27,7 +28,7 @@ test('each provider has a lane, and so has each model with limits of its own', (
     ['ollama.qwen3-8b', 'ollama', undefined],
     ['ollama.hf.co-org-model-q4', 'ollama', undefined],
   ]);
-  expect(lanes).toHaveLength(11 + 4);
+  expect(lanes).toHaveLength(10 + 4);
   // BullMQ forbids `:` in queue names.
   for (const { name } of lanes) expect(name).toMatch(/^[\w.-]+$/);
 });
@@ -83,6 +84,21 @@ test.each(['batches', 'finalize'])('a provider may not have the name of the queu
   );
 });
 
+test('a model of a preset that is not configured says which variable to set', () => {
+  const table = lanesOf({});
+  expect(table.route('vllm/any')).toBeUndefined();
+  expect(describeMissing(table, 'vllm/any')).toContain('VLLM_BASE_URL is not set');
+  expect(describeMissing(table, 'nobody/any')).toContain('Name one as provider/model');
+  expect(describeMissing(table, 'constructor/any')).toContain('Name one as provider/model');
+});
+
+test('a process that is alone takes no model whose key is missing', () => {
+  const table = onlyWithKeys(buildLanes(buildProviders(fileConfig.parse({}), { XAI_API_KEY: 'key' })));
+  expect(table.route('xai/grok-4')?.lane.name).toBe('xai');
+  expect(table.route('openai/gpt-5')).toBeUndefined();
+  expect(describeMissing(table, 'openai/gpt-5')).toContain('OPENAI_API_KEY is not set');
+});
+
 const fallbackOf = (config: unknown, lane: string) => lanesOf(config).lanes.find(({ name }) => name === lane)?.fallback;
 
 test('a model has its own fallback, else its provider’s', () => {
@@ -98,6 +114,7 @@ test('a model has its own fallback, else its provider’s', () => {
 
 test.each([
   ['leads nowhere', ['nobody/a'], 'nobody/a'],
+  ['leads to a preset that is not configured', ['ollama/a'], 'ollama/a; set OLLAMA_BASE_URL'],
   ['leads back', ['xai/other'], 'xai/other leads back to the lane xai'],
   ['passes a lane twice', ['openai/a', 'openai/b'], 'openai/b leads back to the lane openai'],
 ])('a fallback that %s is refused', (_, fallback, message) => {

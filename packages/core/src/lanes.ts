@@ -1,4 +1,4 @@
-import { ConfigError, type LaneLimits, type Provider, type ProviderSet } from './provider-config.ts';
+import { ConfigError, lacksKey, type LaneLimits, type Provider, type ProviderSet } from './provider-config.ts';
 
 /** One BullMQ queue with its own limits: a provider's, or that of one of its models with limits of its own. */
 export interface Lane {
@@ -23,6 +23,8 @@ export interface LaneTable {
   readonly lanes: readonly Lane[];
   /** Where a model's requests go; undefined when no provider takes the model. */
   route(model: string): Route | undefined;
+  /** The variable to set so that a model's provider is there; undefined when the model names no preset, or one that is. */
+  missingVariable(model: string): string | undefined;
 }
 
 /** The queue with a job for each batch. No provider may have its name. */
@@ -44,6 +46,35 @@ const buildLane = (provider: Provider, model?: string): Lane => {
   };
 };
 
+const whatToSet = (table: LaneTable, model: string): string => {
+  const variable = table.missingVariable(model);
+  return variable === undefined ? '' : `; set ${variable}`;
+};
+
+/** Why no provider takes a model, and what to do, for the one who named it. */
+export const describeMissing = (table: LaneTable, model: string): string => {
+  const variable = table.missingVariable(model);
+  return variable === undefined
+    ? `No provider is configured for the model \`${model}\`. Name one as provider/model.`
+    : `The provider of the model \`${model}\` is not configured: ${variable} is not set where Promptmill runs.`;
+};
+
+/**
+ * The same lanes, with no way to those whose provider has no key here. For a process that is alone: no other process
+ * has the key.
+ */
+export const onlyWithKeys = (table: LaneTable): LaneTable => {
+  const lacking = (model: string): Provider | undefined => {
+    const provider = table.route(model)?.lane.provider;
+    return provider && lacksKey(provider) ? provider : undefined;
+  };
+  return {
+    lanes: table.lanes,
+    route: (model) => (lacking(model) ? undefined : table.route(model)),
+    missingVariable: (model) => lacking(model)?.apiKeyEnv ?? table.missingVariable(model),
+  };
+};
+
 /**
  * Throws {@link ConfigError} for a fallback that no provider takes, or that leads back to a lane of its chain: BullMQ
  * would take the request's second job there for its first, since both have the same id.
@@ -53,7 +84,8 @@ const checkFallbacks = (table: LaneTable): void => {
     const passed = new Set([name]);
     for (const model of fallback) {
       const next = table.route(model)?.lane.name;
-      if (next === undefined) throw new ConfigError(`the lane ${name}: no provider takes its fallback ${model}`);
+      if (next === undefined)
+        throw new ConfigError(`the lane ${name}: no provider takes its fallback ${model}${whatToSet(table, model)}`);
       if (passed.has(next))
         throw new ConfigError(`the lane ${name}: its fallback ${model} leads back to the lane ${next}`);
       passed.add(next);
@@ -65,7 +97,7 @@ const checkFallbacks = (table: LaneTable): void => {
  * Builds all lanes of a configuration. Throws {@link ConfigError} when two models need a lane of the same name, when a
  * lane has the name of another queue, or when a fallback leads nowhere or back.
  */
-export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTable => {
+export const buildLanes = ({ providers, absent, defaultProvider }: ProviderSet): LaneTable => {
   const lanes = new Map<string, Lane>();
   for (const provider of Object.values(providers))
     for (const model of [undefined, ...Object.keys(provider.models)]) {
@@ -90,6 +122,10 @@ export const buildLanes = ({ providers, defaultProvider }: ProviderSet): LaneTab
       if (named && slash < model.length - 1) return routeTo(named, model.slice(slash + 1));
       const provider = defaultProvider === undefined ? undefined : providerNamed(defaultProvider);
       return provider && routeTo(provider, model);
+    },
+    missingVariable(model) {
+      const name = model.slice(0, Math.max(0, model.indexOf('/')));
+      return Object.hasOwn(absent, name) ? absent[name] : undefined;
     },
   };
   checkFallbacks(table);

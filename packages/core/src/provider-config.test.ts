@@ -43,10 +43,10 @@ test.each([
   expect(fileConfig.safeParse(config).success).toBe(false);
 });
 
-test('every preset is there without configuration, and needs only its key', () => {
+test('every preset with a key is there without configuration, and needs only its key', () => {
   const { providers } = build({}, { XAI_API_KEY: 'sk-1' });
   expect(Object.keys(providers).sort()).toEqual(
-    'anthropic groq izzi mistral ollama openai openrouter simulator together vllm xai'.split(' '),
+    'anthropic groq izzi mistral openai openrouter together xai'.split(' '),
   );
   expect(providers['xai']).toEqual({
     name: 'xai',
@@ -67,12 +67,11 @@ test('every base URL of a preset is a URL', () => {
 });
 
 test("the configuration overrides a preset's fields", () => {
-  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_KEY', timeoutMs: 5, probeIntervalMs: 6 };
+  const xai = { baseUrl: 'http://127.0.0.1:1/v1', apiKeyEnv: 'MY_API_KEY', timeoutMs: 5, probeIntervalMs: 6 };
   const models = { 'grok-4': { concurrency: 3 }, 'grok-3': { requestsPerMinute: 9 } };
   expect(
-    build({ providers: { xai: { ...xai, concurrency: 50, models } } }, { MY_KEY: 'k', XAI_API_KEY: 'other' }).providers[
-      'xai'
-    ],
+    build({ providers: { xai: { ...xai, concurrency: 50, models } } }, { MY_API_KEY: 'k', XAI_API_KEY: 'other' })
+      .providers['xai'],
   ).toEqual({
     name: 'xai',
     ...xai,
@@ -102,11 +101,34 @@ test('a provider that is no preset needs a base URL', () => {
   for (const name of ['mine', 'constructor']) expect(() => build({ providers: { [name]: {} } })).toThrow(invalidConfig);
 });
 
-test('the variable of a local provider sets its base URL; the configuration overrides it, and an empty variable counts as unset', () => {
+test('a local preset is there when its base URL is set or the configuration names it', () => {
+  expect(build({}).providers).not.toHaveProperty('vllm');
+  expect(build({}, { VLLM_BASE_URL: '', VLLM_API_KEY: 'key' }).providers).not.toHaveProperty('vllm');
+  expect(build({}).absent).toEqual({
+    vllm: 'VLLM_BASE_URL',
+    ollama: 'OLLAMA_BASE_URL',
+    simulator: 'SIMULATOR_BASE_URL',
+  });
+  expect(build({ providers: { vllm: {} } }).providers['vllm']?.baseUrl).toBe('http://127.0.0.1:8000/v1');
+  expect(build({}, { VLLM_BASE_URL: 'http://gpu:8000/v1' }).absent).not.toHaveProperty('vllm');
+  expect(() => build({ defaultProvider: 'ollama' })).toThrow(/set OLLAMA_BASE_URL/);
+});
+
+test('a local preset has a key when one is set, and needs none', () => {
+  const env = { VLLM_BASE_URL: 'http://gpu:8000/v1', VLLM_API_KEY: 'key' };
+  expect(build({}, env).providers['vllm']).toMatchObject({ apiKeyEnv: 'VLLM_API_KEY', apiKey: 'key' });
+  expect(build({}, { ...env, VLLM_API_KEY: '' }).providers['vllm']).not.toHaveProperty('apiKeyEnv');
+  const moved = build({ providers: { vllm: { baseUrl: 'http://other:8000/v1' } } }, env).providers['vllm'];
+  expect(moved).not.toHaveProperty('apiKey');
+});
+
+test('the variable of a preset sets its base URL; the configuration overrides it, and an empty variable counts as unset', () => {
   const variable = { SIMULATOR_BASE_URL: 'http://simulator:8089/v1' };
   const baseUrl = 'http://other:1/v1';
-  expect(build({}).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');
-  expect(build({}, { SIMULATOR_BASE_URL: '' }).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');
+  const named = { providers: { simulator: {} } };
+  expect(build(named).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');
+  expect(build(named, { SIMULATOR_BASE_URL: '' }).providers['simulator']?.baseUrl).toBe('http://127.0.0.1:8089/v1');
+  expect(build({}, { OPENAI_BASE_URL: 'https://proxy/v1' }).providers['openai']?.baseUrl).toBe('https://proxy/v1');
   expect(build({}, variable).providers['simulator']?.baseUrl).toBe('http://simulator:8089/v1');
   expect(build({ providers: { simulator: { baseUrl } } }, variable).providers['simulator']?.baseUrl).toBe(baseUrl);
 });

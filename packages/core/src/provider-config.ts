@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import type { Environment } from './environment.ts';
+import { keyProblem } from './key-place.ts';
+import { baseUrlEnvOf, baseUrlOf, presetNamed, presets } from './presets.ts';
 import { tenantsConfig } from './tenant-config.ts';
 
 const limits = {
@@ -66,6 +69,8 @@ const providerConfig = z.strictObject({
   baseUrl: z.url({ protocol: /^https?$/ }).optional(),
   /** The environment variable that holds the provider's key. */
   apiKeyEnv: z.string().min(1).optional(),
+  /** Whether the key may go over `http://` to a host that is not in a private network. */
+  allowInsecureHttp: z.boolean().optional(),
   /** Longest time one call may take, in milliseconds. */
   timeoutMs: durationMs.optional(),
   /** Longest time for a connection, TLS included, in milliseconds. */
@@ -107,31 +112,6 @@ type ProviderConfig = z.infer<typeof providerConfig>;
 export const defaultTimeoutMs = 120_000;
 const defaultProbeIntervalMs = 30_000;
 
-interface Preset {
-  readonly baseUrl: string;
-  readonly apiKeyEnv?: string;
-  /** The variable that overrides `baseUrl`, for a provider that runs beside Promptmill. */
-  readonly baseUrlEnv?: string;
-  readonly streamUsage?: boolean;
-}
-
-/** Providers that need no configuration but the variable with their key; local ones need none. */
-const presets: Readonly<Record<string, Preset>> = {
-  xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
-  openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY' },
-  // Source: https://docs.anthropic.com/en/api/openai-sdk
-  anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
-  izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
-  groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY' },
-  // Mistral refuses `stream_options` with 422, and sends the usage of a stream unasked.
-  mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
-  together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
-  openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
-  vllm: { baseUrl: 'http://127.0.0.1:8000/v1', baseUrlEnv: 'VLLM_BASE_URL' },
-  ollama: { baseUrl: 'http://127.0.0.1:11434/v1', baseUrlEnv: 'OLLAMA_BASE_URL' },
-  simulator: { baseUrl: 'http://127.0.0.1:8089/v1', baseUrlEnv: 'SIMULATOR_BASE_URL' },
-};
-
 /** An OpenAI-compatible endpoint, ready to be called. */
 export interface Provider extends LaneConfig {
   readonly name: string;
@@ -158,6 +138,8 @@ export interface Provider extends LaneConfig {
 
 export interface ProviderSet {
   readonly providers: Readonly<Record<string, Provider>>;
+  /** For each preset that is not there, the variable that brings it. */
+  readonly absent: Readonly<Record<string, string>>;
   readonly defaultProvider?: string;
 }
 
@@ -166,14 +148,41 @@ export class ConfigError extends Error {
   readonly code = 'invalid_config';
 }
 
-/** Variables by name, as in `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+/** Whether a provider needs a key and has none here. */
+export const lacksKey = ({ apiKeyEnv, apiKey }: Pick<Provider, 'apiKeyEnv' | 'apiKey'>): boolean =>
+  apiKeyEnv !== undefined && apiKey === undefined;
 
-const buildProvider = (name: string, config: ProviderConfig, env: Environment): Provider => {
-  const preset = presets[name];
-  const baseUrl = config.baseUrl ?? ((preset?.baseUrlEnv && env[preset.baseUrlEnv]) || preset?.baseUrl);
+export interface BuildProvidersOptions {
+  /** Whether PROMPTMILL_CONFIG names the configuration file. A file that was found is trusted less. Default false. */
+  readonly isFileNamed?: boolean;
+}
+
+/** The variable with a provider's key. A local preset has one only when it is set. */
+const keyVariableOf = (name: string, config: ProviderConfig, env: Environment): string | undefined => {
+  if (config.apiKeyEnv !== undefined) return config.apiKeyEnv;
+  const preset = presetNamed(name);
+  if (!preset?.isLocal) return preset?.apiKeyEnv;
+  return config.baseUrl === undefined && env[preset.apiKeyEnv] ? preset.apiKeyEnv : undefined;
+};
+
+const buildProvider = (
+  name: string,
+  config: ProviderConfig,
+  env: Environment,
+  { isFileNamed = false }: BuildProvidersOptions,
+): Provider => {
+  const preset = presetNamed(name);
+  const baseUrl = config.baseUrl ?? (preset && baseUrlOf(name, preset, env));
   if (!baseUrl) throw new ConfigError(`providers.${name}: baseUrl is missing (${name} is not a preset)`);
-  const apiKeyEnv = config.apiKeyEnv ?? preset?.apiKeyEnv;
+  if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
+    throw new ConfigError(`providers.${name}: its base URL must start with http:// or https://`);
+  const apiKeyEnv = keyVariableOf(name, config, env);
+  if (apiKeyEnv !== undefined) {
+    const { allowInsecureHttp = false } = config;
+    const place = { name, baseUrl, apiKeyEnv, isNamedInFile: config.apiKeyEnv !== undefined, allowInsecureHttp };
+    const problem = keyProblem(place, { env, isFileNamed });
+    if (problem !== undefined) throw new ConfigError(`providers.${name}: ${problem}`);
+  }
   const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
   const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, streamUsage = preset?.streamUsage } = config;
   const models = Object.entries(config.models ?? {}).map(([model, lane]) => [model, buildLaneConfig(lane)] as const);
@@ -193,17 +202,35 @@ const buildProvider = (name: string, config: ProviderConfig, env: Environment): 
   };
 };
 
+/** Whether a preset is there: it needs a key, which another process may have, or the environment says where it runs. */
+const isThere = (name: string, env: Environment): boolean =>
+  !presetNamed(name)?.isLocal || Boolean(env[baseUrlEnvOf(name)]);
+
 /**
- * Builds every preset and every provider that the configuration names, with the keys in `env`. Throws {@link
- * ConfigError} for a provider without a base URL, and for a default provider that does not exist.
+ * Builds the presets and every provider that the configuration names, with the keys in `env`. A local preset is there
+ * only when the configuration names it or its base URL is set. Throws {@link ConfigError} for a provider without a base
+ * URL, for a key that may not go where its provider is, and for a default provider that does not exist.
  */
-export const buildProviders = (config: FileConfig, env: Environment): ProviderSet => {
-  const names = new Set([...Object.keys(presets), ...Object.keys(config.providers)]);
+export const buildProviders = (
+  config: FileConfig,
+  env: Environment,
+  options: BuildProvidersOptions = {},
+): ProviderSet => {
+  const named = Object.keys(config.providers);
+  const absent = Object.keys(presets).filter((name) => !named.includes(name) && !isThere(name, env));
+  const names = new Set([...Object.keys(presets), ...named]);
   const providers = Object.fromEntries(
-    [...names].map((name) => [name, buildProvider(name, config.providers[name] ?? {}, env)]),
+    [...names]
+      .filter((name) => !absent.includes(name))
+      .map((name) => [name, buildProvider(name, config.providers[name] ?? {}, env, options)]),
   );
-  if (config.defaultProvider === undefined) return { providers };
-  if (!Object.hasOwn(providers, config.defaultProvider))
-    throw new ConfigError(`defaultProvider: ${config.defaultProvider} is not among the providers`);
-  return { providers, defaultProvider: config.defaultProvider };
+  const set = { providers, absent: Object.fromEntries(absent.map((name) => [name, baseUrlEnvOf(name)])) };
+  const { defaultProvider } = config;
+  if (defaultProvider === undefined) return set;
+  if (!Object.hasOwn(providers, defaultProvider))
+    throw new ConfigError(
+      `defaultProvider: ${defaultProvider} is not among the providers` +
+        (absent.includes(defaultProvider) ? `; set ${baseUrlEnvOf(defaultProvider)}` : ''),
+    );
+  return { ...set, defaultProvider };
 };

@@ -38,7 +38,7 @@ export function createDiskStore({ directory, now = Date.now }: DiskStoreOptions)
       const folder = path.dirname(target);
       const tmp = newTmp();
       try {
-        const handle = await inFolder(tmpRoot, () => open(tmp, 'wx')).catch(throwStoreError);
+        const handle = await inFolder(tmpRoot, () => open(tmp, 'wx', 0o600)).catch(throwStoreError);
         let bytes: number;
         try {
           bytes = await writeSource(handle, source, signal);

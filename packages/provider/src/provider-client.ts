@@ -1,4 +1,4 @@
-import { ConfigError, type Endpoint, type Provider, type RequestBody } from '@promptmill/core';
+import { ConfigError, type Endpoint, lacksKey, type Provider, type RequestBody } from '@promptmill/core';
 import { Pool } from 'undici';
 import { type AnswerDelta, mayStream } from './assemble-stream.ts';
 import type { CallFailure, CallResult, Look, ModelList } from './call-result.ts';
@@ -112,6 +112,8 @@ export const createProviderClient = (
 
   return {
     async call({ url, body, idempotencyKey, signal, maySend, onDelta }) {
+      // Without a key the provider would refuse the prompt only after it has it.
+      if (lacksKey(provider)) return reader.readMissingKey(provider.apiKeyEnv);
       const reply = await sendCall(pool, {
         head: await headOf('POST', url.slice('/v1'.length)),
         headers: ['idempotency-key', idempotencyKey],

@@ -27,8 +27,6 @@ interface WholeReply {
   readonly text: string;
 }
 
-const requestIdIn = (headers: ReplyHeaders): string => headers.get('x-request-id') ?? headers.get('request-id') ?? '';
-
 /** The text of a JSON value on one line. Most providers send one line; other text is written again. */
 const onOneLine = (text: string, value: unknown): string =>
   text.includes('\n') || text.includes('\r') ? JSON.stringify(value) : text.trim();
@@ -60,6 +58,9 @@ const connectionProblem = (code: string | undefined): string => {
 /** Turns a provider's reply, or the lack of one, into a {@link CallResult}. */
 export const createAnswerReader = (options: AnswerReaderOptions) => {
   const { providerName, maxAnswerBytes, redactKey, now } = options;
+
+  const requestIdIn = (headers: ReplyHeaders): string =>
+    redactKey(headers.get('x-request-id') ?? headers.get('request-id') ?? '');
 
   const failure = (code: FailureCode, text: string): CallFailure => ({
     kind: 'failure',
@@ -137,6 +138,10 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     },
 
     readConnectionError,
+
+    /** What a call would come to that was not made, since the variable with the key is not set. */
+    readMissingKey: (variable = 'its key') =>
+      failure('authentication_failed', `was not called: ${variable} is not set where the worker runs`),
 
     /** Reads what cut a stream short: an event with an error, an event that cannot be read, or the connection. */
     readStreamFailure(error: unknown): CallFailure {

@@ -11,6 +11,9 @@ export const createKeyRedactor = (apiKey: string | undefined): RedactKey => {
   if (apiKey === undefined || apiKey.length < minSecretLength) return (value) => value;
   const inJson = JSON.stringify(apiKey).slice(1, -1);
   return <T>(value: T): T => {
+    // A text may be JSON that could not be read, with the key as JSON writes it.
+    if (typeof value === 'string')
+      return value.replaceAll(apiKey, '[redacted]').replaceAll(inJson, '[redacted]') as T & string;
     try {
       return JSON.parse(JSON.stringify(value).replaceAll(inJson, '[redacted]')) as T;
     } catch {

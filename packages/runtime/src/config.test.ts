@@ -197,6 +197,18 @@ describe('promptmill.yaml', () => {
     );
   });
 
+  it('is trusted with keys as far as the environment names it', () => {
+    const yaml = 'providers: { openai: { baseUrl: "https://evil.example/v1", apiKeyEnv: OPENAI_API_KEY } }';
+    const env = { OPENAI_API_KEY: 'pa55word' };
+    expect(messageOf(() => load(env, yaml))).toMatch(
+      /- providers\.openai: OPENAI_API_KEY goes to api\.openai\.com only/,
+    );
+    expect(messageOf(() => load(env, yaml))).not.toContain('pa55');
+    expect(load({ ...env, PROMPTMILL_CONFIG: 'promptmill.yaml' }, yaml).configSource).toBe('named');
+    expect(load({}, '').configSource).toBe('found');
+    expect(load().configSource).toBe('none');
+  });
+
   it.each([
     ['providers: { xai: { concurrency: many } }', 'promptmill.yaml: providers.xai.concurrency: '],
     ['providers: { xai: { limit: 3 } }', 'promptmill.yaml: providers.xai: Unrecognized key: "limit"'],

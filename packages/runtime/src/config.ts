@@ -35,6 +35,8 @@ export interface Config {
   readonly redisMaxmemory: string;
   /** The path of `promptmill.yaml`, absolute. The file may be missing. */
   readonly configFile: string;
+  /** Whether PROMPTMILL_CONFIG names that file, or it was found in the current folder, or there is none. */
+  readonly configSource: 'named' | 'found' | 'none';
   /** An absolute path. */
   readonly dataDirectory: string;
   /** Where files and segments are kept. Default: in the data folder. */
@@ -87,30 +89,31 @@ const failWith = (problems: readonly string[]): never => {
 const readFileConfig = (
   named: string | undefined,
   readFile: (path: string) => string,
-): { readonly config?: FileConfig; readonly problems: readonly string[] } => {
+): { readonly config?: FileConfig; readonly isMissing?: boolean; readonly problems: readonly string[] } => {
   const file = named ?? resolve(defaultConfigFile);
   const prefix = `${basename(file)}: `;
   let content: unknown;
+  let isMissing = false;
   try {
     content = parseYaml(readFile(file)) ?? {};
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && named === undefined) content = {};
-    else if (code === 'ENOENT') return { problems: [`PROMPTMILL_CONFIG: there is no file ${file}`] };
+    if (code === 'ENOENT' && named === undefined) {
+      content = {};
+      isMissing = true;
+    } else if (code === 'ENOENT') return { problems: [`PROMPTMILL_CONFIG: there is no file ${file}`] };
     else return { problems: [prefix + message] };
   }
   const parsed = fileConfig.safeParse(content);
-  return parsed.success ? { config: parsed.data, problems: [] } : { problems: problemsOf(parsed.error, prefix) };
+  return parsed.success
+    ? { config: parsed.data, isMissing, problems: [] }
+    : { problems: problemsOf(parsed.error, prefix) };
 };
 
 /** Builds the lanes of all providers, and adds what is wrong with them to `problems`. */
 const buildLaneTable = (config: FileConfig, env: Environment, problems: string[]): LaneTable | undefined => {
   try {
-    const set = buildProviders(config, env);
-    for (const { name, baseUrl } of Object.values(set.providers))
-      if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
-        problems.push(`providers.${name}: its base URL must start with http:// or https://`);
-    return buildLanes(set);
+    return buildLanes(buildProviders(config, env, { isFileNamed: env['PROMPTMILL_CONFIG'] !== undefined }));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(error.message);
@@ -164,6 +167,7 @@ export const loadConfig = (
     redisIsNamed: data.REDIS_URL !== undefined,
     redisMaxmemory: data.PROMPTMILL_REDIS_MAXMEMORY,
     configFile: resolve(named ?? defaultConfigFile),
+    configSource: named === undefined ? (file.isMissing ? 'none' : 'found') : 'named',
     dataDirectory: data.PROMPTMILL_DATA_DIR,
     store: locateStore(data),
     apiKeys: [

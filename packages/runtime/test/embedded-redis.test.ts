@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -97,6 +98,8 @@ it('starts a durable Redis on a socket that only the user can reach, and stops i
     ]),
   );
   expect(statSync(join(dataDirectory, 'redis')).mode & 0o777).toBe(0o700);
+  for (const entry of readdirSync(dataDirectory, { recursive: true, encoding: 'utf8' }))
+    expect([entry, statSync(join(dataDirectory, entry)).mode & 0o077]).toEqual([entry, 0]);
   expect(redis.pid).toBeDefined();
   await redis.close();
   await gone(redis.pid ?? 0);
@@ -162,8 +165,20 @@ it('puts its socket elsewhere when the path of the data folder is too long for a
   const redis = await start({ dataDirectory: join(dataDirectory, 'x'.repeat(100)) });
   expect(redis.url.length).toBeLessThan(104);
   expect(await use(redis.url, (client) => client.ping())).toBe('PONG');
+  expect(statSync(dirname(redis.url)).mode & 0o777).toBe(0o700);
   await redis.close();
   expect(existsSync(dirname(redis.url))).toBe(false);
+});
+
+it('finds a socket that is elsewhere again, under a name that nobody can guess', async () => {
+  dataDirectory = join(dataDirectory, 'x'.repeat(100));
+  const before = await startElsewhere();
+  const id = createHash('sha256').update(dataDirectory).digest('hex').slice(0, 16);
+  expect(before.url).not.toContain(id);
+  await kill(child);
+  const after = await start();
+  expect(after).toMatchObject({ pid: before.pid, url: before.url });
+  dataDirectory = dirname(dataDirectory);
 });
 
 it('says what to install when the machine has no Redis to start', async () => {

@@ -1,10 +1,13 @@
 import {
   type Batch,
+  describeMissing,
   findBatchErrors,
   fullModelName,
   type LaneTable,
   mayUseModel,
+  modelNotAllowed,
   onlyModel,
+  type ModelRefusal,
   type Tenants,
 } from '@promptmill/core';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
@@ -31,12 +34,12 @@ export const createValidateBatch =
       return;
     }
     const limits = limitsOf(batch.tenant);
-    const hasLane = (model: string): boolean => lanes.route(model) !== undefined;
-    const isAllowed = (model: string): boolean => {
+    const refusalOf = (model: string): ModelRefusal | undefined => {
       const route = lanes.route(model);
-      return !route || mayUseModel(limits, fullModelName(route));
+      if (!route) return { code: 'model_not_found', message: describeMissing(lanes, model) };
+      return mayUseModel(limits, fullModelName(route)) ? undefined : modelNotAllowed(model);
     };
-    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, hasLane, isAllowed });
+    const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, refusalOf });
     if (errors.length > 0) {
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;

@@ -47,6 +47,7 @@ export const startTestApi = async ({ redisUrl, env = {}, configFile = '', onLog 
       BOARD_USER: board.user,
       BOARD_PASSWORD: board.password,
       PROMPTMILL_GRACE_MS: '1000',
+      SIMULATOR_BASE_URL: 'http://127.0.0.1:8089/v1',
       ...env,
     },
     { readFile: () => configFile },

@@ -1,4 +1,4 @@
-import { ConfigError, type LaneTable, type Provider } from '@promptmill/core';
+import { ConfigError, lacksKey, type LaneTable, type Provider } from '@promptmill/core';
 import { type Config, loadConfig } from '@promptmill/runtime';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
@@ -7,6 +7,8 @@ import { checkDataFolder } from '../doctor/check-data-folder.ts';
 import { checkProvider } from '../doctor/check-provider.ts';
 import { checkRedis } from '../doctor/check-redis.ts';
 import { checkStore } from '../doctor/check-store.ts';
+import { describeSources } from '../roles/describe-sources.ts';
+import { printable } from '../terminal.ts';
 
 export interface DoctorOptions {
   /** Checks only this provider, with a call. */
@@ -26,6 +28,11 @@ const chosenProviders = (table: LaneTable, name: string | undefined): readonly P
   const providers = providersOf(table);
   if (name === undefined) return [...providers.values()].filter(({ apiKey }) => apiKey !== undefined);
   const provider = providers.get(name);
+  if (!provider && table.missingVariable(`${name}/`) !== undefined)
+    throw new CliError(
+      'provider_missing',
+      `${name} is not configured: set ${table.missingVariable(`${name}/`)}, or name it in promptmill.yaml`,
+    );
   if (!provider)
     throw new CliError(
       'provider_not_found',
@@ -39,8 +46,9 @@ const checkFallbacks = (table: LaneTable): readonly Check[] => {
   const { warning } = checksOf('fallback');
   const models = new Set(table.lanes.flatMap(({ fallback }) => fallback));
   return [...models].flatMap((model) => {
-    const { apiKeyEnv, apiKey } = table.route(model)?.lane.provider ?? {};
-    if (apiKeyEnv === undefined || apiKey !== undefined) return [];
+    const provider = table.route(model)?.lane.provider;
+    if (!provider || !lacksKey(provider)) return [];
+    const { apiKeyEnv } = provider;
     return [warning(`${model} is passed over: ${apiKeyEnv} is not set`, `export ${apiKeyEnv}=…`)];
   });
 };
@@ -59,7 +67,7 @@ const runChecks = async (config: Config, options: DoctorOptions, signal: AbortSi
   const fallbacks = checkFallbacks(config.lanes);
   const noProvider = checksOf('providers').warning(
     'no provider has its key set',
-    'export XAI_API_KEY=… (or another), or name one that needs none: --provider ollama',
+    'export XAI_API_KEY=… (or another), or OLLAMA_BASE_URL=http://127.0.0.1:11434/v1, for one that needs none',
   );
   return [...checked.flat(), ...fallbacks, ...(providers.length === 0 ? [noProvider] : [])];
 };
@@ -74,10 +82,11 @@ const load = (env: CliContext['env']): Config | Check => {
 };
 
 /** Checks all that a run needs, and prints a line for each check. The exit code is 1 when one failed. */
-export const doctor = async (options: DoctorOptions, { env, stdout, signal }: CliContext): Promise<number> => {
+export const doctor = async (options: DoctorOptions, { env, stdout, screen, signal }: CliContext): Promise<number> => {
   const loaded = load(env);
+  if (!('status' in loaded)) screen.write(`${describeSources(loaded)}\n`);
   const checks = 'status' in loaded ? [loaded] : await runChecks(loaded, options, signal);
   const text = options.json ? JSON.stringify(checks, undefined, 2) : checks.map(checkText).join('\n');
-  stdout.write(`${text}\n`);
+  stdout.write(`${options.json ? text : printable(text)}\n`);
   return checks.some(({ status }) => status === 'failed') ? 1 : 0;
 };

@@ -2,6 +2,7 @@ import type { BatchObject } from '@promptmill/core';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 import { formatTime } from '../format.ts';
+import { printableLine } from '../terminal.ts';
 import { percentOf } from '../progress/progress-line.ts';
 
 const maxPerPage = 100;
@@ -22,7 +23,7 @@ export const listBatches = async ({ limit }: { readonly limit: number }, context
   let after: string | undefined;
   while (left > 0) {
     const page = await client.listBatches({ limit: Math.min(left, maxPerPage), after });
-    for (const batch of page.data) context.stdout.write(`${row(batch)}\n`);
+    for (const batch of page.data) context.stdout.write(`${printableLine(row(batch))}\n`);
     left -= page.data.length;
     if (!page.has_more || page.last_id === null) break;
     after = page.last_id;

@@ -1,9 +1,10 @@
 import { countsText } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { printable } from '../terminal.ts';
 
 export const pauseBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).pauseBatch(batchId);
-  context.stdout.write(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' continues it\n`);
+  context.stdout.write(printable(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' continues it\n`));
   return 0;
 };

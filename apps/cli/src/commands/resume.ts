@@ -1,9 +1,10 @@
 import { countsText } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { printable } from '../terminal.ts';
 
 export const resumeBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).resumeBatch(batchId);
-  context.stdout.write(`${batch.id} is resumed: ${countsText(batch)}\n`);
+  context.stdout.write(printable(`${batch.id} is resumed: ${countsText(batch)}\n`));
   return 0;
 };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { printableLine } from '../terminal.ts';
 
 export interface RetryOptions {
   readonly customId?: readonly string[];
@@ -17,6 +18,6 @@ export const retryBatch = async (batchId: string, options: RetryOptions, context
     ...(completionWindow === undefined ? {} : { completion_window: completionWindow }),
   };
   const batch = await connectToServer(context).retryBatch(batchId, choice, randomUUID());
-  context.stdout.write(`${batch.id}\n`);
+  context.stdout.write(`${printableLine(batch.id)}\n`);
   return 0;
 };

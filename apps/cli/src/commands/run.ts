@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -13,6 +14,8 @@ import { nameOfInput } from '../input/prepare-input.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import type { PromptOptions } from '../input/prompt-options.ts';
 import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
+import { describeSources } from '../roles/describe-sources.ts';
+import { plannedSimulatorUrl } from '../roles/start-simulator.ts';
 import { runBatch } from '../run/run-batch.ts';
 import { createRunRecordStore, type RunRecordStore } from '../run/run-record.ts';
 import { startRun } from '../run/start-run.ts';
@@ -29,18 +32,37 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly stream?: boolean;
 }
 
-/** The environment of the embedded roles: the user's, but on loopback only, without what closes a shared server. */
-const embeddedEnv = (env: CliContext['env'], { dataDir, concurrency, port }: RunOptions): CliContext['env'] => ({
+/** What opens a run's api and Bull Board. Every user of the machine can reach them, and only this process knows it. */
+interface RunLogin {
+  readonly apiKey: string;
+  readonly boardPassword: string;
+}
+
+const boardUser = 'run';
+
+const newLogin = (): RunLogin => ({
+  apiKey: randomBytes(24).toString('base64url'),
+  boardPassword: randomBytes(12).toString('base64url'),
+});
+
+/** The environment of the embedded roles: the user's, but on loopback only, with a key and a login of this run. */
+const embeddedEnv = (
+  env: CliContext['env'],
+  { dataDir, concurrency, port }: RunOptions,
+  { apiKey, boardPassword }: RunLogin,
+): CliContext['env'] => ({
   ...env,
   HOST: '127.0.0.1',
   PORT: String(port ?? 0),
-  PROMPTMILL_API_KEYS: undefined,
+  // The tenant of a server without keys, so that a run of an earlier version goes on.
+  PROMPTMILL_API_KEYS: `local:${apiKey}`,
   PROMPTMILL_ADMIN_KEY: undefined,
-  BOARD_USER: undefined,
-  BOARD_PASSWORD: undefined,
+  BOARD_USER: boardUser,
+  BOARD_PASSWORD: boardPassword,
   PROMPTMILL_ALLOWED_HOSTS: undefined,
   PROMPTMILL_TRUST_PROXY: undefined,
   PROMPTMILL_METRICS_TOKEN: undefined,
+  SIMULATOR_BASE_URL: env['SIMULATOR_BASE_URL'] || plannedSimulatorUrl,
   ...(dataDir === undefined ? {} : { PROMPTMILL_DATA_DIR: dataDir }),
   ...(concurrency === undefined ? {} : { WORKER_CONCURRENCY: String(concurrency) }),
 });
@@ -76,7 +98,8 @@ export const run = async (input: string, options: RunOptions, context: CliContex
   const say = (text: string): void => {
     if (!quiet) screen.write(`${text}\n`);
   };
-  const env = embeddedEnv(context.env, options);
+  const login = newLogin();
+  const env = embeddedEnv(context.env, options, login);
   const name = nameOfInput(input);
   const {
     input: prepared,
@@ -92,13 +115,13 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     return finished.failed === 0 ? 0 : 1;
   }
 
-  const connect = (baseUrl: string): ApiClient => createApiClient({ baseUrl, fetch });
+  const connect = (baseUrl: string): ApiClient => createApiClient({ baseUrl, apiKey: login.apiKey, fetch });
   try {
     await using stack = new AsyncDisposableStack();
     const started = await startRun({
       env,
       folder,
-      withSimulator: providers.has('simulator') && !env['SIMULATOR_BASE_URL'],
+      withSimulator: providers.has('simulator') && !context.env['SIMULATOR_BASE_URL'],
       overrides: { limits: buildLimits(options), ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }) },
       beforeWork: fresh ? (url) => forgetEarlier(connect(url), records) : undefined,
     });
@@ -106,7 +129,11 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     stack.defer(() => {
       if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again ends them at once)');
     });
-    say(`${plural(prepared.requests, 'prompt')} of ${name}; watch them at ${started.url}/admin/queues`);
+    say(describeSources(started.config, providers));
+    say(
+      `${plural(prepared.requests, 'prompt')} of ${name}; watch them at ${started.url}/admin/queues ` +
+        `(user ${boardUser}, password ${login.boardPassword})`,
+    );
     const { batch, reasons } = await runBatch(
       {
         client: connect(started.url),

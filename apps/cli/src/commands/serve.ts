@@ -3,14 +3,18 @@ import { createLogger, loadConfig, watchConfig } from '@promptmill/runtime';
 import type { CliContext } from '../context.ts';
 import { startRedis } from '../roles/start-redis.ts';
 import { startRoles } from '../roles/start-roles.ts';
-import { startOwnSimulator } from '../roles/start-simulator.ts';
+import { describeSources } from '../roles/describe-sources.ts';
+import { plannedSimulatorUrl, startOwnSimulator } from '../roles/start-simulator.ts';
 
 /** Runs all roles in this process until a signal. Logs go to standard output. */
 export const serve = async (
   { simulator: withSimulator = false }: { readonly simulator?: boolean },
   { env, screen, stdout, signal }: CliContext,
 ): Promise<number> => {
-  const { redisIsNamed, redisMaxmemory, dataDirectory, logLevel } = loadConfig(env);
+  const { redisIsNamed, redisMaxmemory, dataDirectory, logLevel } = loadConfig({
+    ...env,
+    ...(withSimulator ? { SIMULATOR_BASE_URL: plannedSimulatorUrl } : {}),
+  });
   const logger = createLogger({ level: logLevel, role: 'serve', stream: stdout });
   await using stack = new AsyncDisposableStack();
   const started: Record<string, string> = {};
@@ -22,7 +26,7 @@ export const serve = async (
   if (withSimulator) {
     const simulator = await startOwnSimulator(env);
     stack.defer(() => simulator.close());
-    started['SIMULATOR_BASE_URL'] = simulator.url;
+    Object.assign(started, simulator.variables);
   }
   const load = () => loadConfig({ ...env, ...started });
   const config = load();
@@ -30,7 +34,14 @@ export const serve = async (
   stack.defer(() => roles.close());
   const watch = watchConfig(config.configFile, { load, logger, onChange: (changed) => roles.setLimits(changed) });
   stack.defer(() => watch.close());
-  const hasBoard = config.board !== undefined || config.apiKeys.length === 0;
+  screen.write(`${describeSources(config)}\n`);
+  const isKeyless = config.apiKeys.length === 0;
+  if (isKeyless)
+    screen.write(
+      'warning: there are no API keys in the environment, so unless some are stored every user of this machine can use ' +
+        'the api and the keys of its providers; make one with: promptmill keys create --tenant local\n',
+    );
+  const hasBoard = config.board !== undefined || isKeyless;
   const board = hasBoard ? `at ${roles.url}/admin/queues` : 'nowhere: set BOARD_USER and BOARD_PASSWORD to have it';
   screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board ${board}\n`);
 

@@ -1,6 +1,7 @@
 import { batchSummary } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { printable } from '../terminal.ts';
 
 export const showStatus = async (
   batchId: string,
@@ -8,6 +9,6 @@ export const showStatus = async (
   context: CliContext,
 ): Promise<number> => {
   const batch = await connectToServer(context).getBatch(batchId);
-  context.stdout.write(`${json ? JSON.stringify(batch) : batchSummary(batch)}\n`);
+  context.stdout.write(json ? `${JSON.stringify(batch)}\n` : printable(`${batchSummary(batch)}\n`));
   return 0;
 };

@@ -6,6 +6,7 @@ import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
 import { batchSummary } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { printableLine } from '../terminal.ts';
 import { nameOfInput, prepareInput } from '../input/prepare-input.ts';
 import { createProgress } from '../progress/progress.ts';
 import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
@@ -40,7 +41,7 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  stdout.write(`${batchId}\n`);
+  stdout.write(`${printableLine(batchId)}\n`);
   if (!options.watch && !options.wait) return 0;
 
   const progress = options.watch ? createProgress({ screen, now }) : undefined;

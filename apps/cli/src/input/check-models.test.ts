@@ -2,7 +2,9 @@ import { buildLanes, buildProviders, fileConfig } from '@promptmill/core';
 import { describe, expect, it } from 'vitest';
 import { checkModels } from './check-models.ts';
 
-const lanes = buildLanes(buildProviders(fileConfig.parse({}), { OPENAI_API_KEY: 'key' }));
+const lanes = buildLanes(
+  buildProviders(fileConfig.parse({}), { SIMULATOR_BASE_URL: 'http://simulator:8089/v1', OPENAI_API_KEY: 'key' }),
+);
 
 describe('checkModels', () => {
   it('returns the providers of models that can be called', () => {

@@ -1,21 +1,27 @@
-import type { LaneTable } from '@promptmill/core';
+import { lacksKey, type LaneTable } from '@promptmill/core';
 import { CliError } from '../cli-error.ts';
 
 /**
  * Checks that each model has a provider that can be called, and returns the names of these providers.
  *
- * @throws CliError `model_not_found`, `key_missing`.
+ * @throws CliError `model_not_found`, `provider_missing`, `key_missing`.
  */
 export const checkModels = (models: Iterable<string>, lanes: LaneTable): Set<string> => {
   const providers = new Set<string>();
   for (const model of models) {
     const provider = lanes.route(model)?.lane.provider;
+    const variable = lanes.missingVariable(model);
+    if (!provider && variable !== undefined)
+      throw new CliError(
+        'provider_missing',
+        `${variable} is not set: ${model} needs it; export ${variable}=http://… or name the provider in promptmill.yaml`,
+      );
     if (!provider)
       throw new CliError(
         'model_not_found',
         `no provider takes the model ${model}: name one as provider/model (such as xai/${model}), or set defaultProvider in promptmill.yaml`,
       );
-    if (provider.apiKeyEnv !== undefined && provider.apiKey === undefined)
+    if (lacksKey(provider))
       throw new CliError(
         'key_missing',
         `${provider.apiKeyEnv} is not set: ${model} needs it; export ${provider.apiKeyEnv}=… and run this again (to try it without a key: --model simulator/echo)`,

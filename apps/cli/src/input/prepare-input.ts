@@ -72,7 +72,7 @@ export const prepareInput = async (
   }
 
   try {
-    await writeFileWhole(path, converted());
+    await writeFileWhole(path, converted(), { access: 'private' });
   } catch (error) {
     throw readError(input, error);
   }

@@ -78,8 +78,8 @@ it('prints nothing of an answer without text', () => {
   expect(screen.text).toBe('');
 });
 
-it('drops characters that control the terminal', () => {
+it('escapes characters that control the terminal', () => {
   const { screen, say } = open();
   say('a\u001B[2J', 'Red \u001B[31malert\u0007\ttabs\n');
-  expect(screen.text).toBe('── a[2J\nRed [31malert\ttabs\n');
+  expect(screen.text).toBe('── a\\u001b[2J\nRed \\u001b[31malert\\u0007\ttabs\n');
 });

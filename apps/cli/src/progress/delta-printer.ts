@@ -1,4 +1,5 @@
 import type { Delta } from '@promptmill/core';
+import { printable, printableLine } from '../terminal.ts';
 
 interface Answer {
   readonly customId: string;
@@ -20,11 +21,6 @@ export interface DeltaPrinterOptions {
 /** An answer that gets no text for this long gives its turn to others. */
 const patienceMs = 5000;
 
-/** A model's text must not control the terminal. */
-// oxlint-disable-next-line no-control-regex
-const controlCharacters = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g;
-const printable = (text: string): string => text.replaceAll(controlCharacters, '');
-
 /**
  * Prints answers while they are being written, one at a time so that people can read them, each under its custom_id.
  * The text of the other answers waits for its turn; complete answers have the next turns.
@@ -42,7 +38,7 @@ export const createDeltaPrinter = ({ write, now }: DeltaPrinterOptions) => {
   };
 
   const printFront = (answer: Answer): void => {
-    if (front !== answer) write(`── ${printable(answer.title)}\n`);
+    if (front !== answer) write(`── ${printableLine(answer.title)}\n`);
     front = answer;
     write(printable(answer.waiting));
     answer.waiting = '';

@@ -1,5 +1,6 @@
 import { type BatchObject, isTerminal } from '@promptmill/core';
 import { formatCount, formatDuration } from '../format.ts';
+import { printableLine } from '../terminal.ts';
 
 export interface ProgressState {
   readonly batch: BatchObject;
@@ -19,11 +20,11 @@ export const percentOf = (batch: BatchObject): number => {
 const stageOf = ({ batch, perSecond }: ProgressState): string => {
   const left = batch.request_counts.total - doneOf(batch);
   const { blocked } = batch.promptmill;
-  if (blocked) return `${batch.status}: ${blocked.message}`;
+  if (blocked) return `${batch.status}: ${printableLine(blocked.message)}`;
   if (batch.status !== 'in_progress') return batch.status;
   if (batch.promptmill.paused_at !== null) return 'paused';
   const [held] = batch.promptmill.waiting_for;
-  if (held) return `waiting for ${held.lane}: ${held.message ?? held.reason}`;
+  if (held) return `waiting for ${held.lane}: ${printableLine(held.message ?? held.reason)}`;
   return perSecond > 0 ? `${formatDuration(left / perSecond)} left` : 'waiting for answers';
 };
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { BatchObject } from '@promptmill/core';
+import { createScreen } from '../terminal.ts';
 import { createProgress } from './progress.ts';
 
 const batchOf = (completed: number): BatchObject =>
@@ -12,7 +13,7 @@ const batchOf = (completed: number): BatchObject =>
 const watchScreen = (isTTY: boolean) => {
   const writes: string[] = [];
   let nowMs = 0;
-  const screen = { isTTY, columns: 80, write: (text: string) => writes.push(text) };
+  const screen = createScreen({ isTTY, columns: 80, write: (text: string) => writes.push(text) });
   const progress = createProgress({ screen, now: () => nowMs });
   return {
     writes,

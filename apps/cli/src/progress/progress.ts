@@ -1,13 +1,7 @@
 import type { BatchObject } from '@promptmill/core';
+import type { Screen } from '../terminal.ts';
 import { progressBar, progressText } from './progress-line.ts';
 import { createRateMeter } from './rate-meter.ts';
-
-/** Standard error, which may be a terminal. */
-export interface Screen {
-  write(text: string): unknown;
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-}
 
 export interface ProgressOptions {
   readonly screen: Screen;
@@ -19,7 +13,6 @@ const plainIntervalMs = 5000;
 const drawIntervalMs = 100;
 const redrawIntervalMs = 1000;
 const defaultColumns = 80;
-const clearLine = '\r\u001B[2K';
 
 /** Shows a batch's progress: on a terminal one line that is kept up to date, elsewhere a new line at most every 5 s. */
 export const createProgress = ({ screen, now }: ProgressOptions) => {
@@ -35,7 +28,8 @@ export const createProgress = ({ screen, now }: ProgressOptions) => {
     writtenAtMs = now();
     if (text === written) return;
     written = text;
-    screen.write(screen.isTTY ? `${clearLine}${text}` : `${text}\n`);
+    if (screen.isTTY) screen.redraw(text);
+    else screen.write(`${text}\n`);
   };
   // Without an update the rate must fall too: the batch stands still.
   const redraw = screen.isTTY ? setInterval(draw, redrawIntervalMs) : undefined;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { printableLine } from '../terminal.ts';
 import { mergeResults, type MergeSources } from './merge-results.ts';
 import { writeFileWhole } from '../write-file-whole.ts';
 
@@ -22,7 +23,7 @@ const reasonOf = (line: string): string => {
   const reason = response
     ? `${response.status_code} ${providerMessage(response.body) ?? ''}`
     : `${error?.code}: ${error?.message}`;
-  return reason.replaceAll(/\s+/g, ' ').trim().slice(0, maxReasonLength);
+  return printableLine(reason.replaceAll(/\s+/g, ' ').trim().slice(0, maxReasonLength));
 };
 
 /** How many requests failed, by reason. */
@@ -45,7 +46,7 @@ export const publishResults = async (sources: MergeSources, target: string | Wri
       yield `${line}\n`;
     }
   }
-  if (typeof target === 'string') await writeFileWhole(target, lines());
+  if (typeof target === 'string') await writeFileWhole(target, lines(), { access: 'shared' });
   else for await (const line of lines()) if (!target.write(line)) await once(target, 'drain');
   return reasons;
 };

@@ -1,5 +1,6 @@
 import { startApi } from '@promptmill/api';
 import { startCollector } from '@promptmill/collector';
+import { onlyWithKeys } from '@promptmill/core';
 import { openFileStore } from '@promptmill/files';
 import { type Config, createMetrics, type Logger } from '@promptmill/runtime';
 import { startWorker } from '@promptmill/worker';
@@ -25,7 +26,9 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   const files = await openFileStore(config.store);
   const metrics = createMetrics('all');
 
-  const api = await startApi({ config, files, logger, metrics });
+  // No other process has a key that is missing here, so the api takes no requests for that provider.
+  const apiConfig = { ...config, lanes: onlyWithKeys(config.lanes) };
+  const api = await startApi({ config: apiConfig, files, logger, metrics });
   stack.defer(() => api.close());
   await beforeWork?.(api.url);
   const collector = await startCollector({ config, files, logger, metrics });

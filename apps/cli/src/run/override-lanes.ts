@@ -21,6 +21,7 @@ export const overrideLanes = (table: LaneTable, { timeoutMs, limits }: LaneOverr
     limits: { ...lane.limits, ...limits },
   });
   return {
+    ...table,
     lanes: table.lanes.map(override),
     route(model) {
       const route = table.route(model);

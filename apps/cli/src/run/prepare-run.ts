@@ -1,4 +1,5 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from '@promptmill/runtime';
 import { checkModels } from '../input/check-models.ts';
@@ -46,7 +47,9 @@ export const prepareRun = async (
 
   const runs = join(dataDirectory, 'runs');
   await mkdir(runs, { recursive: true, mode: 0o700 });
-  const converted = join(runs, `new-${process.pid}.jsonl`);
+  // An earlier version may have made it wider.
+  await chmod(runs, 0o700);
+  const converted = join(runs, `new-${randomUUID()}.jsonl`);
   try {
     const defaults = { ...promptDefaults(options), stream: options.stream };
     const prepared = await prepareInput(input, { path: converted, defaults, maxLineBytes }, context);

@@ -34,8 +34,8 @@ export const createRunRecordStore = (folder: string) => {
       }
     },
     async save(record: RunRecord): Promise<void> {
-      await mkdir(folder, { recursive: true });
-      await writeFileWhole(path, [`${JSON.stringify(record, null, 2)}\n`]);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await writeFileWhole(path, [`${JSON.stringify(record, null, 2)}\n`], { access: 'private' });
     },
     async remove(): Promise<void> {
       await rm(path, { force: true });

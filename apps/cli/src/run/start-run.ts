@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { createLogger, EmbeddedRedisError, loadConfig } from '@promptmill/runtime';
+import { type Config, createLogger, EmbeddedRedisError, loadConfig } from '@promptmill/runtime';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
 import { type LaneOverrides, overrideLanes } from './override-lanes.ts';
@@ -23,7 +23,7 @@ export interface StartRunOptions {
 const graceMs = 8000;
 
 const openLog = (path: string, level: string) => {
-  const stream = createWriteStream(path, { flags: 'a' });
+  const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
   return {
     logger: createLogger({ level, role: 'run', stream }),
     async close(): Promise<void> {
@@ -45,7 +45,7 @@ export const startRun = async ({
   withSimulator,
   overrides,
   beforeWork,
-}: StartRunOptions): Promise<RunningRoles> => {
+}: StartRunOptions): Promise<RunningRoles & { readonly config: Config }> => {
   await using stack = new AsyncDisposableStack();
   const { redisIsNamed, redisMaxmemory, logLevel } = loadConfig(env);
   const log = openLog(join(folder, 'promptmill.log'), logLevel);
@@ -69,7 +69,7 @@ export const startRun = async ({
   if (withSimulator) {
     const simulator = await startOwnSimulator(env);
     stack.defer(() => simulator.close());
-    started['SIMULATOR_BASE_URL'] = simulator.url;
+    Object.assign(started, simulator.variables);
   }
   const config = loadConfig({ ...env, ...started });
   const lanes = overrideLanes(config.lanes, overrides);
@@ -77,5 +77,5 @@ export const startRun = async ({
   stack.defer(() => roles.close());
 
   const running = stack.move();
-  return { ...roles, close: () => running.disposeAsync() };
+  return { ...roles, config, close: () => running.disposeAsync() };
 };

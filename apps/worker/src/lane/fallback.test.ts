@@ -5,7 +5,11 @@ import { beforeEach, expect, it } from 'vitest';
 import { createFindFallback, type FindFallback } from './fallback.ts';
 
 const lanes = buildLanes(
-  buildProviders(fileConfig.parse({}), { XAI_API_KEY: 'key-of-xai', IZZI_API_KEY: 'key-of-izzi' }),
+  buildProviders(fileConfig.parse({}), {
+    XAI_API_KEY: 'key-of-xai',
+    IZZI_API_KEY: 'key-of-izzi',
+    OLLAMA_BASE_URL: 'http://ollama:11434/v1',
+  }),
 );
 const laneOf = (model: string): Lane => {
   const lane = lanes.route(model)?.lane;

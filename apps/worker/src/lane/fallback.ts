@@ -1,4 +1,4 @@
-import type { Lane, LaneTable, RequestJob, RetryPolicy, Route } from '@promptmill/core';
+import { type Lane, lacksKey, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import { type LaneTurns, requestJobOptions } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 
@@ -22,16 +22,13 @@ export interface FindFallbackOptions {
 /** The model of a request in a lane, as requests name it. */
 export const modelName = (lane: Lane, { body }: RequestJob): string => `${lane.provider.name}/${body.model}`;
 
-const lacksKey = ({ lane: { provider } }: Route): boolean =>
-  provider.apiKeyEnv !== undefined && provider.apiKey === undefined;
-
 /** Finds the first of a request's fallbacks that can be called; undefined when it has none. */
 export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now }: FindFallbackOptions) => {
   return (request: RequestJob, from: Lane): Fallback | undefined => {
     const { fallback: chain, ...rest } = request;
     for (const [i, model] of chain?.models.entries() ?? []) {
       const route = lanes.route(model);
-      if (!chain || !route || lacksKey(route)) continue;
+      if (!chain || !route || lacksKey(route.lane.provider)) continue;
       const next = chain.models.slice(i + 1);
       const job: RequestJob = {
         ...rest,

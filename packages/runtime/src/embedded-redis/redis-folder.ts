@@ -1,5 +1,18 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, fstatSync, lstatSync, mkdirSync, openSync, readSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedRedisError } from './embedded-redis-error.ts';
@@ -21,12 +34,28 @@ export interface RedisFolder {
   tidy(): void;
 }
 
+const isOwnFolder = (path: string): boolean => {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && stats.isDirectory() && stats.uid === process.getuid?.();
+};
+
 const makePrivate = (directory: string): void => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const stats = lstatSync(directory);
-  if (!stats.isDirectory() || stats.uid !== process.getuid?.())
+  if (!isOwnFolder(directory))
     throw new EmbeddedRedisError('redis_failed', `${directory} is not a folder of this user`);
   chmodSync(directory, 0o700);
+};
+
+/**
+ * A folder for the socket, for a data folder whose path is too long for one. Everybody may write where it is, so nobody
+ * can guess its name; the next process reads it in `record`.
+ */
+const openSocketFolder = (record: string): string => {
+  const known = existsSync(record) ? readFileSync(record, 'utf8') : undefined;
+  if (known !== undefined && isOwnFolder(known)) return known;
+  const made = mkdtempSync(join(tmpdir(), 'promptmill-'));
+  writeFileSync(record, made, { mode: 0o600 });
+  return made;
 };
 
 const readTail = (file: string): string => {
@@ -49,8 +78,8 @@ export const openRedisFolder = (dataDirectory: string): RedisFolder => {
   const log = join(directory, 'redis.log');
   const inFolder = join(directory, 'redis.sock');
   const fits = Buffer.byteLength(inFolder) <= maxSocketPathBytes;
-  const socketFolder = fits ? directory : join(tmpdir(), `promptmill-${process.getuid?.()}-${id}`);
-  if (!fits) makePrivate(socketFolder);
+  const socketFolderRecord = join(directory, 'socket-folder');
+  const socketFolder = fits ? directory : openSocketFolder(socketFolderRecord);
   return {
     directory,
     socket: join(socketFolder, 'redis.sock'),
@@ -58,7 +87,9 @@ export const openRedisFolder = (dataDirectory: string): RedisFolder => {
     id,
     logTail: () => readTail(log),
     tidy() {
-      if (!fits) rmSync(socketFolder, { recursive: true, force: true });
+      if (fits) return;
+      rmSync(socketFolder, { recursive: true, force: true });
+      rmSync(socketFolderRecord, { force: true });
     },
   };
 };

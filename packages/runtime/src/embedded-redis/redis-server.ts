@@ -77,7 +77,9 @@ const spawnServer = (command: string, folder: RedisFolder, maxmemory: string): C
   const log = openSync(folder.log, 'a', 0o600);
   try {
     // Redis gets a process group of its own: Ctrl-C at the terminal must not stop it before the roles that use it.
-    return spawn(command, argumentsFor(folder, maxmemory), { detached: true, stdio: ['ignore', log, log] });
+    // Its files are for this user alone, whatever the umask here.
+    const privately = ['-c', 'umask 077; exec "$0" "$@"', command, ...argumentsFor(folder, maxmemory)];
+    return spawn('/bin/sh', privately, { detached: true, stdio: ['ignore', log, log] });
   } finally {
     closeSync(log);
   }

@@ -1,0 +1,38 @@
+import type { Environment } from './environment.ts';
+
+export interface Preset {
+  readonly baseUrl: string;
+  /** The variable with its key. */
+  readonly apiKeyEnv: string;
+  /** Whether it can be called without a key: it runs beside Promptmill. It is there only when it is configured. */
+  readonly isLocal?: boolean;
+  readonly streamUsage?: boolean;
+}
+
+/** Providers that need no configuration but the variable with their key, or for a local one its base URL. */
+export const presets: Readonly<Record<string, Preset>> = {
+  xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
+  openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY' },
+  // Source: https://docs.anthropic.com/en/api/openai-sdk
+  anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
+  izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
+  groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY' },
+  // Mistral refuses `stream_options` with 422, and sends the usage of a stream unasked.
+  mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
+  together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
+  openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
+  vllm: { baseUrl: 'http://127.0.0.1:8000/v1', apiKeyEnv: 'VLLM_API_KEY', isLocal: true },
+  ollama: { baseUrl: 'http://127.0.0.1:11434/v1', apiKeyEnv: 'OLLAMA_API_KEY', isLocal: true },
+  simulator: { baseUrl: 'http://127.0.0.1:8089/v1', apiKeyEnv: 'SIMULATOR_API_KEY', isLocal: true },
+};
+
+/** Returns undefined for what every object has, such as `constructor`. */
+export const presetNamed = (name: string): Preset | undefined =>
+  Object.hasOwn(presets, name) ? presets[name] : undefined;
+
+/** The variable that overrides a preset's base URL: `OPENAI_BASE_URL`. */
+export const baseUrlEnvOf = (preset: string): string => `${preset.toUpperCase()}_BASE_URL`;
+
+/** The base URL that the environment gives a preset, else its own. */
+export const baseUrlOf = (name: string, preset: Preset, env: Environment): string =>
+  env[baseUrlEnvOf(name)] || preset.baseUrl;
