@@ -5,14 +5,15 @@ import { boardPath } from './bull-board.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createDocsPage } from './docs-page.ts';
 import { answerNotFound, createAnswerError } from './errors.ts';
+import { createLargeBodies } from './large-bodies.ts';
 import { createOpenApiDocument } from './openapi.ts';
 import { createRedisGuard } from './redis-guard.ts';
 import { createRequestLog, identifyRequest, nameRoute } from './request-log.ts';
 import { mountRoute } from './route.ts';
 import { createRoutes } from './routes.ts';
 
-/** The largest JSON body. Only inline prompts make one large; files of any size are streamed. */
-const maxJsonBytes = 32 * 2 ** 20;
+/** Parsed, a body takes up to some twenty times its bytes. */
+const largeBodyLimits = { maxBytes: 16 * 2 ** 20, maxTenantBytes: 8 * 2 ** 20, maxWaitMs: 5000, maxWaiting: 16 };
 
 /** The Express app: authentication, the routes and error answers. */
 export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
@@ -32,7 +33,8 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
       strictTransportSecurity: false,
     }),
   );
-  for (const route of routes) mountRoute(app, route, { closed, maxJsonBytes });
+  const largeBodies = createLargeBodies(largeBodyLimits);
+  for (const route of routes) mountRoute(app, route, { closed, largeBodies });
   app.get('/openapi.json', (_request, response) => {
     response.json(openApi);
   });

@@ -8,11 +8,8 @@ import { isRedisAway, serviceUnavailable } from './redis-guard.ts';
 const lingerMs = 5000;
 
 const bodyErrors: Readonly<Record<string, (error: Error) => ApiError>> = {
-  'entity.parse.failed': () => new ApiError(400, 'The request body is not valid JSON.', { code: 'invalid_json' }),
-  'entity.too.large': () => new ApiError(413, 'The request body is too large.', { code: 'request_too_large' }),
   'encoding.unsupported': () =>
     new ApiError(415, 'The content encoding is not supported.', { code: 'invalid_encoding' }),
-  'charset.unsupported': () => new ApiError(415, 'The charset is not supported.', { code: 'invalid_encoding' }),
 };
 
 const ofFileStore = (cause: FileStoreError): ApiError => {
@@ -80,6 +77,7 @@ export const createAnswerError =
       return;
     }
     discardBody(request);
+    if (apiError.retryAfterSeconds !== undefined) response.set('retry-after', String(apiError.retryAfterSeconds));
     // The official clients would try a conflict again, which is useless here.
     if (apiError.status === 409) response.set('x-should-retry', 'false');
     response.status(apiError.status).json(apiError.toBody());

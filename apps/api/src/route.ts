@@ -1,6 +1,8 @@
-import { json, type RequestHandler, type Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import type { z } from 'zod';
 import type { Call } from './call.ts';
+import type { LargeBodies } from './large-bodies.ts';
+import { type BodyLimit, createReadJsonBody } from './read-json-body.ts';
 import { nameRoute } from './request-log.ts';
 import { checkRequest } from './request-problem.ts';
 
@@ -31,6 +33,8 @@ export interface Route<
   readonly query?: Q;
   /** The schema of a JSON body. */
   readonly body?: B;
+  /** Default: 1 MiB. */
+  readonly bodyLimit?: BodyLimit;
   /** Chooses the schema in the union `body` that the caller means. */
   readonly bodyKind?: (body: unknown) => z.ZodType<z.output<B>>;
   /** The schema of a multipart body. The handler reads and checks the body. */
@@ -53,14 +57,15 @@ export const route = <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
 export interface Guards {
   /** Run before the handler of a route that is not open, in this order. */
   readonly closed: readonly RequestHandler[];
-  readonly maxJsonBytes: number;
+  /** Shared by all routes with a JSON body. */
+  readonly largeBodies: LargeBodies;
 }
 
 const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
   schema === undefined ? undefined : checkRequest(schema, value);
 
-export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonBytes }: Guards): void => {
-  const { method, path, params, query, body, bodyKind, handle } = route;
+export const mountRoute = (router: Router, route: AnyRoute, { closed, largeBodies }: Guards): void => {
+  const { method, path, params, query, body, bodyKind, bodyLimit, handle } = route;
   const answer: RequestHandler = async (request, response) => {
     const answered = await handle({
       tenant: response.locals.tenant ?? '',
@@ -76,7 +81,7 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, maxJsonByt
     path.replaceAll(/\{(\w+)\}/g, ':$1'),
     nameRoute(path),
     ...(route.open ? [] : closed),
-    ...(body ? [json({ limit: maxJsonBytes })] : []),
+    ...(body ? [createReadJsonBody(largeBodies, bodyLimit)] : []),
     answer,
   );
 };

@@ -1,3 +1,5 @@
+import type { FilePurpose } from '@promptmill/core';
+
 /** The names of all Redis keys that are not BullMQ's own, and the prefixes of BullMQ's keys. */
 export const createKeys = (prefix: string) => {
   // A script writes a batch's keys and the results stream together, so all of them are in one slot of a cluster.
@@ -17,7 +19,11 @@ export const createKeys = (prefix: string) => {
     results: `${batchesTag}:results`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
+    /** What the upload of a file found. It is apart from the record, so that lists need not read it. */
+    fileSummary: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:summary`,
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
+    /** The files of one purpose, each in the place it has among all. */
+    purposeIndex: (tenant: string, purpose: FilePurpose) => `${prefix}:{t-${tenant}}:files:${purpose}`,
     /** The batches that need a file. */
     fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
     /** Where removed entries stood in their index, so that a listing can continue after them. */
