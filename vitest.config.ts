@@ -26,7 +26,13 @@ export default defineConfig({
           include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{support,chaos}/*.test.ts'],
         },
       },
-      { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
+      {
+        test: {
+          ...integration,
+          name: 'integration',
+          include: ['{apps,packages}/*/test/**/*.test.ts', 'tests/security/**/*.test.ts'],
+        },
+      },
       { test: { ...integration, name: 'e2e', include: ['tests/e2e/**/*.test.ts'], testTimeout: 120_000 } },
       {
         test: {

@@ -3,7 +3,6 @@ import {
   completionWindowSeconds,
   endpoints,
   isJsonObject,
-  type JsonObject,
   maxCustomIdLength,
   maxModelLength,
   type Prompt,
@@ -169,7 +168,6 @@ const promptBatch = z
       .refine((params) => JSON.stringify(params).length <= maxParamsCharacters, {
         error: `it may have ${maxParamsCharacters} characters`,
       })
-      .transform((params) => params as JsonObject)
       .optional()
       .meta({
         description: `Further fields of each request’s body; up to ${maxParamsCharacters} characters as JSON.`,
