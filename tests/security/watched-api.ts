@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -15,8 +15,8 @@ import { deleteKeys } from '../support/redis-keys.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-export const tenants = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
-export type Tenant = keyof typeof tenants;
+const tenants = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
+type Tenant = keyof typeof tenants;
 
 export interface SentRequest {
   readonly method?: string;
@@ -74,6 +74,8 @@ export const startWatchedApi = async () => {
     },
   );
   await untilReady(url, child);
+  // A server that may not keep a connection closes it after an early answer, while the body is on its way.
+  const agent = new Agent({ keepAlive: true });
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
 
   return {
@@ -87,10 +89,8 @@ export const startWatchedApi = async () => {
         method,
         path,
         headers: { authorization: `Bearer ${tenants[tenant]}`, ...headers },
-        agent: false,
+        agent,
       });
-      // An early answer may come while the body is still being sent.
-      sent.on('error', () => {});
       sent.end(body);
       const [response] = (await once(sent, 'response')) as [IncomingMessage];
       const isStream = response.headers['content-type']?.startsWith('text/event-stream');
@@ -99,7 +99,7 @@ export const startWatchedApi = async () => {
         headers: response.headers,
         text: isStream ? '' : await text(response),
       };
-      sent.destroy();
+      if (isStream) sent.destroy();
       return answer;
     },
 
@@ -111,6 +111,7 @@ export const startWatchedApi = async () => {
     },
 
     async close(): Promise<void> {
+      agent.destroy();
       child.kill();
       await once(child, 'close');
       await deleteKeys(redis, prefix);

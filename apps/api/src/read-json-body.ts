@@ -13,7 +13,7 @@ export interface BodyLimit {
 /** The limit of a route that names none. Files of any size are streamed. */
 const defaultLimit: BodyLimit = { maxBytes: 2 ** 20, instead: '' };
 /** Parsing takes time and memory for each value, however short. */
-const maxValues = 65_536;
+const maxValues = 32_768;
 /** A smaller body does not count as large. */
 const minLargeBytes = 256 * 1024;
 /** How long a body may take to arrive, in milliseconds. */
