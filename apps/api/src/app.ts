@@ -8,6 +8,7 @@ import type { ApiDependencies } from './dependencies.ts';
 import { discardBody } from './discard-body.ts';
 import { createDocsPage } from './docs-page.ts';
 import { answerNotFound, createAnswerError } from './errors.ts';
+import { createLargeBodies } from './large-bodies.ts';
 import { createOpenApiDocument } from './openapi.ts';
 import { createRedisGuard } from './redis-guard.ts';
 import { createRequestLog, identifyRequest, nameRoute } from './request-log.ts';
@@ -15,8 +16,8 @@ import { mountRoute } from './route.ts';
 import { createRoutes } from './routes.ts';
 import { forbidStoring } from './forbid-storing.ts';
 
-/** The largest JSON body. Only inline prompts make one large; files of any size are streamed. */
-const maxJsonBytes = 32 * 2 ** 20;
+/** Parsed, a body takes up to some twenty times its bytes. */
+const largeBodyLimits = { maxBytes: 16 * 2 ** 20, maxTenantBytes: 8 * 2 ** 20, maxWaitMs: 5000, maxWaiting: 16 };
 
 /** The Express app: authentication, the routes and error answers. */
 export const createApp = (dependencies: ApiDependencies, board: Router): Express => {
@@ -27,7 +28,7 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
   const guards = {
     closed: [requireTenant(authenticate, logins), createRedisGuard(redis)],
     metrics: requireMetricsToken(config.metricsToken, { authenticate, isKeyless, logins }),
-    maxJsonBytes,
+    largeBodies: createLargeBodies(largeBodyLimits),
   };
 
   const app = express();

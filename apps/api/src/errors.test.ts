@@ -15,7 +15,12 @@ it.each([
   ['a full disk', new FileStoreError('no_space', '/data/files is full'), 507, 'insufficient_storage'],
   ['a read-only disk', new FileStoreError('read_only', 'open /data/files/x'), 503, 'service_unavailable'],
   ['bytes that are gone', new FileStoreError('not_found', 'no such file: files/x'), 404, 'file_content_gone'],
-  ['bad JSON', Object.assign(new SyntaxError('x'), { type: 'entity.parse.failed', status: 400 }), 400, 'invalid_json'],
+  [
+    'an odd encoding',
+    Object.assign(new Error('x'), { type: 'encoding.unsupported', status: 415 }),
+    415,
+    'invalid_encoding',
+  ],
   ['a bad path', Object.assign(new URIError("Failed to decode param '%'"), { status: 400 }), 400, 'invalid_request'],
   ['a mistake of ours', new TypeError("Cannot read 'password'"), 500, 'internal_error'],
   ['no error at all', 'x', 500, 'internal_error'],

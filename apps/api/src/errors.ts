@@ -6,11 +6,8 @@ import { noStore } from './forbid-storing.ts';
 import { isRedisAway, serviceUnavailable } from './redis-guard.ts';
 
 const bodyErrors: Readonly<Record<string, (error: Error) => ApiError>> = {
-  'entity.parse.failed': () => new ApiError(400, 'The request body is not valid JSON.', { code: 'invalid_json' }),
-  'entity.too.large': () => new ApiError(413, 'The request body is too large.', { code: 'request_too_large' }),
   'encoding.unsupported': () =>
     new ApiError(415, 'The content encoding is not supported.', { code: 'invalid_encoding' }),
-  'charset.unsupported': () => new ApiError(415, 'The charset is not supported.', { code: 'invalid_encoding' }),
 };
 
 const ofFileStore = (cause: FileStoreError): ApiError => {
@@ -69,6 +66,7 @@ export const createAnswerError =
       return;
     }
     response.set(noStore);
+    if (apiError.retryAfterSeconds !== undefined) response.set('retry-after', String(apiError.retryAfterSeconds));
     // The official clients would try a conflict again, which is useless here.
     if (apiError.status === 409) response.set('x-should-retry', 'false');
     response.status(apiError.status).json(apiError.toBody());

@@ -1,8 +1,10 @@
-import { json, type RequestHandler, type Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import type { z } from 'zod';
 import { type AuditAction, noteAnswer, noteTarget } from './access/audit.ts';
 import { requireAdmin } from './authenticate.ts';
 import type { Call } from './call.ts';
+import type { LargeBodies } from './large-bodies.ts';
+import { type BodyLimit, createReadJsonBody } from './read-json-body.ts';
 import { nameRoute } from './request-log.ts';
 import { checkRequest } from './request-problem.ts';
 
@@ -39,6 +41,8 @@ export interface Route<
   readonly query?: Q;
   /** The schema of a JSON body. */
   readonly body?: B;
+  /** Default: 1 MiB. */
+  readonly bodyLimit?: BodyLimit;
   /** Chooses the schema in the union `body` that the caller means. */
   readonly bodyKind?: (body: unknown) => z.ZodType<z.output<B>>;
   /** The schema of a multipart body. The handler reads and checks the body. */
@@ -63,7 +67,8 @@ export interface Guards {
   readonly closed: readonly RequestHandler[];
   /** Runs before the handler of `/metrics`. */
   readonly metrics: RequestHandler;
-  readonly maxJsonBytes: number;
+  /** Shared by all routes with a JSON body. */
+  readonly largeBodies: LargeBodies;
 }
 
 /** The signal of a caller who needs no key. */
@@ -72,8 +77,8 @@ const never = new AbortController().signal;
 const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
   schema === undefined ? undefined : checkRequest(schema, value);
 
-export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, maxJsonBytes }: Guards): void => {
-  const { method, path, params, query, body, bodyKind, audit, handle } = route;
+export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, largeBodies }: Guards): void => {
+  const { method, path, params, query, body, bodyKind, bodyLimit, audit, handle } = route;
   const answer: RequestHandler = async (request, response) => {
     const answered = await handle({
       tenant: response.locals.tenant ?? '',
@@ -93,7 +98,7 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, m
     noteTarget(audit),
     ...(route.metrics ? [metrics] : route.open ? [] : closed),
     ...(route.admin ? [requireAdmin] : []),
-    ...(body ? [json({ limit: maxJsonBytes })] : []),
+    ...(body ? [createReadJsonBody(largeBodies, bodyLimit)] : []),
     answer,
   );
 };

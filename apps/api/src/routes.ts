@@ -117,6 +117,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     headers: idempotencyHeaders,
     body: createBatchBody,
     bodyKind: createBatchKind,
+    bodyLimit: { maxBytes: 4 * 2 ** 20, instead: 'Upload the prompts as a file instead (POST /v1/files).' },
     answer: { description: 'The batch, about to be validated.', schema: batchObject },
     handle: createBatch(dependencies),
   }),

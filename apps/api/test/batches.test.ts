@@ -137,6 +137,20 @@ describe('what a batch may not be', () => {
       'invalid_value',
       'prompts[1]',
     ],
+    ['a long model', () => ({ model: 'm'.repeat(257), prompts: ['hi'] }), 'string_above_max_length', 'model'],
+    ['params that are none', () => ({ model: 'm', prompts: ['hi'], params: [1] }), 'invalid_value', 'params'],
+    [
+      'large params',
+      () => ({ model: 'm', prompts: ['hi'], params: { a: 'x'.repeat(131_072) } }),
+      'invalid_value',
+      'params',
+    ],
+    [
+      'deep params',
+      () => ({ model: 'm', prompts: ['hi'], params: JSON.parse(`${'['.repeat(101)}${']'.repeat(101)}`) as unknown }),
+      'invalid_json',
+      null,
+    ],
     [
       'prompts for another endpoint',
       () => ({ model: 'm', prompts: ['hi'], endpoint: '/v1/embeddings' }),
@@ -152,12 +166,34 @@ describe('what a batch may not be', () => {
     expect(await api.stored()).toEqual(before);
   });
 
+  it('prompts that make a much larger file', async () => {
+    const before = [await api.stored(), await api.redis.zcard(api.keys.due)];
+    const { status, body } = await post({
+      model: 'simulator/echo',
+      system: 'x'.repeat(500_000),
+      prompts: Array.from({ length: 200 }, () => 'hi'),
+    });
+    expect(status).toBe(413);
+    expect(body).toMatchObject({
+      error: {
+        code: 'request_too_large',
+        param: 'prompts',
+        message: expect.stringMatching(/ 1000\d{5} bytes.* 67108864\./),
+      },
+    });
+    expect([await api.stored(), await api.redis.zcard(api.keys.due)]).toEqual(before);
+  });
+
   it('no JSON', async () => {
     const json = 'application/json';
     const tooLarge = `"${'x'.repeat(33 * 2 ** 20)}"`;
     for (const [type, body, status, code] of [
       [json, '{"prompts":', 400, 'invalid_json'],
       ['text/plain', '{}', 400, 'missing_required_parameter'],
+      [json, '', 400, 'missing_required_parameter'],
+      [json, Buffer.from('{"model":"\xff"}', 'latin1'), 400, 'invalid_json'],
+      ['application/json; charset=utf-16', '{}', 415, 'invalid_encoding'],
+      [json, `[${'1,'.repeat(32_768)}1]`, 413, 'request_too_large'],
       [json, tooLarge, 413, 'request_too_large'],
     ] as const) {
       const headers = { 'content-type': type };

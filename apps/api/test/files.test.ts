@@ -185,6 +185,19 @@ describe('what an upload or a query may not be', () => {
     expect(await api.stored()).toEqual(before);
   });
 
+  it('a file with a very long name', async () => {
+    const before = await api.stored();
+    const form = new FormData();
+    form.set('purpose', 'batch');
+    form.set('file', file, 'x'.repeat(256));
+    const response = await api.request('/v1/files', { method: 'POST', body: form });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: 'string_above_max_length', param: 'file', message: expect.stringMatching(/ 256 .* 255\./) },
+    });
+    expect(await api.stored()).toEqual(before);
+  });
+
   it.each([
     ['JSON', 'application/json', '{}'],
     ['no boundary', 'multipart/form-data', 'x'],
@@ -203,7 +216,7 @@ describe('what an upload or a query may not be', () => {
 
   it.each([
     ['limit=0', { code: 'integer_below_min_value', param: 'limit' }],
-    ['limit=10001', { code: 'integer_above_max_value', param: 'limit' }],
+    ['limit=1001', { code: 'integer_above_max_value', param: 'limit' }],
     ['limit=many', { code: 'invalid_type', param: 'limit' }],
     ['order=up', { code: 'invalid_value', param: 'order' }],
     ['after=file-00000000000000000000000000000000', { code: 'invalid_value', param: 'after' }],

@@ -143,6 +143,10 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
     ['a code that nothing failed with', { error_codes: ['503'] }, 'nothing_to_retry', 'error_codes'],
     ['an empty choice', { custom_ids: [] }, 'array_below_min_length', 'custom_ids'],
     ['a number as code', { error_codes: [503] }, 'invalid_type', 'error_codes[0]'],
+    ['many codes', { error_codes: Array.from({ length: 101 }, String) }, 'array_above_max_length', 'error_codes'],
+    ['a long code', { error_codes: ['x'.repeat(65)] }, 'string_above_max_length', 'error_codes[0]'],
+    ['many custom_ids', { custom_ids: Array.from({ length: 10_001 }, String) }, 'array_above_max_length', 'custom_ids'],
+    ['a long custom_id', { custom_ids: ['x'.repeat(513)] }, 'string_above_max_length', 'custom_ids[0]'],
     ['a strange window', { completion_window: '5s' }, 'invalid_value', 'completion_window'],
     ['an unknown key', { colour: 'red' }, 'unknown_parameter', 'colour'],
   ])('refuses %s, and stores nothing', async (_, choice, code, param) => {

@@ -15,6 +15,8 @@ export interface ApiErrorOptions {
   readonly param?: string | null;
   /** OpenAI's error type. Default: chosen by the status. */
   readonly type?: string;
+  /** When to try again. The answer has it as `Retry-After`. Default: not said. */
+  readonly retryAfterSeconds?: number;
   readonly cause?: unknown;
 }
 
@@ -30,6 +32,7 @@ export class ApiError extends Error {
   readonly code: string | null;
   readonly param: string | null;
   readonly type: string;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(status: number, message: string, options: ApiErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -38,6 +41,7 @@ export class ApiError extends Error {
     this.code = options.code ?? null;
     this.param = options.param ?? null;
     this.type = options.type ?? typeOfStatus(status);
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   toBody(): ApiErrorBody {

@@ -62,7 +62,7 @@ export interface Batch {
   readonly blocked?: Blocked;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
-  /** The batches that run requests of this one again, oldest first. */
+  /** The last 100 batches that run requests of this one again, oldest first. */
   readonly retriedBy?: readonly string[];
 }
 

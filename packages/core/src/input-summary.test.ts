@@ -5,7 +5,9 @@ import {
   createInputSummary,
   findBatchErrors,
   type InputSummary,
+  maxListedCharacters,
   maxListedProblems,
+  maxModelCharacters,
   maxModels,
   onlyModel,
 } from './input-summary.ts';
@@ -123,4 +125,19 @@ test('a summary has one model when all its requests name the same', () => {
   expect(onlyModel(summaryOf(request('a'), request('a')))).toBe('a');
   expect(onlyModel(summaryOf(request('a'), request('b')))).toBeUndefined();
   expect(onlyModel(summaryOf(badJson))).toBeUndefined();
+});
+
+test('a summary stays small whatever its lines say', () => {
+  const longProblem: LineProblem = { code: 'duplicate_custom_id', message: '\u0001'.repeat(512), param: 'custom_id' };
+  const models = Array.from({ length: maxModels }, (_, i) => request(`${i}`.padEnd(256, '\u0001')));
+  const summary = summaryOf(...models, ...repeat(maxListedProblems, longProblem));
+  expect(summary.requests).toBe(maxModels + maxListedProblems);
+  expect(summary.problemCount).toBeGreaterThan(summary.problems.length);
+  expect(JSON.stringify(summary).length).toBeLessThan(maxListedCharacters + 2 * maxModelCharacters);
+  const errors = findBatchErrors(summary, {
+    ...terms,
+    refusalOf: (model) => ({ code: 'model_not_found', message: `no ${model}` }),
+  });
+  expect(errors.length).toBeGreaterThan(1);
+  expect(JSON.stringify(errors).length).toBeLessThan(maxListedCharacters + 1000);
 });

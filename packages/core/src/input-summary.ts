@@ -4,8 +4,11 @@ import type { LineProblem, RequestLine } from './request-line.ts';
 
 /** Most problems listed with a file. Further ones are only counted. */
 export const maxListedProblems = 100;
-/** Most models that the lines of a file may name. */
+/** Most characters of the listed problems as JSON: they quote what the file says. */
+export const maxListedCharacters = 32 * 1024;
+/** Most models that the lines of a file may name, and most characters of their names as JSON. */
 export const maxModels = 1000;
+export const maxModelCharacters = 32 * 1024;
 const maxLinesPerUrl = 20;
 
 /** What one pass over an input file found. It decides whether the validation of a batch of that file fails. */
@@ -27,10 +30,15 @@ export const createInputSummary = () => {
   const problems: BatchError[] = [];
   const urls = new Map<Endpoint, { count: number; lines: number[] }>();
   const models = new Map<string, number>();
+  let modelCharacters = 0;
+  let listedCharacters = 0;
 
   const addProblem = (line: number | null, { code, message, param }: LineProblem): void => {
     problemCount++;
-    if (problems.length < maxListedProblems) problems.push({ code, message, param, line });
+    if (problems.length >= maxListedProblems || listedCharacters >= maxListedCharacters) return;
+    const problem: BatchError = { code, message, param, line };
+    listedCharacters += JSON.stringify(problem).length;
+    if (listedCharacters <= maxListedCharacters) problems.push(problem);
   };
 
   return {
@@ -47,11 +55,14 @@ export const createInputSummary = () => {
       if (named.lines.length < maxLinesPerUrl) named.lines.push(line);
       urls.set(url, named);
       if (models.has(body.model)) return;
-      if (models.size < maxModels) models.set(body.model, line);
-      else
+      const characters = JSON.stringify(body.model).length;
+      if (models.size < maxModels && modelCharacters + characters <= maxModelCharacters) {
+        models.set(body.model, line);
+        modelCharacters += characters;
+      } else
         addProblem(line, {
           code: 'too_many_models',
-          message: `A batch may name at most ${maxModels} models.`,
+          message: `A batch may name at most ${maxModels} models, of ${maxModelCharacters} characters together.`,
           param: 'body.model',
         });
     },
@@ -84,7 +95,16 @@ export const modelNotAllowed = (model: string): ModelRefusal => ({
   message: `You may not use the model \`${model}\`.`,
 });
 
-/** The errors that keep a batch from running this input: at most {@link maxListedProblems}, by line number. */
+/** The first of these, so many that they have at most {@link maxListedCharacters} as JSON. */
+const upToMaxCharacters = (errors: readonly BatchError[]): BatchError[] => {
+  let characters = 0;
+  return errors.filter((error) => (characters += JSON.stringify(error).length) <= maxListedCharacters);
+};
+
+/**
+ * The errors that keep a batch from running this input, by line number: at most {@link maxListedProblems}, of at most
+ * {@link maxListedCharacters} as JSON.
+ */
 export const findBatchErrors = (
   summary: InputSummary,
   { endpoint, maxRequests, refusalOf }: BatchTerms,
@@ -111,7 +131,7 @@ export const findBatchErrors = (
     const refusal = refusalOf(model);
     if (refusal) errors.push({ ...refusal, param: 'body.model', line });
   }
-  return errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)).slice(0, maxListedProblems);
+  return upToMaxCharacters(errors.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)).slice(0, maxListedProblems));
 };
 
 /** The model that all requests name; undefined when they name several. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { field, isDeeperThan, isJsonObject } from './json.ts';
+import { field, isDeeperThan, isJsonObject, mayBeDeeperThan } from './json.ts';
 
 test.each([[{}], [{ a: 1 }]])('%j is an object', (value) => expect(isJsonObject(value)).toBe(true));
 
@@ -22,3 +22,13 @@ test.each<[unknown, number]>([
 });
 
 test.each(['text', 1, null, undefined])('%j is not nested', (value) => expect(isDeeperThan(value, 0)).toBe(false));
+
+test.each<[string, number, boolean]>([
+  ['[{"a": [1]}]', 3, false],
+  ['[{"a": [1]}]', 2, true],
+  ['[[], [], []]', 2, true],
+  ['{"a": 1, "b": 2}', 0, true],
+  ['"text"', 0, false],
+])('%s may be nested more than %i deep: %s', (text, depth, expected) =>
+  expect(mayBeDeeperThan(text, depth)).toBe(expected),
+);

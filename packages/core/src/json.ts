@@ -14,6 +14,18 @@ export const isDeeperThan = (value: unknown, depth: number): boolean => {
   return false;
 };
 
+/**
+ * Whether a JSON text could nest objects and arrays more than `depth` deep: whether it has so many brackets. It is quick,
+ * also for an object of very many members, whose values take long to visit.
+ */
+export const mayBeDeeperThan = (text: string, depth: number): boolean => {
+  let brackets = 0;
+  for (const bracket of ['[', '{'])
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1))
+      if (++brackets > depth) return true;
+  return false;
+};
+
 /** A property of a parsed JSON value; undefined when the value has no properties. */
 export const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as JsonObject)[name] : undefined;

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { endpoints } from './endpoints.ts';
-import { maxCustomIdLength, maxLineDepth, parseRequestLine, readCheckedLine } from './request-line.ts';
+import { maxCustomIdLength, maxLineDepth, maxModelLength, parseRequestLine, readCheckedLine } from './request-line.ts';
 
 const good = {
   custom_id: 'a',
@@ -29,6 +29,8 @@ test('a valid line gives its request', () => {
 test.each<[string, string]>([
   ...endpoints.map((url): [string, string] => [`the endpoint ${url}`, line({ url })]),
   ['the longest custom_id', line({ custom_id: 'x'.repeat(maxCustomIdLength) })],
+  ['the longest model', withBody({ model: 'x'.repeat(maxModelLength) })],
+  ['many lists that do not nest', withBody({ x: Array.from({ length: 200 }, () => []) })],
   ['unknown fields beside the known', line({ note: 'mine' })],
   ['white space around it', `  ${line()}\t`],
   ['n above 1 without a file', withBody({ n: 2 })],
@@ -53,6 +55,7 @@ test.each([
   ['a number as custom_id', line({ custom_id: 1 }), 'invalid_type', 'custom_id'],
   ['an empty custom_id', line({ custom_id: '' }), 'invalid_type', 'custom_id'],
   ['a custom_id too long', line({ custom_id: 'x'.repeat(513) }), 'string_above_max_length', 'custom_id'],
+  ['a model too long', withBody({ model: 'x'.repeat(257) }), 'string_above_max_length', 'body.model'],
   ['no method', line({ method: undefined }), 'missing_required_parameter', 'method'],
   ['GET', line({ method: 'GET' }), 'invalid_method', 'method'],
   ['a method in small letters', line({ method: 'post' }), 'invalid_method', 'method'],

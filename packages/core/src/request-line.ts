@@ -1,7 +1,8 @@
 import { type Endpoint, endpoints, isEndpoint } from './endpoints.ts';
-import { isDeeperThan, isJsonObject, type JsonObject } from './json.ts';
+import { isDeeperThan, isJsonObject, mayBeDeeperThan, type JsonObject } from './json.ts';
 
 export const maxCustomIdLength = 512;
+export const maxModelLength = 256;
 /** How deep a line may nest objects and arrays. JSON.stringify fails at some thousands. */
 export const maxLineDepth = 100;
 
@@ -49,6 +50,12 @@ const checkBody = (body: unknown): LineProblem | undefined => {
   if (body['model'] === undefined) return missing('body.model');
   if (typeof body['model'] !== 'string' || body['model'] === '')
     return { code: 'invalid_type', message: '`body.model` must be a non-empty string.', param: 'body.model' };
+  if (body['model'].length > maxModelLength)
+    return {
+      code: 'string_above_max_length',
+      message: `\`body.model\` has ${body['model'].length} characters; it may have ${maxModelLength}.`,
+      param: 'body.model',
+    };
   // xAI: requests with file attachments are agentic and do not support n > 1.
   // Source: https://docs.x.ai/docs/guides/async
   if (
@@ -91,14 +98,18 @@ export const parseRequestLine = (text: string): ParsedLine => {
     return problem('invalid_json_line', 'This line is not parseable as valid JSON.');
   }
   if (!isJsonObject(value)) return problem('invalid_json_line', 'Each line must be a JSON object.');
-  if (isDeeperThan(value, maxLineDepth))
+  if (mayBeDeeperThan(text, maxLineDepth) && isDeeperThan(value, maxLineDepth))
     return problem('invalid_json_line', `This line nests objects and arrays more than ${maxLineDepth} deep.`);
   const { custom_id: customId, method, url, body } = value;
   if (customId === undefined) return { ok: false, problem: missing('custom_id') };
   if (typeof customId !== 'string' || customId === '')
     return problem('invalid_type', '`custom_id` must be a non-empty string.', 'custom_id');
   if (customId.length > maxCustomIdLength)
-    return problem('string_above_max_length', `\`custom_id\` is over ${maxCustomIdLength} characters.`, 'custom_id');
+    return problem(
+      'string_above_max_length',
+      `\`custom_id\` has ${customId.length} characters; it may have ${maxCustomIdLength}.`,
+      'custom_id',
+    );
   if (method === undefined) return { ok: false, problem: missing('method') };
   if (method !== 'POST') return problem('invalid_method', '`method` must be "POST".', 'method');
   if (url === undefined) return { ok: false, problem: missing('url') };

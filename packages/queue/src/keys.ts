@@ -1,3 +1,5 @@
+import type { FilePurpose } from '@promptmill/core';
+
 /** What a tenant may have a number of at once. */
 export type PlaceKind = 'uploads' | 'streams' | 'calls';
 
@@ -24,7 +26,11 @@ export const createKeys = (prefix: string) => {
     results: `${batchesTag}:results`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
+    /** What the upload of a file found. It is apart from the record, so that lists need not read it. */
+    fileSummary: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:summary`,
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
+    /** The files of one purpose, each in the place it has among all. */
+    purposeIndex: (tenant: string, purpose: FilePurpose) => `${prefix}:{t-${tenant}}:files:${purpose}`,
     /** The batches that need a file. */
     fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
     /** The requests of each active batch, and their sum. */

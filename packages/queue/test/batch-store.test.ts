@@ -305,6 +305,13 @@ test('a retry and its batch name each other, once, as soon as the retry is confi
   expect(await store.get(retries[2]?.retryOf ?? '')).toBeUndefined();
 });
 
+test('a batch names its last 100 retries', async () => {
+  const id = await createBatch();
+  const retries = Array.from({ length: 103 }, () => newBatch({ retryOf: id }));
+  for (const retry of retries) await store.confirmCreated(retry, nowMs);
+  expect((await store.get(id))?.retriedBy).toEqual(retries.slice(3).map((retry) => retry.id));
+});
+
 test('a sealed batch without results is ready, with the total it was sealed with', async () => {
   const id = await createBatch();
   await store.seal(id, 45);

@@ -1,5 +1,5 @@
 import { type FilePurpose, type FileRecord, newFileId } from '@promptmill/core';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDueIndex, createFileRecords, type FileListOptions, type FileRecords } from '../src/index.ts';
 import { findKeys } from '../../../tests/support/redis-keys.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
@@ -97,6 +97,38 @@ test('pages of a purpose are full though others lie between', async () => {
   expect((await listPages({ limit: 20, order: 'asc', purpose: 'batch' })).flat()).toHaveLength(40);
 });
 
+test('a page of one purpose goes on after a file of the other, and after one deleted meanwhile', async () => {
+  const files = await putFiles(6, (i) => (i % 2 === 0 ? 'batch_output' : 'batch'));
+  const [, second, third, , , sixth] = idsOf(files);
+  const inputs = { limit: 10, order: 'asc', purpose: 'batch' } as const;
+  expect(idsOf((await records.list(tenant, { ...inputs, after: third }))?.items)).toHaveLength(2);
+  await records.delete(tenant, second ?? '', nowMs);
+  const rest = await records.list(tenant, { ...inputs, after: second });
+  expect(idsOf(rest?.items)).toEqual([files[3]?.id, sixth]);
+});
+
+test('a file has its summary, and a list does without', async () => {
+  const summary = { requests: 1, problems: [], problemCount: 0, urls: {}, models: { 'a/b': 1 } };
+  const file = newFile({ summary });
+  await records.put(file);
+  expect(await records.get(tenant, file.id)).toEqual(file);
+  const page = await records.list(tenant, { limit: 1, order: 'desc' });
+  expect(page?.items).toEqual([newFile({ id: file.id })]);
+  expect(await space.redis.get(space.keys.file(tenant, file.id))).not.toContain('a/b');
+  await records.delete(tenant, file.id, nowMs);
+  expect(await records.put(file)).toBe(false);
+  expect(await findKeys(space.redis, `${space.prefix}:*summary`)).toEqual([]);
+});
+
+test('a page of a purpose reads as little among many files of the other', async () => {
+  const [output] = await putFiles(1, () => 'batch_output');
+  await Promise.all(Array.from({ length: 2000 }, () => records.put(newFile({ createdAt: createdAt + 1 }))));
+  const read = vi.spyOn(space.redis, 'mget');
+  const page = await records.list(tenant, { limit: 100, order: 'desc', purpose: 'batch_output' });
+  expect(idsOf(page?.items)).toEqual([output?.id]);
+  expect(read.mock.calls).toEqual([[[space.keys.file(tenant, output?.id ?? '')]]]);
+});
+
 test('an unknown `after` is told apart from an end', async () => {
   const [file] = await putFiles(1);
   expect(await records.list(tenant, { after: newFileId(), limit: 20, order: 'desc' })).toBeUndefined();
@@ -140,6 +172,7 @@ test('a deleted file cannot be written again for a day, nor a listing lose its p
       space.keys.tenants,
       space.keys.storedBytes(tenant),
       space.keys.fileIndex(tenant),
+      space.keys.purposeIndex(tenant, 'batch'),
       space.keys.removed(tenant),
       space.keys.removedTimes(tenant),
     ].toSorted(),

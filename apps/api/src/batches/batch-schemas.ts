@@ -1,4 +1,12 @@
-import { batchStatuses, completionWindowSeconds, endpoints, type Prompt } from '@promptmill/core';
+import {
+  batchStatuses,
+  completionWindowSeconds,
+  endpoints,
+  isJsonObject,
+  maxCustomIdLength,
+  maxModelLength,
+  type Prompt,
+} from '@promptmill/core';
 import { z } from 'zod';
 import { expiresAfter, page, queryInteger, seconds } from '../api-schemas.ts';
 
@@ -82,7 +90,7 @@ export const batchObject = z
         retried_by: z
           .array(z.string())
           .readonly()
-          .meta({ description: 'Batches that run requests of this one again.' }),
+          .meta({ description: 'Batches that run requests of this one again: the last 100.' }),
       })
       .meta({ description: "Beyond OpenAI's batch object." }),
   })
@@ -99,11 +107,24 @@ export const batchQuery = z.object({
 });
 export type BatchQuery = z.output<typeof batchQuery>;
 
+/** Its size is checked before its items: a hostile list of a million items must not be given a million complaints. */
+const boundedArray = <T extends z.ZodType>(item: T, maxItems: number) =>
+  z.array(z.unknown()).min(1).max(maxItems).pipe(z.array(item));
+
 const metadata = z
-  .record(z.string().max(64), z.string().max(512))
-  .refine((pairs) => Object.keys(pairs).length <= 16, { error: 'it may have 16 pairs at most' })
-  .nullish()
-  .meta({ description: 'Up to 16 pairs; keys up to 64 characters, values up to 512.' });
+  .unknown()
+  .refine((pairs) => !isJsonObject(pairs) || Object.keys(pairs).length <= 16, { error: 'it may have 16 pairs at most' })
+  .pipe(z.record(z.string().max(64), z.string().max(512)).nullish())
+  .optional()
+  .meta({
+    description: 'Up to 16 pairs; keys up to 64 characters, values up to 512.',
+    override: {
+      anyOf: [
+        { type: 'object', maxProperties: 16, additionalProperties: { type: 'string', maxLength: 512 } },
+        { type: 'null' },
+      ],
+    },
+  });
 
 const completionWindow = z
   .string()
@@ -122,35 +143,49 @@ const fileBatch = z
   })
   .meta({ id: 'CreateBatchFromFile' });
 
-/** Checked one by one as they are written to the input file: there may be millions. */
+const customId = z.string().min(1).max(maxCustomIdLength).optional();
+const modelName = z.string().min(1).max(maxModelLength).optional();
+
+/** Not looked at member by member: they go to the provider as they are. */
+const messages = z
+  .array(z.unknown())
+  .min(1)
+  .refine((all) => all.every((message) => isJsonObject(message) && typeof message['role'] === 'string'))
+  .meta({
+    override: { type: 'array', minItems: 1, items: { type: 'object', required: ['role'], additionalProperties: true } },
+  });
+
+/** Checked one by one before they are written to the input file: there may be many. */
 export const prompt = z
   .union([
     z.string(),
-    z.strictObject({ custom_id: z.string().optional(), prompt: z.string(), model: z.string().optional() }),
-    z.strictObject({
-      custom_id: z.string().optional(),
-      messages: z.array(z.looseObject({ role: z.string() })).min(1),
-      model: z.string().optional(),
-    }),
+    z.strictObject({ custom_id: customId, prompt: z.string(), model: modelName }),
+    z.strictObject({ custom_id: customId, messages, model: modelName }),
   ])
   .meta({ id: 'Prompt' }) satisfies z.ZodType<string | Prompt>;
 
+/** They are in each line, and are read with each line. */
+const maxParamsCharacters = 128 * 1024;
+
 const promptBatch = z
   .strictObject({
-    model: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4' }),
+    model: modelName.meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4' }),
     prompts: z
       .array(z.unknown())
       .min(1)
       .meta({ override: { type: 'array', minItems: 1, items: { $ref: '#/components/schemas/Prompt' } } }),
     system: z.string().optional().meta({ description: 'The system message before each prompt.' }),
     params: z
-      .record(z.string(), z.unknown())
+      .unknown()
+      .refine(isJsonObject, { error: 'it must be an object', abort: true })
+      .refine((params) => JSON.stringify(params).length <= maxParamsCharacters, {
+        error: `it may have ${maxParamsCharacters} characters`,
+      })
       .optional()
-      .meta({ description: 'Further fields of each request’s body.', example: { max_tokens: 500 } }),
+      .meta({
+        description: `Further fields of each request’s body; up to ${maxParamsCharacters} characters as JSON.`,
+        override: { type: 'object', additionalProperties: true, examples: [{ max_tokens: 500 }] },
+      }),
     endpoint: z.literal('/v1/chat/completions').default('/v1/chat/completions'),
     completion_window: completionWindow.default('24h'),
     metadata,
@@ -164,12 +199,21 @@ export type CreateBatchBody = z.output<typeof createBatchBody>;
 
 export const retryBatchBody = z
   .strictObject({
-    custom_ids: z.array(z.string()).min(1).optional().meta({ description: 'These requests, failed or not.' }),
-    error_codes: z
-      .array(z.string())
-      .min(1)
+    custom_ids: boundedArray(z.string().max(maxCustomIdLength), 10_000)
       .optional()
       .meta({
+        description: 'These requests, failed or not; up to 10,000.',
+        override: {
+          type: 'array',
+          minItems: 1,
+          maxItems: 10_000,
+          items: { type: 'string', maxLength: maxCustomIdLength },
+        },
+      }),
+    error_codes: boundedArray(z.string().max(64), 100)
+      .optional()
+      .meta({
+        override: { type: 'array', minItems: 1, maxItems: 100, items: { type: 'string', maxLength: 64 } },
         description:
           'Requests that failed with one of these: `error.code`, or the status code, `code` or `type` of the answer. Without ' +
           '`custom_ids` and `error_codes`, all that failed; with both, those that either names.',

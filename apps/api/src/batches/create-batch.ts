@@ -4,6 +4,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { badRequest, checkRequest } from '../request-problem.ts';
 import type { CreateBatchBody } from './batch-schemas.ts';
+import { checkPrompts } from './check-prompts.ts';
 import type { Creation } from './creation.ts';
 import { type BatchTerms, createMakeBatch } from './make-batch.ts';
 import { createStoreInput } from './store-input.ts';
@@ -42,6 +43,7 @@ export const createBatch = (dependencies: Dependencies) => {
 
   return async ({ tenant, body, request }: Call<unknown, unknown, CreateBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
+    if ('prompts' in body) await checkPrompts(body);
     const order = { tenant, key, content: body, prepare: (creation: Creation) => prepare(tenant, body, creation) };
     return toBatchObject(await makeBatch(order));
   };

@@ -36,20 +36,3 @@ it('takes the model of the prompt before that of the batch', async () => {
     { body: { model: 'a/b' } },
   ]);
 });
-
-it.each([
-  [['a', 7], 'prompts[1]', 'invalid_value'],
-  [[{ prompt: 'a', messages: [{ role: 'user' }] }], 'prompts[0]', 'invalid_value'],
-  [[{ custom_id: 'a' }], 'prompts[0]', 'invalid_value'],
-  [[{ messages: [] }], 'prompts[0]', 'invalid_value'],
-])('refuses %j', async (prompts, param, code) => {
-  await expect(linesOf(batch(prompts, { model: 'a/b' }))).rejects.toMatchObject({ status: 400, param, code });
-});
-
-it('refuses prompts for no model', async () => {
-  await expect(linesOf(batch([{ prompt: 'a', model: 'a/b' }, 'b']))).rejects.toMatchObject({
-    status: 400,
-    param: 'model',
-    code: 'missing_required_parameter',
-  });
-});

@@ -10,7 +10,8 @@ export interface RetryChoice {
 
 interface FailedRequest {
   readonly customId: string;
-  readonly codes: ReadonlySet<string>;
+  /** Four at most. */
+  readonly codes: readonly string[];
 }
 
 /** A message names this many at most, and counts the others. */
@@ -30,7 +31,7 @@ const readFailure = (line: string): FailedRequest => {
   ];
   return {
     customId: String(field(result, 'custom_id')),
-    codes: new Set(codes.filter((code) => typeof code === 'string' || typeof code === 'number').map(String)),
+    codes: codes.filter((code) => typeof code === 'string' || typeof code === 'number').map(String),
   };
 };
 
@@ -78,7 +79,8 @@ export async function* retryLines(files: FileStore, batch: Batch, choice: RetryC
   try {
     let failed = (await failures?.next())?.value;
     let chosen = 0;
-    const isWanted = ({ codes }: FailedRequest): boolean => errorCodes?.some((code) => codes.has(code)) ?? true;
+    const wantedCodes = errorCodes && new Set(errorCodes);
+    const isWanted = ({ codes }: FailedRequest): boolean => !wantedCodes || codes.some((code) => wantedCodes.has(code));
     for await (const lines of readInput(await open(files, batch.inputFileId, 'input'), parseRequestLine)) {
       const parts: Buffer[] = [];
       for (const line of lines) {

@@ -28,7 +28,7 @@ export type FileParams = z.output<typeof fileParams>;
 
 export const fileQuery = z.object({
   after: z.string().optional().meta({ description: 'The id of the last file of the page before.' }),
-  limit: queryInteger(1, 10_000, 10_000),
+  limit: queryInteger(1, 1000, 100),
   order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation.' }),
   purpose: z.enum(filePurposes).optional(),
 });

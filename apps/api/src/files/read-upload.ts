@@ -10,6 +10,8 @@ export interface Upload<T> {
   readonly received: T;
 }
 
+const maxFilenameLength = 255;
+
 const limits = { files: 2, fields: 20, parts: 22, fieldSize: 4096, headerPairs: 20, headerSize: 8192 };
 
 const malformed = (cause: unknown): ApiError =>
@@ -48,6 +50,12 @@ export const readUpload = async <T>(
     if (name !== 'file' || file) {
       source.resume();
       fail(badRequest({ message: `Unknown parameter: '${name}'.`, code: 'unknown_parameter', param: name }));
+      return;
+    }
+    if (filename && filename.length > maxFilenameLength) {
+      source.resume();
+      const message = `Invalid 'file': its name has ${filename.length} characters; it may have ${maxFilenameLength}.`;
+      fail(badRequest({ message, code: 'string_above_max_length', param: 'file' }));
       return;
     }
     // A stream whose reader stops early would destroy itself, and that error would hide the reader's own.

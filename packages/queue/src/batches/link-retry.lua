@@ -1,4 +1,4 @@
--- Names a retry in the record of the batch that it retries, once.
+-- Names a retry in the record of the batch that it retries, once. The record names the last 100.
 -- KEYS: 1 record of the batch that was retried
 -- ARGV: 1 id of the retry
 if redis.call('EXISTS', KEYS[1]) == 0 then return end
@@ -8,4 +8,5 @@ for _, id in ipairs(ids) do
   if id == ARGV[1] then return end
 end
 table.insert(ids, ARGV[1])
+if #ids > 100 then table.remove(ids, 1) end
 redis.call('HSET', KEYS[1], 'retriedBy', cjson.encode(ids))

@@ -1,4 +1,10 @@
-import type { FilePurpose, FileRecord, TenantLimits } from '@promptmill/core';
+import {
+  type FilePurpose,
+  filePurposes,
+  type FileRecord,
+  type InputSummary,
+  type TenantLimits,
+} from '@promptmill/core';
 import { createCreatedIndex, type Page } from '../indexes/created-index.ts';
 import { createDueIndex } from '../indexes/due-index.ts';
 import type { Keys } from '../keys.ts';
@@ -71,6 +77,8 @@ export type UseOutcome =
   | { readonly kind: 'missing' }
   /** With this batch the tenant would have too many active batches, or requests in them; `used` is without it. */
   | { readonly kind: 'over limit'; readonly what: 'batches' | 'requests'; readonly used: number };
+/** Most records that one command reads. */
+const recordsAtOnce = 100;
 
 /** The records of each tenant's files. Their bytes are in the file store. */
 export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
@@ -82,8 +90,18 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
     [keys.storedBytes(tenant), keys.places(tenant, 'uploads'), keys.reservedBytes(tenant)] as const;
 
   const get = async (tenant: string, id: string): Promise<FileRecord | undefined> => {
-    const text = await redis.get(keys.file(tenant, id));
-    return text === null ? undefined : (JSON.parse(text) as FileRecord);
+    const [text, summary] = await redis.mget(keys.file(tenant, id), keys.fileSummary(tenant, id));
+    if (!text) return undefined;
+    const record = JSON.parse(text) as FileRecord;
+    return summary ? { ...record, summary: JSON.parse(summary) as InputSummary } : record;
+  };
+
+  /** The files that exist, without their summaries. */
+  const getListed = async (tenant: string, ids: readonly string[]): Promise<FileRecord[]> => {
+    const texts: (string | null)[] = [];
+    for (let i = 0; i < ids.length; i += recordsAtOnce)
+      texts.push(...(await redis.mget(ids.slice(i, i + recordsAtOnce).map((id) => keys.file(tenant, id)))));
+    return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as FileRecord);
   };
 
   return {
@@ -93,17 +111,22 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
      * Writes a file's record. Writing it again changes only the record: the file keeps its place in lists. False when
      * the file was deleted in the last 24 hours: it stays deleted.
      */
-    async put(file: FileRecord): Promise<boolean> {
-      const { id, tenant, expiresAt } = file;
+    async put({ summary, ...file }: FileRecord): Promise<boolean> {
+      const { id, tenant, purpose, expiresAt } = file;
       // The expiry is noted first, so that no file is kept for ever.
       if (expiresAt !== undefined) await due.set({ kind: 'file', tenant, id }, expiresAt * 1000);
+      // Whoever finds the record finds its summary.
+      if (summary) await redis.set(keys.fileSummary(tenant, id), JSON.stringify(summary));
       const isPut = await putFile(
         redis,
         [keys.file(tenant, id), keys.removed(tenant), ...bytesKeys(tenant)],
         [id, JSON.stringify(file), file.bytes],
       );
-      if (isPut === 0) return false;
-      await index.add(keys.fileIndex(tenant), tenant, id, file.createdAt * 1000);
+      if (isPut === 0) {
+        await redis.del(keys.fileSummary(tenant, id));
+        return false;
+      }
+      await index.add(keys.fileIndex(tenant), tenant, id, file.createdAt * 1000, keys.purposeIndex(tenant, purpose));
       return true;
     },
 
@@ -167,25 +190,25 @@ export const createFileRecords = (redis: RedisConnection, keys: Keys) => {
           uses.push({ batchId: outcome[i] ?? '', since: Number(outcome[i + 1]) });
         return { kind: 'in_use', uses };
       }
-      await index.remove(keys.fileIndex(tenant), tenant, id, nowMs);
+      await redis.del(keys.fileSummary(tenant, id));
+      const parts = filePurposes.map((purpose) => keys.purposeIndex(tenant, purpose));
+      await index.remove(keys.fileIndex(tenant), tenant, id, nowMs, parts);
       return { kind: outcome };
     },
 
     count: (tenant: string): Promise<number> => redis.zcard(keys.fileIndex(tenant)),
 
-    /** A page of files. Undefined when `after` is no file of this tenant. */
+    /** A page of files, without their summaries. Undefined when `after` is no file of this tenant. */
     async list(tenant: string, options: FileListOptions): Promise<Page<FileRecord> | undefined> {
       const { limit, order, purpose } = options;
+      const part = purpose && keys.purposeIndex(tenant, purpose);
       const found: FileRecord[] = [];
       let { after } = options;
-      // One file more than `limit` tells whether there are more. A purpose may skip many ids, so the loop reads on.
+      // One file more than `limit` tells whether there are more. A file that is being deleted may be listed yet.
       while (found.length <= limit) {
-        const ids = await index.ids(keys.fileIndex(tenant), tenant, { after, limit: limit + 1, order });
+        const ids = await index.ids(keys.fileIndex(tenant), tenant, { after, limit: limit + 1, order, part });
         if (!ids) return undefined;
-        const files = await Promise.all(ids.map((id) => get(tenant, id)));
-        found.push(
-          ...files.filter((file) => file !== undefined).filter((file) => !purpose || file.purpose === purpose),
-        );
+        found.push(...(await getListed(tenant, ids)));
         if (ids.length <= limit) break;
         after = ids.at(-1);
       }

@@ -3,9 +3,11 @@ import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import { createTenantIndex } from '../tenants/tenant-index.ts';
 
-const addToIndex = defineScript<[index: string, removed: string], [id: string, nowMicros: number], null>(
-  new URL('./add-to-index.lua', import.meta.url),
-);
+const addToIndex = defineScript<
+  [index: string, removed: string, ...part: string[]],
+  [id: string, nowMicros: number],
+  null
+>(new URL('./add-to-index.lua', import.meta.url));
 const removeFromIndex = defineScript<
   [index: string, removed: string, removedTimes: string],
   [id: string, nowSeconds: number, rememberSeconds: number],
@@ -25,31 +27,41 @@ export const createCreatedIndex = (redis: RedisConnection, keys: Keys) => {
     return score ?? removed ?? undefined;
   };
   return {
-    async add(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
-      await Promise.all([
-        addToIndex(redis, [index, keys.removed(tenant)], [id, Math.round(nowMs * 1000)]),
-        tenants.note(tenant),
-      ]);
+    /** @param part an index of some of the ids, in which it stands too */
+    async add(index: string, tenant: string, id: string, nowMs: number, part?: string): Promise<void> {
+      const names = [keys.removed(tenant), ...(part === undefined ? [] : [part])] as const;
+      await Promise.all([addToIndex(redis, [index, ...names], [id, Math.round(nowMs * 1000)]), tenants.note(tenant)]);
     },
-    async remove(index: string, tenant: string, id: string, nowMs: number): Promise<void> {
+    async remove(
+      index: string,
+      tenant: string,
+      id: string,
+      nowMs: number,
+      parts: readonly string[] = [],
+    ): Promise<void> {
       await removeFromIndex(
         redis,
         [index, keys.removed(tenant), keys.removedTimes(tenant)],
         [id, Math.floor(nowMs / 1000), rememberRemovedSeconds],
       );
+      await Promise.all(parts.map((part) => redis.zrem(part, id)));
     },
-    /** Undefined when this index does not know `after`. */
+    /**
+     * Undefined when this index does not know `after`.
+     *
+     * @param options `part`: the index of some of the ids from which they come; default all
+     */
     async ids(
       index: string,
       tenant: string,
-      options: { after?: string | undefined; limit: number; order: 'asc' | 'desc' },
+      options: { after?: string | undefined; limit: number; order: 'asc' | 'desc'; part?: string | undefined },
     ): Promise<string[] | undefined> {
-      const { after, limit, order } = options;
+      const { after, limit, order, part = index } = options;
       const from = after === undefined ? undefined : await scoreOf(index, tenant, after);
       if (after !== undefined && from === undefined) return undefined;
       return order === 'desc'
-        ? redis.zrevrangebyscore(index, from === undefined ? '+inf' : `(${from}`, '-inf', 'LIMIT', 0, limit)
-        : redis.zrangebyscore(index, from === undefined ? '-inf' : `(${from}`, '+inf', 'LIMIT', 0, limit);
+        ? redis.zrevrangebyscore(part, from === undefined ? '+inf' : `(${from}`, '-inf', 'LIMIT', 0, limit)
+        : redis.zrangebyscore(part, from === undefined ? '-inf' : `(${from}`, '+inf', 'LIMIT', 0, limit);
     },
   };
 };
