@@ -52,6 +52,8 @@ export interface StartApiOptions {
 
 export interface RunningApi {
   readonly url: string;
+  /** Whether there are no API keys, so that anyone who reaches the api may use it. */
+  isKeyless(): boolean;
   /** Applies changed limits of tenants from the next request on. */
   setTenants(tenants: TenantsConfig): void;
   /**
@@ -158,5 +160,10 @@ export const startApi = async ({
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());
   life.add('redis', () => redis.disconnect());
-  return { url: server.url, setTenants: (changed) => tenants.replace(changed), close: () => life.close() };
+  return {
+    url: server.url,
+    isKeyless: dependencies.isKeyless,
+    setTenants: (changed) => tenants.replace(changed),
+    close: () => life.close(),
+  };
 };

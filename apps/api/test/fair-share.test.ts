@@ -21,7 +21,7 @@ import { openRedisSpace, type RedisSpace } from '../../../packages/queue/test/re
 import { createAddRequests } from '../src/dispatch/add-requests.ts';
 import { createDispatchRequests } from '../src/dispatch/dispatch-requests.ts';
 
-const { lanes, retry } = loadConfig({}, { readFile: () => '' });
+const { lanes, retry } = loadConfig({ SIMULATOR_BASE_URL: 'http://127.0.0.1:1/v1' }, { readFile: () => '' });
 const lane = 'simulator';
 const window = 200;
 

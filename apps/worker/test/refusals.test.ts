@@ -23,7 +23,7 @@ afterEach(() => space.close());
 
 /** A worker whose provider answers a call with the status that `statusOf` gives to its prompt; 0 is no answer. */
 const open = async (models: Models, statusOf: (prompt: string) => number, options: WorkerSpaceOptions = {}) => {
-  const first = { apiKeyEnv: 'FIRST_KEY', probeIntervalMs: 2000, ...options.first };
+  const first = { apiKeyEnv: 'FIRST_API_KEY', probeIntervalMs: 2000, ...options.first };
   space = await openWorkerSpace({ ...options, first });
   const provider = { models, statusOf, looks: 0 };
   const called: string[] = [];

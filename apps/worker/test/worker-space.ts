@@ -34,7 +34,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
       second: { baseUrl: providers.second.baseUrl },
     },
   });
-  const lanes = buildLanes(buildProviders(config, { FIRST_KEY: 'sk-of-the-first' }));
+  const lanes = buildLanes(buildProviders(config, { FIRST_API_KEY: 'sk-of-the-first' }));
   const batches = createBatchStore(space.redis, space.keys);
   const total = 100;
   const addBatch = async (tenant?: string): Promise<string> => {

@@ -35,13 +35,12 @@ export const serve = async (
   const watch = watchConfig(config.configFile, { load, logger, onChange: (changed) => roles.setLimits(changed) });
   stack.defer(() => watch.close());
   screen.write(`${describeSources(config)}\n`);
-  const isKeyless = config.apiKeys.length === 0;
-  if (isKeyless)
+  if (roles.isKeyless())
     screen.write(
-      'warning: there are no API keys in the environment, so unless some are stored every user of this machine can use ' +
-        'the api and the keys of its providers; make one with: promptmill keys create --tenant local\n',
+      'warning: there are no API keys, so every user of this machine can use the api and the keys of its providers; ' +
+        'make one with: promptmill keys create --tenant local\n',
     );
-  const hasBoard = config.board !== undefined || isKeyless;
+  const hasBoard = config.board !== undefined || roles.isKeyless();
   const board = hasBoard ? `at ${roles.url}/admin/queues` : 'nowhere: set BOARD_USER and BOARD_PASSWORD to have it';
   screen.write(`Promptmill listens at ${roles.url}/v1, Bull Board ${board}\n`);
 

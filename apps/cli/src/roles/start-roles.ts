@@ -15,6 +15,8 @@ export interface StartRolesOptions {
 export interface RunningRoles {
   /** The api's URL, without `/v1`. */
   readonly url: string;
+  /** Whether there are no API keys, so that every user of this machine may use the api. */
+  isKeyless(): boolean;
   /** Applies the changed limits of lanes and tenants. */
   setLimits(config: Pick<Config, 'lanes' | 'tenants'>): Promise<void>;
   close(): Promise<void>;
@@ -40,6 +42,7 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   const started = stack.move();
   return {
     url: api.url,
+    isKeyless: api.isKeyless,
     async setLimits(changed) {
       api.setTenants(changed.tenants);
       await worker.setLimits(changed);
