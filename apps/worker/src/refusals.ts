@@ -1,4 +1,5 @@
-import type { RequestRefusals } from '@promptmill/core';
+import type { RequestJob, RequestRefusals } from '@promptmill/core';
+import { type CallResult, laneSignalOf } from '@promptmill/provider';
 import type { LaneHold } from '@promptmill/queue';
 
 /** A request that is refused so often while its lane works for others is itself the cause. */
@@ -25,3 +26,13 @@ export const isOwnFault = ({ own }: RequestRefusals): boolean => own >= ownFault
 /** How long a refused request stays away from its lane, so that others have its place, in milliseconds. */
 export const refusalDelayMs = ({ calls }: RequestRefusals, probeIntervalMs: number): number =>
   Math.min(probeIntervalMs, longestDelayMs, firstDelayMs * 2 ** Math.min(calls - 1, 10));
+
+/** The request's refusals with this one. Undefined when the call was not refused, or the account has no money. */
+export const refusalsOf = (
+  { refusals }: RequestJob,
+  result: CallResult,
+  hold: LaneHold | undefined,
+): RequestRefusals | undefined => {
+  if (!hold || result.kind !== 'failure' || result.class !== 'provider') return undefined;
+  return laneSignalOf(result.code) === 'stopped' ? undefined : countRefusal(refusals, hold);
+};
