@@ -56,7 +56,7 @@ let smallBatches = 0;
 /** What one caller does again and again, and how many callers do it. */
 const floods: Readonly<Record<string, readonly [callers: number, call: () => Promise<unknown>]>> = {
   uploads: [4, () => upload('uploads', largeFile)],
-  'lists of files': [4, () => send('lists of files', '/files?limit=10000')],
+  'lists of files': [4, () => send('lists of files', '/files?limit=1000')],
   'lists of batches': [4, () => send('lists of batches', '/batches?limit=100')],
   'large bodies': [2, () => postJson('large bodies', '/batches', largeBody)],
   'poison requests': [2, () => create('poison requests', ['[[sim:status=403]] a', '[[sim:status=403]] b'])],

@@ -153,3 +153,13 @@ it('a hold by 429 lets no batch in', async () => {
   await delay(2);
   expect(await ask('c')).toMatchObject({ granted: 0, waitFor: 'hold' });
 });
+
+it('after a hold that the first probe ends, all calls go at once, and the next hold takes twice as many batches', async () => {
+  const { control, end } = await openLane('a', 'b', 'c', 'd', 'e');
+  await end('refused', 'a');
+  expect((await end('refused', 'b')).began).toBe(true);
+  await end('ok', 'e');
+  expect(await control.admit([0, 0, 0, 0], probeMs)).toMatchObject({ granted: 4, isProbe: false });
+  for (const batch of ['a', 'b', 'c']) expect((await end('refused', batch)).heldUntilMs).toBe(0);
+  expect((await end('refused', 'd')).began).toBe(true);
+});

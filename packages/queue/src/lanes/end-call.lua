@@ -31,7 +31,7 @@ if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('H
 end
 
 local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'heldAt', 'holds', 'failures', 'width', 'narrowedAt',
-  'finding', 'retries', 'closedFrom', 'byBatch', 'failedBatches', 'refusedAt')
+  'finding', 'retries', 'closedFrom', 'byBatch', 'failedBatches', 'refusedAt', 'isRefused')
 local heldUntil, holds = tonumber(state[1] or 0), tonumber(state[4] or 0)
 -- Whether the call was admitted after the hold began: its end says whether the lane may open.
 local isProbe = state[2] and grantedAt > tonumber(state[3] or 0)
@@ -42,9 +42,11 @@ end
 
 local function open()
   redis.call('HDEL', stateKey, 'heldUntil', 'halfOpen', 'holds', 'reason', 'closedFrom', 'byBatch', 'failedBatches',
-    'lookFirst', 'lookUntil')
+    'lookFirst', 'lookUntil', 'isRefused')
   forgetProbe()
   heldUntil = 0
+  -- A provider that refused calls works, and takes them all at once.
+  if state[14] then return end
   local most = tonumber(redis.call('HGET', metaKey, 'concurrency') or 50)
   redis.call('HSET', stateKey, 'rampUntil', now + 1000, 'rampMs', math.ceil(1000 / most))
 end
@@ -66,6 +68,7 @@ local function hold(ms, isByBatch)
   elseif heldUntil <= now or state[11] then
     redis.call('HSET', stateKey, 'byBatch', 1)
   end
+  redis.call('HDEL', stateKey, 'isRefused')
   -- A longer hold is never shortened.
   heldUntil = math.max(heldUntil, now + ms)
   redis.call('HSET', stateKey, 'heldUntil', heldUntil, 'halfOpen', 1, 'reason', reason)
@@ -122,7 +125,7 @@ end
 local rememberedMs = 600000
 local function forgetRefusals()
   redis.call('HDEL', stateKey, 'refusals', 'refusedFrom', 'refusedAt', 'workedAt', 'acceptedAt', 'lookedAt', 'looksRefused',
-    'lookRefusedAt', 'looksMislead')
+    'lookRefusedAt', 'looksMislead', 'wrongHolds')
   if state[2] then return end
   redis.call('HDEL', stateKey, 'failedBatches')
   state[12] = false
@@ -131,6 +134,20 @@ end
 local workedAt, lookDue = 0, 0
 -- What a look has shown counts until the next may be due.
 local lookEveryMs = 5000
+
+local function holdRefused(ms)
+  hold(ms, true)
+  redis.call('HSET', stateKey, 'isRefused', 1, 'closedFrom', now)
+end
+
+-- Each time the first probe of such a hold succeeds, the next one takes twice as many batches and refusals: the lane has
+-- requests that are refused for themselves.
+local mostWrongHolds = 4
+local function noteWrongHold()
+  if not state[14] or holds > 1 then return end
+  local wrong = redis.call('HINCRBY', stateKey, 'wrongHolds', 1)
+  if wrong > mostWrongHolds then redis.call('HSET', stateKey, 'wrongHolds', mostWrongHolds) end
+end
 
 -- A refusal (401, 402, 403) may be about the request, its model or the account. It is about the account, and the lane is
 -- held, when calls of two batches are refused without a success between, when a neutral look is refused too, or when
@@ -142,7 +159,7 @@ local function noteRefusal()
   redis.call('HSET', stateKey, 'refusedAt', now)
   local batches = noteFailedBatch()
   local known = redis.call('HMGET', stateKey, 'refusedFrom', 'workedAt', 'acceptedAt', 'lookedAt', 'looksRefused',
-    'looksMislead')
+    'looksMislead', 'wrongHolds')
   if not known[6] and now - tonumber(known[4] or 0) >= lookEveryMs then
     lookDue = 1
     redis.call('HSET', stateKey, 'lookedAt', now)
@@ -150,21 +167,23 @@ local function noteRefusal()
   workedAt = tonumber(known[2] or 0)
   local acceptedAt = tonumber(known[3] or 0)
   -- A list of models says nothing of the account's money, nor of a key's right to another route.
-  local isKeyGood = signal == 'refused' and batches < 2 and refusals < 20
+  local wrong = tonumber(known[7] or 0)
+  local isRow = refusals >= 20 * 2 ^ wrong
+  local isAgreed = batches >= 2 ^ (1 + wrong) or batches >= 2 and isRow
+  local isKeyGood = signal == 'refused' and not isAgreed and not isRow
     and acceptedAt + lookEveryMs >= tonumber(known[1])
   if isKeyGood then workedAt = math.max(workedAt, acceptedAt + lookEveryMs) end
   local isLookRefused = known[5] and true or false
   if isProbe and isKeyGood and not isLookRefused then return open() end
   -- Calls from before the hold say nothing new.
   if state[2] and not isProbe then return end
-  if not isProbe and not isLookRefused and batches < 2 and (isKeyGood or refusals < 3 or not isAlone()) then return end
+  if not isProbe and not isLookRefused and not isAgreed and (isKeyGood or refusals < 3 or not isAlone()) then return end
   if isProbe and isLookRefused then
-    hold(probeIntervalMs(), true)
+    holdRefused(probeIntervalMs())
     redis.call('HSET', stateKey, 'lookFirst', 1)
   else
-    hold(backoff(1000, probeIntervalMs()), true)
+    holdRefused(backoff(1000, probeIntervalMs()))
   end
-  redis.call('HSET', stateKey, 'closedFrom', now)
 end
 
 -- A neutral look, `GET /models`, has ended. A key may lack the right to list models and yet be good for calls: so after a
@@ -185,8 +204,9 @@ local function noteLook()
   if redis.call('HEXISTS', stateKey, 'lookFirst') == 1 then
     if looksRefused % 10 == 0 then redis.call('HDEL', stateKey, 'lookFirst') end
     hold(probeIntervalMs(), state[11])
+    redis.call('HSET', stateKey, 'isRefused', 1)
   elseif not state[2] then
-    hold(1000, true)
+    holdRefused(1000)
   end
   redis.call('HSET', stateKey, 'closedFrom', now)
 end
@@ -207,7 +227,10 @@ local function noteSuccess()
 end
 
 if signal == 'ok' then
-  if isProbe then open() end
+  if isProbe then
+    noteWrongHold()
+    open()
+  end
   if state[13] and succeededAt >= 0 then noteSuccess() end
   if state[5] then redis.call('HDEL', stateKey, 'failures') end
   if state[9] and tonumber(state[9]) < retryBudget then redis.call('HINCRBY', stateKey, 'retries', count) end
