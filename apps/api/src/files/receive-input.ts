@@ -2,6 +2,7 @@ import { ApiError, fileKey, type InputSummary } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { DueIndex } from '@promptmill/queue';
 import type { ReceivedAs, UploadPlaces } from '../tenants/upload-places.ts';
+import { createChunkTurns } from './chunk-turns.ts';
 import { createInputCheck } from './check-input.ts';
 
 interface InputLimits {
@@ -41,14 +42,14 @@ const unrecordedMs = 2 * 86_400_000;
 async function* upTo(
   maxBytes: number,
   source: AsyncIterable<Uint8Array>,
-  grow: (bytes: number) => Promise<void>,
+  beforeChunk: (bytes: number) => Promise<void>,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of source) {
     bytes += chunk.length;
     if (bytes > maxBytes)
       throw new ApiError(413, `The file is larger than ${maxBytes} bytes.`, { code: 'file_too_large', param: 'file' });
-    await grow(bytes);
+    await beforeChunk(bytes);
     yield chunk;
   }
 }
@@ -58,15 +59,20 @@ async function* upTo(
  * the bytes unless they get a record. The returned function rejects with ApiError 413 `file_too_large`, with what the
  * source or the store throws, and when the tenant is over a limit.
  */
-export const createReceiveInput =
-  ({ files, due, places, limits: { maxLineBytes, maxFileBytes }, now }: ReceiveInputOptions): ReceiveInput =>
-  async ({ tenant, fileId, source, receivedAs, expectedBytes, signal }) => {
+export const createReceiveInput = ({ files, due, places, limits, now }: ReceiveInputOptions): ReceiveInput => {
+  const { maxLineBytes, maxFileBytes } = limits;
+  const turnOf = createChunkTurns();
+  return async ({ tenant, fileId, source, receivedAs, expectedBytes, signal }) => {
     const key = fileKey(fileId);
     const place = await places.take(tenant, fileId, receivedAs, expectedBytes && Math.min(expectedBytes, maxFileBytes));
     try {
       await due.set({ kind: 'file', tenant, id: fileId }, now() + unrecordedMs);
       const check = createInputCheck(maxLineBytes);
-      const stored = check.passThrough(upTo(maxFileBytes, source, (size) => place.grow(size)));
+      const beforeChunk = async (size: number): Promise<void> => {
+        await place.grow(size);
+        await turnOf(tenant);
+      };
+      const stored = check.passThrough(upTo(maxFileBytes, source, beforeChunk));
       const { bytes } = await files.put(key, stored, signal ? { signal } : {});
       try {
         return { bytes, summary: await check.finish(() => files.get(key)) };
@@ -81,3 +87,4 @@ export const createReceiveInput =
       place.leave();
     }
   };
+};

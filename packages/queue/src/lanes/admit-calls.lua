@@ -40,7 +40,10 @@ end
 local isExempt = isOther and held[1]
 -- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
 -- hold began.
-if heldUntil >= now and not (isExempt and tonumber(held[5]) < now) then return wait(heldUntil - now + 1, 'hold') end
+if heldUntil >= now and not (isExempt and tonumber(held[5]) < now) then
+  -- A probe that went in spite of the hold may end it before its time.
+  return wait(heldUntil - now + 1, tonumber(state[3] or 0) > now and 'probe' or 'hold')
+end
 if state[2] then
   -- After a hold one call finds out whether the provider is back; all others wait for its answer.
   local probeUntil = tonumber(state[3] or 0)
