@@ -154,12 +154,22 @@ it('a hold by 429 lets no batch in', async () => {
   expect(await ask('c')).toMatchObject({ granted: 0, waitFor: 'hold' });
 });
 
-it('after a hold that the first probe ends, all calls go at once, and the next hold takes twice as many batches', async () => {
-  const { control, end } = await openLane('a', 'b', 'c', 'd', 'e');
+it('after a hold that the first probe ends, all calls go at once, and the next one takes more batches and more time', async () => {
+  const { control, end, remember } = await openLane('a', 'b', 'c', 'd', 'e');
   await end('refused', 'a');
   expect((await end('refused', 'b')).began).toBe(true);
   await end('ok', 'e');
   expect(await control.admit([0, 0, 0, 0], probeMs)).toMatchObject({ granted: 4, isProbe: false });
-  for (const batch of ['a', 'b', 'c']) expect((await end('refused', batch)).heldUntilMs).toBe(0);
-  expect((await end('refused', 'd')).began).toBe(true);
+  for (const batch of ['a', 'b', 'c', 'd']) expect((await end('refused', batch)).heldUntilMs).toBe(0);
+  await remember({ workedAt: Date.now() - 11_000 });
+  expect((await end('refused', 'a')).began).toBe(true);
+});
+
+it('a batch that has not failed may probe, however many have', async () => {
+  const { ask, end, remember } = await openLane('a', 'b');
+  await end('refused', 'a');
+  expect((await end('refused', 'b')).began).toBe(true);
+  await remember({ failedBatches: Array.from({ length: 32 }, (_, i) => `other${i}`).join(',') });
+  await delay(2);
+  expect(await ask('c')).toMatchObject({ granted: 1, isProbe: true });
 });

@@ -23,7 +23,7 @@ local wanted, batch = #ARGV - firstCall + 1, ARGV[2]
 local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
 local heldUntil = tonumber(state[1] or 0)
 local held = state[2] and redis.call('HMGET', stateKey, 'byBatch', 'failedBatches', 'otherProbeFrom', 'probeBatch', 'heldAt',
-  'lookFirst', 'lookUntil') or {}
+  'lookFirst', 'lookUntil', 'wrongHolds', 'probedAt') or {}
 -- A probe without an answer has failed so far: the next one is of another batch.
 local failedBatches = held[2] or ''
 if held[4] then failedBatches = withFailedBatch(failedBatches, held[4]) end
@@ -35,7 +35,9 @@ local isOther = false
 if failedBatches ~= '' then
   if batch == '' then return wait(1, 'batch') end
   local _, commas = string.gsub(failedBatches, ',', ',')
-  isOther = commas + 1 < mostFailedBatches and not string.find(',' .. failedBatches .. ',', ',' .. batch .. ',', 1, true)
+  -- A full list may have forgotten batches that failed. Where no hold was wrong yet, they must not probe all the time.
+  local mayBeForgotten = commas + 1 >= mostFailedBatches and not held[8] and now - tonumber(held[9] or 0) < 1000
+  isOther = not mayBeForgotten and not string.find(',' .. failedBatches .. ',', ',' .. batch .. ',', 1, true)
 end
 local isExempt = isOther and held[1]
 -- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
@@ -114,7 +116,8 @@ if granted > 0 then
     'tokensOwed', math.floor(tokensOwed))
   if state[2] then
     if held[4] then redis.call('HSET', stateKey, 'byBatch', 1, 'failedBatches', failedBatches) end
-    redis.call('HSET', stateKey, 'probeUntil', now + ARGV[1], 'otherProbeFrom', now + math.min(2000, ARGV[1]))
+    redis.call('HSET', stateKey, 'probeUntil', now + ARGV[1], 'otherProbeFrom', now + math.min(2000, ARGV[1]),
+      'probedAt', now)
     if batch ~= '' then redis.call('HSET', stateKey, 'probeBatch', batch) end
   end
 end

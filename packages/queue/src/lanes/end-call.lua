@@ -42,7 +42,7 @@ end
 
 local function open()
   redis.call('HDEL', stateKey, 'heldUntil', 'halfOpen', 'holds', 'reason', 'closedFrom', 'byBatch', 'failedBatches',
-    'lookFirst', 'lookUntil', 'isRefused')
+    'lookFirst', 'lookUntil', 'isRefused', 'probedAt')
   forgetProbe()
   heldUntil = 0
   -- A provider that refused calls works, and takes them all at once.
@@ -140,8 +140,8 @@ local function holdRefused(ms)
   redis.call('HSET', stateKey, 'isRefused', 1, 'closedFrom', now)
 end
 
--- Each time the first probe of such a hold succeeds, the next one takes twice as many batches and refusals: the lane has
--- requests that are refused for themselves.
+-- Each time the first probe of such a hold succeeds, the next one takes twice as many batches, refusals and time without a
+-- success: the lane has requests that are refused for themselves.
 local mostWrongHolds = 4
 local function noteWrongHold()
   if not state[14] or holds > 1 then return end
@@ -169,8 +169,9 @@ local function noteRefusal()
   -- A list of models says nothing of the account's money, nor of a key's right to another route.
   local wrong = tonumber(known[7] or 0)
   local isRow = refusals >= 20 * 2 ^ wrong
-  local isAgreed = batches >= 2 ^ (1 + wrong) or batches >= 2 and isRow
-  local isKeyGood = signal == 'refused' and not isAgreed and not isRow
+  local isAgreed = (batches >= 2 ^ (1 + wrong) or batches >= 2 and isRow)
+    and (wrong == 0 or now - workedAt >= 5000 * 2 ^ wrong)
+  local isKeyGood = signal == 'refused' and not isAgreed and (wrong > 0 or not isRow)
     and acceptedAt + lookEveryMs >= tonumber(known[1])
   if isKeyGood then workedAt = math.max(workedAt, acceptedAt + lookEveryMs) end
   local isLookRefused = known[5] and true or false
