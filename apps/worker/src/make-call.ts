@@ -170,5 +170,3 @@ export const createMakeCall = (options: MakeCallOptions) => {
     }
   };
 };
-
-export type MakeCall = ReturnType<typeof createMakeCall>;

@@ -42,7 +42,7 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   const started = stack.move();
   return {
     url: api.url,
-    isKeyless: api.isKeyless,
+    isKeyless: () => api.isKeyless(),
     async setLimits(changed) {
       api.setTenants(changed.tenants);
       await worker.setLimits(changed);
