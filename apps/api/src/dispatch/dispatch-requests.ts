@@ -37,8 +37,8 @@ const headStartMs = 30;
 const maxChunkBytes = 1024 * 1024;
 /** A window is refilled when this part of it is free, not for each request. */
 const refillShare = 1 / 8;
-/** A part of a window is small. It is refilled less often, so that each chunk is worth its cost. */
-const refillShareOfPart = 1 / 2;
+/** A small part of a window is refilled when it has room for a chunk, or half of it is free: a chunk must be worth its cost. */
+const refillShareOf = (requests: number): number => Math.max(refillShare, Math.min(1 / 2, chunkRequests / requests));
 /** The batches of a tenant share a window, but each may have this much. */
 const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 
@@ -71,11 +71,9 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const partOf = (tenant: string): { requests: number; bytes: number; refill: number } => {
     const count = sharers.get(tenant) ?? 1;
     const part = (most: number, least: number): number => Math.max(Math.min(most, least), Math.floor(most / count));
-    return {
-      requests: part(window.requests, smallestPart.requests),
-      bytes: part(window.bytes, smallestPart.bytes),
-      refill: count > 1 ? refillShareOfPart : refillShare,
-    };
+    const requests = part(window.requests, smallestPart.requests);
+    const bytes = part(window.bytes, smallestPart.bytes);
+    return { requests, bytes, refill: count > 1 ? refillShareOf(requests) : refillShare };
   };
 
   const hasRoom = ({ batch, state }: BatchSnapshot): boolean => {
