@@ -10,9 +10,7 @@ export interface Screen {
 }
 
 /** All control characters but `\n` and `\t`, and what reverses or breaks the order of a text. */
-const controls =
-  // oxlint-disable-next-line no-control-regex
-  /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g;
+const controls = /(?![\n\t])[\p{Cc}\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu;
 
 const clearLine = '\r\u001B[2K';
 
