@@ -61,6 +61,7 @@ const rows: Readonly<Record<string, Row>> = {
   'get /v1/batches/{batch_id}/events': { statuses: ownersOnly },
   'get /v1/lanes': { statuses: eachTenant },
   'get /v1/models': { statuses: eachTenant },
+  'get /v1/models/{model}': { statuses: eachTenant },
   'get /v1/admin/tenants': { statuses: adminsOnly },
   'get /v1/admin/batches': { statuses: adminsOnly, query: '?tenant=alice' },
   'post /v1/admin/batches/{batch_id}/cancel': { statuses: adminsOnly },
@@ -112,7 +113,11 @@ describe('each caller gets what it may have', () => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
     const { fileId, batchId, tenant } = owners;
-    const filled = path.replace('{file_id}', fileId).replace('{batch_id}', batchId).replace('{tenant}', tenant);
+    const filled = path
+      .replace('{file_id}', fileId)
+      .replace('{batch_id}', batchId)
+      .replace('{tenant}', tenant)
+      .replace('{model}', 'simulator%2Fecho');
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };
     expect(await statusesOf(filled + query, request)).toEqual(expected(statuses));
   });

@@ -27,6 +27,8 @@ export interface Route<
   readonly method: 'get' | 'post' | 'delete';
   /** With placeholders as OpenAPI writes them: `/v1/files/{file_id}`. */
   readonly path: string;
+  /** Whether the placeholder at the end of the path may hold slashes. */
+  readonly slashes?: true;
   readonly summary: string;
   readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
   /** Needs neither a key nor Redis. */
@@ -77,6 +79,11 @@ const never = new AbortController().signal;
 const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
   schema === undefined ? undefined : checkRequest(schema, value);
 
+const expressPath = ({ path, slashes }: AnyRoute): string | RegExp =>
+  slashes
+    ? new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{(\w+)\}$/, '(?<$1>.+)')}$`)
+    : path.replaceAll(/\{(\w+)\}/g, ':$1');
+
 export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, largeBodies }: Guards): void => {
   const { method, path, params, query, body, bodyKind, bodyLimit, audit, handle } = route;
   const answer: RequestHandler = async (request, response) => {
@@ -93,7 +100,7 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, l
     if (answered !== undefined) response.json(answered);
   };
   router[method](
-    path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    expressPath(route),
     nameRoute(path),
     noteTarget(audit),
     ...(route.metrics ? [metrics] : route.open ? [] : closed),

@@ -11,7 +11,6 @@ import { cancelAnyBatch } from './admin/cancel-any-batch.ts';
 import { cancelTenant } from './admin/cancel-tenant.ts';
 import { listAnyBatches } from './admin/list-any-batches.ts';
 import { listTenants } from './admin/list-tenants.ts';
-import { model } from './api-schemas.ts';
 import {
   batchObject,
   batchPage,
@@ -51,11 +50,12 @@ import { uploadFile } from './files/upload-file.ts';
 import { reportLive, reportMetrics, reportReady } from './health.ts';
 import { idempotencyHeaders } from './idempotency.ts';
 import { laneList, listLanes } from './list-lanes.ts';
-import { listModels } from './list-models.ts';
+import { getModel } from './models/get-model.ts';
+import { listModels } from './models/list-models.ts';
+import { modelList, modelObject, modelParams } from './models/model-schemas.ts';
 import { type AnyRoute, route } from './route.ts';
 
 const health = z.object({ status: z.literal('ok') });
-const modelList = z.object({ object: z.literal('list'), data: z.array(model) });
 
 /** Every route of the API. Bull Board and the pages of the documentation are mounted beside them. */
 export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
@@ -226,6 +226,16 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
       schema: modelList,
     },
     handle: listModels(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/models/{model}',
+    slashes: true,
+    summary: 'Retrieve a model that may be used; its name may hold slashes, encoded or not',
+    tag: 'Models',
+    params: modelParams,
+    answer: { description: 'The model.', schema: modelObject },
+    handle: getModel(dependencies),
   }),
   route({
     method: 'get',
