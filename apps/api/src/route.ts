@@ -30,7 +30,7 @@ export interface Route<
   /** Whether the placeholder at the end of the path may hold slashes. */
   readonly slashes?: true;
   readonly summary: string;
-  readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
+  readonly tag: 'Files' | 'Uploads' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
   /** Needs the metrics' token or a key, and no Redis. */
@@ -51,7 +51,7 @@ export interface Route<
   readonly form?: z.ZodType;
   readonly headers?: z.ZodObject;
   readonly answer: Answer<A>;
-  /** Returns the answer; or sends it itself and returns nothing. */
+  /** Returns the answer, of which it may have sent the head; or sends it itself and returns nothing. */
   readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<A> | void>;
 }
 
@@ -97,7 +97,9 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, l
       response,
     });
     noteAnswer(response.locals.audited, answered);
-    if (answered !== undefined) response.json(answered);
+    if (answered === undefined) return;
+    if (response.headersSent) response.end(JSON.stringify(answered));
+    else response.json(answered);
   };
   router[method](
     expressPath(route),

@@ -11,6 +11,7 @@ import {
   createKeys,
   createTenantIndex,
   createTenantPlaces,
+  createUploadRecords,
   openBatchesQueue,
   untilReady,
 } from '@promptmill/queue';
@@ -95,7 +96,9 @@ export const startApi = async ({
   const due = createDueIndex(redis, keys);
   const tenants = createTenants(config.tenants);
   const places = createTenantPlaces(redis, keys);
-  const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
+  const uploads = createUploadRecords(redis, keys);
+  const uploadPlaces = createUploadPlaces({ places, limitsOf: tenants.limitsOf });
+  const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
   const dependencies: ApiDependencies = {
@@ -107,6 +110,7 @@ export const startApi = async ({
     keys,
     files,
     records: createJournalledFileRecords(records, journal, replayed),
+    uploads,
     batches: createReplayedBatches(batches, replayed),
     due,
     tenantIndex: createTenantIndex(redis, keys),
@@ -116,11 +120,12 @@ export const startApi = async ({
     deltas,
     batchesQueue,
     places,
+    uploadPlaces,
     tenants,
     receiveInput: createReceiveInput({
       files,
       due,
-      places: createUploadPlaces({ places, limitsOf: tenants.limitsOf }),
+      places: uploadPlaces,
       limits,
       now: Date.now,
     }),

@@ -51,6 +51,10 @@ describe('OpenAPI', () => {
       'post /v1/batches/{batch_id}/resume',
       'post /v1/batches/{batch_id}/retry',
       'post /v1/files',
+      'post /v1/uploads',
+      'post /v1/uploads/{upload_id}/cancel',
+      'post /v1/uploads/{upload_id}/complete',
+      'post /v1/uploads/{upload_id}/parts',
     ]);
   });
 

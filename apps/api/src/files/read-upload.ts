@@ -3,14 +3,14 @@ import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy
 import { ApiError } from '@promptmill/core';
 import { badRequest } from '../request-problem.ts';
 
-export interface Upload<T> {
+export interface ReadUpload<T> {
   readonly fields: Readonly<Record<string, string>>;
   readonly filename: string;
   /** What `receive` resolved with. */
   readonly received: T;
 }
 
-const maxFilenameLength = 255;
+export const maxFilenameLength = 255;
 
 const limits = { files: 2, fields: 20, parts: 22, fieldSize: 4096, headerPairs: 20, headerSize: 8192 };
 
@@ -27,14 +27,23 @@ const openBusboy = (headers: IncomingMessage['headers']): BusboyInstance => {
   }
 };
 
+/** How many bytes an upload has at most, with its fields; undefined when its length is not known. */
+export const bytesAhead = ({ headers }: IncomingMessage): number | undefined => {
+  const length = headers['content-length'];
+  return length === undefined ? undefined : Number(length);
+};
+
 /**
- * Reads an upload of one `file` and its fields, in whatever order they come. The file goes to `receive` as it arrives;
+ * Reads an upload of one file and its fields, in whatever order they come. The file goes to `receive` as it arrives;
  * when the upload breaks off or is refused, `receive` is aborted and has settled before this rejects.
+ *
+ * @param param the name of the file in the form
  */
 export const readUpload = async <T>(
   request: IncomingMessage,
+  param: 'file' | 'data',
   receive: (source: AsyncIterable<Uint8Array>, signal: AbortSignal) => Promise<T>,
-): Promise<Upload<T>> => {
+): Promise<ReadUpload<T>> => {
   const busboy = openBusboy(request.headers);
   const fields: Record<string, string> = {};
   const abort = new AbortController();
@@ -47,15 +56,15 @@ export const readUpload = async <T>(
   });
   busboy.on('file', (name, source, filename) => {
     source.on('error', (error) => fail(malformed(error)));
-    if (name !== 'file' || file) {
+    if (name !== param || file) {
       source.resume();
       fail(badRequest({ message: `Unknown parameter: '${name}'.`, code: 'unknown_parameter', param: name }));
       return;
     }
     if (filename && filename.length > maxFilenameLength) {
       source.resume();
-      const message = `Invalid 'file': its name has ${filename.length} characters; it may have ${maxFilenameLength}.`;
-      fail(badRequest({ message, code: 'string_above_max_length', param: 'file' }));
+      const message = `Invalid '${param}': its name has ${filename.length} characters; it may have ${maxFilenameLength}.`;
+      fail(badRequest({ message, code: 'string_above_max_length', param }));
       return;
     }
     // A stream whose reader stops early would destroy itself, and that error would hide the reader's own.
@@ -76,9 +85,9 @@ export const readUpload = async <T>(
     await parsed;
     if (!file)
       throw badRequest({
-        message: "Missing required parameter: 'file'.",
+        message: `Missing required parameter: '${param}'.`,
         code: 'missing_required_parameter',
-        param: 'file',
+        param,
       });
     return { fields, filename: file.filename, received: await file.received };
   } catch (error) {
