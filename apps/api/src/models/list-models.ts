@@ -11,11 +11,11 @@ const simulatorModel = 'simulator/echo';
  * `provider/model` too, but only the provider knows their names. Only the workers know whether a key is set.
  */
 export const listModels = ({ config, tenants, now }: Pick<ApiDependencies, 'config' | 'tenants' | 'now'>) => {
-  const { lanes, route } = config.lanes;
+  const { lanes } = config.lanes;
   const configured = [...new Set(lanes.map((lane) => lane.provider))].flatMap(({ name, models }) =>
     Object.keys(models).map((model) => `${name}/${model}`),
   );
-  const ids = [...new Set([...configured, ...(route(simulatorModel) ? [simulatorModel] : [])])];
+  const ids = [...new Set([...configured, ...(config.lanes.route(simulatorModel) ? [simulatorModel] : [])])];
   const createdAtMs = now();
   return async ({ tenant }: Call) => {
     const limits = tenants.limitsOf(tenant);

@@ -24,7 +24,7 @@ export const addPart = (dependencies: Dependencies) => {
     try {
       const error = tooLarge('part', maxPartBytes, 'data');
       const { fields, received } = await readUpload(request, 'data', (source, signal) =>
-        files.put(key, upTo(maxPartBytes, source, { error, beforeChunk: place.grow }), { signal }),
+        files.put(key, upTo(maxPartBytes, source, { error, beforeChunk: (bytes) => place.grow(bytes) }), { signal }),
       );
       checkRequest(partFields, fields);
       const outcome = await uploads.addPart(tenant, upload.id, { id, bytes: received.bytes }, maxParts);

@@ -37,7 +37,11 @@ export const uploadParams = z.object({ upload_id: z.string() });
 export type UploadParams = z.output<typeof uploadParams>;
 
 export const createUploadBody = z.strictObject({
-  filename: z.string().min(1).max(maxFilenameLength),
+  filename: z
+    .string()
+    .min(1)
+    .max(maxFilenameLength)
+    .refine((name) => name.isWellFormed(), { error: 'it is not well-formed Unicode' }),
   purpose: z.literal('batch'),
   bytes: z.int().min(0).meta({ description: 'Of the whole file.' }),
   mime_type: z.string().min(1).max(255),
