@@ -23,6 +23,9 @@ import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 import type { UploadPlaces } from './tenants/upload-places.ts';
+import type { LaneWatch } from './live/lane-watch.ts';
+import type { LiveCalls } from './live/live-calls.ts';
+import type { LivePlaces } from './live/live-places.ts';
 
 /** What route handlers need. */
 export interface ApiDependencies {
@@ -50,8 +53,11 @@ export interface ApiDependencies {
   readonly claims: Claims<Creation>;
   readonly places: TenantPlaces;
   readonly uploadPlaces: UploadPlaces;
+  readonly live: LiveCalls;
+  readonly livePlaces: LivePlaces;
+  readonly laneWatch: LaneWatch;
   /** What each tenant may use. */
-  readonly tenants: Pick<Tenants, 'limitsOf'>;
+  readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
   readonly logger: Logger;

@@ -1,3 +1,4 @@
+import { endpoints } from '@promptmill/core';
 import { z } from 'zod';
 import {
   adminBatch,
@@ -50,6 +51,7 @@ import { uploadFile } from './files/upload-file.ts';
 import { reportLive, reportMetrics, reportReady } from './health.ts';
 import { idempotencyHeaders } from './idempotency.ts';
 import { laneList, listLanes } from './list-lanes.ts';
+import { answerLiveCall, liveCallBody } from './live/answer-live-call.ts';
 import { getModel } from './models/get-model.ts';
 import { listModels } from './models/list-models.ts';
 import { modelList, modelObject, modelParams } from './models/model-schemas.ts';
@@ -71,6 +73,18 @@ const health = z.object({ status: z.literal('ok') });
 
 /** Every route of the API. Bull Board and the pages of the documentation are mounted beside them. */
 export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
+  ...endpoints.map((path) =>
+    route({
+      method: 'post',
+      path,
+      summary: 'Call a model, in its lane and within its limits, and wait for the answer',
+      tag: 'Live calls',
+      body: liveCallBody,
+      bodyLimit: { maxBytes: 8 * 2 ** 20, instead: '' },
+      answer: { description: 'The answer of the provider, as it came; a stream when `stream` is true.' },
+      handle: answerLiveCall(path, dependencies),
+    }),
+  ),
   route({
     method: 'post',
     path: '/v1/files',

@@ -14,6 +14,9 @@ export const newUploadId = (): string => `upload_${randomBytes(16).toString('hex
 /** A new id of a part of an upload: `part_` and 128 random bits in hex. */
 export const newPartId = (): string => `part_${randomBytes(16).toString('hex')}`;
 
+/** A new live call's id: `live_` and 128 random bits in hex. */
+export const newLiveCallId = (): string => `live_${randomBytes(16).toString('hex')}`;
+
 export const isFileId = (value: string): boolean => value.startsWith('file-') && idPattern.test(value);
 
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);

@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoints.ts';
+import type { LiveCall } from './live-call.ts';
 import type { RequestBody } from './request-line.ts';
 
 /** Where a request may go instead of waiting for its lane. */
@@ -22,8 +23,9 @@ export interface RequestRefusals {
 
 /** What the BullMQ job of one request carries. */
 export interface RequestJob {
+  /** The batch it is of. A live call is of none and has an id of its own here. */
   readonly batchId: string;
-  /** 0-based position of the request in its batch. */
+  /** 0-based position of the request in its batch; 0 for a live call. */
   readonly index: number;
   readonly customId: string;
   readonly url: Endpoint;
@@ -31,6 +33,8 @@ export interface RequestJob {
   readonly body: RequestBody;
   /** Size of its input line in bytes, which counts in its batch's window. */
   readonly bytes: number;
+  /** Set for a live call. */
+  readonly live?: LiveCall;
   readonly fallback?: RequestFallback;
   /** The model that it named, as `provider/model`, when a fallback has taken over. */
   readonly fallbackFrom?: string;

@@ -19,6 +19,7 @@ const never = new AbortController().signal;
 
 const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCall => ({
   batchId: 'batch_1',
+  isLive: false,
   estimatedTokens,
   ...more,
 });

@@ -25,6 +25,8 @@ interface LimitedTenant {
   wakeAtMs: number;
 }
 
+type Owned = Pick<RequestJob, 'batchId' | 'live'>;
+
 interface HeldCall extends CountedCall {
   countedAtMs: number;
   isSent: boolean;
@@ -57,9 +59,12 @@ export const createTenantGate = (options: TenantGateOptions) => {
   const tenantNames = new Map<string, string>();
   const limited = new Map<string, LimitedTenant>();
 
-  const findTenant = async (batchId: string): Promise<string | undefined> => {
-    const known = tenantNames.get(batchId);
+  const knownTenant = ({ batchId, live }: Owned): string | undefined => live?.tenant ?? tenantNames.get(batchId);
+
+  const findTenant = async (request: Owned): Promise<string | undefined> => {
+    const known = knownTenant(request);
     if (known !== undefined) return known;
+    const { batchId } = request;
     const tenant = await tenantOf(batchId);
     if (tenant === undefined) return undefined;
     if (tenantNames.size >= maxBatches) tenantNames.clear();
@@ -146,20 +151,20 @@ export const createTenantGate = (options: TenantGateOptions) => {
 
   return {
     /** Whether it is known already that the request's tenant may make no call now. */
-    isFull({ batchId }: Pick<RequestJob, 'batchId'>): boolean {
+    isFull(request: Owned): boolean {
       if (!tenants.limitCalls()) return false;
-      const tenant = limited.get(tenantNames.get(batchId) ?? '');
+      const tenant = limited.get(knownTenant(request) ?? '');
       return tenant !== undefined && performance.now() < tenant.fullUntilMs;
     },
 
     /** Asks for a call of the request's tenant. Undefined when nothing limits its calls. */
-    async enter({ batchId, body }: Pick<RequestJob, 'batchId' | 'body'>): Promise<TenantShare | 'full' | undefined> {
-      const name = await findTenant(batchId);
+    async enter(request: Owned & Pick<RequestJob, 'body'>): Promise<TenantShare | 'full' | undefined> {
+      const name = await findTenant(request);
       if (name === undefined) return undefined;
       const limits = tenants.limitsOf(name);
       if (!limitsCalls(limits)) return undefined;
       const tenant = limitedTenant(name);
-      const estimatedTokens = limits.tokensPerMinute === undefined ? 0 : (estimator()?.estimate(body) ?? 0);
+      const estimatedTokens = limits.tokensPerMinute === undefined ? 0 : (estimator()?.estimate(request.body) ?? 0);
       const keptAtMs = performance.now();
       const id = randomUUID();
       const answer = await calls.admit(name, { id, estimatedTokens });
@@ -180,12 +185,11 @@ export const createTenantGate = (options: TenantGateOptions) => {
     isInUse: (): boolean => tenants.limitCalls(),
 
     /** How long a request is to wait if nobody wakes it, in milliseconds. */
-    delayMs: ({ batchId }: Pick<RequestJob, 'batchId'>): number =>
-      limitedTenant(tenantNames.get(batchId) ?? '').waiting.delayMs(),
+    delayMs: (request: Owned): number => limitedTenant(knownTenant(request) ?? '').waiting.delayMs(),
 
     /** Notes that a request waits, delayed. */
-    note({ batchId }: Pick<RequestJob, 'batchId'>, job: WaitingJob): void {
-      const tenant = limitedTenant(tenantNames.get(batchId) ?? '');
+    note(request: Owned, job: WaitingJob): void {
+      const tenant = limitedTenant(knownTenant(request) ?? '');
       tenant.waiting.note(job);
       wakeLater(tenant, Math.max(1, tenant.fullUntilMs - performance.now()));
     },

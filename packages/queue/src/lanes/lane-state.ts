@@ -28,6 +28,29 @@ export const readJobsInWork = async (
   return active.flat().filter((jobId) => jobId.startsWith(`${batchId}-`));
 };
 
+export interface LaneHoldState {
+  /** Unix milliseconds. */
+  readonly untilMs: number;
+  /** Code and HTTP status of the answer that began it. */
+  readonly reason: string;
+  /** Whether the provider takes no call until someone acts. */
+  readonly isStopped: boolean;
+}
+
+/** Codes of answers after which a provider takes no call until someone acts. */
+const stoppedBy = /^(?:authentication_failed|payment_required|permission_denied|insufficient_quota)\b/;
+
+/** How the lane is held, or was held last; undefined when it is open. */
+export const readLaneHold = async (
+  redis: RedisConnection,
+  keys: Keys,
+  lane: string,
+): Promise<LaneHoldState | undefined> => {
+  const [heldUntil, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'reason');
+  if (!heldUntil) return undefined;
+  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped: stoppedBy.test(reason ?? '') };
+};
+
 export const readLaneState = async (
   redis: RedisConnection,
   keys: Keys,
