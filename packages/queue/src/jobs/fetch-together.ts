@@ -27,7 +27,7 @@ export const createFetchTogether = ({ fetch, room, putBack }: FetchTogetherOptio
     const all = Array.from({ length: count }, (_, i) => (i === 0 ? token : `${token}.${i}`));
     const answers = await Promise.all(all.map(async (own) => ({ token: own, answer: await fetch(own) })));
     const found = answers.filter(({ answer: [data] }) => data);
-    const [empty] = answers.filter(({ answer: [data] }) => !data);
+    const empty = answers.find(({ answer: [data] }) => !data);
     foundInRow = empty ? found.length >> 1 : foundInRow + found.length;
     fetched.push(...found, ...(empty ? [empty] : []));
   };
