@@ -10,8 +10,8 @@ const simulatorModel = { provider: 'simulator', model: 'echo' };
 export const listModels = ({ config, now }: Pick<ApiDependencies, 'config' | 'now'>) => {
   const created = Math.floor(now() / 1000);
   const providers = [...new Set(config.lanes.lanes.map((lane) => lane.provider))];
-  const configured = providers.flatMap(({ name, models }) =>
-    Object.keys(models).map((model) => ({ provider: name, model })),
+  const configured = providers.flatMap(({ name, models, prices }) =>
+    Object.keys({ ...models, ...prices }).map((model) => ({ provider: name, model })),
   );
   const hasSimulator = config.lanes.route('simulator/echo') !== undefined;
   const data = [...configured, ...(hasSimulator ? [simulatorModel] : [])].map(({ provider, model }) => ({

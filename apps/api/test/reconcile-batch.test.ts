@@ -109,7 +109,7 @@ const open = (window = 1000) => {
     batches,
     requests,
     files,
-    restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+    restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
     recount: createRecountResults({ batches, files, logger }),
     findLost: (...of) => {
       looks++;

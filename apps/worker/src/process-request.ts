@@ -2,6 +2,7 @@ import { jobIdOf, noUsage, type RequestJob, type RetryPolicy, toResult } from '@
 import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import type { ChargeCalls } from './charge-calls.ts';
 import { decide, type Ending, endingOfState, type RecordedEnd } from './decide.ts';
 import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
 import { createMakeCall, type MakeCallOptions } from './make-call.ts';
@@ -12,6 +13,7 @@ export interface ProcessRequestOptions extends MakeCallOptions {
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly findFallback: FindFallback;
+  readonly charges: ChargeCalls;
   readonly retry: RetryPolicy;
   readonly quarantine: Quarantine;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
@@ -55,7 +57,7 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, tenantGate, takeRetry, findFallback, recorder, retry } = options;
+  const { lane, tenantGate, takeRetry, findFallback, charges, recorder, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
@@ -63,8 +65,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const { fallbackFrom } = request;
     const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, request), fallbackFrom };
     const { status, line } = toResult(request, outcome, note);
-    const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage));
+    const charge = status === 'completed' ? await charges.chargeFor(request, usage) : undefined;
+    const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage, charge));
     passFailPoint('recorded');
+    if (charge) charges.count(recorded, usage, charge);
     return recorded;
   };
 
@@ -92,6 +96,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       const called = await makeCall(job, lock, fallback, calls === 0);
       if ('ending' in called) return called.ending;
       const { result, hold } = called;
+      if (result.kind === 'failure' && result.usage) await charges.waste(request, result.usage);
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
         probeIntervalMs: lane.provider.probeIntervalMs,

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
 import {
+  createPriceList,
   createProviderClient,
   openTokenEstimator,
   type ProviderClient,
@@ -32,11 +33,13 @@ import {
   noFailPoints,
   type PassFailPoint,
 } from '@promptmill/runtime';
+import { createChargeCalls } from './charge-calls.ts';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
+import { createBatchTenants } from './tenant/batch-tenants.ts';
 import { createTenantGate } from './tenant/tenant-gate.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
@@ -116,10 +119,12 @@ export const startWorker = async ({
   };
   await setTenants(config.tenants);
   const batches = createBatchStore(connection, keys);
+  const batchTenants = createBatchTenants((batchId) => batches.tenantOf(batchId));
+  const prices = createPriceList();
   const tenantGate = createTenantGate({
     tenants,
     calls: createTenantCalls(connection, keys, tenants.limitsOf),
-    tenantOf: (batchId) => batches.tenantOf(batchId),
+    batchTenants,
     estimator: () => tenantEstimator,
     promote: ({ lane, jobId }) => promoteJob(queueOf(lane), jobId),
     onError: (error) => logError(error, 'tenant limits'),
@@ -163,6 +168,7 @@ export const startWorker = async ({
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
+      charges: createChargeCalls({ lane, prices, batchTenants, recorder, untilRedisTakes, metrics }),
       recorder,
       deltas,
       retry,

@@ -14,6 +14,8 @@ export * from './input-summary.ts';
 export * from './json.ts';
 export * from './lanes.ts';
 export * from './loopback.ts';
+export { presetNamed } from './presets.ts';
+export * from './prices.ts';
 export * from './prompt-line.ts';
 export * from './provider-config.ts';
 export * from './redis-url.ts';

@@ -20,3 +20,4 @@ export * from './tenants/tenant-places.ts';
 export * from './jobs/workers.ts';
 export * from './tenants/api-keys-version.ts';
 export * from './tenants/tenant-index.ts';
+export { addModelUsage, createUsageRecords, dayOf, type ModelUsage, type UsageRecords } from './usage/usage-records.ts';

@@ -1,6 +1,14 @@
 import { decodeSegmentEntry, encodeSegmentEntry, noUsage, splitSegmentEntries } from '@promptmill/core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type BatchStore, createBatchStore, createResultRecorder, type ResultRecorder } from '../src/index.ts';
+import {
+  type BatchStore,
+  createBatchStore,
+  createResultRecorder,
+  createUsageRecords,
+  dayOf,
+  type ModelUsage,
+  type ResultRecorder,
+} from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
@@ -72,7 +80,7 @@ test('only the first of many results for one request counts', async () => {
   });
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
   const status = winner % 2 ? 'completed' : 'failed';
-  const entry = encodeSegmentEntry({ index: 1, status, bytes, line: `{"turn":${winner}}` });
+  const entry = encodeSegmentEntry({ index: 1, status, bytes, nanoUsd: 0, line: `{"turn":${winner}}` });
   expect(await recorded(id)).toEqual([{ batch: id, left: '2', count: '1', results: entry }]);
 });
 
