@@ -11,6 +11,7 @@ import type {
   RedisConnection,
   TenantIndex,
   TenantPlaces,
+  UsageRecords,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -38,6 +39,8 @@ export interface ApiDependencies {
   readonly batches: BatchStore;
   readonly due: DueIndex;
   readonly tenantIndex: TenantIndex;
+  /** What tenants have used. */
+  readonly usage: UsageRecords;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;

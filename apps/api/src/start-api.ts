@@ -11,6 +11,7 @@ import {
   createKeys,
   createTenantIndex,
   createTenantPlaces,
+  createUsageRecords,
   openBatchesQueue,
   untilReady,
 } from '@promptmill/queue';
@@ -110,6 +111,7 @@ export const startApi = async ({
     batches: createReplayedBatches(batches, replayed),
     due,
     tenantIndex: createTenantIndex(redis, keys),
+    usage: createUsageRecords(redis, keys),
     journal,
     replayed,
     claims,

@@ -25,9 +25,9 @@ test('an answer is charged by the configured price; where there is none, its cos
   await expect.poll(async () => (await batches.get(batchId))?.completed).toBe(3);
   expect((await batches.get(batchId))?.cost).toEqual({ ...noCost, spentNanoUsd: 2 * nanoUsd, unpriced: 1 });
   const used = await createUsageRecords(redis, keys).ofDay('acme', dayOf(Date.now()));
-  const tokens = { inputTokens: 9, outputTokens: 3, inputCharacters: 2 };
+  const tokens = { inputTokens: 9, outputTokens: 3, inputCharacters: 6 };
   expect(used.toSorted((a, b) => a.model.localeCompare(b.model))).toMatchObject([
-    { model: 'first/m', answers: 2, inputTokens: 18, outputTokens: 6, inputCharacters: 4, spentNanoUsd: 2 * nanoUsd },
+    { model: 'first/m', answers: 2, inputTokens: 18, outputTokens: 6, inputCharacters: 12, spentNanoUsd: 2 * nanoUsd },
     { model: 'second/m', answers: 1, ...tokens, unpriced: 1, spentNanoUsd: 0 },
   ]);
 });
