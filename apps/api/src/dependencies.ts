@@ -22,6 +22,7 @@ import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
+import type { Measuring } from './spending/measuring.ts';
 
 /** What route handlers need. */
 export interface ApiDependencies {
@@ -41,6 +42,7 @@ export interface ApiDependencies {
   readonly tenantIndex: TenantIndex;
   /** What tenants have used. */
   readonly usage: UsageRecords;
+  readonly measuring: Measuring;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;

@@ -39,6 +39,7 @@ import { createJournal } from './journal/journal.ts';
 import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
+import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
 
@@ -112,6 +113,7 @@ export const startApi = async ({
     due,
     tenantIndex: createTenantIndex(redis, keys),
     usage: createUsageRecords(redis, keys),
+    measuring: createMeasuring(),
     journal,
     replayed,
     claims,
@@ -158,6 +160,7 @@ export const startApi = async ({
   life.add('server and dispatch', async () => {
     await Promise.all([server.close(), stopDispatch()]);
   });
+  life.add('measuring', () => dependencies.measuring.close());
   life.add('deltas', () => deltas.close());
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());

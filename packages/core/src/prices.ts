@@ -19,7 +19,7 @@ export interface Prices {
   /** Output tokens that are reasoning. Default: as `output`. */
   readonly reasoning?: TokenPrice | undefined;
   /** USD for each call, besides its tokens. Default 0. */
-  readonly call?: number;
+  readonly call?: number | undefined;
 }
 
 const price = z.number().nonnegative();

@@ -1,7 +1,8 @@
-import { presetNamed, type Prices, type Provider, type RequestBody, type TokenPrice } from '@promptmill/core';
+import type { ModelPrice } from '@pydantic/genai-prices';
+import { presetNamed, type Prices, type Provider, type RequestBody } from '@promptmill/core';
 
-type PublicPrices = typeof import('@pydantic/genai-prices');
-type PublicPrice = import('@pydantic/genai-prices').ModelPrice;
+/** It takes some 30 ms and 5 MB, which a process without such a provider saves. */
+const loadPublicPrices = () => import('@pydantic/genai-prices');
 
 export interface PriceList {
   /** What a request's model costs at a provider now; undefined when that is unknown. */
@@ -13,20 +14,12 @@ const lookAgainMs = 60_000;
 /** The caller chooses the names of models. */
 const maxKnown = 1000;
 
-const isTokenPrice = (price: PublicPrice[string]): price is TokenPrice & PublicPrice[string] => price !== undefined;
-
-const toPrices = ({
-  input_mtok,
-  cache_read_mtok,
-  output_mtok,
-  output_reasoning_mtok,
-  requests_kcount,
-}: PublicPrice) => ({
-  ...(isTokenPrice(input_mtok) ? { input: input_mtok } : {}),
-  ...(isTokenPrice(cache_read_mtok) ? { cachedInput: cache_read_mtok } : {}),
-  ...(isTokenPrice(output_mtok) ? { output: output_mtok } : {}),
-  ...(isTokenPrice(output_reasoning_mtok) ? { reasoning: output_reasoning_mtok } : {}),
-  ...(typeof requests_kcount === 'number' ? { call: requests_kcount / 1000 } : {}),
+const toPrices = (price: ModelPrice): Prices => ({
+  input: price['input_mtok'],
+  cachedInput: price['cache_read_mtok'],
+  output: price['output_mtok'],
+  reasoning: price['output_reasoning_mtok'],
+  call: typeof price['requests_kcount'] === 'number' ? price['requests_kcount'] / 1000 : undefined,
 });
 
 /** Whether a call is billed at the public price: other service tiers have prices of their own. */
@@ -40,15 +33,14 @@ const isStandard = (tier: unknown): boolean =>
  * @param now the time in milliseconds
  */
 export const createPriceList = (now: () => number = Date.now): PriceList => {
-  /** Loading takes some 30 ms and 5 MB, which a process without such a provider saves. */
-  let loading: Promise<PublicPrices> | undefined;
+  let loading: ReturnType<typeof loadPublicPrices> | undefined;
   const known = new Map<string, { readonly prices: Prices | undefined; readonly untilMs: number }>();
 
   const lookUp = async ({ name, baseUrl }: Provider, model: string): Promise<Prices | undefined> => {
     const key = `${name}/${model}`;
     const found = known.get(key);
     if (found && now() < found.untilMs) return found.prices;
-    const { calcPrice, findProvider } = await (loading ??= import('@pydantic/genai-prices'));
+    const { calcPrice, findProvider } = await (loading ??= loadPublicPrices());
     const provider =
       findProvider({ providerApiUrl: baseUrl }) ?? (presetNamed(name) ? findProvider({ providerId: name }) : undefined);
     const price = provider && calcPrice({}, model, { provider, timestamp: new Date(now()) })?.model_price;

@@ -1,14 +1,6 @@
 import { decodeSegmentEntry, encodeSegmentEntry, noUsage, splitSegmentEntries } from '@promptmill/core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import {
-  type BatchStore,
-  createBatchStore,
-  createResultRecorder,
-  createUsageRecords,
-  dayOf,
-  type ModelUsage,
-  type ResultRecorder,
-} from '../src/index.ts';
+import { type BatchStore, createBatchStore, createResultRecorder, type ResultRecorder } from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 

@@ -10,7 +10,6 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { badRequest } from '../request-problem.ts';
 import { estimateModel, type ModelSample, type Range } from './estimate-model.ts';
 import { readKnownAnswers } from './known-answers.ts';
-import { createMeasureRequests } from './measure-requests.ts';
 import { sampleFile, samplePrompts } from './sample-input.ts';
 import type { batchEstimate } from './spending-schemas.ts';
 
@@ -19,7 +18,7 @@ interface Input {
   readonly sample: AsyncIterable<readonly RequestLine[]>;
 }
 
-type Dependencies = Pick<ApiDependencies, 'config' | 'records' | 'files' | 'tenants' | 'usage' | 'now'>;
+type Dependencies = Pick<ApiDependencies, 'config' | 'records' | 'files' | 'tenants' | 'usage' | 'measuring' | 'now'>;
 
 type Estimate = z.output<typeof batchEstimate>;
 
@@ -38,10 +37,9 @@ const costObject = (usd: Range) => ({ currency: 'USD' as const, ...usd });
  * `POST /v1/batches/estimate`: what a batch with this body would use and cost. It makes nothing. 400 when the batch would
  * fail, with its first error.
  */
-export const estimateBatch = ({ config, records, files, tenants, usage, now }: Dependencies) => {
+export const estimateBatch = ({ config, records, files, tenants, usage, measuring, now }: Dependencies) => {
   const { lanes, limits } = config;
   const prices = createPriceList(now);
-  const measure = createMeasureRequests();
   const underWay = new Set<string>();
 
   const readFile = async (
@@ -73,7 +71,7 @@ export const estimateBatch = ({ config, records, files, tenants, usage, now }: D
     if ('prompts' in body) await checkPrompts(body);
     const { requests, sample } =
       'prompts' in body ? { requests: body.prompts.length, sample: samplePrompts(body) } : await readFile(tenant, body);
-    const samples = await measure(sample);
+    const samples = await measuring.measure(sample);
     const counted = [...samples.values()].reduce((sum, each) => sum + each.requests, 0);
     if (counted === 0)
       throw badRequest({
