@@ -46,7 +46,9 @@ it('a batch costs what the provider counted, at the configured price', async () 
   const usage = await stack.client.get<{ data: unknown[] }>(`/usage?from=${day}&by=model`);
   expect(usage.data).toMatchObject([{ model: 'simulator/echo', answers: 200, cost: { currency: 'USD', spent } }]);
   const metrics = await (await fetch(`${stack.workers[0]?.url}/metrics`)).text();
-  expect(metrics).toMatch(/^promptmill_answers_total\{tenant="local",model="simulator\/echo",role="worker"\} 200$/m);
+  expect(metrics).toMatch(
+    /^promptmill_answers_total\{tenant="local",model="simulator\/echo",kind="priced",role="worker"\} 200$/m,
+  );
   const seen = /^promptmill_spent_usd_total\{.*kind="result".*\} (.*)$/m.exec(metrics)?.[1];
   expect(Number(seen)).toBeCloseTo(spent, 9);
 });

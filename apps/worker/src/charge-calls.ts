@@ -9,7 +9,7 @@ import type { UntilRedisTakes } from './until-redis-takes.ts';
 export interface ChargeCallsOptions {
   readonly lane: Lane;
   readonly prices: PriceList;
-  readonly batchTenants: Pick<BatchTenants, 'find'>;
+  readonly batchTenants: BatchTenants;
   readonly recorder: Pick<ResultRecorder, 'noteWaste'>;
   readonly untilRedisTakes: UntilRedisTakes;
   readonly metrics: Pick<Metrics, 'spending'>;
@@ -21,7 +21,8 @@ export const createChargeCalls = (options: ChargeCallsOptions) => {
 
   /** The charge for a call that used so much. Undefined when its batch is gone. */
   const chargeFor = async (request: RequestJob, usage: BatchUsage): Promise<Charge | undefined> => {
-    const tenant = await untilRedisTakes(() => batchTenants.find(request.batchId));
+    const { batchId } = request;
+    const tenant = batchTenants.known(batchId) ?? (await untilRedisTakes(() => batchTenants.find(batchId)));
     if (tenant === undefined) return undefined;
     const found = await prices.pricesOf(lane.provider, request.body);
     const nanoUsd = found && costOf(usage, found);

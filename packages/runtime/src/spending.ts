@@ -10,61 +10,63 @@ export interface SpendingLabels {
   readonly model: string;
 }
 
+/** What one pair has used. */
+interface Sums {
+  answers: number;
+  inputTokens: number;
+  outputTokens: number;
+  spentNanoUsd: number;
+  wastedNanoUsd: number;
+  unpriced: number;
+}
+
 /**
  * Counters of what tenants use and spend, in a registry of their own: who may read the other metrics, such as any tenant,
  * may not read these.
  */
 export const createSpending = (registry: Registry) => {
-  const labelNames = ['tenant', 'model'] as const;
-  const registers = [registry];
-  const answers = new Counter({
-    name: 'promptmill_answers_total',
-    help: 'Answers that became results',
-    labelNames,
-    registers,
-  });
-  const tokens = new Counter({
-    name: 'promptmill_tokens_total',
-    help: 'Tokens of answers that became results; kind is input or output',
-    labelNames: [...labelNames, 'kind'] as const,
-    registers,
-  });
-  const spent = new Counter({
-    name: 'promptmill_spent_usd_total',
-    help: 'Cost of answers, as far as their prices are known; kind is result, or wasted for those that became none',
-    labelNames: [...labelNames, 'kind'] as const,
-    registers,
-  });
-  const unpriced = new Counter({
-    name: 'promptmill_unpriced_calls_total',
-    help: 'Answers of unknown cost',
-    labelNames,
-    registers,
-  });
-
-  const openPair = ({ tenant, model }: SpendingLabels) => {
-    const labels = { tenant, model };
-    return {
-      answers: answers.labels(labels),
-      inputTokens: tokens.labels({ ...labels, kind: 'input' }),
-      outputTokens: tokens.labels({ ...labels, kind: 'output' }),
-      spent: spent.labels({ ...labels, kind: 'result' }),
-      wasted: spent.labels({ ...labels, kind: 'wasted' }),
-      unpriced: unpriced.labels(labels),
-    };
-  };
-  const pairs = new Map<string, ReturnType<typeof openPair>>();
-  const pairOf = (labels: SpendingLabels) => {
-    const key = `${labels.tenant} ${labels.model}`;
+  // prom-client takes some µs for each addition, so it gets the sums when they are read.
+  const pairs = new Map<string, { readonly labels: SpendingLabels; readonly sums: Sums }>();
+  const pairOf = ({ tenant, model }: SpendingLabels): Sums => {
+    const key = `${tenant} ${model}`;
     const known = pairs.get(key);
-    if (known) return known;
-    if (pairs.size > maxPairs) return pairOf({ tenant: 'other', model: 'other' });
-    const pair = openPair(labels);
-    pairs.set(key, pair);
-    return pair;
+    if (known) return known.sums;
+    if (pairs.size >= maxPairs && model !== 'other') return pairOf({ tenant: 'other', model: 'other' });
+    const sums = { answers: 0, inputTokens: 0, outputTokens: 0, spentNanoUsd: 0, wastedNanoUsd: 0, unpriced: 0 };
+    pairs.set(key, { labels: { tenant, model }, sums });
+    return sums;
   };
-  // The last resort has to be there before the others use up its place.
-  pairOf({ tenant: 'other', model: 'other' });
+
+  const addCounter = (name: string, help: string, valuesOf: (sums: Sums) => Readonly<Record<string, number>>): void => {
+    registry.registerMetric(
+      new Counter<string>({
+        name,
+        help,
+        labelNames: ['tenant', 'model', 'kind'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { labels, sums } of pairs.values())
+            for (const [kind, value] of Object.entries(valuesOf(sums))) this.inc({ ...labels, kind }, value);
+        },
+      }),
+    );
+  };
+  addCounter(
+    'promptmill_answers_total',
+    'Answers; kind is priced or unpriced (their cost is unknown)',
+    ({ answers, unpriced }) => ({ priced: answers - unpriced, unpriced }),
+  );
+  addCounter(
+    'promptmill_tokens_total',
+    'Tokens of answers that became results; kind is input or output',
+    ({ inputTokens, outputTokens }) => ({ input: inputTokens, output: outputTokens }),
+  );
+  addCounter(
+    'promptmill_spent_usd_total',
+    'Cost as far as it is known; kind is result, or wasted for calls that gave none',
+    ({ spentNanoUsd, wastedNanoUsd }) => ({ result: nanosToUsd(spentNanoUsd), wasted: nanosToUsd(wastedNanoUsd) }),
+  );
 
   return {
     /**
@@ -74,14 +76,16 @@ export const createSpending = (registry: Registry) => {
      * @param usage undefined when the answer became no result
      */
     add(charge: SpendingLabels & { readonly nanoUsd: number | undefined }, usage: BatchUsage | undefined): void {
-      const pair = pairOf(charge);
-      if (usage) {
-        pair.answers.inc();
-        pair.inputTokens.inc(usage.inputTokens);
-        pair.outputTokens.inc(usage.outputTokens);
+      const sums = pairOf(charge);
+      sums.answers++;
+      if (charge.nanoUsd === undefined) sums.unpriced++;
+      if (!usage) {
+        sums.wastedNanoUsd += charge.nanoUsd ?? 0;
+        return;
       }
-      if (charge.nanoUsd === undefined) pair.unpriced.inc();
-      else (usage ? pair.spent : pair.wasted).inc(nanosToUsd(charge.nanoUsd));
+      sums.spentNanoUsd += charge.nanoUsd ?? 0;
+      sums.inputTokens += usage.inputTokens;
+      sums.outputTokens += usage.outputTokens;
     },
   };
 };

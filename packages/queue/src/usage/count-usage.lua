@@ -2,11 +2,21 @@
 -- 'other', since the tenant chooses their names.
 local usageFields, usageSeconds = 1000, 400 * 86400
 local function countUsage(key, model, sums)
-  if redis.call('HLEN', key) >= usageFields and redis.call('HEXISTS', key, 'answers:' .. model) == 0 then
-    model = 'other'
-  end
+  local count = redis.call('HLEN', key)
+  if count >= usageFields and redis.call('HEXISTS', key, 'answers:' .. model) == 0 then model = 'other' end
+  local fields, added = {}, {}
   for name, sum in pairs(sums) do
-    if sum ~= 0 then redis.call('HINCRBY', key, name .. ':' .. model, sum) end
+    if sum ~= 0 then
+      fields[#fields + 1] = name .. ':' .. model
+      added[#added + 1] = sum
+    end
   end
-  redis.call('EXPIRE', key, usageSeconds, 'NX')
+  if #fields == 0 then return end
+  local written = {}
+  for i, before in ipairs(redis.call('HMGET', key, unpack(fields))) do
+    written[2 * i - 1] = fields[i]
+    written[2 * i] = (before or 0) + added[i]
+  end
+  redis.call('HSET', key, unpack(written))
+  if count == 0 then redis.call('EXPIRE', key, usageSeconds) end
 end
