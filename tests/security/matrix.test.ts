@@ -82,6 +82,8 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/uploads/{upload_id}/cancel': { statuses: ownersOnly },
   // To others the input file does not exist.
   'post /v1/batches': { statuses: [401, 401, 400, 200, 400], sent: batchOf },
+  // To others the input file does not exist.
+  'post /v1/batches/estimate': { statuses: [401, 401, 400, 200, 400], sent: batchOf },
   'get /v1/batches': { statuses: eachTenant },
   'get /v1/batches/{batch_id}': { statuses: ownersOnly },
   'post /v1/batches/{batch_id}/cancel': { statuses: ownersOnly },
@@ -94,7 +96,9 @@ const rows: Readonly<Record<string, Row>> = {
   'get /v1/lanes': { statuses: eachTenant },
   'get /v1/models': { statuses: eachTenant },
   'get /v1/models/{model}': { statuses: eachTenant },
+  'get /v1/usage': { statuses: eachTenant },
   'get /v1/admin/tenants': { statuses: adminsOnly },
+  'get /v1/admin/usage': { statuses: adminsOnly },
   'get /v1/admin/batches': { statuses: adminsOnly, query: '?tenant=alice' },
   'post /v1/admin/batches/{batch_id}/cancel': { statuses: adminsOnly },
   'post /v1/admin/tenants/{tenant}/cancel': { statuses: adminsOnly },

@@ -12,6 +12,7 @@ import type {
   TenantIndex,
   TenantPlaces,
   UploadRecords,
+  UsageRecords,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -26,6 +27,7 @@ import type { UploadPlaces } from './tenants/upload-places.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
+import type { Measuring } from './spending/measuring.ts';
 
 /** What route handlers need. */
 export interface ApiDependencies {
@@ -44,6 +46,9 @@ export interface ApiDependencies {
   readonly batches: BatchStore;
   readonly due: DueIndex;
   readonly tenantIndex: TenantIndex;
+  /** What tenants have used. */
+  readonly usage: UsageRecords;
+  readonly measuring: Measuring;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;

@@ -68,7 +68,11 @@ import {
   uploadObject,
   uploadParams,
 } from './uploads/upload-schemas.ts';
+import { estimateBatch } from './spending/estimate-batch.ts';
+import { reportAnyUsage, reportUsage } from './spending/report-usage.ts';
+import { adminUsageQuery, batchEstimate, usageList, usageQuery } from './spending/spending-schemas.ts';
 
+const inlineLimit = { maxBytes: 4 * 2 ** 20, instead: 'Upload the prompts as a file instead (POST /v1/files).' };
 const health = z.object({ status: z.literal('ok') });
 
 /** Every route of the API. Bull Board and the pages of the documentation are mounted beside them. */
@@ -189,9 +193,20 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     headers: idempotencyHeaders,
     body: createBatchBody,
     bodyKind: createBatchKind,
-    bodyLimit: { maxBytes: 4 * 2 ** 20, instead: 'Upload the prompts as a file instead (POST /v1/files).' },
+    bodyLimit: inlineLimit,
     answer: { description: 'The batch, about to be validated.', schema: batchObject },
     handle: createBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches/estimate',
+    summary: 'Estimate what a batch would use and cost, and make nothing',
+    tag: 'Batches',
+    body: createBatchBody,
+    bodyKind: createBatchKind,
+    bodyLimit: inlineLimit,
+    answer: { description: 'The estimate.', schema: batchEstimate },
+    handle: estimateBatch(dependencies),
   }),
   route({
     method: 'get',
@@ -290,6 +305,15 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   }),
   route({
     method: 'get',
+    path: '/v1/usage',
+    summary: 'Show what you have used and spent, by day, model or batch',
+    tag: 'Usage',
+    query: usageQuery,
+    answer: { description: 'A sum for each day, model or batch with answers.', schema: usageList },
+    handle: reportUsage(dependencies),
+  }),
+  route({
+    method: 'get',
     path: '/v1/models',
     summary: 'List models',
     tag: 'Models',
@@ -328,6 +352,16 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     params: tenantParams,
     answer: { description: 'The batches that are being cancelled.', schema: cancelledBatches },
     handle: cancelTenant(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/admin/usage',
+    summary: 'Show what tenants have used and spent',
+    tag: 'Admin',
+    admin: true,
+    query: adminUsageQuery,
+    answer: { description: 'A sum for each tenant, day or model with answers.', schema: usageList },
+    handle: reportAnyUsage(dependencies),
   }),
   route({
     method: 'get',

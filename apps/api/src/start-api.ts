@@ -14,6 +14,7 @@ import {
   createTenantIndex,
   createTenantPlaces,
   createUploadRecords,
+  createUsageRecords,
   openBatchesQueue,
   openLaneQueues,
   untilReady,
@@ -45,6 +46,7 @@ import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts'
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
+import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
 
@@ -135,6 +137,8 @@ export const startApi = async ({
     batches: createReplayedBatches(batches, replayed),
     due,
     tenantIndex: createTenantIndex(redis, keys),
+    usage: createUsageRecords(redis, keys),
+    measuring: createMeasuring(),
     journal,
     replayed,
     claims,
@@ -193,6 +197,7 @@ export const startApi = async ({
     await live.close();
     await laneQueues.close();
   });
+  life.add('measuring', () => dependencies.measuring.close());
   life.add('deltas', () => deltas.close());
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());

@@ -15,6 +15,8 @@ export * from './json.ts';
 export * from './lanes.ts';
 export type * from './live-call.ts';
 export * from './loopback.ts';
+export { presetNamed } from './presets.ts';
+export * from './prices.ts';
 export * from './prompt-line.ts';
 export * from './provider-config.ts';
 export * from './redis-url.ts';

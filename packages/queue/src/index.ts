@@ -24,3 +24,5 @@ export * from './jobs/workers.ts';
 export * from './tenants/api-keys-version.ts';
 export * from './tenants/tenant-index.ts';
 export * from './uploads/upload-records.ts';
+export { addModelUsage, createUsageRecords, dayOf, type ModelUsage, type UsageRecords } from './usage/usage-records.ts';
+export { createUsageCounter, type UsageCounter } from './usage/usage-counter.ts';

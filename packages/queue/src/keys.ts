@@ -18,6 +18,8 @@ export const createKeys = (prefix: string) => {
     bytesOfBatches: (tenant: string) => `${batchesTag}:bytes:${tenant}`,
     /** The sum for each tenant. */
     bytesOfTenants: `${batchesTag}:bytes`,
+    /** What a tenant has used of each model in a day. */
+    usage: (tenant: string, day: string) => `${batchesTag}:usage:${tenant}:${day}`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
