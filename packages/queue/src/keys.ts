@@ -60,7 +60,9 @@ export const createKeys = (prefix: string) => {
     laneTurn: (lane: string) => `${prefix}:{q-${lane}}:turn`,
     /** Where a tenant's line in a lane ends. */
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
-    laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
+    /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
+    laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
+    laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,

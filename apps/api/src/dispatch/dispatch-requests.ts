@@ -39,6 +39,8 @@ const maxChunkBytes = 1024 * 1024;
 const refillShare = 1 / 8;
 /** A small part of a window is refilled when it has room for a chunk, or half of it is free: a chunk must be worth its cost. */
 const refillShareOf = (requests: number): number => Math.max(refillShare, Math.min(1 / 2, chunkRequests / requests));
+/** A batch ahead of others of its tenant has at most this part of a window in Redis, so that the next has not long to wait. */
+const aheadShare = 1 / 8;
 /** The batches of a tenant share a window, but each may have this much. */
 const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 
@@ -67,17 +69,22 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   /** How many batches share a lane with a tenant's last chunk. */
   const sharers = createSeenBatches<number>();
 
-  /** The part of the window that a batch of this tenant may fill. */
-  const partOf = (tenant: string): { requests: number; bytes: number; refill: number } => {
+  /** Batches whose last chunk is ahead of others of their tenant. */
+  const ahead = createSeenBatches<boolean>();
+
+  /** The part of the window that a batch may fill. */
+  const partOf = ({ id, tenant }: Batch): { requests: number; bytes: number; refill: number } => {
     const count = sharers.get(tenant) ?? 1;
-    const part = (most: number, least: number): number => Math.max(Math.min(most, least), Math.floor(most / count));
-    const requests = part(window.requests, smallestPart.requests);
-    const bytes = part(window.bytes, smallestPart.bytes);
+    const part = (most: number, least: number, share: number): number =>
+      Math.max(Math.min(most, least), Math.floor(most * share));
+    const share = 1 / count;
+    const requests = part(window.requests, smallestPart.requests, ahead.get(id) ? Math.min(share, aheadShare) : share);
+    const bytes = part(window.bytes, smallestPart.bytes, share);
     return { requests, bytes, refill: count > 1 ? refillShareOf(requests) : refillShare };
   };
 
   const hasRoom = ({ batch, state }: BatchSnapshot): boolean => {
-    const { requests: most, bytes: mostBytes, refill } = partOf(batch.tenant);
+    const { requests: most, bytes: mostBytes, refill } = partOf(batch);
     const wanted = Math.min(most * refill, batch.total - state.dispatched);
     return state.outstanding + wanted <= most && state.outstandingBytes <= mostBytes * (1 - refill);
   };
@@ -103,8 +110,10 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       const last = chunk.at(-1);
       if (!last) return true;
       const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
-      const { positions, batchesInLane } = await add(batch, wanted, cursor.positions);
+      const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
+      if (isAhead) ahead.note(batch.id, true);
+      else ahead.forget(batch.id);
       passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
@@ -133,7 +142,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
     try {
       for await (const request of readRequests(files, batch.inputFileId, from)) {
-        const part = partOf(batch.tenant);
+        const part = partOf(batch);
         const isFull = outstanding >= part.requests || outstandingBytes >= Math.min(part.bytes, mostBytes);
         if (request.index >= batch.total || isFull) {
           hasEnded = false;
