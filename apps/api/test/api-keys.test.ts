@@ -1,8 +1,10 @@
+import path from 'node:path';
 import { newApiKey } from '@promptmill/core';
 import { createApiKeyStore } from '@promptmill/files';
 import { createApiKeysVersion } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startDurableRedis } from '../../../tests/support/local-redis.ts';
+import { startTcpProxy } from '../../../tests/support/tcp-proxy.ts';
 import { inputFile, lines } from './support/input.ts';
 import { keyless, keys as environmentKeys, startTestApi, type TestApi } from './support/test-api.ts';
 
@@ -135,6 +137,26 @@ it('a stored key is enough to listen beyond this machine', async () => {
   await openKeys(first).create('carol');
   const second = await startTestApi({ redisUrl: inject('redisUrl'), env: open });
   await second.close();
+  await first.close();
+});
+
+it('an api that was closed by keys does not open when its files are gone', async () => {
+  const first = await startTestApi({ redisUrl: inject('redisUrl'), env: keyless });
+  const operator = openKeys(first);
+  const { prefix } = await operator.create('carol');
+  await operator.revoke(prefix);
+  const withoutFiles = { ...keyless, ...first.shared, PROMPTMILL_DATA_DIR: path.join(first.directory, 'not-mounted') };
+  const start = (redisUrl = inject('redisUrl')) => startTestApi({ redisUrl, env: withoutFiles });
+  await expect(start()).rejects.toThrow(new RegExp(`API keys.*${first.keys.apiKeysVersion}`, 's'));
+
+  const proxy = await startTcpProxy(inject('redisUrl'));
+  proxy.set('refuse');
+  const late = await start(proxy.url);
+  expect(await ask(late.url, '', '/metrics')).toMatchObject({ status: 503 });
+  proxy.set('pass');
+  await expect.poll(() => ask(late.url, ''), { timeout: 10_000 }).toMatchObject({ status: 401 });
+  await late.close();
+  await proxy.close();
   await first.close();
 });
 
