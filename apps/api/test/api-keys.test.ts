@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { newApiKey } from '@promptmill/core';
+import { fileKey, newApiKey, newFileId } from '@promptmill/core';
 import { createApiKeyStore } from '@promptmill/files';
-import { createApiKeysVersion } from '@promptmill/queue';
+import { createApiKeysVersion, createFileRecords } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startDurableRedis } from '../../../tests/support/local-redis.ts';
 import { startTcpProxy } from '../../../tests/support/tcp-proxy.ts';
@@ -113,6 +113,35 @@ describe('stored keys, of two apis', () => {
       expect(await ended).not.toContain('event: done');
       expect(await ask(other.url, key)).toMatchObject({ status: 401 });
     }
+  });
+
+  it('cut the uploads and downloads of those who use them, when they are revoked', async () => {
+    const { key, prefix } = await operator.create('erin');
+    await expect.poll(() => ask(other.url, key), withinASecond).toMatchObject({ status: 200 });
+    const headers = { authorization: `Bearer ${key}` };
+    const id = newFileId();
+    const bytes = 48 * 2 ** 20;
+    const record = { id, tenant: 'erin', filename: 'f', purpose: 'batch_output', bytes, createdAt: seconds() } as const;
+    await createFileRecords(api.redis, api.keys).put(record);
+    await api.files.put(fileKey(id), Buffer.alloc(bytes, 'x'));
+    const download = await fetch(`${other.url}/v1/files/${id}/content`, { headers });
+    expect(download.status).toBe(200);
+
+    const boundary = 'frontier';
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n`;
+    const upload = fetch(`${other.url}/v1/files`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': `multipart/form-data; boundary=${boundary}` },
+      // It never ends.
+      body: new ReadableStream({ start: (body) => body.enqueue(Buffer.from(head + lines(1))) }),
+      duplex: 'half',
+    });
+    await expect.poll(other.partialUploads).toHaveLength(1);
+
+    await operator.revoke(prefix);
+    await expect(upload).rejects.toThrow('fetch failed');
+    await expect(download.arrayBuffer()).rejects.toThrow('terminated');
+    await expect.poll(other.partialUploads).toHaveLength(0);
   });
 });
 
