@@ -5,6 +5,7 @@ import { createTenants, fileKey, noUsage, type RequestJob } from '@promptmill/co
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
   type BatchStore,
+  createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
   createLaneTurns,
@@ -55,6 +56,7 @@ beforeEach(async () => {
 const dispatchWith = (windowRequests: number) =>
   createDispatchRequests({
     batches,
+    counts: createBatchCounts(space.redis, space.keys),
     files,
     requests: createDispatchedRequests(space.redis, space.keys),
     add: createAddRequests({

@@ -20,6 +20,7 @@ import {
   type BatchSnapshot,
   type BatchStore,
   connectRedis,
+  createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
   createKeys,
@@ -98,6 +99,7 @@ const open = (window = 1000) => {
   const findLost = createFindLostRequests({ lanes, queueOf, requests });
   const dispatch = createDispatchRequests({
     batches,
+    counts: createBatchCounts(redis, keys),
     files,
     requests,
     add,
@@ -110,7 +112,7 @@ const open = (window = 1000) => {
     requests,
     files,
     restore: createRestoreResults({ batches, requests, recorder, files, logger }),
-    recount: createRecountResults({ batches, files, logger }),
+    recount: createRecountResults({ batches, counts: createBatchCounts(redis, keys), files, logger }),
     findLost: (...of) => {
       looks++;
       return findLost(...of);

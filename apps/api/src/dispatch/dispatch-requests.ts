@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type { BatchCounts, BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
@@ -9,7 +9,8 @@ import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
-  readonly batches: BatchStore;
+  readonly batches: Pick<BatchStore, 'advanceCursor'>;
+  readonly counts: Pick<BatchCounts, 'countBytes' | 'resultsBytes'>;
   readonly files: FileStore;
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
@@ -49,7 +50,7 @@ const smallestPart = { requests: 50, bytes: 1024 * 1024 };
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
-  const { batches, files, requests, add, window, onDispatched, passFailPoint } = options;
+  const { batches, counts, files, requests, add, window, onDispatched, passFailPoint } = options;
 
   /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
   const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
@@ -64,7 +65,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
-    (await batches.resultsBytes()) >= resultWindowsOfAll * window.bytes;
+    (await counts.resultsBytes()) >= resultWindowsOfAll * window.bytes;
 
   /** How many batches share a lane with a tenant's last chunk. */
   const sharers = createSeenBatches<number>();
@@ -94,7 +95,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   /** Counts a batch's bytes again when much of what counts has its results by now. */
   const countAgain = async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { countedBytes, outstandingBytes } = state;
-    if (countedBytes - outstandingBytes >= window.bytes * refillShare) await batches.countBytes(batch, 0);
+    if (countedBytes - outstandingBytes >= window.bytes * refillShare) await counts.countBytes(batch, 0);
   };
 
   /** @param settledBeyond how many requests after the cursor have a result */
@@ -185,13 +186,13 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       requests.settledBeyond(batch.id, state.dispatched),
     ]);
     if (full) return { done: false };
-    const mostBytes = await batches.countBytes(batch, window.bytes, most);
+    const mostBytes = await counts.countBytes(batch, window.bytes, most);
     if (mostBytes <= state.outstandingBytes) return { done: false };
     try {
       return await dispatch(snapshot, mostBytes, settledBeyond);
     } finally {
       // What was reserved and not used is free again.
-      await batches.countBytes(batch, 0);
+      await counts.countBytes(batch, 0);
     }
   };
 };
