@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { board } from '../../apps/api/test/support/test-api.ts';
-import { type Caller, type SecuritySpace, type SentRequest, startSecuritySpace } from './security-space.ts';
+import { type Caller, type SecuritySpace, startSecuritySpace } from './security-space.ts';
+import type { SentRequest } from './send.ts';
 
 let space: SecuritySpace;
 let owners: { fileId: string; batchId: string };

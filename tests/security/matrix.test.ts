@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { board } from '../../apps/api/test/support/test-api.ts';
 import { inputFile, line } from '../../apps/api/test/support/input.ts';
-import { type Caller, callers, type SecuritySpace, type SentRequest, startSecuritySpace } from './security-space.ts';
+import { type Caller, callers, type SecuritySpace, startSecuritySpace } from './security-space.ts';
+import type { SentRequest } from './send.ts';
 
 /** Statuses in the order of `callers`: none, wrong, other, owner, admin. */
 type Statuses = readonly [none: number, wrong: number, other: number, owner: number, admin: number];

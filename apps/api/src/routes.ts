@@ -17,13 +17,11 @@ import {
   batchPage,
   batchParams,
   batchQuery,
-  createBatchBody,
-  createBatchKind,
   eventsQuery,
   resultsPage,
   resultsQuery,
-  retryBatchBody,
 } from './batches/batch-schemas.ts';
+import { createBatchBody, createBatchKind, retryBatchBody } from './batches/create-batch-schemas.ts';
 import { cancelBatch } from './batches/cancel-batch.ts';
 import { createBatch } from './batches/create-batch.ts';
 import { getBatch } from './batches/get-batch.ts';

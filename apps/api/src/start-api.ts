@@ -4,6 +4,7 @@ import { createTenants, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
+  createApiKeysVersion,
   createBatchStore,
   createClaims,
   createDeltaSubscriber,
@@ -88,11 +89,17 @@ export const startApi = async ({
   passFailPoint = noFailPoints,
 }: StartApiOptions): Promise<RunningApi> => {
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
-  const keyReader = await readKeys({ config, files, logger });
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
   const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
   const keys = createKeys(redisPrefix);
+  const apiKeysVersion = createApiKeysVersion(redis, keys);
+  // When the port is open, Redis should usually be ready too.
+  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
+  const keyReader = await readKeys({ config, files, version: apiKeysVersion, logger }).catch((error: unknown) => {
+    redis.disconnect();
+    throw error;
+  });
   const batchesQueue = openBatchesQueue(redis, keys);
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
@@ -165,8 +172,6 @@ export const startApi = async ({
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  // When the port is open, Redis should usually be ready too.
-  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {
       livePlaces.close();
@@ -176,7 +181,7 @@ export const startApi = async ({
       throw error;
     },
   );
-  const watchingKeys = watchKeys(redis, keys, keyReader);
+  const watchingKeys = watchKeys(redis, apiKeysVersion, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');

@@ -1,4 +1,5 @@
 export type * from './batches/batch-record.ts';
+export * from './batches/batch-counts.ts';
 export * from './batches/batch-store.ts';
 export * from './idempotency/claims.ts';
 export type { Page } from './indexes/created-index.ts';

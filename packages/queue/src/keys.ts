@@ -80,7 +80,9 @@ export const createKeys = (prefix: string) => {
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
     /** Where the line of each tenant's live calls in a lane ends. */
     laneLiveLines: (lane: string) => `${prefix}:{q-${lane}}:live-lines`,
-    laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
+    /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
+    laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
+    laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
