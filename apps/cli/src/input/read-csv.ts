@@ -38,12 +38,14 @@ const createRowReader = () => {
   let records: InputRecord[] = [];
   let number = 0;
   let line = 1;
+  /** The parser counts a line break of two characters in a cell as two lines. */
+  let overcounted = 0;
   const add = (
     content: { kind: 'row'; values: Record<string, unknown> } | { kind: 'problem'; message: string },
   ): void => void records.push({ number, line, ...content });
 
   return {
-    /** @param lastLine the line on which the row ends. */
+    /** @param lastLine the line on which the row ends, as the parser counts. */
     add(cells: readonly string[], lastLine: number): void {
       if (columns === undefined) {
         columns = columnNames(cells);
@@ -55,7 +57,8 @@ const createRowReader = () => {
           add({ kind: 'row', values: Object.fromEntries(columns.map((name, index) => [name, cells[index]])) });
         else add({ kind: 'problem', message: `${cells.length} cells, where the header has ${columns.length}` });
       }
-      line = lastLine + 1;
+      for (const cell of cells) if (cell.includes('\r\n')) overcounted += cell.split('\r\n').length - 1;
+      line = lastLine - overcounted + 1;
     },
     addProblem(message: string): void {
       if (columns !== undefined) number++;
