@@ -59,7 +59,15 @@ describe('the commands that speak to a server', () => {
   it('submit a table, and get its results as one', async () => {
     await writeFile(cli.path('table.csv'), 'key,text\na,one\nb,two\n');
     const { stdout } = await promptmill(
-      ...['submit', 'table.csv', '-m', 'simulator/echo', '-p', 'Say {{text}}', '--id', 'key', '--wait'],
+      'submit',
+      'table.csv',
+      '-m',
+      'simulator/echo',
+      '-p',
+      'Say {{text}}',
+      '--id',
+      'key',
+      '--wait',
     );
     expect((await promptmill('results', stdout.trim(), '-o', 'table.out.csv')).exit).toBe(0);
     expect(cli.lines('table.out.csv')).toEqual([

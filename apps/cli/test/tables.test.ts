@@ -55,8 +55,19 @@ describe('run with a table', () => {
     await writeFile(cli.path('prompt.txt'), 'Rate {{stars}}: {{text}}\n');
     await writeFile(cli.path('out.csv'), 'old');
     const { exit, stderr } = await cli.run([
-      ...['run', 'reviews.csv.gz', ...model, '-p', '@prompt.txt', '--id', 'id', '-o', 'out.csv'],
-      ...['--param', 'user=x', '--params', '{"top_p": 0.5}'],
+      'run',
+      'reviews.csv.gz',
+      ...model,
+      '-p',
+      '@prompt.txt',
+      '--id',
+      'id',
+      '-o',
+      'out.csv',
+      '--param',
+      'user=x',
+      '--params',
+      '{"top_p": 0.5}',
     ]);
     expect(stderr).toContain('3 prompts of reviews.csv.gz');
     expect(exit).toBe(1);
@@ -112,8 +123,17 @@ describe('run with a table, run again after a kill -9', () => {
     await writeFile(cli.path(`reviews.${extension}`), content);
     const output = `out.${extension}`;
     const command = [
-      ...['run', `reviews.${extension}`, ...model, '-p', 'Rate: {{text}}', '--id', 'id'],
-      ...['-o', output, '-c', String(concurrency)],
+      'run',
+      `reviews.${extension}`,
+      ...model,
+      '-p',
+      'Rate: {{text}}',
+      '--id',
+      'id',
+      '-o',
+      output,
+      '-c',
+      String(concurrency),
     ];
     const env = { SIMULATOR_LATENCY_MS: '200', SIMULATOR_CALL_LOG: cli.path('calls.jsonl') };
     const killed = cli.start(command, env);
