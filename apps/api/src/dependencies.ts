@@ -21,6 +21,7 @@ import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
+import type { KeptCallers } from './live/kept-callers.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
@@ -50,6 +51,7 @@ export interface ApiDependencies {
   readonly claims: Claims<Creation>;
   readonly places: TenantPlaces;
   readonly live: LiveCalls;
+  readonly kept: KeptCallers;
   readonly livePlaces: LivePlaces;
   readonly laneWatch: LaneWatch;
   /** What each tenant may use. */

@@ -12,6 +12,7 @@ import {
   connectRedis,
   createBatchStore,
   createDeltaPublisher,
+  createKeptCalls,
   createKeys,
   createLaneControl,
   createLaneTurns,
@@ -95,6 +96,7 @@ export const startWorker = async ({
   const results = createResultRecorder(connection, keys);
   const live = createLiveRequests({
     sender: createLiveSender(connection, keys),
+    kept: createKeptCalls(connection, keys),
     untilRedisTakes,
     giveUp: giveUp.signal,
   });

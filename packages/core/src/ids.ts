@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-const idPattern = /^(?:file-|batch_)[0-9a-f]{32}$/;
+const idPattern = /^(?:file-|batch_|resp_)[0-9a-f]{32}$/;
 
 /** A new file id: `file-` and 128 random bits in hex. */
 export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`;
@@ -11,9 +11,14 @@ export const newBatchId = (): string => `batch_${randomBytes(16).toString('hex')
 /** A new live call's id: `live_` and 128 random bits in hex. */
 export const newLiveCallId = (): string => `live_${randomBytes(16).toString('hex')}`;
 
+/** A new background response's id: `resp_` and 128 random bits in hex. */
+export const newResponseId = (): string => `resp_${randomBytes(16).toString('hex')}`;
+
 export const isFileId = (value: string): boolean => value.startsWith('file-') && idPattern.test(value);
 
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);
+
+export const isResponseId = (value: string): boolean => value.startsWith('resp_') && idPattern.test(value);
 
 /**
  * The id in a request's result line: `batch_req_`, the batch's random bits and the request's index. Recording or

@@ -1,4 +1,4 @@
-import { isBatchId, isFileId, isTenantName } from '@promptmill/core';
+import { isBatchId, isFileId, isResponseId, isTenantName } from '@promptmill/core';
 import type { Logger } from '@promptmill/runtime';
 import type { RequestHandler } from 'express';
 import type { KeyChange } from './key-ring.ts';
@@ -12,6 +12,9 @@ export type AuditAction =
   | 'batch.pause'
   | 'batch.resume'
   | 'batch.retry'
+  | 'response.create'
+  | 'response.cancel'
+  | 'response.delete'
   | 'tenant.cancel';
 
 /** What the audit line of a request says beyond who sent it. */
@@ -41,7 +44,7 @@ export const noteTarget =
     const { tenant } = params;
     response.locals.audited = {
       action,
-      ids: Object.values(params).filter((value) => isBatchId(value) || isFileId(value)),
+      ids: Object.values(params).filter((value) => isBatchId(value) || isFileId(value) || isResponseId(value)),
       ...(tenant !== undefined && isTenantName(tenant) ? { ofTenant: tenant } : {}),
     };
     next();
