@@ -56,6 +56,9 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/embeddings': liveCall,
   'post /v1/responses': liveCall,
   'post /v1/moderations': liveCall,
+  'get /v1/responses/{response_id}': { statuses: ownersOnly },
+  'post /v1/responses/{response_id}/cancel': { statuses: ownersOnly },
+  'delete /v1/responses/{response_id}': { statuses: ownersOnly },
   'post /v1/files': { statuses: eachTenant, sent: upload },
   'get /v1/files': { statuses: eachTenant },
   'get /v1/files/{file_id}': { statuses: ownersOnly },
@@ -125,8 +128,12 @@ describe('each caller gets what it may have', () => {
   it.each(Object.entries(rows))('%s', async (route, { statuses, query = '', sent = () => undefined }) => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
-    const { fileId, batchId, tenant } = owners;
-    const filled = path.replace('{file_id}', fileId).replace('{batch_id}', batchId).replace('{tenant}', tenant);
+    const { fileId, batchId, responseId, tenant } = owners;
+    const filled = path
+      .replace('{file_id}', fileId)
+      .replace('{batch_id}', batchId)
+      .replace('{response_id}', responseId)
+      .replace('{tenant}', tenant);
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };
     expect(await statusesOf(filled + query, request)).toEqual(expected(statuses));
   });

@@ -62,7 +62,7 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
     send: (path: string, sent?: SentRequest): Promise<Answer> => send(api.url + path, sent),
     sendAs: (caller: Caller, path: string, { headers, ...sent }: SentRequest = {}): Promise<Answer> =>
       send(api.url + path, { ...sent, headers: { ...newAddress(), ...credentials[caller], ...headers } }),
-    /** A new input file of the owner, and a batch of it. */
+    /** A new input file of the owner, a batch of it, and a background response. */
     async ownersData() {
       const file = await api.alice.files.create({ file: await inputFile(lines(2)), purpose: 'batch' });
       const batch = await api.alice.batches.create({
@@ -70,7 +70,8 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
         endpoint: '/v1/chat/completions',
         completion_window: '24h',
       });
-      return { fileId: file.id, batchId: batch.id, tenant: 'alice' };
+      const response = await api.alice.responses.create({ model: 'simulator/echo', input: 'Hi', background: true });
+      return { fileId: file.id, batchId: batch.id, responseId: response.id, tenant: 'alice' };
     },
   };
 };

@@ -33,8 +33,8 @@ export interface KeptOrder {
 /** A caller of this process who waits for the answer. */
 interface Listener {
   readonly onNews: NewLiveCall['onNews'];
-  /** Whether it has got a part of the answer. */
-  hasEvents: boolean;
+  /** The events that it has got. */
+  got?: { readonly attempt: string; readonly next: number; readonly text: string };
 }
 
 interface Group {
@@ -89,8 +89,12 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
   const tell = (callId: string, listener: Listener, answer: LiveAnswer, isStream: boolean): void => {
     if (!isStream || answer.kind === 'error') return listener.onNews({ kind: 'end', callId, answer });
     const { head, body } = answer;
-    if (!listener.hasEvents)
-      listener.onNews({ kind: 'events', callId, attempt: 'kept', from: 0, count: 1, head, text: body });
+    const { attempt = 'kept', next: from = 0, text: known = '' } = listener.got ?? {};
+    // Events of an attempt that broke off are not continued by those of another.
+    const events = body.startsWith(known)
+      ? { attempt, from, text: body.slice(known.length) }
+      : { attempt: 'kept', from: 0, text: body };
+    if (events.text !== '') listener.onNews({ kind: 'events', callId, count: 1, head, ...events });
     listener.onNews({ kind: 'end', callId, answer: { ...answer, body: '' } });
   };
 
@@ -109,14 +113,15 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     const listeners = [...(groups.get(callId)?.listeners ?? [])];
     if (kind === 'events') {
       // Who came in the middle of a stream gets all of it at its end.
-      for (const listener of listeners.filter(({ hasEvents }) => hasEvents || news.from === 0)) {
-        listener.hasEvents = true;
+      for (const listener of listeners.filter(({ got }) => got !== undefined || news.from === 0)) {
+        const known = listener.got?.attempt === news.attempt ? listener.got.text : '';
+        listener.got = { attempt: news.attempt, next: news.from + news.count, text: known + news.text };
         listener.onNews(news);
       }
       return;
     }
     const isStreamsEnd = kind === 'end' && news.answer.kind === 'response' && news.answer.body === '';
-    const late = isStreamsEnd ? listeners.filter(({ hasEvents }) => !hasEvents) : [];
+    const late = isStreamsEnd ? listeners.filter(({ got }) => got === undefined) : [];
     for (const listener of listeners) if (!late.includes(listener)) listener.onNews(news);
     if (late.length > 0) answerFor(callId, late).catch(onError);
   };
@@ -155,12 +160,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
         tenant,
         waiting.map(([callId]) => callId),
       );
-      for (const callId of ended) {
-        const listeners = [...(groups.get(callId)?.listeners ?? [])];
-        // The end must not overtake events that are on their way.
-        if (listeners.some(({ hasEvents }) => hasEvents)) await live.readAll();
-        await answerFor(callId, listeners);
-      }
+      for (const callId of ended) await answerFor(callId, [...(groups.get(callId)?.listeners ?? [])]);
     }
   };
   let looking: Promise<void> | undefined;
@@ -189,7 +189,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
         async begin({ lane, job, onNews: onNewsOfCall }) {
           const opened = await withinQueueTimeout(open({ lane, job, claim }));
           const { batchId: callId } = opened.job;
-          const listener: Listener = { onNews: onNewsOfCall, hasEvents: false };
+          const listener: Listener = { onNews: onNewsOfCall };
           if (opened.kind === 'ended') await answerFor(callId, [listener]);
           else {
             await join({ lane, job: opened.job, claim }, opened.kind, listener);

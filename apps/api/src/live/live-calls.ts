@@ -144,9 +144,6 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
 
     count: (): number => waiting.size,
 
-    /** Resolves when all news that have been sent by now have been passed on. */
-    readAll: (): Promise<void> => receiver.readAll(),
-
     async close(): Promise<void> {
       clearInterval(timer);
       stopListening();
