@@ -60,6 +60,15 @@ it('so does the rest of a stream', async () => {
   expect((await reader?.read())?.done).toBe(true);
 });
 
+it('a call that Redis has lost is made again', async () => {
+  const { answer, id } = await send('lost');
+  await lane.remove(jobIdOf(id, 0));
+  await api.redis.del(api.keys.keptCall(id), api.keys.keptUnderWay('alice'));
+  await expect.poll(() => lane.getJob(jobIdOf(id, 0)), { timeout: 10_000 }).toBeDefined();
+  await calls.record(id, 'alice', { answer: response('{"whole":true}'), isStream: false, mayPass: false });
+  expect((await answer).status).toBe(200);
+});
+
 const background = (client = api.alice) =>
   client.responses.create({ model: 'simulator/echo', input: 'Hi', background: true });
 

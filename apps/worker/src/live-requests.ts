@@ -25,7 +25,7 @@ export interface LiveRun {
   end(): void;
 }
 
-export interface LiveStream {
+interface LiveStream {
   readonly onStream: (start: StreamStart) => void;
   readonly onEvent: (event: string) => void;
   /** Resolves when all events have been sent. */

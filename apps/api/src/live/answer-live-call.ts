@@ -97,7 +97,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     claim: KeyedRequest | undefined,
   ): Promise<void> => {
     const liveCall = { api: '', deadlineMs: now() + kept.keepMs, isKept: true };
-    const job = toJob({ tenant, request }, body as RequestBody, route, newResponseId(), liveCall);
+    const job = toJob({ tenant, request }, body, route, newResponseId(), liveCall);
     const queued = queuedResponse(body);
     const id = await kept.start({ lane: route.lane.name, job, claim, response: JSON.stringify(queued) });
     response.locals.audited = { action: 'response.create', ids: [id] };

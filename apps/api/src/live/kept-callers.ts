@@ -39,6 +39,7 @@ interface Listener {
 
 interface Group {
   readonly tenant: string;
+  readonly order: KeptOrder;
   readonly listeners: Set<Listener>;
 }
 
@@ -98,14 +99,24 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     listener.onNews({ kind: 'end', callId, answer: { ...answer, body: '' } });
   };
 
-  /** Gives the answer to callers who wait for it, if there is one. */
-  const answerFor = async (callId: string, listeners: Iterable<Listener>): Promise<void> => {
-    const kept = (await calls.get(callId))?.answer;
-    if (!kept) return;
+  /** Gives the answer to callers who wait for it, if there is one. Returns false when the call is not known. */
+  const answerFor = async (callId: string, listeners: Iterable<Listener>): Promise<boolean> => {
+    const call = await calls.get(callId);
+    const kept = call?.answer;
+    if (!kept) return call !== undefined;
     const answer = await read(kept);
     const group = groups.get(callId);
     for (const listener of listeners)
       if (!group || group.listeners.has(listener)) tell(callId, listener, answer, kept.isStream);
+    return true;
+  };
+
+  /** Makes a call again that Redis has lost. */
+  const restore = async (order: KeptOrder): Promise<void> => {
+    const { lane, job } = order;
+    if ((await beginRecord(order)).kind !== 'new') return;
+    await queueOf(lane).remove(jobIdOf(job.batchId, 0));
+    await live.add({ lane, job });
   };
 
   const onNews = (news: LiveNews): void => {
@@ -138,7 +149,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     const { batchId: callId } = job;
     const known = groups.get(callId);
     if (known) return void known.listeners.add(listener);
-    groups.set(callId, { tenant: job.live?.tenant ?? '', listeners: new Set([listener]) });
+    groups.set(callId, { tenant: job.live?.tenant ?? '', order, listeners: new Set([listener]) });
     // In a fallback's lane its job is another one.
     if (kind === 'moved') return;
     const mayRestore = async (): Promise<boolean> => {
@@ -160,7 +171,10 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
         tenant,
         waiting.map(([callId]) => callId),
       );
-      for (const callId of ended) await answerFor(callId, [...(groups.get(callId)?.listeners ?? [])]);
+      for (const callId of ended) {
+        const group = groups.get(callId);
+        if (group && !(await answerFor(callId, [...group.listeners]))) await restore(group.order);
+      }
     }
   };
   let looking: Promise<void> | undefined;

@@ -67,5 +67,5 @@ export const endedResponse = (id: string, queued: JsonObject, answer: LiveAnswer
     return { ...queued, id, object: 'response', status: 'failed', error: errorOf(answer) };
   const response: unknown = JSON.parse(answer.body);
   if (!isJsonObject(response)) throw new ApiError(502, 'The provider’s answer is no response.');
-  return { status: 'completed', ...response, object: 'response', id, background: true } as ResponseObject;
+  return { status: 'completed', ...response, object: 'response', id, background: true };
 };
