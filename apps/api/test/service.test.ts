@@ -28,6 +28,7 @@ describe('OpenAPI', () => {
     );
     expect(routes.sort()).toEqual([
       'delete /v1/files/{file_id}',
+      'delete /v1/responses/{response_id}',
       'get /livez',
       'get /metrics',
       'get /readyz',
@@ -42,6 +43,7 @@ describe('OpenAPI', () => {
       'get /v1/files/{file_id}/content',
       'get /v1/lanes',
       'get /v1/models',
+      'get /v1/responses/{response_id}',
       'post /v1/admin/batches/{batch_id}/cancel',
       'post /v1/admin/tenants/{tenant}/cancel',
       'post /v1/batches',
@@ -55,6 +57,7 @@ describe('OpenAPI', () => {
       'post /v1/files',
       'post /v1/moderations',
       'post /v1/responses',
+      'post /v1/responses/{response_id}/cancel',
     ]);
   });
 

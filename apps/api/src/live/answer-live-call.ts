@@ -20,7 +20,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { hashOf, idempotencyHeaders, type KeyedRequest } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
 import { queuedResponse, wantsBackground } from '../responses/background-response.ts';
-import { readResponse } from '../responses/read-response.ts';
+import { toResponseObject } from '../responses/read-response.ts';
 import { createLiveReply } from './live-reply.ts';
 import { patienceMsOf } from './patience.ts';
 
@@ -99,9 +99,10 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const liveCall = { api: '', deadlineMs: now() + kept.keepMs, isKept: true };
     const job = toJob({ tenant, request }, body, route, newResponseId(), liveCall);
     const queued = queuedResponse(body);
-    const id = await kept.start({ lane: route.lane.name, job, claim, response: JSON.stringify(queued) });
+    const { id, call } = await kept.start({ lane: route.lane.name, job, claim, response: JSON.stringify(queued) });
     response.locals.audited = { action: 'response.create', ids: [id] };
-    response.json(await readResponse(kept, tenant, id));
+    if (!call) throw new Error(`response ${id} was lost when it began`);
+    response.json(await toResponseObject(kept, id, call));
   };
 
   return async (call: Call<unknown, unknown, z.output<typeof liveCallBody>>): Promise<void> => {

@@ -1,12 +1,13 @@
 import { text } from 'node:stream/consumers';
 import { jobIdOf, type LiveAnswer, type RequestJob, type Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { Claims, KeptAnswer, KeptCalls, KeptCallState, LiveNews } from '@promptmill/queue';
+import type { Claims, KeptAnswer, KeptCall, KeptCalls, KeptCallState, LiveNews } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { claimKey, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
 import { overLimit } from '../tenants/over-limit.ts';
-import type { LiveCalls, NewLiveCall } from './live-calls.ts';
+import { type KeptListener, tellAnswer, tellEvents } from './kept-listener.ts';
+import type { LiveCalls } from './live-calls.ts';
 
 export interface KeptCallersOptions {
   readonly live: LiveCalls;
@@ -30,17 +31,10 @@ export interface KeptOrder {
   readonly response?: string;
 }
 
-/** A caller of this process who waits for the answer. */
-interface Listener {
-  readonly onNews: NewLiveCall['onNews'];
-  /** The events that it has got. */
-  got?: { readonly attempt: string; readonly next: number; readonly text: string };
-}
-
 interface Group {
   readonly tenant: string;
   readonly order: KeptOrder;
-  readonly listeners: Set<Listener>;
+  readonly listeners: Set<KeptListener>;
 }
 
 /** A worker may die between the record of an answer and its news, so waiting callers' answers are looked for this often. */
@@ -87,27 +81,15 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     return { ...answer, body: await text(await files.get(place.key, place)) };
   };
 
-  const tell = (callId: string, listener: Listener, answer: LiveAnswer, isStream: boolean): void => {
-    if (!isStream || answer.kind === 'error') return listener.onNews({ kind: 'end', callId, answer });
-    const { head, body } = answer;
-    const { attempt = 'kept', next: from = 0, text: known = '' } = listener.got ?? {};
-    // Events of an attempt that broke off are not continued by those of another.
-    const events = body.startsWith(known)
-      ? { attempt, from, text: body.slice(known.length) }
-      : { attempt: 'kept', from: 0, text: body };
-    if (events.text !== '') listener.onNews({ kind: 'events', callId, count: 1, head, ...events });
-    listener.onNews({ kind: 'end', callId, answer: { ...answer, body: '' } });
-  };
-
   /** Gives the answer to callers who wait for it, if there is one. Returns false when the call is not known. */
-  const answerFor = async (callId: string, listeners: Iterable<Listener>): Promise<boolean> => {
+  const answerFor = async (callId: string, listeners: Iterable<KeptListener>): Promise<boolean> => {
     const call = await calls.get(callId);
     const kept = call?.answer;
     if (!kept) return call !== undefined;
     const answer = await read(kept);
     const group = groups.get(callId);
     for (const listener of listeners)
-      if (!group || group.listeners.has(listener)) tell(callId, listener, answer, kept.isStream);
+      if (!group || group.listeners.has(listener)) tellAnswer(listener, callId, answer, kept.isStream);
     return true;
   };
 
@@ -123,12 +105,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     const { callId, kind } = news;
     const listeners = [...(groups.get(callId)?.listeners ?? [])];
     if (kind === 'events') {
-      // Who came in the middle of a stream gets all of it at its end.
-      for (const listener of listeners.filter(({ got }) => got !== undefined || news.from === 0)) {
-        const known = listener.got?.attempt === news.attempt ? listener.got.text : '';
-        listener.got = { attempt: news.attempt, next: news.from + news.count, text: known + news.text };
-        listener.onNews(news);
-      }
+      for (const listener of listeners) tellEvents(listener, news);
       return;
     }
     const isStreamsEnd = kind === 'end' && news.answer.kind === 'response' && news.answer.body === '';
@@ -137,14 +114,14 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     if (late.length > 0) answerFor(callId, late).catch(onError);
   };
 
-  const leave = (callId: string, listener: Listener): void => {
+  const leave = (callId: string, listener: KeptListener): void => {
     const group = groups.get(callId);
     if (!group?.listeners.delete(listener) || group.listeners.size > 0) return;
     groups.delete(callId);
     live.end(callId);
   };
 
-  const join = async (order: KeptOrder, kind: KeptCallState['kind'], listener: Listener): Promise<void> => {
+  const join = async (order: KeptOrder, kind: KeptCallState['kind'], listener: KeptListener): Promise<void> => {
     const { lane, job } = order;
     const { batchId: callId } = job;
     const known = groups.get(callId);
@@ -203,7 +180,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
         async begin({ lane, job, onNews: onNewsOfCall }) {
           const opened = await withinQueueTimeout(open({ lane, job, claim }));
           const { batchId: callId } = opened.job;
-          const listener: Listener = { onNews: onNewsOfCall };
+          const listener: KeptListener = { onNews: onNewsOfCall };
           if (opened.kind === 'ended') await answerFor(callId, [listener]);
           else {
             await join({ lane, job: opened.job, claim }, opened.kind, listener);
@@ -217,11 +194,12 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
       };
     },
 
-    /** Begins a call that nobody waits for. Resolves with its id. */
-    async start(order: KeptOrder): Promise<string> {
+    /** Begins a call that nobody waits for. Resolves with its id, and how it stood before a worker could take it. */
+    async start(order: KeptOrder): Promise<{ readonly id: string; readonly call: KeptCall | undefined }> {
       const { job, kind } = await withinQueueTimeout(open(order));
+      const call = await calls.get(job.batchId);
       if (kind === 'new' || kind === 'joined') await live.add({ lane: order.lane, job });
-      return job.batchId;
+      return { id: job.batchId, call };
     },
 
     /** Cancels a call that is under way: it leaves its lane, or the worker that has it gives it up. */

@@ -15,8 +15,8 @@ export const findResponse = async (kept: Kept, tenant: string, id: string): Prom
 };
 
 /** A background response as it stands. */
-export const readResponse = async (kept: Kept, tenant: string, id: string): Promise<ResponseObject> => {
-  const { status, createdAt, answer, response = '{}' } = await findResponse(kept, tenant, id);
+export const toResponseObject = async (kept: Kept, id: string, call: KeptCall): Promise<ResponseObject> => {
+  const { status, createdAt, answer, response = '{}' } = call;
   const queued = { ...JSON.parse(response), id, created_at: createdAt };
   return answer ? endedResponse(id, queued, await kept.read(answer)) : { ...queued, status };
 };
