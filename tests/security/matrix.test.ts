@@ -65,6 +65,9 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/embeddings': liveCall,
   'post /v1/responses': liveCall,
   'post /v1/moderations': liveCall,
+  'get /v1/responses/{response_id}': { statuses: ownersOnly },
+  'post /v1/responses/{response_id}/cancel': { statuses: ownersOnly },
+  'delete /v1/responses/{response_id}': { statuses: ownersOnly },
   'post /v1/files': { statuses: eachTenant, sent: upload },
   'get /v1/files': { statuses: eachTenant },
   'get /v1/files/{file_id}': { statuses: ownersOnly },
@@ -149,11 +152,12 @@ describe('each caller gets what it may have', () => {
   it.each(Object.entries(rows))('%s', async (route, { statuses, query = '', sent = () => undefined }) => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
-    const { fileId, uploadId, batchId, tenant } = owners;
+    const { fileId, uploadId, batchId, responseId, tenant } = owners;
     const filled = path
       .replace('{file_id}', fileId)
       .replace('{upload_id}', uploadId)
       .replace('{batch_id}', batchId)
+      .replace('{response_id}', responseId)
       .replace('{tenant}', tenant)
       .replace('{model}', 'simulator%2Fecho');
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };

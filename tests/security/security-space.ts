@@ -30,7 +30,7 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
     send: (path: string, sent?: SentRequest): Promise<Answer> => send(api.url + path, sent),
     sendAs: (caller: Caller, path: string, { headers, ...sent }: SentRequest = {}): Promise<Answer> =>
       send(api.url + path, { ...sent, headers: { ...newAddress(), ...credentials[caller], ...headers } }),
-    /** A new input file of the owner, a batch of it, and an upload with its only part. */
+    /** A new input file of the owner, a batch of it, an upload with its only part, and a background response. */
     async ownersData() {
       const file = await api.alice.files.create({ file: await inputFile(lines(2)), purpose: 'batch' });
       const batch = await api.alice.batches.create({
@@ -45,7 +45,15 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
         purpose: 'batch',
       });
       const part = await api.alice.uploads.parts.create(upload.id, { data: await inputFile(line(0)) });
-      return { fileId: file.id, uploadId: upload.id, partId: part.id, batchId: batch.id, tenant: 'alice' };
+      const response = await api.alice.responses.create({ model: 'simulator/echo', input: 'Hi', background: true });
+      return {
+        fileId: file.id,
+        uploadId: upload.id,
+        partId: part.id,
+        batchId: batch.id,
+        responseId: response.id,
+        tenant: 'alice',
+      };
     },
   };
 };

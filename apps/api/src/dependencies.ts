@@ -24,6 +24,7 @@ import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 import type { UploadPlaces } from './tenants/upload-places.ts';
+import type { KeptCallers } from './live/kept-callers.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
@@ -59,6 +60,7 @@ export interface ApiDependencies {
   readonly places: TenantPlaces;
   readonly uploadPlaces: UploadPlaces;
   readonly live: LiveCalls;
+  readonly kept: KeptCallers;
   readonly livePlaces: LivePlaces;
   readonly laneWatch: LaneWatch;
   /** What each tenant may use. */

@@ -10,6 +10,7 @@ import {
   createDeltaSubscriber,
   createDueIndex,
   createFileRecords,
+  createKeptCalls,
   createKeys,
   createLaneTurns,
   createTenantIndex,
@@ -44,6 +45,7 @@ import { createJournal } from './journal/journal.ts';
 import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
+import { createKeptCallers } from './live/kept-callers.ts';
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
@@ -126,6 +128,17 @@ export const startApi = async ({
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });
+  const keepAnswersSeconds = config.keepAnswersHours * 3600;
+  const kept = createKeptCallers({
+    live,
+    calls: createKeptCalls(redis, keys),
+    claims: createClaims<string>(redis, keys, 'live', keepAnswersSeconds),
+    files,
+    queueOf: laneQueues.of,
+    limitsOf: tenants.limitsOf,
+    keepMs: keepAnswersSeconds * 1000,
+    onError: (error) => logError(error, 'kept calls'),
+  });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
   const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
@@ -154,6 +167,7 @@ export const startApi = async ({
     places,
     uploadPlaces,
     live,
+    kept,
     livePlaces,
     laneWatch,
     tenants,
@@ -176,6 +190,7 @@ export const startApi = async ({
     async (error: unknown) => {
       livePlaces.close();
       laneWatch.close();
+      await kept.close();
       await Promise.all([board.close(), replaying.close(), batchesQueue.close(), live.close(), laneQueues.close()]);
       redis.disconnect();
       throw error;
@@ -199,6 +214,7 @@ export const startApi = async ({
   life.add('live calls', async () => {
     livePlaces.close();
     laneWatch.close();
+    await kept.close();
     await live.close();
     await laneQueues.close();
   });

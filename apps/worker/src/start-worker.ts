@@ -13,6 +13,7 @@ import {
   connectRedis,
   createBatchStore,
   createDeltaPublisher,
+  createKeptCalls,
   createKeys,
   createLaneControl,
   createLaneTurns,
@@ -99,6 +100,7 @@ export const startWorker = async ({
   const results = createResultRecorder(connection, keys);
   const live = createLiveRequests({
     sender: createLiveSender(connection, keys),
+    kept: createKeptCalls(connection, keys),
     untilRedisTakes,
     isHearing: () => hangUps.isHearing(),
     giveUp: giveUp.signal,

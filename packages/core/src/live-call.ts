@@ -2,7 +2,7 @@
 export interface LiveCall {
   /** Whose call it is, and in whose line it stands. */
   readonly tenant: string;
-  /** The api process that waits for the answer. */
+  /** The api process that waits for the answer; empty when none does. */
   readonly api: string;
   /** Until when its caller waits, in Unix milliseconds. No attempt begins after that. */
   readonly deadlineMs: number;

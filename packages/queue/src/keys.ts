@@ -26,6 +26,10 @@ export const createKeys = (prefix: string) => {
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */
     results: `${batchesTag}:results`,
+    /** A call whose answer is kept. Its answer goes through the results stream, so it is in the same slot. */
+    keptCall: (id: string) => `${batchesTag}:kept:${id}`,
+    /** A tenant's kept calls that have no answer, and until when each counts. */
+    keptUnderWay: (tenant: string) => `${batchesTag}:kept-under-way:${tenant}`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
     /** What the upload of a file found. It is apart from the record, so that lists need not read it. */
@@ -58,7 +62,7 @@ export const createKeys = (prefix: string) => {
     removed: (tenant: string) => `${prefix}:{t-${tenant}}:removed`,
     /** When those entries were removed. */
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
-    idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
+    idempotency: (tenant: string, kind: 'batch' | 'file' | 'live', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
     /** The answers for the callers that one api process holds. */
     liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
