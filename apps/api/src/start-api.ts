@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createTenants, type TenantsConfig } from '@promptmill/core';
+import { createTenants, defaultLiveShare, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
@@ -103,6 +103,7 @@ export const startApi = async ({
   const places = createTenantPlaces(redis, keys);
   const api = randomUUID();
   const laneQueues = openLaneQueues(redis, keys, (error) => logger.debug({ err: error }, 'lane queue'));
+  const liveShares = new Map(config.lanes.lanes.map(({ name, liveShare }) => [name, liveShare]));
   const live = createLiveCalls({
     api,
     redis,
@@ -111,6 +112,7 @@ export const startApi = async ({
     queueOf: laneQueues.of,
     turns: createLaneTurns(redis, keys),
     tenants,
+    shareOf: (lane) => liveShares.get(lane) ?? defaultLiveShare,
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });

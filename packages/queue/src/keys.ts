@@ -72,8 +72,8 @@ export const createKeys = (prefix: string) => {
     laneTurn: (lane: string) => `${prefix}:{q-${lane}}:turn`,
     /** Where a tenant's line in a lane ends. */
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
-    /** Where the line of each tenant's live calls in a lane ends. */
-    laneLiveLines: (lane: string) => `${prefix}:{q-${lane}}:live-lines`,
+    /** Each tenant's lines in a lane, of batch requests and of live calls: period, weight and end. */
+    laneLines: (lane: string) => `${prefix}:{q-${lane}}:lines`,
     laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,

@@ -22,6 +22,8 @@ export interface LiveCallsOptions {
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: Pick<LaneTurns, 'takeLive'>;
   readonly tenants: Pick<Tenants, 'weightOf'>;
+  /** What live calls may take of a lane. */
+  readonly shareOf: (lane: string) => number;
   readonly retry: RetryPolicy;
   readonly onError: (error: Error) => void;
 }
@@ -40,7 +42,7 @@ const oldMs = 10_000;
 
 /** The live calls whose callers this process holds. */
 export const createLiveCalls = (options: LiveCallsOptions) => {
-  const { api, redis, blocking, keys, queueOf, turns, tenants, retry, onError } = options;
+  const { api, redis, blocking, keys, queueOf, turns, tenants, shareOf, retry, onError } = options;
   const waiting = new Map<string, NewLiveCall & { readonly sinceMs: number }>();
 
   const receiver = createLiveReceiver({
@@ -55,7 +57,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
   /** Calls that come in one turn of the event loop are added together. */
   const addToLane = groupCalls(async (laneAndTenant: string, jobs: readonly RequestJob[]): Promise<readonly true[]> => {
     const [lane = '', tenant = ''] = laneAndTenant.split('\n');
-    const positions = await turns.takeLive(lane, { tenant, weight: tenants.weightOf(tenant) }, jobs.length);
+    const user = { tenant, weight: tenants.weightOf(tenant), share: shareOf(lane) };
+    const positions = await turns.takeLive(lane, user, jobs.length);
     await queueOf(lane).addBulk(
       jobs.map((job, i) => ({ name: 'live call', data: job, opts: requestJobOptions(job, positions[i] ?? 0, retry) })),
     );

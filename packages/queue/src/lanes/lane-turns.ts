@@ -62,7 +62,10 @@ export interface LaneUser {
 }
 
 /** Whose live calls come to a lane. */
-export type LiveLaneUser = Pick<LaneUser, 'tenant' | 'weight'>;
+export interface LiveLaneUser extends Pick<LaneUser, 'tenant' | 'weight'> {
+  /** What live calls may take of the lane while batch requests wait in it, between 0 and 1. */
+  readonly share: number;
+}
 
 export interface Turns {
   /** The position of each request, in order. */
@@ -72,7 +75,16 @@ export interface Turns {
 }
 
 const takeTurns = defineScript<
-  [turn: string, line: string, batches: string, prioritized: string, waiting: string, active: string, delayed: string],
+  [
+    turn: string,
+    line: string,
+    batches: string,
+    prioritized: string,
+    waiting: string,
+    active: string,
+    delayed: string,
+    lines: string,
+  ],
   [batchId: string, requests: number, weight: number, positionsOfTurn: number, mostAhead: number, aheadSpacing: number],
   [ahead: number, aheadFrom: string, from: string, batches: number]
 >(new URL('./take-turns.lua', import.meta.url));
@@ -80,11 +92,8 @@ const takeTurns = defineScript<
 const takeLiveTurns = defineScript<
   [turn: string, lines: string, prioritized: string, waiting: string, active: string, delayed: string],
   [tenant: string, calls: number, weight: number, positionsOfTurn: number, callsPerBatchRequest: number],
-  [from: string, step: string]
+  [ahead: number, from: string, restFrom: string, step: string]
 >(new URL('./take-live-turns.lua', import.meta.url));
-
-/** The share of a lane that live calls may take while batch requests wait in it. */
-export const defaultLiveShare = 0.9;
 
 /** So many requests of a batch that comes to its tenant's line go ahead of it. */
 const mostAhead = 50;
@@ -104,6 +113,7 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
         keys.laneJobs(lane, 'wait'),
         keys.laneJobs(lane, 'active'),
         keys.laneJobs(lane, 'delayed'),
+        keys.laneLines(lane),
       ],
       [batchId, requests, weight, requestsPerTurn, isNew ? mostAhead : 0, aheadSpacing],
     );
@@ -113,17 +123,13 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
     return { positions, batches };
   },
 
-  /**
-   * The positions for a tenant's next live calls in a lane.
-   *
-   * @param share of the lane that live calls may take while batch requests wait, between 0 and 1
-   */
-  async takeLive(lane: string, { tenant, weight = 1 }: LiveLaneUser, calls: number, share = defaultLiveShare) {
-    const [from, step] = await takeLiveTurns(
+  /** The positions for a tenant's next live calls in a lane. */
+  async takeLive(lane: string, { tenant, weight = 1, share }: LiveLaneUser, calls: number): Promise<number[]> {
+    const [ahead, from, restFrom, step] = await takeLiveTurns(
       redis,
       [
         keys.laneTurn(lane),
-        keys.laneLiveLines(lane),
+        keys.laneLines(lane),
         keys.laneJobs(lane, 'prioritized'),
         keys.laneJobs(lane, 'wait'),
         keys.laneJobs(lane, 'active'),
@@ -131,7 +137,9 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
       ],
       [tenant, calls, weight, requestsPerTurn, share / (1 - share)],
     );
-    return Array.from({ length: calls }, (_, i) => Number(from) + i * Number(step));
+    return Array.from({ length: calls }, (_, i) =>
+      i < ahead ? Number(from) + i * Number(step) : Number(restFrom) + (i - ahead) * Number(step),
+    );
   },
 });
 

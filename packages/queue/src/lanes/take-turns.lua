@@ -3,7 +3,7 @@
 -- many batches they are of. A new batch's first requests go ahead of the line, further apart than those in it. The end
 -- of the line moves on for these too, so in the long run the tenant gets no more by it.
 -- KEYS: 1 the lane's turn, 2 the tenant's line in the lane, 3 the batches in the line, each by the position after its
---       last request; of BullMQ's jobs in the lane: 4 prioritized, 5 waiting, 6 active, 7 delayed
+--       last request; of BullMQ's jobs in the lane: 4 prioritized, 5 waiting, 6 active, 7 delayed; 8 the lines in the lane
 -- ARGV: 1 batch, 2 number of requests, 3 the tenant's weight, 4 positions of one turn, 5 most requests that go ahead, if
 --       the batch has none in the line, 6 how many times as far apart these are
 -- Returns { how many requests go ahead, position of the first of these, position of the first of the others,
@@ -52,6 +52,9 @@ local ownEnd = ahead == count and aheadEnd or lineEnd
 redis.call('HSET', KEYS[1], 'now', tostring(now), 'last', tostring(math.max(last, ownEnd)), 'period', period)
 redis.call('HSET', KEYS[2], 'period', period, 'end', tostring(lineEnd), 'ahead', tostring(aheadEnd))
 redis.call('ZADD', KEYS[3], ownEnd, batch)
+-- For take-live-turns.lua: what live calls may have depends on how many lines of batch requests there are.
+redis.call('HSET', KEYS[8], KEYS[2], period .. ' ' .. ARGV[3] .. ' ' .. lineEnd)
+redis.call('EXPIRE', KEYS[8], 86400)
 -- A line that nobody comes to for a day is forgotten.
 redis.call('EXPIRE', KEYS[2], 86400)
 redis.call('EXPIRE', KEYS[3], 86400)
