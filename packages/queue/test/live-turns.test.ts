@@ -108,7 +108,10 @@ test('live calls alone, or batch requests alone, get all', async () => {
 });
 
 /** Calls that come a few at a time, from several tenants at once. */
-const addInTurns = async (tenants: Readonly<Record<string, number>>, weights: Readonly<Record<string, number>> = {}) => {
+const addInTurns = async (
+  tenants: Readonly<Record<string, number>>,
+  weights: Readonly<Record<string, number>> = {},
+) => {
   const left = { ...tenants };
   while (Object.values(left).some((calls) => calls > 0))
     for (const [tenant, calls] of Object.entries(left)) {

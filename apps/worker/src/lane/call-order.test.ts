@@ -29,8 +29,20 @@ test.each([0.9, 0.99, 0.7, 0.5, 0.2])('live calls take %d of the turns while bot
 });
 
 test('live calls alone take all, and so do batch requests', () => {
-  expect(take(0.9, Array.from({ length: 90 }, () => live), 90)).not.toContain(false);
-  expect(take(0.9, Array.from({ length: 90 }, () => batch), 90)).not.toContain(true);
+  expect(
+    take(
+      0.9,
+      Array.from({ length: 90 }, () => live),
+      90,
+    ),
+  ).not.toContain(false);
+  expect(
+    take(
+      0.9,
+      Array.from({ length: 90 }, () => batch),
+      90,
+    ),
+  ).not.toContain(true);
 });
 
 test('each kind is taken in the order in which it came', () => {

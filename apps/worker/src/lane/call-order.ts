@@ -17,15 +17,20 @@ export const createCallOrder = (liveShare: () => number) => {
   const owedAfter = (before: number, { isLive }: OrderedCall): number =>
     isLive ? Math.min(1, before + 1 - liveShare()) : Math.max(0, before - liveShare());
 
+  /** Whether the next call is to be a batch request's, where both kinds wait. */
+  const isBatchsTurn = (owedThen = owed): boolean => owedThen >= liveShare() - tolerance;
+
   return {
+    isBatchsTurn: (): boolean => isBatchsTurn(),
+
     /** The next of the calls that wait, `most` of them. */
     next<T extends OrderedCall>(waiting: readonly T[], most: number): T[] {
       const next: T[] = [];
       const [live, batch] = [waiting.filter(({ isLive }) => isLive), waiting.filter(({ isLive }) => !isLive)];
       let owedThen = owed;
       while (next.length < most) {
-        const isBatchsTurn = live.length === 0 || (batch.length > 0 && owedThen >= liveShare() - tolerance);
-        const call = (isBatchsTurn ? batch : live).shift();
+        const takesBatch = live.length === 0 || (batch.length > 0 && isBatchsTurn(owedThen));
+        const call = (takesBatch ? batch : live).shift();
         if (!call) break;
         next.push(call);
         owedThen = owedAfter(owedThen, call);
