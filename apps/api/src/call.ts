@@ -2,6 +2,16 @@ import type { Request, Response } from 'express';
 import type { Audited } from './access/audit.ts';
 import type { Caller } from './access/caller.ts';
 
+/** A JSON body that has been read. */
+export interface ReceivedBody {
+  /** How long its text is. */
+  readonly bytes: number;
+  /** About what it takes in memory: many short values take more than their text. */
+  readonly heapBytes: number;
+  /** Says that it is needed no longer, though its request goes on: another large body may be read. */
+  release(): void;
+}
+
 /** A request to the API whose caller is known and whose parameters have been checked. */
 export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   /** The owner of the API key it came with. */
@@ -23,6 +33,8 @@ declare global {
       tenant?: string;
       caller?: Caller;
       audited?: Audited;
+      /** Absent where the route takes no JSON body, or there is none. */
+      body?: ReceivedBody;
       /** The `code` of the error that was answered. */
       errorCode?: string | null;
       /** The path of the route that answers, with placeholders; absent when none does. */

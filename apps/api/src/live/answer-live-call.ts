@@ -48,12 +48,11 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
   };
 
   const toJob = (
-    { tenant, request }: Pick<Call, 'tenant' | 'request'>,
+    { tenant, response }: Pick<Call, 'tenant' | 'response'>,
     body: RequestBody,
     { lane, model }: Route,
     deadlineMs: number,
   ): RequestJob => {
-    const bytes = Number(request.headers['content-length'] ?? 0);
     const callId = newLiveCallId();
     const limits = tenants.limitsOf(tenant);
     const models = lane.fallback.filter((name) => {
@@ -66,7 +65,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
       customId: callId,
       url,
       body: { ...body, model },
-      bytes,
+      bytes: response.locals.body?.bytes ?? 0,
       live: { tenant, api: live.api, deadlineMs, isKept: false },
       ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs, tenant } } : {}),
     };
@@ -82,7 +81,12 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const lane = route.lane.name;
     const job = toJob(call, body, route, deadlineMs);
     const callId = job.batchId;
-    const leave = await livePlaces.take(tenant);
+    const { heapBytes = 0, release } = response.locals.body ?? {};
+    const leave = await livePlaces.take(tenant, heapBytes);
+    // Its caller may have left meanwhile.
+    if (response.closed) return leave();
+    // From here on it counts among the calls that wait.
+    release?.();
     // The deadline is what ends a call that waits for long.
     request.socket.setTimeout(0);
 

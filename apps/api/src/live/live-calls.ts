@@ -109,6 +109,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
       waiting.set(call.job.batchId, { ...call, sinceMs: performance.now() });
       try {
         await add(call);
+        // It may have been given up before it was there.
+        if (!waiting.has(call.job.batchId)) abandon(call).catch(() => {});
       } catch (error) {
         waiting.delete(call.job.batchId);
         // It may be in its lane all the same.
