@@ -35,6 +35,8 @@ declare global {
       audited?: Audited;
       /** Absent where the route takes no JSON body, or there is none. */
       body?: ReceivedBody;
+      /** Whether the status is a provider's, which says nothing about this api. */
+      isProvidersAnswer?: true;
       /** The `code` of the error that was answered. */
       errorCode?: string | null;
       /** The path of the route that answers, with placeholders; absent when none does. */

@@ -21,6 +21,7 @@ import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
+import type { CountLiveCalls } from './live/count-live-calls.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
@@ -51,6 +52,7 @@ export interface ApiDependencies {
   readonly places: TenantPlaces;
   readonly live: LiveCalls;
   readonly livePlaces: LivePlaces;
+  readonly countLiveCalls: CountLiveCalls;
   readonly laneWatch: LaneWatch;
   /** What each tenant may use. */
   readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;

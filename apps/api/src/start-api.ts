@@ -41,6 +41,7 @@ import { createJournal } from './journal/journal.ts';
 import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
+import { createCountLiveCalls } from './live/count-live-calls.ts';
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
@@ -117,6 +118,7 @@ export const startApi = async ({
     onError: (error) => logError(error, 'live calls'),
   });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
+  const countLiveCalls = createCountLiveCalls({ redis, keys, live });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
   const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
@@ -141,6 +143,7 @@ export const startApi = async ({
     places,
     live,
     livePlaces,
+    countLiveCalls,
     laneWatch,
     tenants,
     receiveInput: createReceiveInput({
@@ -164,7 +167,14 @@ export const startApi = async ({
     async (error: unknown) => {
       livePlaces.close();
       laneWatch.close();
-      await Promise.all([board.close(), replaying.close(), batchesQueue.close(), live.close(), laneQueues.close()]);
+      await Promise.all([
+        board.close(),
+        replaying.close(),
+        batchesQueue.close(),
+        countLiveCalls.close(),
+        live.close(),
+        laneQueues.close(),
+      ]);
       redis.disconnect();
       throw error;
     },
@@ -187,6 +197,7 @@ export const startApi = async ({
   life.add('live calls', async () => {
     livePlaces.close();
     laneWatch.close();
+    await countLiveCalls.close();
     await live.close();
     await laneQueues.close();
   });

@@ -12,6 +12,7 @@ export * from './lanes/lane-state.ts';
 export * from './lanes/lane-turns.ts';
 export * from './live/hang-ups.ts';
 export * from './live/live-answers.ts';
+export * from './live/live-counts.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
 export * from './connection/redis.ts';

@@ -58,6 +58,9 @@ export const createKeys = (prefix: string) => {
     liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
     /** Is there as long as that api process lives. */
     liveApi: (api: string) => `${prefix}:{l-${api}}:alive`,
+    /** The api processes that tell how many live calls they have. */
+    liveApis: `${prefix}:live-apis`,
+    liveCounts: (api: string) => `${prefix}:{l-${api}}:counts`,
     /** Is there when the caller of a live call, which a worker has, waits no longer. */
     hungUp: (api: string, id: string) => `${prefix}:{l-${api}}:hung-up:${id}`,
     /** A channel, not a key: the live calls whose caller waits no longer. */

@@ -5,6 +5,7 @@ import {
   type Endpoint,
   fullModelName,
   type LiveAnswer,
+  type LiveAnswerHead,
   mayUseModel,
   modelNotAllowed,
   newLiveCallId,
@@ -92,6 +93,13 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
 
     const { promise: over, resolve: end } = Promise.withResolvers<'answered' | 'failed' | 'hung_up'>();
     let lastFailure: LiveAnswer | undefined;
+    let isWaitNoted = false;
+
+    /** Notes how long the call waited, when the provider's answer begins. */
+    const noteWait = ({ callMs }: LiveAnswerHead): void => {
+      if (!isWaitNoted) metrics.liveWait.observe({ lane }, Math.max(0, now() - reply.receivedAt - callMs) / 1000);
+      isWaitNoted = true;
+    };
 
     /** Ends the call for its caller, who gets its last failure, else this error. */
     const fail = (error: ApiError): void => {
@@ -125,9 +133,11 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
         onNews(news) {
           if (news.kind === 'failed attempt') lastFailure = news.answer;
           else if (news.kind === 'events') {
+            noteWait(news.head);
             if (!reply.events(news)) fail(new ApiError(502, 'The stream broke off.', { code: 'incomplete_stream' }));
           } else {
             live.end(callId);
+            if (news.answer.kind === 'response') noteWait(news.answer.head);
             reply.answer(news.answer);
             end('answered');
           }

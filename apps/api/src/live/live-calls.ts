@@ -3,6 +3,7 @@ import {
   createLiveReceiver,
   type Keys,
   type LaneTurns,
+  type LiveCount,
   type LiveNews,
   groupCalls,
   onBack,
@@ -60,7 +61,11 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     const user = { tenant, weight: tenants.weightOf(tenant), share: shareOf(lane) };
     const positions = await turns.takeLive(lane, user, jobs.length);
     await queueOf(lane).addBulk(
-      jobs.map((job, i) => ({ name: 'live call', data: job, opts: requestJobOptions(job, positions[i] ?? 0, retry) })),
+      jobs.map((job, i) => ({
+        name: `live ${job.url.slice('/v1/'.length)}`,
+        data: job,
+        opts: requestJobOptions(job, positions[i] ?? 0, retry),
+      })),
     );
     return jobs.map(() => true);
   });
@@ -139,6 +144,17 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     },
 
     count: (): number => waiting.size,
+
+    /** How many calls there are of each tenant, by lane. */
+    counts(): LiveCount[] {
+      const counts = new Map<string, LiveCount>();
+      for (const { lane, job } of waiting.values()) {
+        const tenant = job.live?.tenant ?? '';
+        const name = `${lane}\n${tenant}`;
+        counts.set(name, { lane, tenant, calls: (counts.get(name)?.calls ?? 0) + 1 });
+      }
+      return [...counts.values()];
+    },
 
     async close(): Promise<void> {
       clearInterval(timer);

@@ -76,6 +76,7 @@ export const createLiveReply = (response: Response, { now }: { readonly now: () 
       }
       if (answer.kind === 'error') return error(errorOf(answer));
       const { head, body } = answer;
+      response.locals.isProvidersAnswer = true;
       setHeaders(head);
       response.type('json').end(head.statusCode < 400 ? body : errorBody(head.statusCode, body));
     },
