@@ -70,6 +70,8 @@ export const startWatchedApi = async () => {
         BOARD_USER: 'admin',
         BOARD_PASSWORD: 'open-sesame',
         LOG_LEVEL: 'fatal',
+        // No worker runs, so nobody is called there.
+        SIMULATOR_BASE_URL: 'http://127.0.0.1:9/v1',
       },
     },
   );

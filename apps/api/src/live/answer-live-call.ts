@@ -112,7 +112,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
 
     const deadline = setTimeout(
       () => fail(new ApiError(504, 'The call got no answer in time.', { code: 'request_timeout' })),
-      deadlineMs - now(),
+      Math.max(0, deadlineMs - now()),
     );
     const comment = async (): Promise<void> => {
       const text = await laneWatch.describePlace(callId);
