@@ -151,17 +151,21 @@ const answersOf = async (requests: readonly (readonly [path: string, init?: Requ
 const liveAnswers = async (): Promise<string> => {
   const answers: string[] = [];
   for (let i = 0; i < 16; i++) {
-    const { headers, ...init } = bearer(canaries.apiKey, {
+    const call = {
       method: 'POST',
+      headers: {
+        authorization: `Bearer ${canaries.apiKey}`,
+        'content-type': 'application/json',
+        'x-promptmill-timeout': '0.3',
+      },
       body: JSON.stringify({
         model: 'lab/any',
         messages: [{ role: 'user', content: livePrompt }],
         stream: i % 2 === 0,
         metadata: { livePrompt },
       }),
-    });
-    const patience = { ...headers, 'x-promptmill-timeout': '0.3' };
-    answers.push(await answersOf([['/v1/chat/completions', { ...init, headers: patience }]]));
+    };
+    answers.push(await answersOf([['/v1/chat/completions', call]]));
   }
   return answers.join('\n');
 };

@@ -3,7 +3,7 @@ import type { Audited } from './access/audit.ts';
 import type { Caller } from './access/caller.ts';
 
 /** A JSON body that has been read. */
-export interface ReceivedBody {
+interface ReceivedBody {
   /** How long its text is. */
   readonly bytes: number;
   /** About what it takes in memory: many short values take more than their text. */

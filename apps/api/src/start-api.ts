@@ -55,6 +55,8 @@ export interface StartApiOptions {
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
   readonly passFailPoint?: PassFailPoint;
+  /** A connection without a byte is cut after this time, in milliseconds. Default 10 minutes. */
+  readonly idleTimeoutMs?: number | undefined;
 }
 
 export interface RunningApi {
@@ -84,6 +86,7 @@ export const startApi = async ({
   logger,
   metrics,
   passFailPoint = noFailPoints,
+  idleTimeoutMs,
 }: StartApiOptions): Promise<RunningApi> => {
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
   const keyReader = await readKeys({ config, files, logger });
@@ -163,22 +166,25 @@ export const startApi = async ({
   const board = createBoard(dependencies);
   // When the port is open, Redis should usually be ready too.
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
-  const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
-    async (error: unknown) => {
-      livePlaces.close();
-      laneWatch.close();
-      await Promise.all([
-        board.close(),
-        replaying.close(),
-        batchesQueue.close(),
-        countLiveCalls.close(),
-        live.close(),
-        laneQueues.close(),
-      ]);
-      redis.disconnect();
-      throw error;
-    },
-  );
+  const server = await startHttpServer(createApp(dependencies, board.router), {
+    host,
+    port: apiPort,
+    graceMs,
+    idleTimeoutMs,
+  }).catch(async (error: unknown) => {
+    livePlaces.close();
+    laneWatch.close();
+    await Promise.all([
+      board.close(),
+      replaying.close(),
+      batchesQueue.close(),
+      countLiveCalls.close(),
+      live.close(),
+      laneQueues.close(),
+    ]);
+    redis.disconnect();
+    throw error;
+  });
   const watchingKeys = watchKeys(redis, keys, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { startTestApi, type TestApi } from './support/test-api.ts';
+import { keys, startTestApi, type TestApi } from './support/test-api.ts';
 
 const names = ['few', 'bytes', 'other', 'leaving'];
 const tenants = { few: { liveCallsAtOnce: 5 } };
@@ -28,8 +28,14 @@ afterAll(async () => {
 const bodyOf = (content: string): string =>
   JSON.stringify({ model: 'simulator/echo', messages: [{ role: 'user', content }] });
 
+interface CallOptions {
+  readonly api?: 0 | 1;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** Makes a call that waits, since no worker is there. Resolves with its answer, or undefined when it is hung up. */
-const call = async (tenant: string, { api = 0 as 0 | 1, body = bodyOf('Hi'), signal = hangUp.signal } = {}) => {
+const call = async (tenant: string, { api = 0, body = bodyOf('Hi'), signal = hangUp.signal }: CallOptions = {}) => {
   const answer = await fetch(`${apis[api].url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${tenant}-key-0001`, 'content-type': 'application/json' },
@@ -84,6 +90,31 @@ it('an api that has died holds places for 30 s', async () => {
   hangUp.abort();
   hangUp = new AbortController();
   await expect.poll(waiting).toBe(0);
+});
+
+it('a call that waits outlives the limit of its connection, which is used again', async () => {
+  const api = await startTestApi({ redisUrl: inject('redisUrl'), idleTimeoutMs: 200 });
+  const agent = new Agent({ keepAlive: true });
+  const send = async (route: string, patience: string, body: string) => {
+    const headers = {
+      authorization: `Bearer ${keys.alice}`,
+      'content-type': 'application/json',
+      'x-promptmill-timeout': patience,
+    };
+    const sent = request(`${api.url}${route}`, { method: 'POST', headers, agent });
+    sent.end(body);
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    const { socket } = answer;
+    answer.resume();
+    await once(answer, 'end');
+    return { status: answer.statusCode, socket };
+  };
+  const { status, socket } = await send('/v1/chat/completions', '1', bodyOf('Hi'));
+  expect(status).toBe(504);
+  const again = await send('/v1/chat/completions', '0.01', bodyOf('Hi'));
+  expect(again).toMatchObject({ status: 504, socket });
+  agent.destroy();
+  await api.close();
 });
 
 it('the bodies of a tenant’s calls that wait are bounded, and no other tenant is refused for them', async () => {

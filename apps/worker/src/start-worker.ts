@@ -144,10 +144,7 @@ export const startWorker = async ({
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
     let estimator: TokenEstimator | undefined;
-    let { liveShare } = lane;
-    const setLimits = async (changed: Lane): Promise<void> => {
-      const { limits, provider } = changed;
-      liveShare = changed.liveShare;
+    const setLimits = async ({ limits, provider }: Lane): Promise<void> => {
       limitsTokens = limits.tokensPerMinute !== undefined;
       if (limitsTokens) estimator ??= await openTokenEstimator();
       const { probeIntervalMs } = provider;
@@ -169,7 +166,7 @@ export const startWorker = async ({
       look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
       isRunning: async (batchId) => batchId.startsWith('live-') || results.isRunning(batchId),
       timeoutMs,
-      liveShare: () => liveShare,
+      liveShare: lane.liveShare,
       onHold,
       onError: onLaneError,
     });

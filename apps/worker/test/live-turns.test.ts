@@ -21,8 +21,7 @@ test.each([
   'a live call waits for one batch request more, where %s are limited and batch requests fill the worker',
   async (_, first) => {
     space = await openWorkerSpace({ first, concurrency: 4 });
-    const { answerJson } = space.first;
-    answerJson(200, completion);
+    space.first.answerJson(200, completion);
     for (let i = 0; i < 40; i++) await space.add('first', i);
     await space.startWorker();
     await expect.poll(() => space.first.calls.length).toBeGreaterThan(5);

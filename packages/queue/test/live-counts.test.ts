@@ -20,7 +20,7 @@ it('each process reads what the others told last, and one that has died is forgo
   await one.tell(counts);
   await two.tell([{ lane: 'simulator', tenant: 'acme', calls: 1 }]);
   expect(await two.ofOthers()).toEqual(counts);
-  expect((await three.ofOthers()).map(({ calls }) => calls).sort()).toEqual([1, 3]);
+  expect(new Set((await three.ofOthers()).map(({ calls }) => calls))).toEqual(new Set([1, 3]));
   expect(await redis.pttl(keys.liveCounts('two'))).toBeLessThanOrEqual(10_000);
   // As when its time is over.
   await redis.del(keys.liveCounts('two'));

@@ -63,8 +63,8 @@ const outcomeOf = (status: number): string => {
 };
 
 /**
- * Writes one line for each request that makes or changes something, and for each refusal (401, 403, 429) of this api: who, from
- * where, what and how it ended. No bodies, queries or headers, and of a key only how it is named.
+ * Writes one line for each request that makes or changes something, and for each refusal (401, 403, 429) of this api, not
+ * of a provider: who, from where, what and how it ended. No bodies, queries or headers, and of a key only how it is named.
  */
 export const createAudit = (logger: Logger): RequestHandler => {
   const log = auditLogger(logger);

@@ -82,12 +82,12 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const lane = route.lane.name;
     const job = toJob(call, body, route, deadlineMs);
     const callId = job.batchId;
-    const { heapBytes = 0, release } = response.locals.body ?? {};
-    const leave = await livePlaces.take(tenant, heapBytes);
+    const received = response.locals.body;
+    const leave = await livePlaces.take(tenant, received?.heapBytes ?? 0);
     // Its caller may have left meanwhile.
     if (response.closed) return leave();
     // From here on it counts among the calls that wait.
-    release?.();
+    received?.release();
     // The deadline is what ends a call that waits for long.
     request.socket.setTimeout(0);
 

@@ -8,6 +8,7 @@ import {
   groupCalls,
   onBack,
   type RedisConnection,
+  requestJobName,
   requestJobOptions,
 } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
@@ -62,7 +63,7 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     const positions = await turns.takeLive(lane, user, jobs.length);
     await queueOf(lane).addBulk(
       jobs.map((job, i) => ({
-        name: `live ${job.url.slice('/v1/'.length)}`,
+        name: requestJobName(job),
         data: job,
         opts: requestJobOptions(job, positions[i] ?? 0, retry),
       })),

@@ -6,7 +6,7 @@ const batch = { isLive: false };
 
 /** Which of the next `count` calls are live, asked for a few at a time. */
 const take = (share: number, waiting: readonly { readonly isLive: boolean }[], count: number): boolean[] => {
-  const order = createCallOrder(() => share);
+  const order = createCallOrder(share);
   const left = [...waiting];
   const taken: boolean[] = [];
   while (taken.length < count) {
@@ -46,8 +46,8 @@ test('live calls alone take all, and so do batch requests', () => {
 });
 
 test('each kind is taken in the order in which it came', () => {
-  const waiting = both.map((call, i) => ({ ...call, i }));
-  const next = createCallOrder(() => 0.9).next(waiting, 64);
+  const waiting = both.map(({ isLive }, i) => ({ isLive, i }));
+  const next = createCallOrder(0.9).next(waiting, 64);
   for (const kind of [true, false]) {
     const places = next.filter(({ isLive }) => isLive === kind).map(({ i }) => i);
     expect(places).toEqual(places.toSorted((a, b) => a - b));

@@ -10,15 +10,15 @@ const tolerance = 1e-9;
  *
  * @param liveShare what live calls may take while batch requests wait too, between 0 and 1
  */
-export const createCallOrder = (liveShare: () => number) => {
+export const createCallOrder = (liveShare: number) => {
   /** What live calls have taken of the batch requests' share, in calls. */
   let owed = 0;
 
   const owedAfter = (before: number, { isLive }: OrderedCall): number =>
-    isLive ? Math.min(1, before + 1 - liveShare()) : Math.max(0, before - liveShare());
+    isLive ? Math.min(1, before + 1 - liveShare) : Math.max(0, before - liveShare);
 
   /** Whether the next call is to be a batch request's, where both kinds wait. */
-  const isBatchsTurn = (owedThen = owed): boolean => owedThen >= liveShare() - tolerance;
+  const isBatchsTurn = (owedThen = owed): boolean => owedThen >= liveShare - tolerance;
 
   return {
     isBatchsTurn: (): boolean => isBatchsTurn(),

@@ -42,7 +42,7 @@ export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | '
   /** The longest one call may take, in milliseconds. */
   readonly timeoutMs: number;
   /** What live calls may take while batch requests wait too, between 0 and 1. */
-  readonly liveShare: () => number;
+  readonly liveShare: number;
 }
 
 /** How many calls one question asks for. More of them would keep Redis busy with one script for too long. */

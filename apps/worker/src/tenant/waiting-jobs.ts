@@ -29,7 +29,7 @@ const [firstReturnMs, lastReturnMs] = [5000, 300_000];
 export const createWaitingJobs = ({ promote, onError }: WaitingJobsOptions) => {
   const live = new Map<string, WaitingJob>();
   const batch = new Map<string, WaitingJob>();
-  const order = createCallOrder(() => defaultLiveShare);
+  const order = createCallOrder(defaultLiveShare);
   let isWaking = false;
 
   const count = (): number => live.size + batch.size;

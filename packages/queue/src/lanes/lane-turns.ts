@@ -32,6 +32,10 @@ const isSample = (index: number): boolean => index < 100 || index % 100 === 0;
 /** What a lane's worker does with finished jobs that do not say otherwise. */
 export const finishedRequestJobs = { removeOnComplete: { count: 0 }, removeOnFail: { count: keptJobs } };
 
+/** What Bull Board shows as the name of a request's job. */
+export const requestJobName = ({ live, url }: Pick<RequestJob, 'live' | 'url'>): string =>
+  live ? `live ${url.slice('/v1/'.length)}` : 'request';
+
 /** One of four live calls. */
 const isLiveSample = (callId: string): boolean => /[0-3]$/.test(callId);
 
