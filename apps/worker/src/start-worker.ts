@@ -176,6 +176,7 @@ export const startWorker = async ({
       look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
       isRunning: async (batchId) => batchId.startsWith('live-') || results.isRunning(batchId),
       timeoutMs,
+      liveShare: lane.liveShare,
       onHold,
       onError: onLaneError,
     });

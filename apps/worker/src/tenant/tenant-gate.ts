@@ -173,12 +173,13 @@ export const createTenantGate = (options: TenantGateOptions) => {
     isInUse: (): boolean => tenants.limitCalls(),
 
     /** How long a request is to wait if nobody wakes it, in milliseconds. */
-    delayMs: (request: Owned): number => limitedTenant(knownTenant(request) ?? '').waiting.delayMs(),
+    delayMs: (request: Owned): number =>
+      limitedTenant(knownTenant(request) ?? '').waiting.delayMs(request.live !== undefined),
 
     /** Notes that a request waits, delayed. */
-    note(request: Owned, job: WaitingJob): void {
+    note(request: Owned, job: Omit<WaitingJob, 'isLive'>): void {
       const tenant = limitedTenant(knownTenant(request) ?? '');
-      tenant.waiting.note(job);
+      tenant.waiting.note({ ...job, isLive: request.live !== undefined });
       wakeLater(tenant, Math.max(1, tenant.fullUntilMs - performance.now()));
     },
 
