@@ -10,7 +10,6 @@ import {
   closeRedis,
   closeWorkers,
   connectRedis,
-  createBatchStore,
   createDeltaPublisher,
   createKeys,
   createLaneControl,
@@ -115,11 +114,9 @@ export const startWorker = async ({
     if (tenants.limitTokens()) tenantEstimator ??= await openTokenEstimator();
   };
   await setTenants(config.tenants);
-  const batches = createBatchStore(connection, keys);
   const tenantGate = createTenantGate({
     tenants,
     calls: createTenantCalls(connection, keys, tenants.limitsOf),
-    tenantOf: (batchId) => batches.tenantOf(batchId),
     estimator: () => tenantEstimator,
     promote: ({ lane, jobId }) => promoteJob(queueOf(lane), jobId),
     onError: (error) => logError(error, 'tenant limits'),

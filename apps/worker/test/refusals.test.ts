@@ -76,6 +76,25 @@ describe.each([
   });
 });
 
+test.each([
+  ['without a list of models', noModels],
+  ['whose list shows that the key is good', modelsForKey],
+  ['that lists its models for everybody', { withKey: 200, withoutKey: 200 }],
+])('a provider %s refuses two batches of one tenant: the lane is never held for another tenant', async (_, models) => {
+  const { called } = await open(models, (prompt) => Number(prompt.split(' ')[1]), { graceMs: 100 });
+  const own = await space.addBatch('one');
+  const second = await space.addBatch('one');
+  const other = await space.addBatch('two');
+  // As long as this call is in flight, the other tenant is at work.
+  await space.add('first', 20, { batchId: other, prompt: 'hang 0' });
+  await space.startWorker();
+  await expect.poll(() => called.length, soon).toBe(1);
+  await Promise.all([addAll(own, 20, 'poison 403'), addAll(second, 20, 'poison 401'), addAll(other, 20, 'fine 200')]);
+  await expect.poll(() => counts(other), soon).toEqual({ completed: 20, failed: 0 });
+  await expect.poll(() => called.filter((prompt) => prompt.startsWith('poison')).length, soon).toBeGreaterThan(60);
+  expect(await space.redis.hget(space.keys.laneState('first'), 'heldAt')).toBeNull();
+});
+
 test('a request that alone is refused again and again becomes an error line, with the answer', async () => {
   const { called } = await open(noModels, poisonOrNot(403));
   await space.add('first', 0, { prompt: 'poison' });

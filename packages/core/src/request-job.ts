@@ -7,8 +7,6 @@ export interface RequestFallback {
   readonly models: readonly string[];
   /** The time, in Unix milliseconds, from which it does not wait even for an open lane. */
   readonly deadlineNearMs: number;
-  /** In whose line it stands in the other lane. */
-  readonly tenant: string;
 }
 
 /** How often a provider has refused a request with 401, 402 or 403. */
@@ -22,6 +20,7 @@ export interface RequestRefusals {
 
 /** What the BullMQ job of one request carries. */
 export interface RequestJob {
+  readonly tenant: string;
   readonly batchId: string;
   /** 0-based position of the request in its batch. */
   readonly index: number;
@@ -38,3 +37,6 @@ export interface RequestJob {
   readonly begun?: number;
   readonly refusals?: RequestRefusals;
 }
+
+/** A source of calls, as a lane knows it: a batch, by its tenant and its id. */
+export const sourceOf = ({ tenant, batchId }: Pick<RequestJob, 'tenant' | 'batchId'>): string => `${tenant}/${batchId}`;

@@ -34,7 +34,6 @@ interface HeldCall extends CountedCall {
 export interface TenantGateOptions extends WaitingJobsOptions {
   readonly tenants: Pick<Tenants, 'limitsOf' | 'limitCalls'>;
   readonly calls: Pick<TenantCalls, 'admit' | 'keep' | 'end'>;
-  readonly tenantOf: (batchId: string) => Promise<string | undefined>;
   /** Undefined while no tenant's tokens are limited. */
   readonly estimator: () => TokenEstimator | undefined;
 }
@@ -46,26 +45,14 @@ const longestUnkeptMs = tenantCallLastsMs * 0.6;
 const punctualMs = 25;
 /** Another worker's call may end at any moment. */
 const longestWaitMs = 1000;
-const maxBatches = 10_000;
 
 /**
  * Holds the calls of each tenant within its limits, all lanes together. It keeps no request waiting in the process: one
  * whose tenant is over a limit goes back to its lane, delayed, and is woken when there is room.
  */
 export const createTenantGate = (options: TenantGateOptions) => {
-  const { tenants, calls, tenantOf, estimator, promote, onError } = options;
-  const tenantNames = new Map<string, string>();
+  const { tenants, calls, estimator, promote, onError } = options;
   const limited = new Map<string, LimitedTenant>();
-
-  const findTenant = async (batchId: string): Promise<string | undefined> => {
-    const known = tenantNames.get(batchId);
-    if (known !== undefined) return known;
-    const tenant = await tenantOf(batchId);
-    if (tenant === undefined) return undefined;
-    if (tenantNames.size >= maxBatches) tenantNames.clear();
-    tenantNames.set(batchId, tenant);
-    return tenant;
-  };
 
   const limitedTenant = (name: string): LimitedTenant => {
     const known = limited.get(name);
@@ -146,16 +133,17 @@ export const createTenantGate = (options: TenantGateOptions) => {
 
   return {
     /** Whether it is known already that the request's tenant may make no call now. */
-    isFull({ batchId }: Pick<RequestJob, 'batchId'>): boolean {
+    isFull({ tenant: name }: Pick<RequestJob, 'tenant'>): boolean {
       if (!tenants.limitCalls()) return false;
-      const tenant = limited.get(tenantNames.get(batchId) ?? '');
+      const tenant = limited.get(name);
       return tenant !== undefined && performance.now() < tenant.fullUntilMs;
     },
 
     /** Asks for a call of the request's tenant. Undefined when nothing limits its calls. */
-    async enter({ batchId, body }: Pick<RequestJob, 'batchId' | 'body'>): Promise<TenantShare | 'full' | undefined> {
-      const name = await findTenant(batchId);
-      if (name === undefined) return undefined;
+    async enter({
+      tenant: name,
+      body,
+    }: Pick<RequestJob, 'tenant' | 'body'>): Promise<TenantShare | 'full' | undefined> {
       const limits = tenants.limitsOf(name);
       if (!limitsCalls(limits)) return undefined;
       const tenant = limitedTenant(name);
@@ -180,12 +168,11 @@ export const createTenantGate = (options: TenantGateOptions) => {
     isInUse: (): boolean => tenants.limitCalls(),
 
     /** How long a request is to wait if nobody wakes it, in milliseconds. */
-    delayMs: ({ batchId }: Pick<RequestJob, 'batchId'>): number =>
-      limitedTenant(tenantNames.get(batchId) ?? '').waiting.delayMs(),
+    delayMs: ({ tenant }: Pick<RequestJob, 'tenant'>): number => limitedTenant(tenant).waiting.delayMs(),
 
     /** Notes that a request waits, delayed. */
-    note({ batchId }: Pick<RequestJob, 'batchId'>, job: WaitingJob): void {
-      const tenant = limitedTenant(tenantNames.get(batchId) ?? '');
+    note({ tenant: name }: Pick<RequestJob, 'tenant'>, job: WaitingJob): void {
+      const tenant = limitedTenant(name);
       tenant.waiting.note(job);
       wakeLater(tenant, Math.max(1, tenant.fullUntilMs - performance.now()));
     },

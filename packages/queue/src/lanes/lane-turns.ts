@@ -33,12 +33,17 @@ const whenFinished = ({ index, bytes }: RequestJob): BulkJobOptions => {
   return isSample(index) ? { removeOnComplete: { count: keptJobs } } : {};
 };
 
-export const requestJobOptions = (job: RequestJob, position: number, retry: RetryPolicy): BulkJobOptions => ({
-  jobId: jobIdOf(job.batchId, job.index),
-  priority: priorityOf(position),
-  attempts: retry.attempts,
-  backoff: { type: 'full-jitter' },
-  ...whenFinished(job),
+/** A request's job for BullMQ. Its name is the request's tenant: scripts read it (refusals.lua), and Bull Board shows it. */
+export const toLaneJob = (request: RequestJob, position: number, retry: RetryPolicy) => ({
+  name: request.tenant,
+  data: request,
+  opts: {
+    jobId: jobIdOf(request.batchId, request.index),
+    priority: priorityOf(position),
+    attempts: retry.attempts,
+    backoff: { type: 'full-jitter' },
+    ...whenFinished(request),
+  } satisfies BulkJobOptions,
 });
 
 /** Whose requests come to a lane. */
