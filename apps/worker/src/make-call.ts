@@ -1,4 +1,4 @@
-import { jobIdOf, type Lane, type RequestJob } from '@promptmill/core';
+import { jobIdOf, type Lane, type RequestJob, sourceOf } from '@promptmill/core';
 import {
   type CallFailure,
   type CallResult,
@@ -75,10 +75,12 @@ export const createMakeCall = (options: MakeCallOptions) => {
     lock: JobLock,
     fallback: Fallback | undefined,
   ): Promise<Admission | { readonly ending: Ending }> => {
+    const { batchId } = request;
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
+    const wanted = { batchId, source: sourceOf(request), estimatedTokens, fallback };
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.admit({ batchId: request.batchId, estimatedTokens, fallback }, giveUp);
+      const admission = await gate.admit(wanted, giveUp);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       if (admission === 'later') return { ending: { kind: 'put back', delayMs: giveWayMs } };
@@ -98,7 +100,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
 
   /** Tells the lane how a call ended, and the batch's owner how its request failed. */
   const tellLane = async (
-    { batchId }: RequestJob,
+    request: RequestJob,
     admission: Admission,
     result: CallResult,
   ): Promise<LaneHold | undefined> => {
@@ -110,10 +112,17 @@ export const createMakeCall = (options: MakeCallOptions) => {
     const { code, retryAfterMs, detail } = result;
     const reason = publicReasonOf(result);
     const message = reasonOf(result);
-    const end = { signal: laneSignalOf(code), retryAfterMs, reason, message: detail ?? message, usedTokens, batchId };
+    const end = {
+      signal: laneSignalOf(code),
+      retryAfterMs,
+      reason,
+      message: detail ?? message,
+      usedTokens,
+      source: sourceOf(request),
+    };
     const hold = await untilRedisTakes(() => admission.reportEnd(end));
     if (hold?.began || result.class === 'provider')
-      await untilRedisTakes(() => recorder.noteRefusal(batchId, { lane: lane.name, reason, message }));
+      await untilRedisTakes(() => recorder.noteRefusal(request.batchId, { lane: lane.name, reason, message }));
     return hold;
   };
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { sourceOf } from '@promptmill/core';
 import { readLaneState } from '@promptmill/queue';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openWorkerSpace, type WorkerSpace, type WorkerSpaceOptions } from './worker-space.ts';
@@ -181,7 +182,8 @@ test.each([
     graceMs: 100,
   });
   await addAll(space.batchId, 2, 'poison');
-  const state = { heldUntil: Date.now() + 500, halfOpen: 1, soft: 1, failedBatches: space.batchId, heldAt: 1 };
+  const failedSources = sourceOf({ tenant: 'acme', batchId: space.batchId });
+  const state = { heldUntil: Date.now() + 500, heldFor: 'failing', failedSources, heldAt: 1 };
   await space.redis.hset(space.keys.laneState('first'), state);
   await space.startWorker();
   await addAll(other, 20, 'fine');

@@ -10,6 +10,7 @@ export * from './keys.ts';
 export * from './lanes/lane-control.ts';
 export * from './lanes/lane-state.ts';
 export * from './lanes/lane-turns.ts';
+export type * from './lanes/tell-lane.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
 export * from './connection/redis.ts';
