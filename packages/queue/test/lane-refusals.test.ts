@@ -40,7 +40,7 @@ const openLane = async (...sources: string[]) => {
     setState: (fields: object) => space.redis.hset(space.keys.laneState(name), fields),
     remember: (fields: object) => space.redis.hset(space.keys.laneRefusals(name), fields),
     /** Lets the time pass after which the lane forgets its refusals. Gives that time in milliseconds. */
-    async forget(): Promise<number> {
+    forget: async (): Promise<number> => {
       const lastsMs = await space.redis.pttl(space.keys.laneRefusals(name));
       await space.redis.del(space.keys.laneRefusals(name));
       return lastsMs;
@@ -208,6 +208,16 @@ it('after a hold that the first probe ends, all calls go at once, and the next o
   for (const batch of ['a', 'b', 'c', 'd']) expect((await end('refused', batch)).heldUntilMs).toBe(0);
   await remember({ workedAt: Date.now() - 11_000 });
   expect((await end('refused', 'a')).began).toBe(true);
+});
+
+it('a probe that is refused does not lengthen a hold for another reason, unless the refusals agree', async () => {
+  const { ask, end, setState } = await openLane('one/a', 'one/b', 'two/c');
+  const { atMs } = await end('throttled', 'one/a');
+  await setState({ heldUntil: atMs });
+  for (const source of ['one/a', 'one/b']) expect((await end('refused', source)).heldUntilMs).toBe(0);
+  expect(await ask('two/c')).toMatchObject({ granted: 1, isProbe: true });
+  await setState({ probedAt: atMs - probeMs });
+  expect((await end('refused', 'two/c')).began).toBe(true);
 });
 
 it('a batch that has not failed may probe, however many have', async () => {

@@ -70,7 +70,6 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
   const metaKey = keys.laneJobs(lane, 'meta');
-  const { reportEnd, reportLook } = createTellLane(redis, keys, lane);
   let terms: LaneTerms | undefined;
 
   const setLimits = async ({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> => {
@@ -101,6 +100,8 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   };
 
   return {
+    ...createTellLane(redis, keys, lane),
+
     async setLimits(next: LaneTerms): Promise<void> {
       terms = next;
       await setLimits(next);
@@ -138,9 +139,6 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     }: Pick<CallEnd, 'grantedAtMs' | 'estimatedTokens'>): Promise<number> {
       return countLateCall(redis, [ledgerKey], [grantedAtMs, estimatedTokens]);
     },
-
-    reportEnd,
-    reportLook,
   };
 };
 

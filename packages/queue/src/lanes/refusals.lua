@@ -61,7 +61,8 @@ local function isAgreed(lane, source, needed, wrong, workedAt)
 end
 
 -- A call was refused. The lane is held when sources agree, when a neutral look is refused too, or when three calls are
--- refused and no other batch and no look can tell more.
+-- refused and no other batch and no look can tell more. A refused probe lengthens only a hold for refusals, or for want
+-- of money.
 -- Returns the time at which the lane is last known to have worked for others, and 1 if a neutral look is due.
 local function noteRefusal(lane, signal, source)
   local count = tonumber(redis.call('HGET', refusalsKey, 'count') or 0) + 1
@@ -84,19 +85,19 @@ local function noteRefusal(lane, signal, source)
     and keyWasGoodUntil >= tonumber(known[1])
   if isKeyGood then workedAt = math.max(workedAt, keyWasGoodUntil) end
 
-  if lane.isProbe then
-    if isKeyGood and not isLookRefused then
-      open(lane)
-    elseif isLookRefused then
-      hold(lane, probeIntervalMs(), 'refused')
-      lookFirst()
-    else
-      hold(lane, backoff(lane, 1000, probeIntervalMs()), 'refused')
-    end
-  -- A call from before the hold says nothing new.
-  elseif not lane.heldFor
-    and (agreed or isLookRefused or not isKeyGood and count >= 3 and not othersThan(source)) then
+  local isHeldForThis = lane.heldFor == 'refused' or lane.heldFor == 'stopped'
+  if lane.heldFor and not lane.isProbe then
+    -- A call from before the hold says nothing new.
+  elseif lane.isProbe and isKeyGood and not isLookRefused then
+    open(lane)
+  elseif lane.isProbe and isLookRefused then
+    hold(lane, probeIntervalMs(), 'refused')
+    lookFirst()
+  elseif isHeldForThis or agreed or isLookRefused or not isKeyGood and count >= 3 and not othersThan(source) then
     hold(lane, backoff(lane, 1000, probeIntervalMs()), 'refused')
+  elseif lane.isProbe then
+    -- It says nothing of what the lane is held for, so the next probe may go.
+    forgetProbe()
   end
   remember(lane, 'count', count)
   return workedAt, lookDue
