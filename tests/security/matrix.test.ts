@@ -40,8 +40,22 @@ const upload = async (): Promise<SentRequest> => {
 const batchOf = ({ fileId }: OwnersData): SentRequest =>
   json({ input_file_id: fileId, endpoint: '/v1/chat/completions', completion_window: '24h' });
 
+/** No worker runs, so a caller who may call waits as long as it said. */
+const liveCall: Row = {
+  statuses: [401, 401, 504, 504, 504],
+  sent: () => {
+    const { headers, ...sent } = json({ model: 'simulator/echo' });
+    return { ...sent, headers: { ...headers, 'x-promptmill-timeout': '0.1' } };
+  },
+};
+
 /** Every route, and what each caller gets. A route without a row fails the first test. */
 const rows: Readonly<Record<string, Row>> = {
+  'post /v1/chat/completions': liveCall,
+  'post /v1/completions': liveCall,
+  'post /v1/embeddings': liveCall,
+  'post /v1/responses': liveCall,
+  'post /v1/moderations': liveCall,
   'post /v1/files': { statuses: eachTenant, sent: upload },
   'get /v1/files': { statuses: eachTenant },
   'get /v1/files/{file_id}': { statuses: ownersOnly },

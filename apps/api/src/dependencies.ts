@@ -21,6 +21,9 @@ import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
+import type { LaneWatch } from './live/lane-watch.ts';
+import type { LiveCalls } from './live/live-calls.ts';
+import type { LivePlaces } from './live/live-places.ts';
 
 /** What route handlers need. */
 export interface ApiDependencies {
@@ -46,8 +49,11 @@ export interface ApiDependencies {
   /** Which batches were created under idempotency keys. */
   readonly claims: Claims<Creation>;
   readonly places: TenantPlaces;
+  readonly live: LiveCalls;
+  readonly livePlaces: LivePlaces;
+  readonly laneWatch: LaneWatch;
   /** What each tenant may use. */
-  readonly tenants: Pick<Tenants, 'limitsOf'>;
+  readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
   readonly logger: Logger;

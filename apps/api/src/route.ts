@@ -28,7 +28,7 @@ export interface Route<
   /** With placeholders as OpenAPI writes them: `/v1/files/{file_id}`. */
   readonly path: string;
   readonly summary: string;
-  readonly tag: 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
+  readonly tag: 'Live calls' | 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
   /** Needs the metrics' token or a key, and no Redis. */

@@ -1,3 +1,4 @@
+import { endpoints } from '@promptmill/core';
 import { z } from 'zod';
 import {
   adminBatch,
@@ -52,6 +53,7 @@ import { reportLive, reportMetrics, reportReady } from './health.ts';
 import { idempotencyHeaders } from './idempotency.ts';
 import { laneList, listLanes } from './list-lanes.ts';
 import { listModels } from './list-models.ts';
+import { answerLiveCall, liveCallBody } from './live/answer-live-call.ts';
 import { type AnyRoute, route } from './route.ts';
 
 const health = z.object({ status: z.literal('ok') });
@@ -59,6 +61,18 @@ const modelList = z.object({ object: z.literal('list'), data: z.array(model) });
 
 /** Every route of the API. Bull Board and the pages of the documentation are mounted beside them. */
 export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
+  ...endpoints.map((path) =>
+    route({
+      method: 'post',
+      path,
+      summary: 'Call a model, in its lane and within its limits, and wait for the answer',
+      tag: 'Live calls',
+      body: liveCallBody,
+      bodyLimit: { maxBytes: 8 * 2 ** 20, instead: '' },
+      answer: { description: 'The answer of the provider, as it came; a stream when `stream` is true.' },
+      handle: answerLiveCall(path, dependencies),
+    }),
+  ),
   route({
     method: 'post',
     path: '/v1/files',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTenants, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
@@ -9,9 +10,11 @@ import {
   createDueIndex,
   createFileRecords,
   createKeys,
+  createLaneTurns,
   createTenantIndex,
   createTenantPlaces,
   openBatchesQueue,
+  openLaneQueues,
   untilReady,
 } from '@promptmill/queue';
 import {
@@ -38,6 +41,9 @@ import { createJournal } from './journal/journal.ts';
 import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
+import { createLaneWatch } from './live/lane-watch.ts';
+import { createLiveCalls } from './live/live-calls.ts';
+import { createLivePlaces } from './live/live-places.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
 
@@ -95,6 +101,21 @@ export const startApi = async ({
   const due = createDueIndex(redis, keys);
   const tenants = createTenants(config.tenants);
   const places = createTenantPlaces(redis, keys);
+  const api = randomUUID();
+  const laneQueues = openLaneQueues(redis, keys, (error) => logger.debug({ err: error }, 'lane queue'));
+  const live = createLiveCalls({
+    api,
+    redis,
+    blocking: connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: stopping.signal }),
+    keys,
+    queueOf: laneQueues.of,
+    turns: createLaneTurns(redis, keys),
+    tenants,
+    retry: config.retry,
+    onError: (error) => logError(error, 'live calls'),
+  });
+  const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
+  const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
   const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
@@ -116,6 +137,9 @@ export const startApi = async ({
     deltas,
     batchesQueue,
     places,
+    live,
+    livePlaces,
+    laneWatch,
     tenants,
     receiveInput: createReceiveInput({
       files,
@@ -136,7 +160,9 @@ export const startApi = async ({
   await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {
-      await Promise.all([board.close(), replaying.close(), batchesQueue.close()]);
+      livePlaces.close();
+      laneWatch.close();
+      await Promise.all([board.close(), replaying.close(), batchesQueue.close(), live.close(), laneQueues.close()]);
       redis.disconnect();
       throw error;
     },
@@ -155,6 +181,12 @@ export const startApi = async ({
   const stopDispatch = () => Promise.race([dispatch.close(), sleep(graceMs + letGoMs, undefined, { ref: false })]);
   life.add('server and dispatch', async () => {
     await Promise.all([server.close(), stopDispatch()]);
+  });
+  life.add('live calls', async () => {
+    livePlaces.close();
+    laneWatch.close();
+    await live.close();
+    await laneQueues.close();
   });
   life.add('deltas', () => deltas.close());
   life.add('board', () => board.close());

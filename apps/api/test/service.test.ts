@@ -49,7 +49,12 @@ describe('OpenAPI', () => {
       'post /v1/batches/{batch_id}/pause',
       'post /v1/batches/{batch_id}/resume',
       'post /v1/batches/{batch_id}/retry',
+      'post /v1/chat/completions',
+      'post /v1/completions',
+      'post /v1/embeddings',
       'post /v1/files',
+      'post /v1/moderations',
+      'post /v1/responses',
     ]);
   });
 

@@ -3,7 +3,7 @@ import type { CallFailure, CallResult } from '@promptmill/provider';
 import { expect, test } from 'vitest';
 import { decide } from './decide.ts';
 
-const answer = { statusCode: 200, requestId: 'req_1', json: '{}' };
+const answer = { statusCode: 200, requestId: 'req_1', json: '{}', headers: {} };
 const usage = { ...noUsage, inputTokens: 3 };
 const failure = (failureClass: CallFailure['class'], code: CallFailure['code'], more = {}): CallFailure => ({
   kind: 'failure',

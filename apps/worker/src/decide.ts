@@ -6,6 +6,8 @@ import { isOwnFault, refusalDelayMs } from './refusals.ts';
 export interface RecordedEnd {
   readonly outcome: Outcome;
   readonly usage: BatchUsage;
+  /** How long the call took, in milliseconds. Absent when none was made. */
+  readonly callMs?: number;
 }
 
 /** How the job of a request ends. */
@@ -43,11 +45,19 @@ export const publicReasonOf = ({ code, response }: CallFailure): string =>
 export const isRefusal = (failure: CallFailure): boolean =>
   failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
 
-const outcomeOf = ({ response, code, message }: CallFailure): Outcome => {
+/** What a request comes to when a failure is its result. */
+export const outcomeOf = ({ response, code, message, retryAfterMs }: CallFailure): Outcome => {
   if (!response) return { kind: 'error', code, message };
   const { statusCode, requestId, body } = response;
-  return { kind: 'response', statusCode, requestId, json: JSON.stringify(body) };
+  return { kind: 'response', statusCode, requestId, json: JSON.stringify(body), retryAfterMs };
 };
+
+interface LiveSituation {
+  /** Whether somebody waits for the answer. */
+  readonly isWanted: boolean;
+  /** Whether that caller has got a part of the answer already, which another attempt could not take back. */
+  readonly hasBegun: boolean;
+}
 
 export interface RequestSituation {
   /** Attempts that the retry policy allows after this one. */
@@ -56,6 +66,8 @@ export interface RequestSituation {
   /** Refusals of this request, with this one. Undefined where the lane says nothing of them. */
   readonly refusals?: RequestRefusals | undefined;
   readonly probeIntervalMs: number;
+  /** Set for a live call. */
+  readonly live?: LiveSituation | undefined;
 }
 
 /**
@@ -63,19 +75,29 @@ export interface RequestSituation {
  */
 export const decide = (
   result: CallResult,
-  { attemptsLeft, hasFallback, refusals, probeIntervalMs }: RequestSituation,
+  { attemptsLeft, hasFallback, refusals, probeIntervalMs, live }: RequestSituation,
 ): Ending | { readonly kind: 'call again' } => {
   if (result.kind === 'unsent') return { kind: 'call again' };
+  if (live && !live.isWanted) return { kind: 'skip', status: 'dropped' };
   // The process is stopping: another worker takes the request at once.
   if (result.kind === 'aborted') return { kind: 'put back', delayMs: 0 };
   if (result.kind === 'success') {
-    const { statusCode, requestId, json, usage } = result;
-    return { kind: 'record', outcome: { kind: 'response', statusCode, requestId, json }, usage };
+    const { statusCode, requestId, json, usage, headers } = result;
+    return { kind: 'record', outcome: { kind: 'response', statusCode, requestId, json, headers }, usage };
   }
+  const fail = (): Ending => ({
+    kind: 'record',
+    outcome: outcomeOf(result),
+    usage: noUsage,
+    failure: reasonOf(result),
+  });
+  if (live?.hasBegun) return fail();
   if (result.class === 'provider' && hasFallback) return { kind: 'fall back' };
+  // Somebody waits, who may act.
+  if (live && result.class === 'provider') return fail();
   if (refusals && !isOwnFault(refusals))
     return { kind: 'put back', delayMs: refusalDelayMs(refusals, probeIntervalMs), refusals };
   if (isRefusal(result) && !refusals) return { kind: 'call again' };
   if (result.class === 'retry' && attemptsLeft > 0) return { kind: 'retry', reason: reasonOf(result) };
-  return { kind: 'record', outcome: outcomeOf(result), usage: noUsage, failure: reasonOf(result) };
+  return fail();
 };

@@ -6,7 +6,7 @@ import {
   type ProviderClient,
   type TokenEstimator,
 } from '@promptmill/provider';
-import type { DeltaPublisher, JobLock, LaneHold, ResultRecorder } from '@promptmill/queue';
+import type { DeltaPublisher, JobLock, LaneHold } from '@promptmill/queue';
 import type { Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Job } from 'bullmq';
 import { type Ending, endingOfState, isRefusal, publicReasonOf, reasonOf } from './decide.ts';
@@ -14,6 +14,8 @@ import type { Admission } from './lane/admission.ts';
 import type { Fallback } from './lane/fallback.ts';
 import type { LaneGate } from './lane/lane-gate.ts';
 import type { TenantGate, TenantShare } from './tenant/tenant-gate.ts';
+import type { LiveRun } from './live-requests.ts';
+import type { RequestRecorder } from './request-recorder.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface MakeCallOptions {
@@ -23,13 +25,11 @@ export interface MakeCallOptions {
   readonly tenantGate: TenantGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
-  readonly recorder: ResultRecorder;
+  readonly recorder: RequestRecorder;
   readonly deltas: DeltaPublisher;
   readonly untilRedisTakes: UntilRedisTakes;
   /** Jobs whose call is under way, or has an answer that is not recorded. */
   readonly unrecorded: Set<JobLock>;
-  /** Fires when calls under way must be given up, since the process ends. */
-  readonly giveUp: AbortSignal;
   /** Logs why a call failed whose result does not say all. */
   readonly onFailure: (failure: CallFailure) => void;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration'>;
@@ -39,8 +39,20 @@ export interface MakeCallOptions {
 /** How a call ended. */
 export interface CallEnd {
   readonly result: CallResult;
+  /** How long it took, in milliseconds. */
+  readonly callMs: number;
   /** What the lane answered. Undefined when its answer is not awaited. */
   readonly hold: LaneHold | undefined;
+}
+
+/** What a run of a request's job has. */
+export interface RequestRun {
+  readonly lock: JobLock;
+  readonly fallback: Fallback | undefined;
+  /** Set for a live call. */
+  readonly live: LiveRun | undefined;
+  /** Fires when the request is to be given up. */
+  readonly signal: AbortSignal;
 }
 
 /** A request that waited longer than this for its lane is checked again: its batch may be stopped or paused. */
@@ -65,22 +77,21 @@ const totalTokens = (result: CallResult): number | undefined => {
  */
 export const createMakeCall = (options: MakeCallOptions) => {
   const { lane, client, gate, tenantGate, estimator, recorder, deltas } = options;
-  const { untilRedisTakes, unrecorded, giveUp, onFailure, metrics, passFailPoint } = options;
+  const { untilRedisTakes, unrecorded, onFailure, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
   const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
 
   /** Waits until the lane admits the call. */
   const admit = async (
     request: RequestJob,
-    lock: JobLock,
-    fallback: Fallback | undefined,
+    { lock, fallback, signal }: RequestRun,
   ): Promise<Admission | { readonly ending: Ending }> => {
-    const { batchId } = request;
+    const { batchId, live } = request;
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
-    const wanted = { batchId, source: sourceOf(request), estimatedTokens, fallback };
+    const wanted = { batchId, source: sourceOf(request), isLive: live !== undefined, estimatedTokens, fallback };
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.admit(wanted, giveUp);
+      const admission = await gate.admit(wanted, signal);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       if (admission === 'later') return { ending: { kind: 'put back', delayMs: giveWayMs } };
@@ -112,67 +123,66 @@ export const createMakeCall = (options: MakeCallOptions) => {
     const { code, retryAfterMs, detail } = result;
     const reason = publicReasonOf(result);
     const message = reasonOf(result);
-    const end = {
-      signal: laneSignalOf(code),
-      retryAfterMs,
-      reason,
-      message: detail ?? message,
-      usedTokens,
-      source: sourceOf(request),
-    };
+    const source = sourceOf(request);
+    const end = { signal: laneSignalOf(code), retryAfterMs, reason, message: detail ?? message, usedTokens, source };
     const hold = await untilRedisTakes(() => admission.reportEnd(end));
     if (hold?.began || result.class === 'provider')
-      await untilRedisTakes(() => recorder.noteRefusal(request.batchId, { lane: lane.name, reason, message }));
+      await untilRedisTakes(() => recorder.noteRefusal(request, { lane: lane.name, reason, message }));
     return hold;
   };
 
   /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
   const call = async (
     request: RequestJob,
-    lock: JobLock,
+    { lock, live, signal }: RequestRun,
     admission: Admission,
     share: TenantShare | undefined,
   ): Promise<CallEnd> => {
     const startedAt = performance.now();
-    const streamed = request.body['stream'] === true ? deltas.open(request) : undefined;
+    const isStreamed = request.body['stream'] === true;
+    const streamed = isStreamed && !live ? deltas.open(request) : undefined;
+    const liveStream = isStreamed ? live?.openStream() : undefined;
     unrecorded.add(lock);
     const result = await client.call({
       url: request.url,
       body: request.body,
       idempotencyKey: jobIdOf(request.batchId, request.index),
-      signal: giveUp,
+      signal,
       maySend: () => (share?.send() ?? true) && admission.send(),
       onDelta: streamed?.add,
+      onStream: liveStream?.onStream,
+      onEvent: liveStream?.onEvent,
     });
+    const callMs = performance.now() - startedAt;
+    await liveStream?.sent();
     if (result.kind !== 'success') unrecorded.delete(lock);
     if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
     streamed?.end(result.kind === 'success');
     if (result.kind !== 'unsent') {
       if (result.kind === 'success') successes.inc();
       else metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
-      callDuration.observe((performance.now() - startedAt) / 1000);
+      callDuration.observe(callMs / 1000);
     }
     if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
     if (result.kind === 'failure' && (result.detail !== undefined || result.class === 'provider')) onFailure(result);
     if (share) await untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result)));
-    return { result, hold: await tellLane(request, admission, result) };
+    return { result, callMs, hold: await tellLane(request, admission, result) };
   };
 
   return async (
     job: Job<RequestJob>,
-    lock: JobLock,
-    fallback: Fallback | undefined,
+    run: RequestRun,
     isFirst: boolean,
   ): Promise<CallEnd | { readonly ending: Ending }> => {
     const request = job.data;
     const share = tenantGate.isInUse() ? await untilRedisTakes(() => tenantGate.enter(request)) : undefined;
     if (share === 'full') return { ending: { kind: 'wait for tenant' } };
     try {
-      const admission = await admit(request, lock, fallback);
+      const admission = await admit(request, run);
       if ('ending' in admission) return admission;
       if (job.stalledCounter > 0 && isFirst)
         await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
-      return await call(request, lock, admission, share);
+      return await call(request, run, admission, share);
     } finally {
       // Where the call has ended, it has been given back already.
       if (share) await untilRedisTakes(() => share.end('unsent'));

@@ -1,10 +1,11 @@
-import { jobIdOf, noUsage, type RequestJob, type RetryPolicy, toResult } from '@promptmill/core';
+import { jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
-import { decide, type Ending, endingOfState, type RecordedEnd } from './decide.ts';
+import { decide, type Ending, endingOfState, outcomeOf, type RecordedEnd } from './decide.ts';
 import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
-import { createMakeCall, type MakeCallOptions } from './make-call.ts';
+import type { LiveRequests } from './live-requests.ts';
+import { createMakeCall, type MakeCallOptions, type RequestRun } from './make-call.ts';
 import type { Quarantine } from './quarantine.ts';
 import { refusalsOf } from './refusals.ts';
 
@@ -14,6 +15,9 @@ export interface ProcessRequestOptions extends MakeCallOptions {
   readonly findFallback: FindFallback;
   readonly retry: RetryPolicy;
   readonly quarantine: Quarantine;
+  readonly live: LiveRequests;
+  /** Fires when calls under way must be given up, since the process ends. */
+  readonly giveUp: AbortSignal;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration' | 'fallbacks'>;
 }
 
@@ -56,16 +60,20 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
   const { lane, tenantGate, takeRetry, findFallback, recorder, retry } = options;
-  const { untilRedisTakes, unrecorded, quarantine, metrics, passFailPoint } = options;
+  const { untilRedisTakes, unrecorded, quarantine, live, giveUp, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
-  const record = async (request: RequestJob, { outcome, usage }: RecordedEnd) => {
-    const { fallbackFrom } = request;
-    const note = fallbackFrom === undefined ? undefined : { model: modelName(lane, request), fallbackFrom };
-    const { status, line } = toResult(request, outcome, note);
-    const recorded = await untilRedisTakes(() => recorder.record(request, status, line, usage));
+  const record = async (request: RequestJob, end: RecordedEnd) => {
+    const fallbackModel = request.fallbackFrom === undefined ? undefined : modelName(lane, request);
+    const recorded = await untilRedisTakes(() => recorder.record(request, end, fallbackModel));
     passFailPoint('recorded');
     return recorded;
+  };
+
+  /** How many attempts may follow this one. */
+  const attemptsLeft = ({ attemptsMade, data }: Job<RequestJob>): number => {
+    if (data.live) return Date.now() < data.live.deadlineMs ? Infinity : 0;
+    return retry.attempts - attemptsMade - 1;
   };
 
   /**
@@ -83,21 +91,24 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   };
 
   /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
-  const answer = async (job: Job<RequestJob>, lock: JobLock, fallback: Fallback | undefined): Promise<Ending> => {
+  const answer = async (job: Job<RequestJob>, run: RequestRun): Promise<Ending> => {
     const request = job.data;
     if (tenantGate.isFull(request)) return { kind: 'wait for tenant' };
     const ending = await check(job);
     if (ending) return ending;
     for (let calls = 0; ; calls++) {
-      const called = await makeCall(job, lock, fallback, calls === 0);
+      const called = await makeCall(job, run, calls === 0);
       if ('ending' in called) return called.ending;
-      const { result, hold } = called;
+      const { result, callMs, hold } = called;
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
         probeIntervalMs: lane.provider.probeIntervalMs,
-        attemptsLeft: retry.attempts - job.attemptsMade - 1,
-        hasFallback: fallback !== undefined,
+        attemptsLeft: attemptsLeft(job),
+        hasFallback: run.fallback !== undefined,
+        live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });
+      if (next.kind === 'record') return { ...next, callMs };
+      if (run.live && result.kind === 'failure') await live.tellFailedAttempt(request, outcomeOf(result));
       if (next.kind !== 'call again') return next;
     }
   };
@@ -147,10 +158,17 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
 
   const processRequest = async (job: Job<RequestJob>, lock: JobLock): Promise<JobReference> => {
     const fallback = findFallback(job.data, lane);
-    const run = () => answer(job, lock, fallback);
-    const ending = job.stalledCounter < suspectAfter ? await run() : await quarantine.run(run);
-    const delayMs = quarantineWaitMs * (1 + Math.random());
-    return carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, fallback);
+    const liveRun = job.data.live && live.begin(job.data);
+    const run: RequestRun = { lock, fallback, live: liveRun, signal: liveRun?.signal ?? giveUp };
+    try {
+      const ending =
+        job.stalledCounter < suspectAfter ? await answer(job, run) : await quarantine.run(() => answer(job, run));
+      if (liveRun?.isWanted() === false) return { status: 'dropped' };
+      const delayMs = quarantineWaitMs * (1 + Math.random());
+      return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, fallback);
+    } finally {
+      liveRun?.end();
+    }
   };
 
   return {

@@ -14,10 +14,12 @@ import {
   createKeys,
   createLaneControl,
   createLaneTurns,
+  createLiveSender,
   createResultRecorder,
   createTenantCalls,
   finishedRequestJobs,
   type JobLock,
+  listenForHangUps,
   onBack,
   openLaneQueues,
   openWorker,
@@ -34,8 +36,10 @@ import {
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
+import { createLiveRequests } from './live-requests.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
+import { createRequestRecorder } from './request-recorder.ts';
 import { createTenantGate } from './tenant/tenant-gate.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
@@ -87,7 +91,18 @@ export const startWorker = async ({
   });
   const connection = connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: giveUp.signal });
   const keys = createKeys(redisPrefix);
-  const recorder = createResultRecorder(connection, keys);
+  const results = createResultRecorder(connection, keys);
+  const live = createLiveRequests({
+    sender: createLiveSender(connection, keys),
+    untilRedisTakes,
+    giveUp: giveUp.signal,
+  });
+  const recorder = createRequestRecorder(results, live);
+  const hangUps = listenForHangUps(
+    connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: giveUp.signal }),
+    keys,
+    live.hangUp,
+  );
   const deltas = createDeltaPublisher(connection, keys);
 
   const clients = new Map<string, ProviderClient>();
@@ -146,7 +161,7 @@ export const startWorker = async ({
     const gate = createLaneGate({
       control,
       look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
-      isRunning: (batchId) => recorder.isRunning(batchId),
+      isRunning: (batchId) => results.isRunning(batchId),
       timeoutMs,
       onHold,
       onError: onLaneError,
@@ -166,6 +181,7 @@ export const startWorker = async ({
       untilRedisTakes,
       unrecorded,
       quarantine,
+      live,
       giveUp: giveUp.signal,
       onFailure: ({ code, message, detail }) =>
         logError(`${code}: ${detail ?? message}`, 'a call failed', { lane: lane.name }),
@@ -214,6 +230,7 @@ export const startWorker = async ({
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       tenantGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
+      hangUps.close();
       await laneQueues.close();
       clearInterval(giveUpWithNothing);
       await closeRedis(connection);

@@ -8,6 +8,9 @@ export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`
 /** A new batch id: `batch_` and 128 random bits in hex. */
 export const newBatchId = (): string => `batch_${randomBytes(16).toString('hex')}`;
 
+/** A new live call's id: `live_` and 128 random bits in hex. */
+export const newLiveCallId = (): string => `live_${randomBytes(16).toString('hex')}`;
+
 export const isFileId = (value: string): boolean => value.startsWith('file-') && idPattern.test(value);
 
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);

@@ -13,6 +13,7 @@ export * from './ids.ts';
 export * from './input-summary.ts';
 export * from './json.ts';
 export * from './lanes.ts';
+export type * from './live-call.ts';
 export * from './loopback.ts';
 export * from './prompt-line.ts';
 export * from './provider-config.ts';

@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoints.ts';
+import type { LiveCall } from './live-call.ts';
 import type { RequestBody } from './request-line.ts';
 
 /** Where a request may go instead of waiting for its lane. */
@@ -21,8 +22,9 @@ export interface RequestRefusals {
 /** What the BullMQ job of one request carries. */
 export interface RequestJob {
   readonly tenant: string;
+  /** The batch it is of. A live call is of none and has an id of its own here. */
   readonly batchId: string;
-  /** 0-based position of the request in its batch. */
+  /** 0-based position of the request in its batch; 0 for a live call. */
   readonly index: number;
   readonly customId: string;
   readonly url: Endpoint;
@@ -30,6 +32,8 @@ export interface RequestJob {
   readonly body: RequestBody;
   /** Size of its input line in bytes, which counts in its batch's window. */
   readonly bytes: number;
+  /** Set for a live call. */
+  readonly live?: LiveCall;
   readonly fallback?: RequestFallback;
   /** The model that it named, as `provider/model`, when a fallback has taken over. */
   readonly fallbackFrom?: string;
@@ -38,5 +42,9 @@ export interface RequestJob {
   readonly refusals?: RequestRefusals;
 }
 
-/** A source of calls, as a lane knows it: a batch, by its tenant and its id. */
-export const sourceOf = ({ tenant, batchId }: Pick<RequestJob, 'tenant' | 'batchId'>): string => `${tenant}/${batchId}`;
+/**
+ * Whose call it is, where a lane asks whether the fault is the request's or the provider's. A batch is a source, and so are
+ * all live calls of a tenant together.
+ */
+export const sourceOf = ({ tenant, batchId, live }: Pick<RequestJob, 'tenant' | 'batchId' | 'live'>): string =>
+  `${tenant}/${live ? 'live' : batchId}`;

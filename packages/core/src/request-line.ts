@@ -44,7 +44,8 @@ const hasAttachment = (messages: unknown): boolean =>
       ),
   );
 
-const checkBody = (body: unknown): LineProblem | undefined => {
+/** Says what is wrong with the body of a request. */
+export const checkRequestBody = (body: unknown): LineProblem | undefined => {
   if (body === undefined) return missing('body');
   if (!isJsonObject(body)) return { code: 'invalid_type', message: '`body` must be an object.', param: 'body' };
   if (body['model'] === undefined) return missing('body.model');
@@ -114,7 +115,7 @@ export const parseRequestLine = (text: string): ParsedLine => {
   if (method !== 'POST') return problem('invalid_method', '`method` must be "POST".', 'method');
   if (url === undefined) return { ok: false, problem: missing('url') };
   if (!isEndpoint(url)) return problem('invalid_url', `\`url\` must be one of ${endpoints.join(', ')}.`, 'url');
-  const bodyProblem = checkBody(body);
+  const bodyProblem = checkRequestBody(body);
   if (bodyProblem) return { ok: false, problem: bodyProblem };
   return { ok: true, request: { customId, url, body: body as RequestBody } };
 };

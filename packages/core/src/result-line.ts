@@ -1,8 +1,18 @@
 import { requestIdOf } from './ids.ts';
 
-/** How a request ended: with an answer of the provider, whose JSON is on one line, or with an error. */
+/** How a request ended: with an answer of the provider, or with an error. */
 export type Outcome =
-  | { readonly kind: 'response'; readonly statusCode: number; readonly requestId: string; readonly json: string }
+  | {
+      readonly kind: 'response';
+      readonly statusCode: number;
+      readonly requestId: string;
+      /** On one line. */
+      readonly json: string;
+      /** Headers that are of use to a live call's caller. */
+      readonly headers?: Readonly<Record<string, string>>;
+      /** How long the provider asks its callers to wait, in milliseconds. */
+      readonly retryAfterMs?: number | undefined;
+    }
   | { readonly kind: 'error'; readonly code: string; readonly message: string };
 
 /** What a request with a result counts as. The output file has the completed ones, the error file those that failed. */

@@ -4,9 +4,23 @@ import { createTenants, mayUseModel, tenantsConfig } from './tenant-config.ts';
 describe('the limits of tenants', () => {
   it('are those of the tenant, then those of `default`, then the built-in ones', () => {
     const tenants = createTenants({ default: { activeBatches: 5, uploadsAtOnce: 3 }, acme: { activeBatches: 10 } });
-    expect(tenants.limitsOf('acme')).toEqual({ activeBatches: 10, uploadsAtOnce: 3, eventStreamsAtOnce: 100 });
-    expect(tenants.limitsOf('other')).toEqual({ activeBatches: 5, uploadsAtOnce: 3, eventStreamsAtOnce: 100 });
-    expect(createTenants({}).limitsOf('constructor')).toEqual({ uploadsAtOnce: 100, eventStreamsAtOnce: 100 });
+    expect(tenants.limitsOf('acme')).toEqual({
+      activeBatches: 10,
+      uploadsAtOnce: 3,
+      eventStreamsAtOnce: 100,
+      liveCallsAtOnce: 10_000,
+    });
+    expect(tenants.limitsOf('other')).toEqual({
+      activeBatches: 5,
+      uploadsAtOnce: 3,
+      eventStreamsAtOnce: 100,
+      liveCallsAtOnce: 10_000,
+    });
+    expect(createTenants({}).limitsOf('constructor')).toEqual({
+      uploadsAtOnce: 100,
+      eventStreamsAtOnce: 100,
+      liveCallsAtOnce: 10_000,
+    });
   });
 
   it('can be replaced', () => {

@@ -15,6 +15,8 @@ const tenantConfig = z.strictObject({
   uploadsAtOnce: count.optional(),
   /** Event streams that are open. Default 100. */
   eventStreamsAtOnce: count.optional(),
+  /** Live calls that wait for their answers. Default 10,000. */
+  liveCallsAtOnce: count.optional(),
   /** Calls a minute at all providers together. */
   requestsPerMinute: count.optional(),
   /** Input and output tokens a minute at all providers together. */
@@ -43,8 +45,12 @@ export type TenantLimits = Readonly<z.infer<typeof tenantConfig>>;
 export type CallLimits = Pick<TenantLimits, 'requestsPerMinute' | 'tokensPerMinute' | 'concurrency'>;
 
 /** Limits that a tenant has even where the configuration sets none. */
-type BuiltIn = 'uploadsAtOnce' | 'eventStreamsAtOnce';
-const builtIn: Readonly<Record<BuiltIn, number>> = { uploadsAtOnce: 100, eventStreamsAtOnce: 100 };
+type BuiltIn = 'uploadsAtOnce' | 'eventStreamsAtOnce' | 'liveCallsAtOnce';
+const builtIn: Readonly<Record<BuiltIn, number>> = {
+  uploadsAtOnce: 100,
+  eventStreamsAtOnce: 100,
+  liveCallsAtOnce: 10_000,
+};
 
 export const limitsCalls = ({ requestsPerMinute, tokensPerMinute, concurrency }: CallLimits): boolean =>
   (requestsPerMinute ?? tokensPerMinute ?? concurrency) !== undefined;
@@ -64,8 +70,12 @@ export const createTenants = (config: TenantsConfig) => {
   return {
     limitsOf: (tenant: string): TenantLimits & typeof builtIn => {
       const limits = { ...builtIn, ...named('default'), ...named(tenant) };
-      const { uploadsAtOnce = builtIn.uploadsAtOnce, eventStreamsAtOnce = builtIn.eventStreamsAtOnce } = limits;
-      return { ...limits, uploadsAtOnce, eventStreamsAtOnce };
+      const {
+        uploadsAtOnce = builtIn.uploadsAtOnce,
+        eventStreamsAtOnce = builtIn.eventStreamsAtOnce,
+        liveCallsAtOnce = builtIn.liveCallsAtOnce,
+      } = limits;
+      return { ...limits, uploadsAtOnce, eventStreamsAtOnce, liveCallsAtOnce };
     },
     weightOf: (tenant: string): number => named(tenant).weight ?? inForce['default']?.weight ?? 1,
     /** Whether calls of any tenant are limited. */

@@ -9,6 +9,8 @@ export interface CallSuccess {
   /** The answer's JSON, on one line. */
   readonly json: string;
   readonly usage: BatchUsage;
+  /** Headers that are of use to a caller. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export interface CallFailure {

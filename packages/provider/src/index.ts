@@ -6,5 +6,6 @@ export {
   createProviderClient,
   type ProviderClient,
   type ProviderClientOptions,
+  type StreamStart,
 } from './provider-client.ts';
 export { openTokenEstimator, type TokenEstimator } from './token-estimator.ts';

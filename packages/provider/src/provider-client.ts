@@ -1,15 +1,15 @@
-import { ConfigError, type Endpoint, lacksKey, type Provider, type RequestBody } from '@promptmill/core';
+import { ConfigError, type Endpoint, field, lacksKey, type Provider, type RequestBody } from '@promptmill/core';
 import { Pool } from 'undici';
-import { type AnswerDelta, mayStream } from './assemble-stream.ts';
-import type { CallFailure, CallResult, Look, ModelList } from './call-result.ts';
+import { mayStream } from './assemble-stream.ts';
+import type { CallFailure, CallResult, CallSuccess, Look, ModelList } from './call-result.ts';
 import { timeLimitsOf } from './call-clock.ts';
-import { createAnswerReader } from './read-answer.ts';
-import { readStream } from './read-stream.ts';
+import { createAnswerReader, usefulHeadersOf } from './read-answer.ts';
+import { readStream, type StreamListeners } from './read-stream.ts';
 import { createKeyRedactor } from './redact-key.ts';
 import { createRequestHeads, createSdk, withoutKey } from './request-heads.ts';
 import { sendCall } from './send-call.ts';
 
-export interface CallRequest {
+export interface CallRequest extends StreamListeners {
   readonly url: Endpoint;
   /** With `stream: true` the provider streams the answer, where its endpoint can, and the client assembles it. */
   readonly body: RequestBody;
@@ -18,9 +18,11 @@ export interface CallRequest {
   readonly signal: AbortSignal;
   /** Called once the call has its connection, before its first byte is sent. If it returns false, nothing is sent. */
   readonly maySend?: (() => boolean) | undefined;
-  /** Gets the text of a streamed answer as it comes, even when the call fails later. */
-  readonly onDelta?: ((delta: AnswerDelta) => void) | undefined;
+  /** Gets the start of a streamed answer before its first event. */
+  readonly onStream?: ((start: StreamStart) => void) | undefined;
 }
+
+export type StreamStart = Pick<CallSuccess, 'statusCode' | 'requestId' | 'headers'>;
 
 interface Aborted {
   readonly kind: 'aborted';
@@ -72,9 +74,22 @@ const bodyToSend = (
   return { ...body, stream, ...(options === undefined ? {} : { stream_options: options }) };
 };
 
+/** The caller of a stream who has not asked for its usage does not expect the chunk that has it and no choice. */
+const withoutUnaskedUsage = (
+  { stream_options: streamOptions }: RequestBody,
+  onEvent: StreamListeners['onEvent'],
+): StreamListeners['onEvent'] => {
+  if (!onEvent || field(streamOptions, 'include_usage') === true) return onEvent;
+  return (event, data) => {
+    const choices = field(data, 'choices');
+    const isUsage = Array.isArray(choices) && choices.length === 0 && field(data, 'usage') !== undefined;
+    if (!isUsage) onEvent(event, data);
+  };
+};
+
 /**
- * Creates a client of one provider. The openai SDK builds the requests and reads streams of events; undici sends the
- * requests, over connections of this client. The SDK's own transport would retry, have no time limit after the headers,
+ * Creates a client of one provider. The openai SDK builds the requests; undici sends
+ * them, over connections of this client. The SDK's own transport would retry, have no time limit after the headers,
  * and take a page of HTML for an answer. Throws {@link ConfigError} when the provider's key cannot be sent in a header.
  */
 export const createProviderClient = (
@@ -111,7 +126,7 @@ export const createProviderClient = (
     typeof list === 'object' && list.class === 'provider';
 
   return {
-    async call({ url, body, idempotencyKey, signal, maySend, onDelta }) {
+    async call({ url, body, idempotencyKey, signal, maySend, onStream, onDelta, onEvent }) {
       // Without a key the provider would refuse the prompt only after it has it.
       if (lacksKey(provider)) return reader.readMissingKey(provider.apiKeyEnv);
       const reply = await sendCall(pool, {
@@ -126,7 +141,9 @@ export const createProviderClient = (
       if (reply.kind === 'lost') return reader.readConnectionError(reply.error);
       if (reply.kind === 'answer') return reader.readAnswer(url, reply);
       try {
-        const answer = await readStream(url, reply.events, sdk, onDelta);
+        const { statusCode, headers } = reply;
+        onStream?.({ statusCode, requestId: reader.requestIdIn(headers), headers: usefulHeadersOf(headers) });
+        const answer = await readStream(url, reply.events, { onDelta, onEvent: withoutUnaskedUsage(body, onEvent) });
         return reader.readStreamEnd(url, reply, answer);
       } catch (error) {
         return signal.aborted ? { kind: 'aborted' } : reader.readStreamFailure(error);

@@ -20,6 +20,18 @@ export interface AnswerReaderOptions {
 /** Other programs may not read JSON that is nested deeper, and JSON.stringify may not write it. */
 const maxAnswerDepth = 1000;
 
+/** These say how the provider made its answer. Others speak of the account, whose limits many callers share. */
+const usefulHeaders = ['openai-processing-ms', 'openai-version', 'openai-model'] as const;
+const noHeaders = {};
+
+export const usefulHeadersOf = (headers: ReplyHeaders): Readonly<Record<string, string>> => {
+  const found = usefulHeaders.flatMap((name) => {
+    const value = headers.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return found.length === 0 ? noHeaders : Object.fromEntries(found);
+};
+
 /** A provider's reply to a call, with its whole body. */
 interface WholeReply {
   readonly statusCode: number;
@@ -83,6 +95,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       requestId: requestIdIn(headers),
       json: text === undefined ? JSON.stringify(body) : onOneLine(text, body),
       usage: usageOf(body),
+      headers: usefulHeadersOf(headers),
     };
   };
 
@@ -116,6 +129,8 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
   const isSuccess = ({ statusCode }: WholeReply): boolean => statusCode >= 200 && statusCode < 300;
 
   return {
+    requestIdIn,
+
     readAnswer(url: Endpoint, reply: WholeReply): CallResult {
       if (!isSuccess(reply)) return readError(reply);
       const body = parseJson(reply.text);

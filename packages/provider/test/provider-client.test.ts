@@ -44,6 +44,7 @@ describe('a good answer', () => {
       requestId: 'req_1',
       json: JSON.stringify(completion),
       usage: { inputTokens: 9, cachedTokens: 4, outputTokens: 3, reasoningTokens: 0 },
+      headers: {},
     });
   });
 

@@ -59,6 +59,7 @@ it('a streamed answer comes back whole, and its text as it comes', async () => {
       choices: [{ index: 0, message: { role: 'assistant', content: 'Bonjour' }, finish_reason: 'stop' }],
     }),
     usage: { inputTokens: 9, cachedTokens: 0, outputTokens: 3, reasoningTokens: 0 },
+    headers: {},
   });
   expect(deltas).toEqual([
     { index: 0, text: 'Bon' },

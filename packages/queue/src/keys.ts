@@ -1,7 +1,7 @@
 import type { FilePurpose } from '@promptmill/core';
 
 /** What a tenant may have a number of at once. */
-export type PlaceKind = 'uploads' | 'streams' | 'calls';
+export type PlaceKind = 'uploads' | 'streams' | 'calls' | 'live-calls';
 
 /** The names of all Redis keys that are not BullMQ's own, and the prefixes of BullMQ's keys. */
 export const createKeys = (prefix: string) => {
@@ -41,6 +41,10 @@ export const createKeys = (prefix: string) => {
     storedBytes: (tenant: string) => `${prefix}:{t-${tenant}}:bytes`,
     /** What is under way at once, and until when each counts. */
     places: (tenant: string, kind: PlaceKind) => `${prefix}:{t-${tenant}}:${kind}`,
+    /** How many live calls each api process may hold for the tenant. */
+    reservedLiveCalls: (tenant: string) => `${prefix}:{t-${tenant}}:live-calls:reserved`,
+    /** Is never there: live calls leave nothing that lasts. */
+    noLiveCalls: (tenant: string) => `${prefix}:{t-${tenant}}:live-calls:none`,
     reservedBytes: (tenant: string) => `${prefix}:{t-${tenant}}:bytes:reserved`,
     /** The sliding windows of a tenant's calls. */
     callLedger: (tenant: string) => `${prefix}:{t-${tenant}}:calls:ledger`,
@@ -50,6 +54,14 @@ export const createKeys = (prefix: string) => {
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
     idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
+    /** The answers for the callers that one api process holds. */
+    liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
+    /** Is there as long as that api process lives. */
+    liveApi: (api: string) => `${prefix}:{l-${api}}:alive`,
+    /** Is there when the caller of a live call, which a worker has, waits no longer. */
+    hungUp: (api: string, id: string) => `${prefix}:{l-${api}}:hung-up:${id}`,
+    /** A channel, not a key: the live calls whose caller waits no longer. */
+    hangUps: `${prefix}:{live}:hang-ups`,
     /** The names of tenants that have made a file or a batch. */
     tenants: `${prefix}:tenants`,
     /** Changes whenever an API key is created or revoked. */
@@ -60,6 +72,8 @@ export const createKeys = (prefix: string) => {
     laneTurn: (lane: string) => `${prefix}:{q-${lane}}:turn`,
     /** Where a tenant's line in a lane ends. */
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
+    /** Where the line of each tenant's live calls in a lane ends. */
+    laneLiveLines: (lane: string) => `${prefix}:{q-${lane}}:live-lines`,
     laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,

@@ -6,6 +6,7 @@ import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 let space: RedisSpace;
 let lanes = 0;
+let calls = 0;
 
 beforeAll(() => {
   space = openRedisSpace();
@@ -23,8 +24,10 @@ const openLane = async (...sources: string[]) => {
   await control.setLimits({ limits: { concurrency: 10 }, startWidth: 8, probeIntervalMs: 300 });
   const queue = space.keep(openLaneQueue(space.redis, space.keys, name));
   const addJob = async (source: string): Promise<string> => {
-    const [tenant = '', batchId = ''] = nameOf(source).split('/');
-    const { id = '' } = await queue.add(tenant, {} as RequestJob, { jobId: `${batchId}-0`, priority: 1 });
+    const [, batchId = ''] = nameOf(source).split('/');
+    // Each live call has an id of its own.
+    const jobId = batchId === 'live' ? `call${calls++}-0` : `${batchId}-0`;
+    const { id = '' } = await queue.add(nameOf(source), {} as RequestJob, { jobId, priority: 1 });
     return id;
   };
   for (const source of sources) {
@@ -72,6 +75,17 @@ it('two batches of one tenant hold nothing while another tenant has calls in wor
   for (let i = 0; i < 25; i++)
     for (const batch of ['one/a', 'one/b']) expect((await end('accountRefused', batch)).heldUntilMs).toBe(0);
   expect((await end('accountRefused', 'two/c')).began).toBe(true);
+});
+
+it('live calls of a tenant are one source', async () => {
+  const { end } = await openLane('one/live', 'one/live');
+  await end('accountRefused', 'one/live');
+  expect((await end('accountRefused', 'one/live')).heldUntilMs).toBe(0);
+  expect((await end('accountRefused', 'one/live')).began).toBe(true);
+  const shared = await openLane('one/live', 'one/a', 'two/live');
+  for (const source of ['one/live', 'one/a', 'one/live', 'one/a'])
+    expect((await shared.end('accountRefused', source)).heldUntilMs).toBe(0);
+  expect((await shared.end('accountRefused', 'two/live')).began).toBe(true);
 });
 
 it('another tenant whose requests wait in the lane counts like one that is at work', async () => {

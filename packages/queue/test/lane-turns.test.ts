@@ -205,7 +205,7 @@ test('a finished job is kept as a sample only while it is small', () => {
 
 test('BullMQ takes the priority of any position', async () => {
   const priorityAt = (position: number) => toLaneJob(requestJob('batch_1', 0), position, retry).opts.priority;
-  expect([0, 9, 10, 25].map(priorityAt)).toEqual([1, 1, 2, 3]);
+  expect([0, 9, 10, 25].map(priorityAt)).toEqual([2, 2, 3, 4]);
   expect(priorityAt(1e12)).toBe(2 ** 21 - 1);
   const job = requestJob(newBatchId(), 3);
   const [added] = await queue.addBulk([toLaneJob(job, 1e12, retry)]);

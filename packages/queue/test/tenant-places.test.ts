@@ -83,17 +83,17 @@ describe('stored bytes', () => {
   it('and those reserved for uploads are never more than the limit', async () => {
     const tenant = 'reserved';
     const take = (id: string, least: number, wanted = least): Promise<PlaceOutcome> =>
-      places[1].take({ tenant, kind: 'uploads', id, bytes: { least, wanted, most: 1000 } });
+      places[1].take({ tenant, kind: 'uploads', id, amount: { least, wanted, most: 1000 } });
     const outcomes = await each(50, (i) => take(`u${i}`, 100));
     expect(kinds(outcomes, 'taken')).toBe(10);
-    expect(await take('more', 1)).toEqual({ kind: 'over limit', what: 'bytes', used: 1000 });
+    expect(await take('more', 1)).toEqual({ kind: 'over limit', what: 'amount', used: 1000 });
     await places[0].giveBack({ tenant, kind: 'uploads', id: 'u0' });
-    expect(await take('u1', 150, 500)).toEqual({ kind: 'taken', bytes: 200 });
+    expect(await take('u1', 150, 500)).toEqual({ kind: 'taken', amount: 200 });
     // A file's record takes the place of what was reserved for it.
     const file: FileRecord = { id: 'u1', tenant, filename: 'a', purpose: 'batch', bytes: 120, createdAt };
     await records[0].put(file);
-    expect(await take('more', 80)).toEqual({ kind: 'taken', bytes: 80 });
-    expect(await take('again', 1)).toEqual({ kind: 'over limit', what: 'bytes', used: 1000 });
+    expect(await take('more', 80)).toEqual({ kind: 'taken', amount: 80 });
+    expect(await take('again', 1)).toEqual({ kind: 'over limit', what: 'amount', used: 1000 });
   });
 });
 

@@ -59,6 +59,24 @@ export const createMetrics = (role: string) => {
       labelNames: ['lane'] as const,
       registers,
     }),
+    liveCalls: new Counter({
+      name: 'promptmill_live_calls_total',
+      help: 'Live calls that have ended; outcome is answered, failed (by its deadline or its lane) or hung_up',
+      labelNames: ['lane', 'outcome'] as const,
+      registers,
+    }),
+    liveCallsWaiting: new Gauge({
+      name: 'promptmill_live_calls_waiting',
+      help: 'Live calls whose callers wait at this process',
+      registers,
+    }),
+    liveWait: new Histogram({
+      name: 'promptmill_live_wait_seconds',
+      help: 'Time from the arrival of a live call to the beginning of the call to the provider that answered it',
+      labelNames: ['lane'] as const,
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      registers,
+    }),
     httpRequests: new Counter({
       name: 'promptmill_http_requests_total',
       help: 'HTTP requests answered; route is the pattern, never the path',

@@ -21,7 +21,7 @@ import type { InputRequest } from './read-requests.ts';
 export interface AddRequestsOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
-  readonly turns: LaneTurns;
+  readonly turns: Pick<LaneTurns, 'take'>;
   readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;
   readonly retry: RetryPolicy;
   readonly recorder: Pick<ResultRecorder, 'record'>;

@@ -2,7 +2,7 @@ import { ApiError, type TenantLimits } from '@promptmill/core';
 
 type Limited = keyof Pick<
   TenantLimits,
-  'queuedRequests' | 'activeBatches' | 'storedBytes' | 'uploadsAtOnce' | 'eventStreamsAtOnce'
+  'queuedRequests' | 'activeBatches' | 'storedBytes' | 'uploadsAtOnce' | 'eventStreamsAtOnce' | 'liveCallsAtOnce'
 >;
 
 interface OverLimit {
@@ -39,6 +39,11 @@ const errors: Readonly<Record<Limited, { readonly code: string; readonly what: s
     what: 'open event streams',
     until: 'Close one; one whose connection broke counts for up to 30 s.',
   },
+  liveCallsAtOnce: {
+    code: 'too_many_live_calls',
+    what: 'live calls that wait for their answers',
+    until: 'Wait for some of the answers.',
+  },
 };
 
 /** The error for a request with which a tenant would be over one of its limits. */
@@ -48,5 +53,5 @@ export const overLimit = (name: Limited, { limit, used, more }: OverLimit): ApiE
   const message = `You have ${used} ${what}${added}; ${limit} are allowed (${name}). ${until}`;
   return name === 'storedBytes'
     ? new ApiError(507, message, { code, type: 'invalid_request_error' })
-    : new ApiError(429, message, { code });
+    : new ApiError(429, message, { code, ...(name === 'liveCallsAtOnce' ? { retryAfterSeconds: 1 } : {}) });
 };

@@ -31,9 +31,9 @@ export const createUploadPlaces = ({ places, limitsOf }: UploadPlacesOptions) =>
 
     const reserve = async (least: number, wanted: number, most?: number): Promise<void> => {
       const { storedBytes } = limitsOf(tenant);
-      const bytes = storedBytes === undefined ? undefined : { least, wanted, most: storedBytes };
-      const outcome = await places.take({ ...place, most, bytes });
-      if (outcome.kind === 'taken') reserved = outcome.bytes;
+      const amount = storedBytes === undefined ? undefined : { least, wanted, most: storedBytes };
+      const outcome = await places.take({ ...place, most, amount });
+      if (outcome.kind === 'taken') reserved = outcome.amount;
       else if (outcome.what === 'places') throw overLimit('uploadsAtOnce', { limit: most ?? 0, used: outcome.used });
       else throw overLimit('storedBytes', { limit: storedBytes ?? 0, used: outcome.used, more: least });
     };

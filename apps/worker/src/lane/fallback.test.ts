@@ -57,6 +57,7 @@ beforeEach(() => {
       }) as unknown as Queue<RequestJob>,
     turns: {
       take: (_, user) => Promise.resolve({ positions: [10 * users.push(user)], batches: 1 }),
+      takeLive: () => Promise.resolve([0]),
     },
     weightOf: () => 2,
     retry: { attempts: 3, baseDelayMs: 1, maxDelayMs: 1 },
@@ -98,6 +99,6 @@ it('is better than a closed lane, and than any lane when the deadline is near', 
 
 it("lines requests up in their tenant's line of the lane they come to", async () => {
   for (let i = 0; i < 2; i++) await findFallback(request, laneOf('xai/grok-4'))?.add();
-  expect(added.map(({ priority }) => priority)).toEqual([2, 3]);
+  expect(added.map(({ priority }) => priority)).toEqual([3, 4]);
   expect(users[1]).toEqual({ tenant: 'acme', weight: 2, batchId: 'batch_1', isNew: true });
 });

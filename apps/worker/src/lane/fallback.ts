@@ -41,7 +41,9 @@ export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now
         async add() {
           const { tenant, batchId } = job;
           const user = { tenant, weight: weightOf(tenant), batchId, isNew: true };
-          const { positions } = await turns.take(route.lane.name, user, 1);
+          const positions = job.live
+            ? await turns.takeLive(route.lane.name, user, 1)
+            : (await turns.take(route.lane.name, user, 1)).positions;
           await queueOf(route.lane.name).addBulk([toLaneJob(job, positions[0] ?? 0, retry)]);
         },
       };

@@ -20,6 +20,7 @@ const never = new AbortController().signal;
 const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCall => ({
   batchId: 'batch_1',
   source: 'acme/batch_1',
+  isLive: false,
   estimatedTokens,
   ...more,
 });

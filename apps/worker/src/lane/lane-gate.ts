@@ -9,6 +9,7 @@ export interface WantedCall {
   readonly batchId: string;
   /** Who it is for, as the lane knows it. */
   readonly source: string;
+  readonly isLive: boolean;
   readonly estimatedTokens: number;
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
 }
@@ -53,6 +54,9 @@ const probeWaitMs = 250;
 /** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
 
+/** Live calls that go one after another while a batch request waits. */
+const mostLiveInRow = 9;
+
 /**
  * How many calls that cannot be a held lane's next probe give their places to other requests, at most once a second. A
  * batch that comes lines up that near to the lane's present turn.
@@ -80,6 +84,7 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
   const onProbeEnd = (): void => wake?.();
   const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError });
   const waiting: Waiter[] = [];
+  let liveInRow = 0;
   let isAsking = false;
   let isShut = false;
   let wake: (() => void) | undefined;
@@ -102,13 +107,27 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
       };
     });
 
+  /** The next calls to ask for. Live calls go first, but while batch requests wait, one of them goes after every ninth. */
+  const nextCalls = (): Waiter[] => {
+    const [live, batch] = [waiting.filter(({ isLive }) => isLive), waiting.filter(({ isLive }) => !isLive)];
+    const next: Waiter[] = [];
+    let inRow = liveInRow;
+    while (next.length < askAtOnce && live.length + batch.length > 0) {
+      const isBatchsTurn = live.length === 0 || (batch.length > 0 && inRow >= mostLiveInRow);
+      inRow = isBatchsTurn ? 0 : inRow + 1;
+      const call = (isBatchsTurn ? batch : live).shift();
+      if (call) next.push(call);
+    }
+    return next;
+  };
+
   /** Whether a call waits whose source has not failed. */
   const canProbe = (): boolean => waiting.some(({ source }) => !failedSources.includes(source));
 
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
     const probe = isHeld ? chooseProbe(waiting, failedSources) : undefined;
-    const asked = probe ? [probe] : waiting.slice(0, askAtOnce);
+    const asked = probe ? [probe] : nextCalls();
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
@@ -122,6 +141,7 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
     const granted = asked.slice(0, answer.granted);
     // Calls that were given up while the question was under way have nobody else to report their end.
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
+    for (const { isLive } of granted) liveInRow = isLive ? liveInRow + 1 : 0;
     for (const waiter of granted)
       if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
@@ -144,7 +164,7 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
     const [first] = waiting;
     if (!first || nowMs - Math.max(first.sinceMs, batchesSeenAtMs) < longestWaitMs) return;
     batchesSeenAtMs = nowMs;
-    const ids = [...new Set(waiting.map(({ batchId }) => batchId))];
+    const ids = [...new Set(waiting.filter(({ isLive }) => !isLive).map(({ batchId }) => batchId))];
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');

@@ -140,10 +140,8 @@ export const createTenantGate = (options: TenantGateOptions) => {
     },
 
     /** Asks for a call of the request's tenant. Undefined when nothing limits its calls. */
-    async enter({
-      tenant: name,
-      body,
-    }: Pick<RequestJob, 'tenant' | 'body'>): Promise<TenantShare | 'full' | undefined> {
+    async enter(request: Pick<RequestJob, 'tenant' | 'body'>): Promise<TenantShare | 'full' | undefined> {
+      const { tenant: name, body } = request;
       const limits = tenants.limitsOf(name);
       if (!limitsCalls(limits)) return undefined;
       const tenant = limitedTenant(name);

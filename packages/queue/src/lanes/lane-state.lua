@@ -24,7 +24,7 @@
 --   failures               failed calls without a success since
 --   retries, nextRetryAt   the budget of retries (take-retry.lua)
 --
--- A source is a batch as '<tenant>/<batch>'.
+-- A source is '<tenant>/<batch>', or '<tenant>/live' for all live calls of a tenant (request-job.ts).
 
 -- A lane remembers this many sources.
 local mostFailedSources = 32

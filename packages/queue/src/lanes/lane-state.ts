@@ -28,6 +28,27 @@ export const readJobsInWork = async (
   return active.flat().filter((jobId) => jobId.startsWith(`${batchId}-`));
 };
 
+export interface LaneHoldState {
+  /** Unix milliseconds. */
+  readonly untilMs: number;
+  /** Code and HTTP status of the answer that began it. */
+  readonly reason: string;
+  /** Whether the provider takes no call until someone acts. */
+  readonly isStopped: boolean;
+}
+
+/** How the lane is held, or was held last; undefined when it is open. */
+export const readLaneHold = async (
+  redis: RedisConnection,
+  keys: Keys,
+  lane: string,
+): Promise<LaneHoldState | undefined> => {
+  const [heldUntil, heldFor, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'heldFor', 'reason');
+  if (!heldUntil) return undefined;
+  const isStopped = heldFor === 'stopped' || heldFor === 'refused';
+  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped };
+};
+
 export const readLaneState = async (
   redis: RedisConnection,
   keys: Keys,

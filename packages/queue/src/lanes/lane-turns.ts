@@ -1,4 +1,4 @@
-import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
+import { type RequestJob, type RetryPolicy, jobIdOf, sourceOf } from '@promptmill/core';
 import type { BulkJobOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
@@ -15,7 +15,11 @@ const requestsPerTurn = 10;
 /** The highest number that BullMQ knows. Jobs beyond it wait in order of arrival until the lane is idle. */
 const lastPriority = 2 ** 21 - 1;
 
-const priorityOf = (position: number): number => Math.min(lastPriority, 1 + Math.floor(position / requestsPerTurn));
+/** In a turn, live calls go before batch requests. */
+const firstPriority = { live: 1, batch: 2 } as const;
+
+const priorityOf = (position: number, first: number): number =>
+  Math.min(lastPriority, first + Math.floor(position / requestsPerTurn));
 
 /**
  * Bull Board shows finished jobs: those of a batch's first requests and a sample of the others. Redis spends a fifth
@@ -28,19 +32,25 @@ const isSample = (index: number): boolean => index < 100 || index % 100 === 0;
 /** What a lane's worker does with finished jobs that do not say otherwise. */
 export const finishedRequestJobs = { removeOnComplete: { count: 0 }, removeOnFail: { count: keptJobs } };
 
-const whenFinished = ({ index, bytes }: RequestJob): BulkJobOptions => {
+/** One of four live calls. */
+const isLiveSample = (callId: string): boolean => /[0-3]$/.test(callId);
+
+const whenFinished = ({ batchId, index, bytes, live }: RequestJob): BulkJobOptions => {
   if (bytes > keptJobBytes) return { removeOnFail: true };
-  return isSample(index) ? { removeOnComplete: { count: keptJobs } } : {};
+  return (live ? isLiveSample(batchId) : isSample(index)) ? { removeOnComplete: { count: keptJobs } } : {};
 };
 
-/** A request's job for BullMQ. Its name is the request's tenant: scripts read it (refusals.lua), and Bull Board shows it. */
+/** A live call is tried until its deadline. */
+const untilDeadline = 1_000_000;
+
+/** A request's job for BullMQ. Its name is its source: scripts read it (refusals.lua), and Bull Board shows it. */
 export const toLaneJob = (request: RequestJob, position: number, retry: RetryPolicy) => ({
-  name: request.tenant,
+  name: sourceOf(request),
   data: request,
   opts: {
     jobId: jobIdOf(request.batchId, request.index),
-    priority: priorityOf(position),
-    attempts: retry.attempts,
+    priority: priorityOf(position, request.live ? firstPriority.live : firstPriority.batch),
+    attempts: request.live ? untilDeadline : retry.attempts,
     backoff: { type: 'full-jitter' },
     ...whenFinished(request),
   } satisfies BulkJobOptions,
@@ -56,6 +66,9 @@ export interface LaneUser {
   readonly isNew: boolean;
 }
 
+/** Whose live calls come to a lane. */
+export type LiveLaneUser = Pick<LaneUser, 'tenant' | 'weight'>;
+
 export interface Turns {
   /** The position of each request, in order. */
   readonly positions: readonly number[];
@@ -68,6 +81,15 @@ const takeTurns = defineScript<
   [batchId: string, requests: number, weight: number, positionsOfTurn: number, mostAhead: number, aheadSpacing: number],
   [ahead: number, aheadFrom: string, from: string, batches: number]
 >(new URL('./take-turns.lua', import.meta.url));
+
+const takeLiveTurns = defineScript<
+  [turn: string, lines: string, prioritized: string, waiting: string, active: string, delayed: string],
+  [tenant: string, calls: number, weight: number, positionsOfTurn: number, callsPerBatchRequest: number],
+  [from: string, step: string]
+>(new URL('./take-live-turns.lua', import.meta.url));
+
+/** The share of a lane that live calls may take while batch requests wait in it. */
+export const defaultLiveShare = 0.9;
 
 /** So many requests of a batch that comes to its tenant's line go ahead of it. */
 const mostAhead = 50;
@@ -94,6 +116,27 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
       i < ahead ? Number(aheadFrom) + (i * aheadSpacing) / weight : Number(from) + (i - ahead) / weight,
     );
     return { positions, batches };
+  },
+
+  /**
+   * The positions for a tenant's next live calls in a lane.
+   *
+   * @param share of the lane that live calls may take while batch requests wait, between 0 and 1
+   */
+  async takeLive(lane: string, { tenant, weight = 1 }: LiveLaneUser, calls: number, share = defaultLiveShare) {
+    const [from, step] = await takeLiveTurns(
+      redis,
+      [
+        keys.laneTurn(lane),
+        keys.laneLiveLines(lane),
+        keys.laneJobs(lane, 'prioritized'),
+        keys.laneJobs(lane, 'wait'),
+        keys.laneJobs(lane, 'active'),
+        keys.laneJobs(lane, 'delayed'),
+      ],
+      [tenant, calls, weight, requestsPerTurn, share / (1 - share)],
+    );
+    return Array.from({ length: calls }, (_, i) => Number(from) + i * Number(step));
   },
 });
 

@@ -26,11 +26,11 @@ local function remember(lane, field, value)
   redis.call('PEXPIRE', refusalsKey, 600000 + math.max(0, lane.heldUntil - now))
 end
 
--- Who else has a job at work or waiting in the lane, whose call may tell more: 'tenant', or 'batch' when all are of the
--- source's tenant, or nil. Refused jobs come back to the front of those that wait, so it looks at both ends.
+-- Who else has a job at work or waiting in the lane, whose call may tell more: 'tenant', or 'source' when all are of
+-- this source's tenant, or nil. Refused jobs come back to the front of those that wait, so it looks at both ends.
 local function othersThan(source)
   local tenant, batch = string.match(source, '^(.-)/(.*)$')
-  -- BullMQ keeps a job beside its lists. The job's name is its tenant (lane-turns.ts).
+  -- BullMQ keeps a job beside its lists. The job's name is its source (lane-turns.ts).
   local jobPrefix = string.sub(activeKey, 1, -1 - #'active')
   local others, seen = nil, {}
   for _, jobIds in ipairs({
@@ -39,13 +39,15 @@ local function othersThan(source)
     redis.call('ZRANGE', waitingKey, -500, -1),
   }) do
     for _, jobId in ipairs(jobIds) do
-      -- The id of a request's job is '<batch>-<index>'.
-      local jobBatch = string.match(jobId, '^(.*)%-%d+$') or jobId
+      -- The id of a job is '<batch>-<index>'.
+      local jobBatch = string.match(jobId, '^(.*)%-')
       if jobBatch ~= batch and not seen[jobBatch] then
         seen[jobBatch] = true
-        local jobTenant = redis.call('HGET', jobPrefix .. jobId, 'name')
-        if jobTenant and jobTenant ~= tenant then return 'tenant' end
-        if jobTenant then others = 'batch' end
+        local other = redis.call('HGET', jobPrefix .. jobId, 'name')
+        if other and other ~= source then
+          if string.sub(other, 1, #tenant + 1) ~= tenant .. '/' then return 'tenant' end
+          others = 'source'
+        end
       end
     end
   end

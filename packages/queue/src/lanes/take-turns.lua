@@ -18,7 +18,7 @@ local now, last, period = tonumber(lane[1] or 0), tonumber(lane[2] or 0), lane[3
 local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 if first[1] then
   -- BullMQ's score is the priority in the high and a counter in the low 32 bits.
-  now = math.max(now, (math.floor(first[2] / 2 ^ 32) - 1) * ARGV[4])
+  now = math.max(now, (math.floor(first[2] / 2 ^ 32) - 2) * ARGV[4])
 elseif redis.call('LLEN', KEYS[5]) + redis.call('LLEN', KEYS[6]) + redis.call('ZCARD', KEYS[7]) == 0 then
   -- An idle lane starts again at 0, and what was noted of its lines before means nothing any more.
   now, last, period = 0, 0, nil

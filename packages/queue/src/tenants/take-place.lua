@@ -21,7 +21,7 @@ if ARGV[6] ~= '' then
   local used = tonumber(redis.call('GET', KEYS[3]) or 0) - (redis.call('HGET', KEYS[2], id) or 0)
   for _, bytes in ipairs(redis.call('HVALS', KEYS[2])) do used = used + bytes end
   local room = tonumber(ARGV[6]) - used
-  if least > room then return { 'bytes', used } end
+  if least > room then return { 'amount', used } end
   reserved = math.min(room, tonumber(ARGV[5]))
   redis.call('HSET', KEYS[2], id, string.format('%d', reserved))
 end

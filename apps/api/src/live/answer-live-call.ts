@@ -1,0 +1,141 @@
+import {
+  ApiError,
+  checkRequestBody,
+  describeMissing,
+  type Endpoint,
+  fullModelName,
+  type LiveAnswer,
+  mayUseModel,
+  modelNotAllowed,
+  newLiveCallId,
+  type RequestBody,
+  type RequestJob,
+  type Route,
+} from '@promptmill/core';
+import { z } from 'zod';
+import type { Call } from '../call.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { createLiveReply } from './live-reply.ts';
+import { patienceMsOf } from './patience.ts';
+
+/** The body goes to the provider as it is, with the provider's own name for the model. */
+export const liveCallBody = z.looseObject({
+  model: z.string().meta({ description: 'As `provider/model`. Without a provider the default one takes it.' }),
+});
+
+/** A stream that waits gets comments this often, so that nothing between its caller and here times out. */
+const commentEveryMs = 5000;
+
+type LiveDependencies = Pick<
+  ApiDependencies,
+  'config' | 'tenants' | 'live' | 'livePlaces' | 'laneWatch' | 'metrics' | 'now'
+>;
+
+/**
+ * `POST /v1/chat/completions` and the other endpoints of providers: makes a job of the call in the lane of its model, and
+ * answers on the same connection what the provider answered.
+ */
+export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) => {
+  const { config, tenants, live, livePlaces, laneWatch, metrics, now } = dependencies;
+
+  const findRoute = (tenant: string, model: string): Route => {
+    const route = config.lanes.route(model);
+    if (!route)
+      throw new ApiError(404, describeMissing(config.lanes, model), { code: 'model_not_found', param: 'model' });
+    if (mayUseModel(tenants.limitsOf(tenant), fullModelName(route))) return route;
+    const { code, message } = modelNotAllowed(model);
+    throw new ApiError(403, message, { code, param: 'model' });
+  };
+
+  const toJob = (
+    { tenant, request }: Pick<Call, 'tenant' | 'request'>,
+    body: RequestBody,
+    { lane, model }: Route,
+    deadlineMs: number,
+  ): RequestJob => {
+    const bytes = Number(request.headers['content-length'] ?? 0);
+    const callId = newLiveCallId();
+    const limits = tenants.limitsOf(tenant);
+    const models = lane.fallback.filter((name) => {
+      const next = config.lanes.route(name);
+      return next && mayUseModel(limits, fullModelName(next));
+    });
+    return {
+      tenant,
+      batchId: callId,
+      index: 0,
+      customId: callId,
+      url,
+      body: { ...body, model },
+      bytes,
+      live: { api: live.api, deadlineMs, isKept: false },
+      ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs } } : {}),
+    };
+  };
+
+  return async (call: Call<unknown, unknown, z.output<typeof liveCallBody>>): Promise<void> => {
+    const { tenant, body, request, response } = call;
+    const reply = createLiveReply(response, { now });
+    const problem = checkRequestBody(body);
+    if (problem) throw new ApiError(400, problem.message, { code: problem.code, param: problem.param });
+    const deadlineMs = reply.receivedAt + patienceMsOf(request.headers);
+    const route = findRoute(tenant, body.model);
+    const lane = route.lane.name;
+    const job = toJob(call, body, route, deadlineMs);
+    const callId = job.batchId;
+    const leave = await livePlaces.take(tenant);
+    // The deadline is what ends a call that waits for long.
+    request.socket.setTimeout(0);
+
+    const { promise: over, resolve: end } = Promise.withResolvers<'answered' | 'failed' | 'hung_up'>();
+    let lastFailure: LiveAnswer | undefined;
+
+    /** Ends the call for its caller, who gets its last failure, else this error. */
+    const fail = (error: ApiError): void => {
+      live.giveUp(callId);
+      if (lastFailure && error.retryAfterSeconds === undefined) reply.answer(lastFailure);
+      else reply.error(error);
+      end('failed');
+    };
+    const waits = { deadlineMs, fail, isWaiting: () => !reply.hasEvents() };
+
+    const deadline = setTimeout(
+      () => fail(new ApiError(504, 'The call got no answer in time.', { code: 'request_timeout' })),
+      deadlineMs - now(),
+    );
+    const comment = async (): Promise<void> => {
+      const text = await laneWatch.describePlace(callId);
+      if (waits.isWaiting() && !response.writableEnded) reply.comment(text);
+    };
+    const comments =
+      body['stream'] === true ? setInterval(() => void comment().catch(() => {}), commentEveryMs) : undefined;
+    response.on('close', () => {
+      if (response.writableFinished) return;
+      live.giveUp(callId);
+      end('hung_up');
+    });
+    const unwatch = laneWatch.watch(lane, waits);
+    try {
+      await live.begin({
+        lane,
+        job,
+        onNews(news) {
+          if (news.kind === 'failed attempt') lastFailure = news.answer;
+          else if (news.kind === 'events') {
+            if (!reply.events(news)) fail(new ApiError(502, 'The stream broke off.', { code: 'incomplete_stream' }));
+          } else {
+            live.end(callId);
+            reply.answer(news.answer);
+            end('answered');
+          }
+        },
+      });
+      metrics.liveCalls.inc({ lane, outcome: await over });
+    } finally {
+      clearTimeout(deadline);
+      clearInterval(comments);
+      unwatch();
+      leave();
+    }
+  };
+};

@@ -1,0 +1,144 @@
+import { jobIdOf, type RequestJob, type RetryPolicy, type Tenants } from '@promptmill/core';
+import {
+  createLiveReceiver,
+  type Keys,
+  type LaneTurns,
+  type LiveNews,
+  groupCalls,
+  onBack,
+  type RedisConnection,
+  toLaneJob,
+} from '@promptmill/queue';
+import type { Queue } from 'bullmq';
+import { withinQueueTimeout } from '../redis-guard.ts';
+
+export interface LiveCallsOptions {
+  /** This api process. */
+  readonly api: string;
+  readonly redis: RedisConnection;
+  /** A connection for nothing else. Its commands wait while Redis is away. */
+  readonly blocking: RedisConnection;
+  readonly keys: Keys;
+  readonly queueOf: (lane: string) => Queue<RequestJob>;
+  readonly turns: Pick<LaneTurns, 'takeLive'>;
+  readonly tenants: Pick<Tenants, 'weightOf'>;
+  readonly retry: RetryPolicy;
+  readonly onError: (error: Error) => void;
+}
+
+/** A live call to add to its lane. */
+export interface NewLiveCall {
+  readonly lane: string;
+  readonly job: RequestJob;
+  /** Gets what workers tell of the call. */
+  readonly onNews: (news: LiveNews) => void;
+}
+
+/** A call whose job is missing is looked for this often. */
+const lookForLostEveryMs = 30_000;
+const oldMs = 10_000;
+
+/** The live calls whose callers this process holds. */
+export const createLiveCalls = (options: LiveCallsOptions) => {
+  const { api, redis, blocking, keys, queueOf, turns, tenants, retry, onError } = options;
+  const waiting = new Map<string, NewLiveCall & { readonly sinceMs: number }>();
+
+  const receiver = createLiveReceiver({
+    redis,
+    blocking,
+    keys,
+    api,
+    onNews: (news) => waiting.get(news.callId)?.onNews(news),
+    onError,
+  });
+
+  /** Calls that come in one turn of the event loop are added together. */
+  const addToLane = groupCalls(async (laneAndTenant: string, jobs: readonly RequestJob[]): Promise<readonly true[]> => {
+    const [lane = '', tenant = ''] = laneAndTenant.split('\n');
+    const positions = await turns.takeLive(lane, { tenant, weight: tenants.weightOf(tenant) }, jobs.length);
+    await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? 0, retry)));
+    return jobs.map(() => true);
+  });
+  const add = ({ lane, job }: NewLiveCall) => withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job));
+
+  /**
+   * Adds calls again whose jobs Redis has lost. Where a job has ended, its answer came before: so a call is only added
+   * again when there is no answer after its job was seen to be missing.
+   */
+  const restoreLost = async (): Promise<void> => {
+    const old = [...waiting.values()].filter(({ sinceMs }) => performance.now() - sinceMs > oldMs);
+    const states = await Promise.all(
+      old.map(({ lane, job }) => redis.hmget(keys.laneJob(lane, jobIdOf(job.batchId, 0)), 'data', 'finishedOn')),
+    );
+    const lost = old.filter((_, i) => states[i]?.[0] === null || states[i]?.[1] !== null);
+    if (lost.length === 0) return;
+    await receiver.readAll();
+    for (const call of lost)
+      if (waiting.has(call.job.batchId)) {
+        await queueOf(call.lane).remove(jobIdOf(call.job.batchId, 0));
+        await add(call);
+      }
+  };
+  /** Calls that nobody waits for, which could not be given up while Redis was away. */
+  const abandoned = new Map<string, NewLiveCall>();
+  const abandon = async (call: NewLiveCall): Promise<void> => {
+    const { batchId: callId } = call.job;
+    abandoned.set(callId, call);
+    const removed = await queueOf(call.lane).remove(jobIdOf(callId, 0));
+    if (removed === 0) await receiver.hangUp(callId);
+    abandoned.delete(callId);
+  };
+  const look = (): void => {
+    restoreLost().catch(onError);
+    for (const call of abandoned.values()) abandon(call).catch(onError);
+  };
+  const timer = setInterval(look, lookForLostEveryMs);
+  const stopListening = onBack(redis, look);
+
+  return {
+    /** This api process, for the jobs of its calls. */
+    api,
+
+    /** Adds a call to its lane. From then on its news come. Throws a 503 when Redis is away. */
+    async begin(call: NewLiveCall): Promise<void> {
+      waiting.set(call.job.batchId, { ...call, sinceMs: performance.now() });
+      try {
+        await add(call);
+      } catch (error) {
+        waiting.delete(call.job.batchId);
+        // It may be in its lane all the same.
+        abandon(call).catch(() => {});
+        throw error;
+      }
+    },
+
+    /** The call has its answer. */
+    end: (callId: string): void => void waiting.delete(callId),
+
+    /** Nobody waits for a call any more: it leaves its lane, or the worker that has it gives it up. */
+    giveUp(callId: string): void {
+      const call = waiting.get(callId);
+      waiting.delete(callId);
+      // When Redis is away, it is given up when Redis is back.
+      if (call) abandon(call).catch(() => {});
+    },
+
+    /** How many of the lane's jobs go before a call. Undefined when a worker has it, or when it is not known. */
+    async positionOf(callId: string): Promise<number | undefined> {
+      const call = waiting.get(callId);
+      if (!call) return undefined;
+      const rank = await redis.zrank(keys.laneJobs(call.lane, 'prioritized'), jobIdOf(callId, 0));
+      return rank ?? undefined;
+    },
+
+    count: (): number => waiting.size,
+
+    async close(): Promise<void> {
+      clearInterval(timer);
+      stopListening();
+      await receiver.close();
+    },
+  };
+};
+
+export type LiveCalls = ReturnType<typeof createLiveCalls>;

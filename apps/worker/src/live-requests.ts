@@ -1,0 +1,141 @@
+import { isSuccess, type LiveAnswer, type LiveAnswerHead, type Outcome, type RequestJob } from '@promptmill/core';
+import type { StreamStart } from '@promptmill/provider';
+import type { LiveSender, RecordOutcome, RequestState } from '@promptmill/queue';
+import type { RecordedEnd } from './decide.ts';
+import type { UntilRedisTakes } from './until-redis-takes.ts';
+
+export interface LiveRequestsOptions {
+  readonly sender: LiveSender;
+  readonly untilRedisTakes: UntilRedisTakes;
+  /** Fires when calls under way must be given up, since the process ends. */
+  readonly giveUp: AbortSignal;
+}
+
+/** A live call that this process has. */
+export interface LiveRun {
+  /** Fires when the call is to be given up: its caller waits no longer, or the process ends. */
+  readonly signal: AbortSignal;
+  /** Whether somebody waits for the answer. */
+  isWanted(): boolean;
+  /** Whether the caller has got a part of the answer. */
+  hasBegun(): boolean;
+  /** Passes the events of an attempt on. */
+  openStream(): LiveStream;
+  end(): void;
+}
+
+export interface LiveStream {
+  readonly onStream: (start: StreamStart) => void;
+  readonly onEvent: (event: string) => void;
+  /** Resolves when all events have been sent. */
+  sent(): Promise<void>;
+}
+
+const answerOf = (outcome: Outcome, callMs: number, fallbackModel: string | undefined): LiveAnswer => {
+  if (outcome.kind === 'error') return outcome;
+  const { statusCode, requestId, json, headers = {}, retryAfterMs } = outcome;
+  const head: LiveAnswerHead = {
+    statusCode,
+    requestId,
+    headers,
+    callMs: Math.round(callMs),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(fallbackModel === undefined ? {} : { fallbackModel }),
+  };
+  return { kind: 'response', head, body: json };
+};
+
+/** The live calls that this process has in work: whose callers still wait, and what they are told. */
+export const createLiveRequests = ({ sender, untilRedisTakes, giveUp }: LiveRequestsOptions) => {
+  const runs = new Map<string, AbortController>();
+  giveUp.addEventListener('abort', () => {
+    for (const controller of runs.values()) controller.abort();
+  });
+
+  const openStream = (request: RequestJob): LiveStream & { hasSent(): boolean } => {
+    const startedAt = performance.now();
+    const attempt = Math.random().toString(36).slice(2);
+    let head: LiveAnswerHead = { statusCode: 200, requestId: '', headers: {}, callMs: 0 };
+    const waiting: string[] = [];
+    let sentCount = 0;
+    let sending: Promise<void> | undefined;
+
+    /** Events that come while others are on their way go together, so they stay in order. */
+    const send = async (): Promise<void> => {
+      while (waiting.length > 0) {
+        const events = waiting.splice(0);
+        const from = sentCount;
+        sentCount += events.length;
+        const news = { attempt, from, count: events.length, head, text: events.join('') };
+        await untilRedisTakes(() => sender.send(request, { kind: 'events', callId: request.batchId, ...news }));
+      }
+    };
+    return {
+      hasSent: () => sentCount > 0,
+      onStream({ statusCode, requestId, headers }) {
+        head = { statusCode, requestId, headers, callMs: Math.round(performance.now() - startedAt) };
+      },
+      onEvent(event) {
+        waiting.push(event);
+        sending ??= send().finally(() => {
+          sending = undefined;
+        });
+      },
+      sent: async () => sending,
+    };
+  };
+
+  return {
+    begin(request: RequestJob): LiveRun {
+      const controller = new AbortController();
+      runs.set(request.batchId, controller);
+      if (giveUp.aborted) controller.abort();
+      let stream: ReturnType<typeof openStream> | undefined;
+      return {
+        signal: controller.signal,
+        isWanted: () => !controller.signal.aborted || giveUp.aborted,
+        hasBegun: () => stream?.hasSent() === true,
+        openStream() {
+          stream = openStream(request);
+          return stream;
+        },
+        end: () => void runs.delete(request.batchId),
+      };
+    },
+
+    /** Its caller waits no longer. */
+    hangUp: (callId: string): void => runs.get(callId)?.abort(),
+
+    async check(request: RequestJob): Promise<RequestState> {
+      return (await sender.isWanted(request)) ? 'run' : 'dropped';
+    },
+
+    /** Tells the caller's process how an attempt failed after which another follows. */
+    tellFailedAttempt: (request: RequestJob, outcome: Outcome): Promise<void> =>
+      untilRedisTakes(() =>
+        sender.send(request, {
+          kind: 'failed attempt',
+          callId: request.batchId,
+          answer: answerOf(outcome, 0, undefined),
+        }),
+      ),
+
+    /** Sends the answer to the process that holds the caller. After events only their end follows. */
+    async record(
+      request: RequestJob,
+      { outcome, callMs = 0 }: RecordedEnd,
+      fallbackModel: string | undefined,
+    ): Promise<RecordOutcome> {
+      const answer = answerOf(outcome, callMs, fallbackModel);
+      const isStreamed = request.body['stream'] === true && isSuccess(outcome) && answer.kind === 'response';
+      await sender.send(request, {
+        kind: 'end',
+        callId: request.batchId,
+        answer: isStreamed ? { ...answer, body: '' } : answer,
+      });
+      return 'recorded';
+    },
+  };
+};
+
+export type LiveRequests = ReturnType<typeof createLiveRequests>;
