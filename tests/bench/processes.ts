@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** The ways to make requests without Promptmill. `caller.ts` says what each is. */
-export type CallerKind = 'sdk' | 'undici' | 'bullmq';
+/** The ways to make requests. `caller.ts` says what each is. */
+export type CallerKind = 'sdk' | 'undici' | 'live' | 'bullmq';
 
 const ticksPerSecond = 100;
 
@@ -43,10 +43,10 @@ const messageFrom = (child: ChildProcess, kind: CallerKind): Promise<unknown> =>
 /** Resolves once the process has loaded its modules. `redisUrl` is for `bullmq`. */
 export const startCaller = async (
   kind: CallerKind,
-  options: { readonly simulatorUrl: string; readonly concurrency: number; readonly redisUrl?: string },
+  options: { readonly url: string; readonly concurrency: number; readonly redisUrl?: string },
 ): Promise<Caller> => {
-  const { simulatorUrl, concurrency, redisUrl = '' } = options;
-  const child = fork(join(import.meta.dirname, 'caller.ts'), [kind, simulatorUrl, String(concurrency), redisUrl], {
+  const { url, concurrency, redisUrl = '' } = options;
+  const child = fork(join(import.meta.dirname, 'caller.ts'), [kind, url, String(concurrency), redisUrl], {
     // The same as for the processes of a stack.
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache') },
   });

@@ -81,6 +81,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
    * called.
    */
   const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
+    if (live.isFresh(job)) return undefined;
     const state = await untilRedisTakes(() => recorder.check(job.data));
     if (state !== 'run') return endingOfState(state);
     if (hasKilledItsWorkers(job))

@@ -95,6 +95,7 @@ export const startWorker = async ({
   const live = createLiveRequests({
     sender: createLiveSender(connection, keys),
     untilRedisTakes,
+    isHearing: () => hangUps.isHearing(),
     giveUp: giveUp.signal,
   });
   const recorder = createRequestRecorder(results, live);

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
 const idPattern = /^(?:file-|batch_)[0-9a-f]{32}$/;
 
@@ -8,8 +8,8 @@ export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`
 /** A new batch id: `batch_` and 128 random bits in hex. */
 export const newBatchId = (): string => `batch_${randomBytes(16).toString('hex')}`;
 
-/** A new live call's id: `live_` and 128 random bits in hex. */
-export const newLiveCallId = (): string => `live_${randomBytes(16).toString('hex')}`;
+/** A new live call's id: `live_` and 122 random bits in hex. */
+export const newLiveCallId = (): string => `live_${randomUUID().replaceAll('-', '')}`;
 
 export const isFileId = (value: string): boolean => value.startsWith('file-') && idPattern.test(value);
 

@@ -16,7 +16,7 @@ export * from './live/live-answers.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
 export * from './connection/redis.ts';
-export { groupCalls } from './results/group-calls.ts';
+export { groupWhileSending } from './results/group-calls.ts';
 export * from './results/result-recorder.ts';
 export * from './results/results-stream.ts';
 export * from './tenants/tenant-calls.ts';
