@@ -1,10 +1,9 @@
 /**
- * A process that makes requests: `caller.ts sdk|undici|live|bullmq URL CONCURRENCY [REDIS_URL]`. `processes.ts` starts it and sends it a number of requests. It makes them,
+ * A process that makes requests: `caller.ts sdk|undici|bullmq URL CONCURRENCY MODEL [REDIS_URL]`. `processes.ts` starts it and sends it a number of requests. It makes them,
  * and sends back how many got the right answer.
  *
  * - sdk: a pool of promises over the openai SDK as it is, without retries
  * - undici: the same pool over undici's `request`
- * - live: the same pool, with Promptmill's api as the URL
  * - bullmq: jobs added by `addBulk`, a worker with that SDK, and its return values as the results
  */
 import { Queue, Worker } from 'bullmq';
@@ -13,9 +12,8 @@ import type { ChatCompletion } from 'openai/resources/chat/completions';
 import { Agent, request } from 'undici';
 import type { CallerKind } from './processes.ts';
 
-const [kind, url, concurrencyText, redisUrl] = process.argv.slice(2);
+const [kind, url, concurrencyText, model = '', redisUrl] = process.argv.slice(2);
 const concurrency = Number(concurrencyText);
-const model = kind === 'live' ? 'simulator/echo' : 'echo';
 
 type Call = (prompt: string) => Promise<ChatCompletion>;
 type Run = (requests: number) => Promise<number>;
@@ -88,7 +86,6 @@ const inQueue = (call: Call): Run => {
 const runs: Readonly<Record<CallerKind, () => Run>> = {
   sdk: () => inPool(callWithSdk()),
   undici: () => inPool(callWithUndici()),
-  live: () => inPool(callWithUndici()),
   bullmq: () => inQueue(callWithSdk()),
 };
 

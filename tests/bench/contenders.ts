@@ -48,15 +48,16 @@ export const startContenders = async (
   const env = { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs), LOG_LEVEL: 'warn' };
   const { client, api, workers, collectors, simulator, stop } = await startStack({ redisUrl: redis.url, env });
   ends.defer(() => stop());
-  const start = async (kind: CallerKind, { url } = simulator): Promise<Caller> => {
-    const caller = await startCaller(kind, { url, concurrency, redisUrl: plainRedis.url });
+  const start = async (kind: CallerKind, to: { url: string; model?: string } = simulator): Promise<Caller> => {
+    const { url, model = 'echo' } = to;
+    const caller = await startCaller(kind, { url, model, concurrency, redisUrl: plainRedis.url });
     ends.defer(() => caller.stop());
     return caller;
   };
   const sdk = await start('sdk');
   const bullmq = await start('bullmq');
   const undici = await start('undici');
-  const live = await start('live', api);
+  const live = await start('undici', { url: api.url, model: 'simulator/echo' });
   const queue = new Queue('plain', { connection: { url: plainRedis.url } });
   ends.defer(() => queue.close());
   return [

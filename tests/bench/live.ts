@@ -80,8 +80,8 @@ const firstToken: Call = async (client, model, index) => {
 const runMakespan = () => {
   const [requests, concurrency] = [2000, 500];
   return withStack({ WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: '5' }, async (stack) => {
-    const makespan = async (kind: 'sdk' | 'live', url: string): Promise<number> => {
-      const caller = await startCaller(kind, { url, concurrency });
+    const makespan = async ({ url }: { readonly url: string }, model: string): Promise<number> => {
+      const caller = await startCaller('sdk', { url, concurrency, model });
       await stack.control({ latency: { kind: 'fixed', ms: 5 } });
       await caller.run(requests);
       await stack.control({ latency: { kind: 'fixed', ms: 1000 } });
@@ -90,7 +90,8 @@ const runMakespan = () => {
       return ms;
     };
     for (let round = 0; round < 3; round++) {
-      const [direct, live] = [await makespan('sdk', stack.simulator.url), await makespan('live', stack.api.url)];
+      const direct = await makespan(stack.simulator, 'echo');
+      const live = await makespan(stack.api, 'simulator/echo');
       console.log(
         `makespan: direct ${direct.toFixed(0)} ms, through Promptmill ${live.toFixed(0)} ms, ratio ${(live / direct).toFixed(3)}`,
       );
@@ -121,7 +122,11 @@ const besideBatch = () => {
     console.log(`the batch meanwhile: ${((await completed()) - before) / seconds} requests a second`);
 
     // As many callers as the lane has calls in flight, and twice as many again.
-    const flood = await startCaller('live', { url: stack.api.url, concurrency: 3 * concurrency });
+    const flood = await startCaller('undici', {
+      url: stack.api.url,
+      concurrency: 3 * concurrency,
+      model: 'simulator/echo',
+    });
     const [from, count] = [await completed(), 2000];
     const ms = await timeOf(() => flood.run(count));
     const batch = (await completed()) - from;

@@ -47,12 +47,3 @@ export const toPage = <T extends { readonly id: string }>(data: T[], hasMore: bo
   last_id: data.at(-1)?.id ?? null,
   has_more: hasMore,
 });
-
-export const model = z
-  .object({
-    id: z.string().meta({ example: 'simulator/echo' }),
-    object: z.literal('model'),
-    created: seconds,
-    owned_by: z.string().meta({ description: 'The provider.' }),
-  })
-  .meta({ id: 'Model' });

@@ -13,6 +13,7 @@ import {
   createLaneTurns,
   createTenantIndex,
   createTenantPlaces,
+  createUploadRecords,
   openBatchesQueue,
   openLaneQueues,
   untilReady,
@@ -101,6 +102,8 @@ export const startApi = async ({
   const due = createDueIndex(redis, keys);
   const tenants = createTenants(config.tenants);
   const places = createTenantPlaces(redis, keys);
+  const uploads = createUploadRecords(redis, keys);
+  const uploadPlaces = createUploadPlaces({ places, limitsOf: tenants.limitsOf });
   const api = randomUUID();
   const laneQueues = openLaneQueues(redis, keys, (error) => logger.debug({ err: error }, 'lane queue'));
   const live = createLiveCalls({
@@ -116,7 +119,7 @@ export const startApi = async ({
   });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
-  const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
+  const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
   const dependencies: ApiDependencies = {
@@ -128,6 +131,7 @@ export const startApi = async ({
     keys,
     files,
     records: createJournalledFileRecords(records, journal, replayed),
+    uploads,
     batches: createReplayedBatches(batches, replayed),
     due,
     tenantIndex: createTenantIndex(redis, keys),
@@ -137,6 +141,7 @@ export const startApi = async ({
     deltas,
     batchesQueue,
     places,
+    uploadPlaces,
     live,
     livePlaces,
     laneWatch,
@@ -144,7 +149,7 @@ export const startApi = async ({
     receiveInput: createReceiveInput({
       files,
       due,
-      places: createUploadPlaces({ places, limitsOf: tenants.limitsOf }),
+      places: uploadPlaces,
       limits,
       now: Date.now,
     }),

@@ -102,7 +102,7 @@ export const startWorker = async ({
   const hangUps = listenForHangUps(
     connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: giveUp.signal }),
     keys,
-    live.hangUp,
+    (callId) => live.hangUp(callId),
   );
   const deltas = createDeltaPublisher(connection, keys);
 

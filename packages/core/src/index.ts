@@ -25,4 +25,5 @@ export * from './result-line.ts';
 export * from './segment.ts';
 export * from './tenant-config.ts';
 export * from './tenant.ts';
+export * from './upload.ts';
 export * from './usage.ts';

@@ -24,3 +24,4 @@ export * from './tenants/tenant-places.ts';
 export * from './jobs/workers.ts';
 export * from './tenants/api-keys-version.ts';
 export * from './tenants/tenant-index.ts';
+export * from './uploads/upload-records.ts';

@@ -31,6 +31,10 @@ export const createKeys = (prefix: string) => {
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
     /** The files of one purpose, each in the place it has among all. */
     purposeIndex: (tenant: string, purpose: FilePurpose) => `${prefix}:{t-${tenant}}:files:${purpose}`,
+    /** An upload in parts. */
+    upload: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:upload:${id}`,
+    /** The bytes of each of its parts. */
+    uploadParts: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:upload:${id}:parts`,
     /** The batches that need a file. */
     fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
     /** The requests of each active batch, and their sum. */
