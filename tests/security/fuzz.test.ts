@@ -2,10 +2,11 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { line } from '../../apps/api/test/support/input.ts';
 import { bodyOf, hostileHeaders, type Schema, urlPart, valueOf } from './hostile-values.ts';
-import { type Answer, type SentRequest, startWatchedApi, type WatchedApi } from './watched-api.ts';
+import type { Answer } from './send.ts';
+import { startWatchedApi, type WatchedApi, type WatchedRequest } from './watched-api.ts';
 
 /** More of them, and others: TEST_FUZZ_REQUESTS=20000 TEST_FUZZ_SEED=2. */
-const requests = Number(process.env['TEST_FUZZ_REQUESTS'] ?? 100);
+const requests = Number(process.env['TEST_FUZZ_REQUESTS'] ?? 400);
 const seed = Number(process.env['TEST_FUZZ_SEED'] ?? 1);
 const maxBlockedMs = 50;
 const mib = 2 ** 20;
@@ -31,7 +32,7 @@ const known: string[] = ['simulator/echo', '24h', '/v1/chat/completions', 'creat
 
 const json = { 'content-type': 'application/json' };
 
-const uploadOf = (content: string, filename = 'a.jsonl'): SentRequest => ({
+const uploadOf = (content: string, filename = 'a.jsonl'): WatchedRequest => ({
   method: 'POST',
   path: '/v1/files',
   headers: { 'content-type': 'multipart/form-data; boundary=b' },
@@ -66,7 +67,7 @@ const check = ({ status, text, headers }: Answer): void => {
 };
 
 /** Sends a request that must not block the event loop. The first time may be the one in which code is compiled. */
-const sendUnblocked = async (sent: SentRequest): Promise<void> => {
+const sendUnblocked = async (sent: WatchedRequest): Promise<void> => {
   for (let tries = 3; ; tries--) {
     await api.measure();
     check(await api.send(sent));
@@ -83,7 +84,7 @@ const requestOf = (
   method: string,
   path: string,
   { parameters = [], requestBody }: Operation,
-): fc.Arbitrary<SentRequest> => {
+): fc.Arbitrary<WatchedRequest> => {
   const pathParts = fc.tuple(
     ...path.split('/').map((part) => (part.startsWith('{') ? urlPart(known) : fc.constant(part))),
   );

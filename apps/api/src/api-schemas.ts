@@ -19,6 +19,12 @@ export const expiresAfter = z
   })
   .meta({ description: 'When a file is deleted.' });
 
+export const currency = z.literal('USD');
+export const spentUsd = z.number().nullable().meta({ description: 'What the results cost.' });
+export const wastedUsd = z.number().nullable().meta({
+  description: 'What calls cost that gave no result, such as those that were made twice when a worker was lost.',
+});
+
 export const errorBody = z
   .object({
     error: z.object({

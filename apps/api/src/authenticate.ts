@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { ApiError } from '@promptmill/core';
 import type { RequestHandler } from 'express';
 import type { Caller } from './access/caller.ts';
+import { cutWhenEnded } from './access/cut-when-ended.ts';
 import type { FoundKey, KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
 
@@ -49,24 +50,29 @@ export const requireTenant =
   async (request, response, next) => {
     const { authorization } = request.headers;
     const caller = await logins.check(request, response, () => authenticate(authorization));
+    cutWhenEnded(caller.ended, response);
     response.locals.caller = caller;
     response.locals.tenant = caller.tenant;
     next();
   };
 
-/** Lets in who bears the metrics' token or an API key. Where there are neither, anyone. */
+/**
+ * Lets in who bears the metrics' token or an API key; where there are neither, anyone. Who has the key of a tenant does not
+ * see what other tenants spend.
+ */
 export const requireMetricsToken = (
   token: string | undefined,
   { authenticate, isKeyless, logins }: { authenticate: Authenticate; isKeyless: () => boolean; logins: Logins },
 ): RequestHandler => {
-  const identify = (authorization: string | undefined): void => {
+  const identify = (authorization: string | undefined): { readonly seesSpending: boolean } => {
     const given = bearerOf(authorization);
-    if (token !== undefined && given !== undefined && sameSecret(given, token)) return;
+    if (token !== undefined && given !== undefined && sameSecret(given, token)) return { seesSpending: true };
     if (token !== undefined && isKeyless()) throw given === undefined ? missingKey() : wrongKey();
-    authenticate(authorization);
+    return { seesSpending: isKeyless() || authenticate(authorization).admin };
   };
   return async (request, response, next) => {
-    await logins.check(request, response, () => identify(request.headers.authorization));
+    const { authorization } = request.headers;
+    response.locals.seesSpending = (await logins.check(request, response, () => identify(authorization))).seesSpending;
     next();
   };
 };

@@ -12,6 +12,7 @@ import type {
   TenantIndex,
   TenantPlaces,
   UploadRecords,
+  UsageRecords,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -23,9 +24,11 @@ import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 import type { UploadPlaces } from './tenants/upload-places.ts';
+import type { KeptCallers } from './live/kept-callers.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
+import type { Measuring } from './spending/measuring.ts';
 
 /** What route handlers need. */
 export interface ApiDependencies {
@@ -44,6 +47,9 @@ export interface ApiDependencies {
   readonly batches: BatchStore;
   readonly due: DueIndex;
   readonly tenantIndex: TenantIndex;
+  /** What tenants have used. */
+  readonly usage: UsageRecords;
+  readonly measuring: Measuring;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;
@@ -54,6 +60,7 @@ export interface ApiDependencies {
   readonly places: TenantPlaces;
   readonly uploadPlaces: UploadPlaces;
   readonly live: LiveCalls;
+  readonly kept: KeptCallers;
   readonly livePlaces: LivePlaces;
   readonly laneWatch: LaneWatch;
   /** What each tenant may use. */

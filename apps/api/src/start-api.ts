@@ -4,16 +4,19 @@ import { createTenants, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
+  createApiKeysVersion,
   createBatchStore,
   createClaims,
   createDeltaSubscriber,
   createDueIndex,
   createFileRecords,
+  createKeptCalls,
   createKeys,
   createLaneTurns,
   createTenantIndex,
   createTenantPlaces,
   createUploadRecords,
+  createUsageRecords,
   openBatchesQueue,
   openLaneQueues,
   untilReady,
@@ -42,9 +45,11 @@ import { createJournal } from './journal/journal.ts';
 import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
+import { createKeptCallers } from './live/kept-callers.ts';
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
+import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
 
@@ -86,11 +91,17 @@ export const startApi = async ({
   passFailPoint = noFailPoints,
 }: StartApiOptions): Promise<RunningApi> => {
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
-  const keyReader = await readKeys({ config, files, logger });
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
   const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
   const keys = createKeys(redisPrefix);
+  const apiKeysVersion = createApiKeysVersion(redis, keys);
+  // When the port is open, Redis should usually be ready too.
+  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
+  const keyReader = await readKeys({ config, files, version: apiKeysVersion, logger }).catch((error: unknown) => {
+    redis.disconnect();
+    throw error;
+  });
   const batchesQueue = openBatchesQueue(redis, keys);
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
@@ -117,6 +128,17 @@ export const startApi = async ({
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });
+  const keepAnswersSeconds = config.keepAnswersHours * 3600;
+  const kept = createKeptCallers({
+    live,
+    calls: createKeptCalls(redis, keys),
+    claims: createClaims<string>(redis, keys, 'live', keepAnswersSeconds),
+    files,
+    queueOf: laneQueues.of,
+    limitsOf: tenants.limitsOf,
+    keepMs: keepAnswersSeconds * 1000,
+    onError: (error) => logError(error, 'kept calls'),
+  });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
   const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
@@ -135,6 +157,8 @@ export const startApi = async ({
     batches: createReplayedBatches(batches, replayed),
     due,
     tenantIndex: createTenantIndex(redis, keys),
+    usage: createUsageRecords(redis, keys),
+    measuring: createMeasuring(),
     journal,
     replayed,
     claims,
@@ -143,6 +167,7 @@ export const startApi = async ({
     places,
     uploadPlaces,
     live,
+    kept,
     livePlaces,
     laneWatch,
     tenants,
@@ -161,18 +186,17 @@ export const startApi = async ({
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  // When the port is open, Redis should usually be ready too.
-  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
   const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
     async (error: unknown) => {
       livePlaces.close();
       laneWatch.close();
+      await kept.close();
       await Promise.all([board.close(), replaying.close(), batchesQueue.close(), live.close(), laneQueues.close()]);
       redis.disconnect();
       throw error;
     },
   );
-  const watchingKeys = watchKeys(redis, keys, keyReader);
+  const watchingKeys = watchKeys(redis, apiKeysVersion, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
@@ -190,9 +214,11 @@ export const startApi = async ({
   life.add('live calls', async () => {
     livePlaces.close();
     laneWatch.close();
+    await kept.close();
     await live.close();
     await laneQueues.close();
   });
+  life.add('measuring', () => dependencies.measuring.close());
   life.add('deltas', () => deltas.close());
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());

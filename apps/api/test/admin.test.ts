@@ -146,6 +146,11 @@ describe('the audit', () => {
     };
     for (const action of ['batch.create', 'batch.pause', 'batch.resume', 'batch.cancel'])
       expect(await lineOf(action, id)).toMatchObject({ ...who, outcome: 'done', requestId: expect.any(String) });
+    const response = await api.alice.responses.create({ model: 'simulator/echo', input: 'Hi', background: true });
+    await api.alice.responses.cancel(response.id);
+    await api.alice.responses.delete(response.id);
+    for (const action of ['response.create', 'response.cancel', 'response.delete'])
+      expect(await lineOf(action, response.id)).toMatchObject({ ...who, outcome: 'done', ids: [response.id] });
     expect(await lineOf('file.create', fileId)).toMatchObject({ ...who, outcome: 'done', ids: [fileId] });
     expect(await lineOf('file.delete', fileId)).toMatchObject({ ...who, ids: [fileId] });
     for (const action of ['upload.create', 'upload.cancel'])

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
 import {
+  createPriceList,
   createProviderClient,
   openTokenEstimator,
   type ProviderClient,
@@ -11,12 +12,14 @@ import {
   closeWorkers,
   connectRedis,
   createDeltaPublisher,
+  createKeptCalls,
   createKeys,
   createLaneControl,
   createLaneTurns,
   createLiveSender,
   createResultRecorder,
   createTenantCalls,
+  createUsageCounter,
   finishedRequestJobs,
   type JobLock,
   listenForHangUps,
@@ -33,6 +36,7 @@ import {
   noFailPoints,
   type PassFailPoint,
 } from '@promptmill/runtime';
+import { createChargeCalls } from './charge-calls.ts';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
@@ -94,11 +98,13 @@ export const startWorker = async ({
   const results = createResultRecorder(connection, keys);
   const live = createLiveRequests({
     sender: createLiveSender(connection, keys),
+    kept: createKeptCalls(connection, keys),
     untilRedisTakes,
     isHearing: () => hangUps.isHearing(),
     giveUp: giveUp.signal,
   });
-  const recorder = createRequestRecorder(results, live);
+  const liveUsage = createUsageCounter(connection, keys, onError);
+  const recorder = createRequestRecorder(results, live, liveUsage);
   const hangUps = listenForHangUps(
     connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: giveUp.signal }),
     keys,
@@ -130,6 +136,7 @@ export const startWorker = async ({
     if (tenants.limitTokens()) tenantEstimator ??= await openTokenEstimator();
   };
   await setTenants(config.tenants);
+  const prices = createPriceList();
   const tenantGate = createTenantGate({
     tenants,
     calls: createTenantCalls(connection, keys, tenants.limitsOf),
@@ -176,6 +183,7 @@ export const startWorker = async ({
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
+      charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
       recorder,
       deltas,
       retry,
@@ -232,6 +240,7 @@ export const startWorker = async ({
       tenantGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       hangUps.close();
+      await liveUsage.close().catch(onError);
       await laneQueues.close();
       clearInterval(giveUpWithNothing);
       await closeRedis(connection);

@@ -18,12 +18,18 @@ export const createKeys = (prefix: string) => {
     bytesOfBatches: (tenant: string) => `${batchesTag}:bytes:${tenant}`,
     /** The sum for each tenant. */
     bytesOfTenants: `${batchesTag}:bytes`,
+    /** What a tenant has used of each model in a day. */
+    usage: (tenant: string, day: string) => `${batchesTag}:usage:${tenant}:${day}`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */
     results: `${batchesTag}:results`,
+    /** A call whose answer is kept. Its answer goes through the results stream, so it is in the same slot. */
+    keptCall: (id: string) => `${batchesTag}:kept:${id}`,
+    /** A tenant's kept calls that have no answer, and until when each counts. */
+    keptUnderWay: (tenant: string) => `${batchesTag}:kept-under-way:${tenant}`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
     /** What the upload of a file found. It is apart from the record, so that lists need not read it. */
@@ -56,7 +62,7 @@ export const createKeys = (prefix: string) => {
     removed: (tenant: string) => `${prefix}:{t-${tenant}}:removed`,
     /** When those entries were removed. */
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
-    idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
+    idempotency: (tenant: string, kind: 'batch' | 'file' | 'live', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
     /** The answers for the callers that one api process holds. */
     liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
@@ -78,7 +84,9 @@ export const createKeys = (prefix: string) => {
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
     /** Where the line of each tenant's live calls in a lane ends. */
     laneLiveLines: (lane: string) => `${prefix}:{q-${lane}}:live-lines`,
-    laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
+    /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
+    laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
+    laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     /** What a lane remembers of refusals. */

@@ -152,6 +152,26 @@ test('small batches that go ahead leave room for the large one', async () => {
   expect(larges).toBeGreaterThanOrEqual(75);
 });
 
+test('batches that come while a large one stands in line share half of what their tenant is due', async () => {
+  const [large, middle, small, other] = [newBatch(), newBatch(), newBatch(), newBatch('other')];
+  await large.dispatch(800);
+  await other.dispatch(1300);
+  const taken = await take(40);
+  await middle.dispatch(50);
+  await middle.dispatch(150);
+  taken.push(...(await take(460)));
+  await small.dispatch(10);
+  taken.push(...(await take(100)));
+  expect(indexesOf(small, taken)).toHaveLength(10);
+  const later = await take(250);
+  expect(countsOf([large, middle, other], later)).toEqual([100, 50, 100]);
+  taken.push(...later);
+  // The end of the line has moved on for them, so where the tenant's last request stands it has got its share.
+  await large.dispatch(200);
+  taken.push(...(await take(2420 - taken.length)));
+  expect(countsOf([other], taken)).toEqual([1210]);
+});
+
 test('a batch’s own requests are taken in order, however its chunks and others’ fall', async () => {
   const large = newBatch();
   const small = newBatch();

@@ -1,4 +1,4 @@
-import { isBatchId, isFileId, isTenantName, isUploadId } from '@promptmill/core';
+import { isBatchId, isFileId, isResponseId, isTenantName, isUploadId } from '@promptmill/core';
 import type { Logger } from '@promptmill/runtime';
 import type { RequestHandler } from 'express';
 import type { KeyChange } from './key-ring.ts';
@@ -15,6 +15,9 @@ export type AuditAction =
   | 'batch.pause'
   | 'batch.resume'
   | 'batch.retry'
+  | 'response.create'
+  | 'response.cancel'
+  | 'response.delete'
   | 'tenant.cancel';
 
 /** What the audit line of a request says beyond who sent it. */
@@ -37,6 +40,9 @@ export type AuditKeyChange = (change: KeyChange) => void;
 const auditLogger = (logger: Logger): Logger =>
   logger.level === 'silent' ? logger : logger.child({ audit: true }, { level: 'info' });
 
+const isAuditedId = (value: string): boolean =>
+  [isBatchId, isFileId, isUploadId, isResponseId].some((isId) => isId(value));
+
 /** A path may hold anything; only what is an id or a tenant's name is noted. */
 export const noteTarget =
   (action: AuditAction | undefined): RequestHandler<Record<string, string>> =>
@@ -44,7 +50,7 @@ export const noteTarget =
     const { tenant } = params;
     response.locals.audited = {
       action,
-      ids: Object.values(params).filter((value) => isBatchId(value) || isFileId(value) || isUploadId(value)),
+      ids: Object.values(params).filter(isAuditedId),
       ...(tenant !== undefined && isTenantName(tenant) ? { ofTenant: tenant } : {}),
     };
     next();

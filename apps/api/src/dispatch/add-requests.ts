@@ -32,6 +32,8 @@ export interface AddedRequests {
   readonly positions: Cursor['positions'];
   /** The most batches that the tenant has in one of the chunk's lanes. 0 when the chunk was empty. */
   readonly batchesInLane: number;
+  /** Whether the chunk is ahead of others of its tenant in one of its lanes. */
+  readonly isAhead: boolean;
 }
 
 /**
@@ -80,10 +82,10 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
 
   const addToLane = async ({ id, tenant }: Batch, lane: string, jobs: readonly RequestJob[], isNew: boolean) => {
     const user = { tenant, weight: tenants.weightOf(tenant), batchId: id, isNew };
-    const { positions, batches } = await turns.take(lane, user, jobs.length);
+    const { positions, batches, isAhead } = await turns.take(lane, user, jobs.length);
     const end = positions.at(-1) ?? 0;
     await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? end, retry)));
-    return { lane, end, batches };
+    return { lane, end, batches, isAhead };
   };
 
   /** @param before the positions that the batch's last chunk gave */
@@ -112,6 +114,7 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
     return {
       positions: { ...before, ...Object.fromEntries(added.map(({ lane, end }) => [lane, end])) },
       batchesInLane: Math.max(0, ...added.map(({ batches }) => batches)),
+      isAhead: added.some(({ isAhead }) => isAhead),
     };
   };
 };

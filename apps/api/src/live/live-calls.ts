@@ -32,6 +32,8 @@ export interface NewLiveCall {
   readonly job: RequestJob;
   /** Gets what workers tell of the call. */
   readonly onNews: (news: LiveNews) => void;
+  /** Whether a call whose job is missing may be added to its lane again. Default: it may. */
+  readonly mayRestore?: () => Promise<boolean>;
 }
 
 /** A call whose job is missing is looked for this often. */
@@ -59,7 +61,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? 0, retry)));
     return [];
   });
-  const add = ({ lane, job }: NewLiveCall) => withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job));
+  const add = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>) =>
+    withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job));
 
   /**
    * Adds calls again whose jobs Redis has lost. Where a job has ended, its answer came before: so a call is only added
@@ -74,7 +77,7 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     if (lost.length === 0) return;
     await receiver.readAll();
     for (const call of lost)
-      if (waiting.has(call.job.batchId)) {
+      if (waiting.has(call.job.batchId) && (await (call.mayRestore?.() ?? true))) {
         await queueOf(call.lane).remove(jobIdOf(call.job.batchId, 0));
         await add(call);
       }
@@ -99,15 +102,21 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     /** This api process, for the jobs of its calls. */
     api,
 
-    /** Adds a call to its lane. From then on its news come. Throws a 503 when Redis is away. */
-    async begin(call: NewLiveCall): Promise<void> {
+    /** Adds a call to its lane, if it is not there. Throws a 503 when Redis is away. */
+    async add(call: Pick<NewLiveCall, 'lane' | 'job'>): Promise<void> {
+      await add(call);
+    },
+
+    /** Adds a call to its lane. From then on its news come. Resolves with its id. Throws a 503 when Redis is away. */
+    async begin(call: NewLiveCall): Promise<string> {
       waiting.set(call.job.batchId, { ...call, sinceMs: performance.now() });
       try {
         await add(call);
+        return call.job.batchId;
       } catch (error) {
         waiting.delete(call.job.batchId);
-        // It may be in its lane all the same.
-        abandon(call).catch(() => {});
+        // It may be in its lane all the same. One that is kept goes on there.
+        if (!call.job.live?.isKept) abandon(call).catch(() => {});
         throw error;
       }
     },

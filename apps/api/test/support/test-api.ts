@@ -63,6 +63,7 @@ export const startTestApi = async ({ redisUrl, env = {}, configFile = '', onLog 
   return {
     url: api.url,
     prefix,
+    directory,
     /** The variables of a further api that shares files and keys in Redis with this one. */
     shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),
