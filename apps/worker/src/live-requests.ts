@@ -175,7 +175,7 @@ export const createLiveRequests = ({ sender, kept, untilRedisTakes, isHearing, g
       { outcome, callMs = 0, mayPass = false }: RecordedEnd,
       fallbackModel: string | undefined,
     ): Promise<RecordOutcome> {
-      const { batchId: callId, live } = request;
+      const { batchId: callId, tenant, live } = request;
       const answer = answerOf(outcome, callMs, fallbackModel);
       const stream = runs.get(callId)?.stream;
       const isStream = stream?.hasSent() === true && isSuccess(outcome) && answer.kind === 'response';
@@ -185,7 +185,7 @@ export const createLiveRequests = ({ sender, kept, untilRedisTakes, isHearing, g
         return 'recorded';
       }
       const toKeep = isStream ? { ...answer, body: stream.text() } : answer;
-      const apis = await kept.record(callId, live.tenant, { answer: toKeep, isStream, mayPass });
+      const apis = await kept.record(callId, tenant, { answer: toKeep, isStream, mayPass });
       // A process that is not told finds the answer itself.
       for (const api of apis ?? []) await sender.send({ batchId: callId, live: { ...live, api } }, end).catch(() => {});
       return apis ? 'recorded' : 'duplicate';

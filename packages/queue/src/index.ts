@@ -11,6 +11,7 @@ export * from './keys.ts';
 export * from './lanes/lane-control.ts';
 export * from './lanes/lane-state.ts';
 export * from './lanes/lane-turns.ts';
+export type * from './lanes/tell-lane.ts';
 export * from './live/hang-ups.ts';
 export * from './live/kept-answers.ts';
 export * from './live/kept-calls.ts';

@@ -92,6 +92,8 @@ export const createKeys = (prefix: string) => {
     laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
+    /** What a lane remembers of refusals. */
+    laneRefusals: (lane: string) => `${prefix}:{q-${lane}}:refusals`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
     laneJobs: (

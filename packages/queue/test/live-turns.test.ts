@@ -1,7 +1,7 @@
 import { newBatchId, newLiveCallId, type RequestJob } from '@promptmill/core';
 import { type Queue, Worker } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLaneTurns, type LaneTurns, openLaneQueue, requestJobOptions } from '../src/index.ts';
+import { createLaneTurns, type LaneTurns, openLaneQueue, toLaneJob } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const retry = { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 };
@@ -27,7 +27,8 @@ afterEach(async () => {
   await space.close();
 });
 
-const requestJob = (batchId: string, index: number, live?: RequestJob['live']): RequestJob => ({
+const requestJob = (tenant: string, batchId: string, index: number, live?: RequestJob['live']): RequestJob => ({
+  tenant,
   batchId,
   index,
   customId: `request-${index}`,
@@ -38,15 +39,13 @@ const requestJob = (batchId: string, index: number, live?: RequestJob['live']): 
 });
 
 const add = (jobs: readonly RequestJob[], positions: readonly number[]) =>
-  queue.addBulk(
-    jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, positions[i] ?? 0, retry) })),
-  );
+  queue.addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? 0, retry)));
 
 const addBatch = async (tenant: string, requests: number, weight = 1): Promise<void> => {
   const batchId = newBatchId();
   const { positions } = await turns.take(lane, { tenant, weight, batchId, isNew: true }, requests);
   await add(
-    positions.map((_, i) => requestJob(batchId, i)),
+    positions.map((_, i) => requestJob(tenant, batchId, i)),
     positions,
   );
 };
@@ -55,7 +54,7 @@ const addLive = async (tenant: string, calls: number, { weight = 1, liveShare = 
   const positions = await turns.takeLive(lane, { tenant, weight, share: liveShare }, calls);
   await add(
     positions.map(() =>
-      requestJob(newLiveCallId(), 0, { tenant, api: 'api', deadlineMs: Date.now() + 60_000, isKept: false }),
+      requestJob(tenant, newLiveCallId(), 0, { api: 'api', deadlineMs: Date.now() + 60_000, isKept: false }),
     ),
     positions,
   );
@@ -68,7 +67,7 @@ const take = async (count: number): Promise<string[]> => {
     const job = await worker.getNextJob('token', { block: false });
     if (!job) break;
     await job.moveToCompleted('done', 'token', false);
-    taken.push(job.data.live?.tenant ?? 'batch');
+    taken.push(job.data.live ? job.data.tenant : 'batch');
   }
   return taken;
 };

@@ -13,7 +13,7 @@ import {
   type Tenants,
   toResult,
 } from '@promptmill/core';
-import { type Cursor, type LaneTurns, requestJobOptions, type ResultRecorder } from '@promptmill/queue';
+import { type Cursor, type LaneTurns, toLaneJob, type ResultRecorder } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import type { InputRequest } from './read-requests.ts';
@@ -63,15 +63,14 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
       return next && mayUse(next);
     });
     const job: RequestJob = {
+      tenant: batch.tenant,
       batchId: batch.id,
       index,
       customId,
       url,
       body: { ...body, model: route.model },
       bytes,
-      ...(fallback.length > 0
-        ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch), tenant: batch.tenant } }
-        : {}),
+      ...(fallback.length > 0 ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch) } } : {}),
     };
     return { lane: name, job, isAllowed: mayUse(route) };
   };
@@ -85,9 +84,7 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
     const user = { tenant, weight: tenants.weightOf(tenant), batchId: id, isNew };
     const { positions, batches, isAhead } = await turns.take(lane, user, jobs.length);
     const end = positions.at(-1) ?? 0;
-    await queueOf(lane).addBulk(
-      jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, positions[i] ?? end, retry) })),
-    );
+    await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? end, retry)));
     return { lane, end, batches, isAhead };
   };
 

@@ -59,7 +59,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     body: RequestBody,
     { lane, model }: Route,
     callId: string,
-    liveCall: Omit<LiveCall, 'tenant'>,
+    liveCall: LiveCall,
   ): RequestJob => {
     const { deadlineMs } = liveCall;
     const limits = tenants.limitsOf(tenant);
@@ -68,14 +68,15 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
       return next && mayUseModel(limits, fullModelName(next));
     });
     return {
+      tenant,
       batchId: callId,
       index: 0,
       customId: callId,
       url,
       body: { ...body, model },
       bytes: response.locals.body?.bytes ?? 0,
-      live: { tenant, ...liveCall },
-      ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs, tenant } } : {}),
+      live: liveCall,
+      ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs } } : {}),
     };
   };
 

@@ -46,7 +46,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
   const groups = new Map<string, Group>();
 
   const beginRecord = ({ lane, job, claim, response }: KeptOrder): Promise<KeptCallState> => {
-    const tenant = job.live?.tenant ?? '';
+    const { tenant } = job;
     return calls.begin({
       id: job.batchId,
       tenant,
@@ -68,7 +68,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
       const made: RequestJob = { ...job, batchId: id, customId: id };
       const { kind, underWay } = await beginRecord({ ...order, job: made });
       if (kind === 'full')
-        throw overLimit('liveCallsAtOnce', { limit: limitsOf(job.live?.tenant ?? '').liveCallsAtOnce, used: underWay });
+        throw overLimit('liveCallsAtOnce', { limit: limitsOf(job.tenant).liveCallsAtOnce, used: underWay });
       if (kind !== 'passed' || !claim) return { job: made, kind };
       // A failure that may have passed is no answer to this call.
       await claims.release(claim, id);
@@ -126,7 +126,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
     const { batchId: callId } = job;
     const known = groups.get(callId);
     if (known) return void known.listeners.add(listener);
-    groups.set(callId, { tenant: job.live?.tenant ?? '', order, listeners: new Set([listener]) });
+    groups.set(callId, { tenant: job.tenant, order, listeners: new Set([listener]) });
     // In a fallback's lane its job is another one.
     if (kind === 'moved') return;
     const mayRestore = async (): Promise<boolean> => {

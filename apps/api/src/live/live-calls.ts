@@ -8,8 +8,7 @@ import {
   groupWhileSending,
   onBack,
   type RedisConnection,
-  requestJobName,
-  requestJobOptions,
+  toLaneJob,
 } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -68,17 +67,11 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     const [lane = '', tenant = ''] = laneAndTenant.split('\n');
     const user = { tenant, weight: tenants.weightOf(tenant), share: shareOf(lane) };
     const positions = await turns.takeLive(lane, user, jobs.length);
-    await queueOf(lane).addBulk(
-      jobs.map((job, i) => ({
-        name: requestJobName(job),
-        data: job,
-        opts: requestJobOptions(job, positions[i] ?? 0, retry),
-      })),
-    );
+    await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? 0, retry)));
     return [];
   });
   const add = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>) =>
-    withinQueueTimeout(addToLane(`${lane}\n${job.live?.tenant ?? ''}`, job));
+    withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job));
 
   /**
    * Adds calls again whose jobs Redis has lost. Where a job has ended, its answer came before: so a call is only added
@@ -167,7 +160,7 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     counts(): LiveCount[] {
       const counts = new Map<string, LiveCount>();
       for (const { lane, job } of waiting.values()) {
-        const tenant = job.live?.tenant ?? '';
+        const { tenant } = job;
         const name = `${lane}\n${tenant}`;
         counts.set(name, { lane, tenant, calls: (counts.get(name)?.calls ?? 0) + 1 });
       }

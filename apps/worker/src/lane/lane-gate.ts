@@ -8,6 +8,8 @@ import { createEndReporter } from './report-ends.ts';
 /** A call that waits for the lane to admit it. */
 export interface WantedCall {
   readonly batchId: string;
+  /** Who it is for, as the lane knows it. */
+  readonly source: string;
   readonly isLive: boolean;
   readonly estimatedTokens: number;
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
@@ -15,7 +17,7 @@ export interface WantedCall {
 
 /**
  * `fallback`: the call's fallback is better than waiting; `unwanted`: its batch wants no call now; `later`: its place goes
- * to requests of other batches for a while, since calls of its own batch failed.
+ * to requests of other sources for a while, since calls of its own source failed.
  */
 type Entrance = Admission | 'fallback' | 'unwanted' | 'later';
 
@@ -49,7 +51,7 @@ export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | '
 const askAtOnce = 64;
 /** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
 const longestWaitMs = 1000;
-const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'batch', 'look']);
+const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'source', 'look']);
 /** Another process's probe may be answered at any moment. */
 const probeWaitMs = 250;
 /** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
@@ -61,10 +63,10 @@ const longestProbeMs = 8000;
  */
 const giveWay = 10;
 
-/** The call whose request finds out whether a held lane is open: of a batch that has not failed, else of that longest ago. */
-const chooseProbe = (waiting: readonly Waiter[], failedBatches: readonly string[]): Waiter | undefined => {
-  const failedAt = new Map(failedBatches.map((batchId, i) => [batchId, i]));
-  const rank = ({ batchId }: Waiter): number => failedAt.get(batchId) ?? -1;
+/** The call whose request finds out whether a held lane is open: of a source that has not failed, else of that longest ago. */
+const chooseProbe = (waiting: readonly Waiter[], failedSources: readonly string[]): Waiter | undefined => {
+  const failedAt = new Map(failedSources.map((source, i) => [source, i]));
+  const rank = ({ source }: Waiter): number => failedAt.get(source) ?? -1;
   return waiting.reduce<Waiter | undefined>(
     (best, next) => (best && rank(best) <= rank(next) ? best : next),
     undefined,
@@ -93,9 +95,9 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
    * again.
    */
   let closedAtMs = -Infinity;
-  /** Whether the lane was held at the last question, and of which batches calls failed. */
+  /** Whether the lane was held at the last question, and of which sources calls failed. */
   let isHeld = false;
-  let failedBatches: readonly string[] = [];
+  let failedSources: readonly string[] = [];
 
   const sleep = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -106,21 +108,21 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       };
     });
 
-  /** Whether a call waits whose batch has not failed. */
-  const canProbe = (): boolean => waiting.some(({ batchId }) => !failedBatches.includes(batchId));
+  /** Whether a call waits whose source has not failed. */
+  const canProbe = (): boolean => waiting.some(({ source }) => !failedSources.includes(source));
 
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
-    const probe = isHeld ? chooseProbe(waiting, failedBatches) : undefined;
+    const probe = isHeld ? chooseProbe(waiting, failedSources) : undefined;
     const asked = probe ? [probe] : order.next(waiting, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.batchId);
+    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.source);
     renewFreePass(answer);
     isHeld = answer.isProbe || heldAnswers.has(answer.waitFor);
-    failedBatches = answer.failedBatches;
-    if (answer.waitFor === 'batch') return 0;
+    failedSources = answer.failedSources;
+    if (answer.waitFor === 'source') return 0;
     if (answer.isClosed) closedAtMs = performance.now();
 
     const granted = asked.slice(0, answer.granted);
@@ -142,18 +144,18 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
 
   /**
    * Sends away the calls of batches that are stopped or paused: the lane may be held for long. Each batch is read once.
-   * When no call that waits here can be the next probe, some give their places to requests of other batches.
+   * When no call that waits here can be the next probe, some give their places to requests of other sources.
    */
   const sendUnwantedAway = async (): Promise<void> => {
     const nowMs = performance.now();
     const [first] = waiting;
     if (!first || nowMs - Math.max(first.sinceMs, batchesSeenAtMs) < longestWaitMs) return;
     batchesSeenAtMs = nowMs;
-    const ids = [...new Set(waiting.map(({ batchId }) => batchId))];
+    const ids = [...new Set(waiting.filter(({ isLive }) => !isLive).map(({ batchId }) => batchId))];
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
-    if (isHeld && failedBatches.length > 0 && !canProbe())
+    if (isHeld && failedSources.length > 0 && !canProbe())
       for (const waiter of waiting.slice(1, 1 + giveWay)) waiter.settle('later');
   };
 
@@ -191,7 +193,7 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       };
       signal.addEventListener('abort', giveUp, { once: true });
       // It may be the next probe of a held lane at once.
-      if (failedBatches.length > 0 && !failedBatches.includes(call.batchId) && !canProbe()) wake?.();
+      if (failedSources.length > 0 && !failedSources.includes(call.source) && !canProbe()) wake?.();
       waiting.push(waiter);
       void letIn();
     });

@@ -112,12 +112,6 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
     get,
 
-    /** The tenant of a batch. Undefined when there is no such batch. */
-    async tenantOf(id: string): Promise<string | undefined> {
-      const fixed = await redis.hget(keys.batch(id), 'fixed');
-      return fixed === null ? undefined : (JSON.parse(fixed) as Pick<Batch, 'tenant'>).tenant;
-    },
-
     /** Undefined when there is no such batch. */
     async read(id: string): Promise<BatchSnapshot | undefined> {
       const record = await redis.hgetall(keys.batch(id));

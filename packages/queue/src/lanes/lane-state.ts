@@ -39,18 +39,16 @@ export interface LaneHoldState {
   readonly isStopped: boolean;
 }
 
-/** Codes of answers after which a provider takes no call until someone acts. */
-const stoppedBy = /^(?:authentication_failed|payment_required|permission_denied|insufficient_quota)\b/;
-
 /** How the lane is held, or was held last; undefined when it is open. */
 export const readLaneHold = async (
   redis: RedisConnection,
   keys: Keys,
   lane: string,
 ): Promise<LaneHoldState | undefined> => {
-  const [heldUntil, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'reason');
+  const [heldUntil, heldFor, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'heldFor', 'reason');
   if (!heldUntil) return undefined;
-  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped: stoppedBy.test(reason ?? '') };
+  const isStopped = heldFor === 'stopped' || heldFor === 'refused';
+  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped };
 };
 
 export const readLaneState = async (

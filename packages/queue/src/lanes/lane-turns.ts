@@ -1,4 +1,4 @@
-import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
+import { type RequestJob, type RetryPolicy, jobIdOf, sourceOf } from '@promptmill/core';
 import type { BulkJobOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
@@ -32,10 +32,6 @@ const isSample = (index: number): boolean => index < 100 || index % 100 === 0;
 /** What a lane's worker does with finished jobs that do not say otherwise. */
 export const finishedRequestJobs = { removeOnComplete: { count: 0 }, removeOnFail: { count: keptJobs } };
 
-/** What Bull Board shows as the name of a request's job. */
-export const requestJobName = ({ live, url }: Pick<RequestJob, 'live' | 'url'>): string =>
-  live ? `live ${url.slice('/v1/'.length)}` : 'request';
-
 /** One of four live calls. */
 const isLiveSample = (callId: string): boolean => /[0-3]$/.test(callId);
 
@@ -47,12 +43,17 @@ const whenFinished = ({ batchId, index, bytes, live }: RequestJob): BulkJobOptio
 /** A live call is tried until its deadline. */
 const untilDeadline = 1_000_000;
 
-export const requestJobOptions = (job: RequestJob, position: number, retry: RetryPolicy): BulkJobOptions => ({
-  jobId: jobIdOf(job.batchId, job.index),
-  priority: priorityOf(position, job.live ? firstPriority.live : firstPriority.batch),
-  attempts: job.live ? untilDeadline : retry.attempts,
-  backoff: { type: 'full-jitter' },
-  ...whenFinished(job),
+/** A request's job for BullMQ. Its name is its source: scripts read it (refusals.lua), and Bull Board shows it. */
+export const toLaneJob = (request: RequestJob, position: number, retry: RetryPolicy) => ({
+  name: sourceOf(request),
+  data: request,
+  opts: {
+    jobId: jobIdOf(request.batchId, request.index),
+    priority: priorityOf(position, request.live ? firstPriority.live : firstPriority.batch),
+    attempts: request.live ? untilDeadline : retry.attempts,
+    backoff: { type: 'full-jitter' },
+    ...whenFinished(request),
+  } satisfies BulkJobOptions,
 });
 
 /** Whose requests come to a lane. */
