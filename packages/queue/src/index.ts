@@ -15,6 +15,7 @@ export * from './live/live-answers.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
 export * from './connection/redis.ts';
+export { silenceMs } from './connection/silence.ts';
 export { groupCalls } from './results/group-calls.ts';
 export * from './results/result-recorder.ts';
 export * from './results/results-stream.ts';

@@ -8,6 +8,7 @@ import {
   onBack,
   type RedisConnection,
   requestJobOptions,
+  silenceMs,
 } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -61,7 +62,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     );
     return jobs.map(() => true);
   });
-  const add = ({ lane, job }: NewLiveCall) => withinQueueTimeout(addToLane(`${lane}\n${job.live?.tenant ?? ''}`, job));
+  const add = ({ lane, job }: NewLiveCall) =>
+    withinQueueTimeout(addToLane(`${lane}\n${job.live?.tenant ?? ''}`, job), () => silenceMs(redis));
 
   /**
    * Adds calls again whose jobs Redis has lost. Where a job has ended, its answer came before: so a call is only added
