@@ -1,6 +1,5 @@
 /**
- * A process that makes requests in another way than Promptmill, to compare the two: `caller.ts sdk|undici|bullmq
- * SIMULATOR_URL CONCURRENCY [REDIS_URL]`. `processes.ts` starts it and sends it a number of requests. It makes them,
+ * A process that makes requests: `caller.ts sdk|undici|bullmq URL CONCURRENCY MODEL [REDIS_URL]`. `processes.ts` starts it and sends it a number of requests. It makes them,
  * and sends back how many got the right answer.
  *
  * - sdk: a pool of promises over the openai SDK as it is, without retries
@@ -13,19 +12,19 @@ import type { ChatCompletion } from 'openai/resources/chat/completions';
 import { Agent, request } from 'undici';
 import type { CallerKind } from './processes.ts';
 
-const [kind, simulatorUrl, concurrencyText, redisUrl] = process.argv.slice(2);
+const [kind, url, concurrencyText, model = '', redisUrl] = process.argv.slice(2);
 const concurrency = Number(concurrencyText);
 
 type Call = (prompt: string) => Promise<ChatCompletion>;
 type Run = (requests: number) => Promise<number>;
 
 const promptOf = (index: number): string => `Say ${index}`;
-const bodyOf = (content: string) => ({ model: 'echo', messages: [{ role: 'user' as const, content }] });
+const bodyOf = (content: string) => ({ model, messages: [{ role: 'user' as const, content }] });
 const answers = (completion: ChatCompletion, prompt: string): boolean =>
   completion.choices[0]?.message.content === prompt;
 
 const callWithSdk = (): Call => {
-  const sdk = new OpenAI({ baseURL: `${simulatorUrl}/v1`, apiKey: 'none', maxRetries: 0 });
+  const sdk = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
   return (prompt) => sdk.chat.completions.create(bodyOf(prompt));
 };
 
@@ -34,7 +33,7 @@ const callWithUndici = (): Call => {
   const headers = { 'content-type': 'application/json', authorization: 'Bearer none' };
   return async (prompt) => {
     const body = JSON.stringify(bodyOf(prompt));
-    const response = await request(`${simulatorUrl}/v1/chat/completions`, {
+    const response = await request(`${url}/v1/chat/completions`, {
       method: 'POST',
       dispatcher,
       headers,

@@ -48,14 +48,16 @@ export const startContenders = async (
   const env = { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: String(latencyMs), LOG_LEVEL: 'warn' };
   const { client, api, workers, collectors, simulator, stop } = await startStack({ redisUrl: redis.url, env });
   ends.defer(() => stop());
-  const start = async (kind: CallerKind): Promise<Caller> => {
-    const caller = await startCaller(kind, { simulatorUrl: simulator.url, concurrency, redisUrl: plainRedis.url });
+  const start = async (kind: CallerKind, to: { url: string; model?: string } = simulator): Promise<Caller> => {
+    const { url, model = 'echo' } = to;
+    const caller = await startCaller(kind, { url, model, concurrency, redisUrl: plainRedis.url });
     ends.defer(() => caller.stop());
     return caller;
   };
   const sdk = await start('sdk');
   const bullmq = await start('bullmq');
   const undici = await start('undici');
+  const live = await start('undici', { url: api.url, model: 'simulator/echo' });
   const queue = new Queue('plain', { connection: { url: plainRedis.url } });
   ends.defer(() => queue.close());
   return [
@@ -68,6 +70,11 @@ export const startContenders = async (
         redis: redis.pid,
       },
       run: (count) => runBatch(client, count),
+    },
+    {
+      name: 'live calls',
+      processes: { api: api.child.pid, worker: workers[0]?.child.pid, redis: redis.pid },
+      run: live.run,
     },
     { name: 'bare SDK', processes: { caller: sdk.pid }, run: sdk.run },
     {

@@ -1,5 +1,5 @@
 /**
- * What a request costs, side by side and against one simulator: through Promptmill, in a pool of promises over the bare
+ * What a request costs, side by side and against one simulator: in a batch, as a live call, in a pool of promises over the bare
  * openai SDK, in a plain BullMQ worker with that SDK, and in a pool over undici alone, which is the least that a call costs.
  *
  *   node tests/bench/cpu.ts [requests=20000] [concurrency=100] [latencyMs=5] [--rounds 3] [--warm-up 500]
@@ -8,7 +8,8 @@
  * is printed is the median of the rounds, each figure for itself. Counted is the processor time, user and system, of all
  * processes of the contender whose turn it is, its Redis included, from the start of its work until half a second after
  * its end. The start of the processes and the simulator are not counted. Promptmill's work is from the upload of the
- * input file to the terminal batch, and plain BullMQ's from the first `addBulk` to the last job's end. Linux only.
+ * input file to the terminal batch. The caller of live calls is not counted. Plain BullMQ works from the first `addBulk`
+ * to the last job's end. Linux only.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -64,14 +65,15 @@ const print = (costs: Readonly<Record<string, readonly Cost[]>>): void => {
   console.table(Object.fromEntries(rows), ['api', 'worker', 'collector', 'caller', 'redis', 'total', 'requests/s']);
   for (const name of Object.keys(costs))
     console.log(`${name}, total of each round: ${of(name, 'total').map(Math.round).join(', ')}`);
-  const printRatio = (figure: string, name: string): void => {
+  const printRatio = (figure: string, name: string, ours = 'Promptmill'): void => {
     const others = of(name, figure);
-    const ratios = of('Promptmill', figure).map((value, round) => value / (others[round] ?? Number.NaN));
-    console.log(`${figure}, Promptmill / ${name}: ${quantile(ratios, 0.5).toFixed(2)}`);
+    const ratios = of(ours, figure).map((value, round) => value / (others[round] ?? Number.NaN));
+    console.log(`${figure}, ${ours} / ${name}: ${quantile(ratios, 0.5).toFixed(2)}`);
   };
   printRatio('total', 'bare SDK');
   printRatio('total', 'plain BullMQ');
   printRatio('requests/s', 'bare SDK');
+  printRatio('total', 'Promptmill', 'live calls');
 };
 
 await using ends = new AsyncDisposableStack();

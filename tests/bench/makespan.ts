@@ -41,7 +41,7 @@ const measure = async (run: Run): Promise<number> => {
 };
 
 const withSdk = async <Value>(simulatorUrl: string, use: (run: Run) => Promise<Value>): Promise<Value> => {
-  const caller = await startCaller('sdk', { simulatorUrl, concurrency });
+  const caller = await startCaller('sdk', { url: simulatorUrl, concurrency });
   try {
     return await use(async (count) => {
       const answers = await caller.run(count);

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** The ways to make requests without Promptmill. `caller.ts` says what each is. */
+/** The ways to make requests. `caller.ts` says what each is. */
 export type CallerKind = 'sdk' | 'undici' | 'bullmq';
 
 const ticksPerSecond = 100;
@@ -40,13 +40,20 @@ const messageFrom = (child: ChildProcess, kind: CallerKind): Promise<unknown> =>
     });
   });
 
-/** Resolves once the process has loaded its modules. `redisUrl` is for `bullmq`. */
-export const startCaller = async (
-  kind: CallerKind,
-  options: { readonly simulatorUrl: string; readonly concurrency: number; readonly redisUrl?: string },
-): Promise<Caller> => {
-  const { simulatorUrl, concurrency, redisUrl = '' } = options;
-  const child = fork(join(import.meta.dirname, 'caller.ts'), [kind, simulatorUrl, String(concurrency), redisUrl], {
+export interface CallerOptions {
+  /** Of the provider, or of Promptmill's api. */
+  readonly url: string;
+  readonly concurrency: number;
+  /** Default: the simulator's own name for its model. */
+  readonly model?: string;
+  /** For `bullmq`. */
+  readonly redisUrl?: string;
+}
+
+/** Resolves once the process has loaded its modules. */
+export const startCaller = async (kind: CallerKind, options: CallerOptions): Promise<Caller> => {
+  const { url, concurrency, model = 'echo', redisUrl = '' } = options;
+  const child = fork(join(import.meta.dirname, 'caller.ts'), [kind, url, String(concurrency), model, redisUrl], {
     // The same as for the processes of a stack.
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache') },
   });

@@ -12,12 +12,16 @@ interface Row {
   /** How many calls the death repeats. Default: 0. */
   readonly repeats?: number;
   readonly model?: string;
+  /** Whether the input is uploaded in parts. */
+  readonly inParts?: boolean;
 }
 
 /** The fail points of each role whose process dies. */
 const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> = {
   api: [
     { point: 'input-stored', listed: { files: 0, batches: 0 } },
+    { point: 'input-stored', inParts: true, listed: { files: 0, batches: 0 } },
+    { point: 'parts-joined', inParts: true, listed: { files: 1, batches: 0 } },
     { point: 'batch-recorded', listed: { files: 1, batches: 0 } },
     { point: 'batch-queued', listed: { files: 1, batches: 1 } },
     { point: 'jobs-added' },
@@ -46,6 +50,25 @@ const upload = async (client: OpenAI, input: string, idempotencyKey: string): Pr
     .create({ file, purpose: 'batch' }, { headers: { 'Idempotency-Key': idempotencyKey } })
     .catch(() => undefined);
   return created?.id;
+};
+
+/** Uploads all but the last step, and returns that: it makes the file, however often it is done. */
+const uploadParts = async (client: OpenAI, input: string) => {
+  const upload = await client.uploads.create({
+    bytes: Buffer.byteLength(input),
+    filename: 'input.jsonl',
+    mime_type: 'application/jsonl',
+    purpose: 'batch',
+  });
+  const part_ids: string[] = [];
+  for (const content of [input.slice(0, 1000), input.slice(1000)]) {
+    const data = await toFile(Buffer.from(content), 'part');
+    part_ids.push((await client.uploads.parts.create(upload.id, { data })).id);
+  }
+  return async (client: OpenAI): Promise<string | undefined> => {
+    const completed = await client.uploads.complete(upload.id, { part_ids }).catch(() => undefined);
+    return completed?.file?.id;
+  };
 };
 
 const create = async (client: OpenAI, fileId: string, idempotencyKey: string): Promise<string | undefined> => {
@@ -96,7 +119,8 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
     };
 
     it.for(rows)('at $point: nothing is lost', { concurrent: false }, async (row, { expect }) => {
-      const { point, listed: expected, repeats = 0, model } = row;
+      const { point, listed: expected, repeats = 0, model, inParts = false } = row;
+      const key = inParts ? `${point} in parts` : point;
       const doomed = await restart(point);
       const before = await listed(doomed);
       const since = (more: { files: number; batches: number }) => ({
@@ -104,15 +128,16 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
         batches: before.batches + more.batches,
       });
       const input = inputOf(requests, undefined, model);
-      const file = await upload(doomed, input, point);
-      const batch = file && (await create(doomed, file, point));
+      const uploadFile = inParts ? await uploadParts(doomed, input) : (client: OpenAI) => upload(client, input, key);
+      const file = await uploadFile(doomed);
+      const batch = file && (await create(doomed, file, key));
       await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
       const client = await restart('');
       if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
       // The client repeats a call that got no answer.
-      const fileAtLast = file ?? (await upload(client, input, point)) ?? '';
-      const id = batch ?? (await create(client, fileAtLast, point)) ?? '';
+      const fileAtLast = file ?? (await uploadFile(client)) ?? '';
+      const id = batch ?? (await create(client, fileAtLast, key)) ?? '';
 
       const ended = await untilBatch(client, id);
       expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });

@@ -1,4 +1,5 @@
 import { createKeys } from '@promptmill/queue';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts';
@@ -19,12 +20,30 @@ beforeAll(async () => {
     redisUrl: redis.url,
     workers,
     env: { WORKER_CONCURRENCY: String(concurrency), SIMULATOR_LATENCY_MS: '20' },
+    files: {
+      'promptmill.yaml': 'providers: { simulator: { models: { echo: { prices: { input: 1, output: 2 } } } } }',
+    },
   });
 });
 afterAll(async () => {
   await stack.stop();
   await redis.stop();
 });
+
+/** What a batch has spent is what its output says that it used, at the configured price. */
+const checkCost = (batch: OpenAI.Batches.Batch, output = ''): void => {
+  const { promptmill } = batch as unknown as { promptmill: { cost: { spent: number } } };
+  const lines = output.split('\n').filter(Boolean);
+  const usages = lines.map(
+    (line) => (JSON.parse(line) as { response: { body: OpenAI.ChatCompletion } }).response.body.usage,
+  );
+  const nanoUsd = usages.reduce(
+    (sum, usage) => sum + 1000 * (usage?.prompt_tokens ?? 0) + 2000 * (usage?.completion_tokens ?? 0),
+    0,
+  );
+  expect(nanoUsd).toBeGreaterThan(0);
+  expect(promptmill.cost.spent).toBe(nanoUsd / 1e9);
+};
 
 it('a Redis that lost its latest writes loses no request', async () => {
   const input = inputOf(3000);
@@ -37,7 +56,8 @@ it('a Redis that lost its latest writes loses no request', async () => {
   const batch = await untilBatch(client, id);
   expect(batch.status).toBe('completed');
   const allowedRepeats = lostBytes / bytesPerRequest + workers * concurrency;
-  await checkBatch(stack, batch, input, { allowedRepeats });
+  const { output } = await checkBatch(stack, batch, input, { allowedRepeats });
+  checkCost(batch, output);
 });
 
 it('an input and a batch that were acknowledged just before a power cut are there', async () => {
@@ -93,5 +113,6 @@ it('a script that was cut off half way, and is back at the next start, leaves no
   await redis.kill();
   await redis.restart();
   const batch = await untilBatch(client, id);
-  await checkBatch(stack, batch, input, { allowedRepeats: 2 * workers * concurrency });
+  const { output } = await checkBatch(stack, batch, input, { allowedRepeats: 2 * workers * concurrency });
+  checkCost(batch, output);
 });

@@ -28,14 +28,22 @@ const json = (body: unknown): SentRequest => ({
   body: JSON.stringify(body),
 });
 
-const upload = async (): Promise<SentRequest> => {
+const formOf = async (fields: Readonly<Record<string, string | File>>): Promise<SentRequest> => {
   const form = new FormData();
-  form.set('purpose', 'batch');
-  form.set('file', await inputFile(line(0)));
+  for (const [name, value] of Object.entries(fields)) form.set(name, value);
   const encoded = new Response(form);
   const headers = { 'content-type': encoded.headers.get('content-type') ?? '' };
   return { method: 'POST', headers, body: await encoded.text() };
 };
+
+const upload = async () => formOf({ purpose: 'batch', file: await inputFile(line(0)) });
+
+const newUpload = json({
+  filename: 'a.jsonl',
+  purpose: 'batch',
+  bytes: line(0).length,
+  mime_type: 'application/jsonl',
+});
 
 const batchOf = ({ fileId }: OwnersData): SentRequest =>
   json({ input_file_id: fileId, endpoint: '/v1/chat/completions', completion_window: '24h' });
@@ -62,8 +70,20 @@ const rows: Readonly<Record<string, Row>> = {
   // The owner's batch runs.
   'delete /v1/files/{file_id}': { statuses: [401, 401, 404, 409, 404] },
   'get /v1/files/{file_id}/content': { statuses: ownersOnly },
+  'post /v1/uploads': { statuses: eachTenant, sent: () => newUpload },
+  'post /v1/uploads/{upload_id}/parts': {
+    statuses: ownersOnly,
+    sent: async () => formOf({ data: await inputFile(line(0)) }),
+  },
+  'post /v1/uploads/{upload_id}/complete': {
+    statuses: ownersOnly,
+    sent: ({ partId }) => json({ part_ids: [partId] }),
+  },
+  'post /v1/uploads/{upload_id}/cancel': { statuses: ownersOnly },
   // To others the input file does not exist.
   'post /v1/batches': { statuses: [401, 401, 400, 200, 400], sent: batchOf },
+  // To others the input file does not exist.
+  'post /v1/batches/estimate': { statuses: [401, 401, 400, 200, 400], sent: batchOf },
   'get /v1/batches': { statuses: eachTenant },
   'get /v1/batches/{batch_id}': { statuses: ownersOnly },
   'post /v1/batches/{batch_id}/cancel': { statuses: ownersOnly },
@@ -75,7 +95,10 @@ const rows: Readonly<Record<string, Row>> = {
   'get /v1/batches/{batch_id}/events': { statuses: ownersOnly },
   'get /v1/lanes': { statuses: eachTenant },
   'get /v1/models': { statuses: eachTenant },
+  'get /v1/models/{model}': { statuses: eachTenant },
+  'get /v1/usage': { statuses: eachTenant },
   'get /v1/admin/tenants': { statuses: adminsOnly },
+  'get /v1/admin/usage': { statuses: adminsOnly },
   'get /v1/admin/batches': { statuses: adminsOnly, query: '?tenant=alice' },
   'post /v1/admin/batches/{batch_id}/cancel': { statuses: adminsOnly },
   'post /v1/admin/tenants/{tenant}/cancel': { statuses: adminsOnly },
@@ -125,8 +148,13 @@ describe('each caller gets what it may have', () => {
   it.each(Object.entries(rows))('%s', async (route, { statuses, query = '', sent = () => undefined }) => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
-    const { fileId, batchId, tenant } = owners;
-    const filled = path.replace('{file_id}', fileId).replace('{batch_id}', batchId).replace('{tenant}', tenant);
+    const { fileId, uploadId, batchId, tenant } = owners;
+    const filled = path
+      .replace('{file_id}', fileId)
+      .replace('{upload_id}', uploadId)
+      .replace('{batch_id}', batchId)
+      .replace('{tenant}', tenant)
+      .replace('{model}', 'simulator%2Fecho');
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };
     expect(await statusesOf(filled + query, request)).toEqual(expected(statuses));
   });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { inject } from 'vitest';
-import { inputFile, lines } from '../../apps/api/test/support/input.ts';
+import { inputFile, line, lines } from '../../apps/api/test/support/input.ts';
 import { adminKey, keys, startTestApi, type TestApiOptions } from '../../apps/api/test/support/test-api.ts';
 
 /** Who may send a request: nobody known, a wrong key, another tenant, the tenant whose data it is, an admin. */
@@ -62,7 +62,7 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
     send: (path: string, sent?: SentRequest): Promise<Answer> => send(api.url + path, sent),
     sendAs: (caller: Caller, path: string, { headers, ...sent }: SentRequest = {}): Promise<Answer> =>
       send(api.url + path, { ...sent, headers: { ...newAddress(), ...credentials[caller], ...headers } }),
-    /** A new input file of the owner, and a batch of it. */
+    /** A new input file of the owner, a batch of it, and an upload with its only part. */
     async ownersData() {
       const file = await api.alice.files.create({ file: await inputFile(lines(2)), purpose: 'batch' });
       const batch = await api.alice.batches.create({
@@ -70,7 +70,14 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
         endpoint: '/v1/chat/completions',
         completion_window: '24h',
       });
-      return { fileId: file.id, batchId: batch.id, tenant: 'alice' };
+      const upload = await api.alice.uploads.create({
+        bytes: line(0).length,
+        filename: 'a.jsonl',
+        mime_type: 'application/jsonl',
+        purpose: 'batch',
+      });
+      const part = await api.alice.uploads.parts.create(upload.id, { data: await inputFile(line(0)) });
+      return { fileId: file.id, uploadId: upload.id, partId: part.id, batchId: batch.id, tenant: 'alice' };
     },
   };
 };

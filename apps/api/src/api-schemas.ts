@@ -19,6 +19,12 @@ export const expiresAfter = z
   })
   .meta({ description: 'When a file is deleted.' });
 
+export const currency = z.literal('USD');
+export const spentUsd = z.number().nullable().meta({ description: 'What the results cost.' });
+export const wastedUsd = z.number().nullable().meta({
+  description: 'What calls cost that gave no result, such as those that were made twice when a worker was lost.',
+});
+
 export const errorBody = z
   .object({
     error: z.object({
@@ -47,12 +53,3 @@ export const toPage = <T extends { readonly id: string }>(data: T[], hasMore: bo
   last_id: data.at(-1)?.id ?? null,
   has_more: hasMore,
 });
-
-export const model = z
-  .object({
-    id: z.string().meta({ example: 'simulator/echo' }),
-    object: z.literal('model'),
-    created: seconds,
-    owned_by: z.string().meta({ description: 'The provider.' }),
-  })
-  .meta({ id: 'Model' });

@@ -54,19 +54,23 @@ export const requireTenant =
     next();
   };
 
-/** Lets in who bears the metrics' token or an API key. Where there are neither, anyone. */
+/**
+ * Lets in who bears the metrics' token or an API key; where there are neither, anyone. Who has the key of a tenant does not
+ * see what other tenants spend.
+ */
 export const requireMetricsToken = (
   token: string | undefined,
   { authenticate, isKeyless, logins }: { authenticate: Authenticate; isKeyless: () => boolean; logins: Logins },
 ): RequestHandler => {
-  const identify = (authorization: string | undefined): void => {
+  const identify = (authorization: string | undefined): { readonly seesSpending: boolean } => {
     const given = bearerOf(authorization);
-    if (token !== undefined && given !== undefined && sameSecret(given, token)) return;
+    if (token !== undefined && given !== undefined && sameSecret(given, token)) return { seesSpending: true };
     if (token !== undefined && isKeyless()) throw given === undefined ? missingKey() : wrongKey();
-    authenticate(authorization);
+    return { seesSpending: isKeyless() || authenticate(authorization).admin };
   };
   return async (request, response, next) => {
-    await logins.check(request, response, () => identify(request.headers.authorization));
+    const { authorization } = request.headers;
+    response.locals.seesSpending = (await logins.check(request, response, () => identify(authorization))).seesSpending;
     next();
   };
 };

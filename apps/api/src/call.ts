@@ -23,6 +23,8 @@ declare global {
       tenant?: string;
       caller?: Caller;
       audited?: Audited;
+      /** Whether who reads the metrics may read what tenants spend. */
+      seesSpending?: boolean;
       /** The `code` of the error that was answered. */
       errorCode?: string | null;
       /** The path of the route that answers, with placeholders; absent when none does. */

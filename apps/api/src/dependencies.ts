@@ -11,6 +11,8 @@ import type {
   RedisConnection,
   TenantIndex,
   TenantPlaces,
+  UploadRecords,
+  UsageRecords,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -21,9 +23,11 @@ import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
+import type { UploadPlaces } from './tenants/upload-places.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
+import type { Measuring } from './spending/measuring.ts';
 
 /** What route handlers need. */
 export interface ApiDependencies {
@@ -38,9 +42,13 @@ export interface ApiDependencies {
   readonly keys: Keys;
   readonly files: FileStore;
   readonly records: FileRecords;
+  readonly uploads: UploadRecords;
   readonly batches: BatchStore;
   readonly due: DueIndex;
   readonly tenantIndex: TenantIndex;
+  /** What tenants have used. */
+  readonly usage: UsageRecords;
+  readonly measuring: Measuring;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;
@@ -49,6 +57,7 @@ export interface ApiDependencies {
   /** Which batches were created under idempotency keys. */
   readonly claims: Claims<Creation>;
   readonly places: TenantPlaces;
+  readonly uploadPlaces: UploadPlaces;
   readonly live: LiveCalls;
   readonly livePlaces: LivePlaces;
   readonly laneWatch: LaneWatch;

@@ -32,8 +32,8 @@ export const reportMetrics = (
   const { metrics, logger } = dependencies;
   const observeLanes = createObserveLanes(dependencies);
   return async ({ response }: Call): Promise<void> => {
-    const { registry } = metrics;
     await observeLanes().catch((error: unknown) => logger.debug({ err: error }, 'lanes'));
-    response.set('content-type', registry.contentType).send(await registry.metrics());
+    const shown = response.locals.seesSpending ? metrics.withSpending : metrics.registry;
+    response.set('content-type', shown.contentType).send(await shown.metrics());
   };
 };

@@ -16,6 +16,12 @@ describe('names the first wrong parameter', () => {
       { purpose: 'x' },
       'invalid_value',
       'purpose',
+      "Invalid value: 'x'. Supported values are: 'batch', 'batch_output'.",
+    ],
+    [
+      { purpose: 'x'.repeat(65) },
+      'invalid_value',
+      'purpose',
       "Invalid value for 'purpose'. Supported values are: 'batch', 'batch_output'.",
     ],
     [{ purpose: 'batch', colour: 1 }, 'unknown_parameter', 'colour', "Unknown parameter: 'colour'."],

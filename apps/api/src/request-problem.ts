@@ -23,6 +23,9 @@ const sizeCode = (origin: string, end: 'below_min' | 'above_max'): string => {
   return `${kind}_${end}_${kind === 'integer' ? 'value' : 'length'}`;
 };
 
+/** A longer value is not repeated in the message. */
+const maxShownCharacters = 64;
+
 const problemOf = (issue: Issue): Problem => {
   const param = paramOf(issue.path);
   const at = param === null ? 'the request body' : `'${param}'`;
@@ -37,7 +40,9 @@ const problemOf = (issue: Issue): Problem => {
     case 'invalid_value': {
       if (issue.input === undefined) return missingParameter(param);
       const values = issue.values.map((value) => `'${String(value)}'`).join(', ');
-      return { message: `Invalid value for ${at}. Supported values are: ${values}.`, code: 'invalid_value', param };
+      const { input } = issue;
+      const given = typeof input === 'string' && input.length <= maxShownCharacters ? `: '${input}'` : ` for ${at}`;
+      return { message: `Invalid value${given}. Supported values are: ${values}.`, code: 'invalid_value', param };
     }
     case 'too_small':
       return { message: `Invalid ${at}: ${issue.message}.`, code: sizeCode(issue.origin, 'below_min'), param };

@@ -27,8 +27,10 @@ export interface Route<
   readonly method: 'get' | 'post' | 'delete';
   /** With placeholders as OpenAPI writes them: `/v1/files/{file_id}`. */
   readonly path: string;
+  /** Whether the placeholder at the end of the path may hold slashes. */
+  readonly slashes?: true;
   readonly summary: string;
-  readonly tag: 'Live calls' | 'Files' | 'Batches' | 'Lanes' | 'Models' | 'Admin' | 'Service';
+  readonly tag: 'Live calls' | 'Files' | 'Uploads' | 'Batches' | 'Lanes' | 'Models' | 'Usage' | 'Admin' | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
   /** Needs the metrics' token or a key, and no Redis. */
@@ -49,7 +51,7 @@ export interface Route<
   readonly form?: z.ZodType;
   readonly headers?: z.ZodObject;
   readonly answer: Answer<A>;
-  /** Returns the answer; or sends it itself and returns nothing. */
+  /** Returns the answer, of which it may have sent the head; or sends it itself and returns nothing. */
   readonly handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<A> | void>;
 }
 
@@ -77,6 +79,11 @@ const never = new AbortController().signal;
 const check = (schema: z.ZodType | undefined, value: unknown): unknown =>
   schema === undefined ? undefined : checkRequest(schema, value);
 
+const expressPath = ({ path, slashes }: AnyRoute): string | RegExp =>
+  slashes
+    ? new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{(\w+)\}$/, '(?<$1>.+)')}$`)
+    : path.replaceAll(/\{(\w+)\}/g, ':$1');
+
 export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, largeBodies }: Guards): void => {
   const { method, path, params, query, body, bodyKind, bodyLimit, audit, handle } = route;
   const answer: RequestHandler = async (request, response) => {
@@ -90,10 +97,12 @@ export const mountRoute = (router: Router, route: AnyRoute, { closed, metrics, l
       response,
     });
     noteAnswer(response.locals.audited, answered);
-    if (answered !== undefined) response.json(answered);
+    if (answered === undefined) return;
+    if (response.headersSent) response.end(JSON.stringify(answered));
+    else response.json(answered);
   };
   router[method](
-    path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    expressPath(route),
     nameRoute(path),
     noteTarget(audit),
     ...(route.metrics ? [metrics] : route.open ? [] : closed),

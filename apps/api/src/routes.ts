@@ -12,7 +12,6 @@ import { cancelAnyBatch } from './admin/cancel-any-batch.ts';
 import { cancelTenant } from './admin/cancel-tenant.ts';
 import { listAnyBatches } from './admin/list-any-batches.ts';
 import { listTenants } from './admin/list-tenants.ts';
-import { model } from './api-schemas.ts';
 import {
   batchObject,
   batchPage,
@@ -52,12 +51,29 @@ import { uploadFile } from './files/upload-file.ts';
 import { reportLive, reportMetrics, reportReady } from './health.ts';
 import { idempotencyHeaders } from './idempotency.ts';
 import { laneList, listLanes } from './list-lanes.ts';
-import { listModels } from './list-models.ts';
 import { answerLiveCall, liveCallBody } from './live/answer-live-call.ts';
+import { getModel } from './models/get-model.ts';
+import { listModels } from './models/list-models.ts';
+import { modelList, modelObject, modelParams } from './models/model-schemas.ts';
 import { type AnyRoute, route } from './route.ts';
+import { addPart } from './uploads/add-part.ts';
+import { cancelUpload } from './uploads/cancel-upload.ts';
+import { completeUpload } from './uploads/complete-upload.ts';
+import { createUpload } from './uploads/create-upload.ts';
+import {
+  completeUploadBody,
+  createUploadBody,
+  partForm,
+  partObject,
+  uploadObject,
+  uploadParams,
+} from './uploads/upload-schemas.ts';
+import { estimateBatch } from './spending/estimate-batch.ts';
+import { reportAnyUsage, reportUsage } from './spending/report-usage.ts';
+import { adminUsageQuery, batchEstimate, usageList, usageQuery } from './spending/spending-schemas.ts';
 
+const inlineLimit = { maxBytes: 4 * 2 ** 20, instead: 'Upload the prompts as a file instead (POST /v1/files).' };
 const health = z.object({ status: z.literal('ok') });
-const modelList = z.object({ object: z.literal('list'), data: z.array(model) });
 
 /** Every route of the API. Bull Board and the pages of the documentation are mounted beside them. */
 export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
@@ -124,6 +140,52 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   }),
   route({
     method: 'post',
+    path: '/v1/uploads',
+    summary: 'Begin to upload an input file in parts',
+    tag: 'Uploads',
+    audit: 'upload.create',
+    body: createUploadBody,
+    answer: { description: 'The upload. It expires in an hour.', schema: uploadObject },
+    handle: createUpload(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/uploads/{upload_id}/parts',
+    summary: 'Add a part to an upload, in any order and at the same time as others',
+    tag: 'Uploads',
+    params: uploadParams,
+    form: partForm,
+    answer: { description: 'The part.', schema: partObject },
+    handle: addPart(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/uploads/{upload_id}/complete',
+    summary: 'Make one input file of the parts of an upload',
+    tag: 'Uploads',
+    audit: 'upload.complete',
+    params: uploadParams,
+    body: completeUploadBody,
+    answer: {
+      description:
+        'The upload with its file. The same call again gives the same file. While it takes long, spaces come before ' +
+        'the object; an error after 30 s cuts the connection, and the same call again says what it was.',
+      schema: uploadObject,
+    },
+    handle: completeUpload(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/uploads/{upload_id}/cancel',
+    summary: 'Cancel an upload',
+    tag: 'Uploads',
+    audit: 'upload.cancel',
+    params: uploadParams,
+    answer: { description: 'The upload, cancelled.', schema: uploadObject },
+    handle: cancelUpload(dependencies),
+  }),
+  route({
+    method: 'post',
     path: '/v1/batches',
     summary: 'Create a batch, from an input file or from prompts',
     tag: 'Batches',
@@ -131,9 +193,20 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     headers: idempotencyHeaders,
     body: createBatchBody,
     bodyKind: createBatchKind,
-    bodyLimit: { maxBytes: 4 * 2 ** 20, instead: 'Upload the prompts as a file instead (POST /v1/files).' },
+    bodyLimit: inlineLimit,
     answer: { description: 'The batch, about to be validated.', schema: batchObject },
     handle: createBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/batches/estimate',
+    summary: 'Estimate what a batch would use and cost, and make nothing',
+    tag: 'Batches',
+    body: createBatchBody,
+    bodyKind: createBatchKind,
+    bodyLimit: inlineLimit,
+    answer: { description: 'The estimate.', schema: batchEstimate },
+    handle: estimateBatch(dependencies),
   }),
   route({
     method: 'get',
@@ -232,6 +305,15 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   }),
   route({
     method: 'get',
+    path: '/v1/usage',
+    summary: 'Show what you have used and spent, by day, model or batch',
+    tag: 'Usage',
+    query: usageQuery,
+    answer: { description: 'A sum for each day, model or batch with answers.', schema: usageList },
+    handle: reportUsage(dependencies),
+  }),
+  route({
+    method: 'get',
     path: '/v1/models',
     summary: 'List models',
     tag: 'Models',
@@ -240,6 +322,16 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
       schema: modelList,
     },
     handle: listModels(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/models/{model}',
+    slashes: true,
+    summary: 'Retrieve a model that may be used; its name may hold slashes, encoded or not',
+    tag: 'Models',
+    params: modelParams,
+    answer: { description: 'The model.', schema: modelObject },
+    handle: getModel(dependencies),
   }),
   route({
     method: 'get',
@@ -260,6 +352,16 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     params: tenantParams,
     answer: { description: 'The batches that are being cancelled.', schema: cancelledBatches },
     handle: cancelTenant(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/admin/usage',
+    summary: 'Show what tenants have used and spent',
+    tag: 'Admin',
+    admin: true,
+    query: adminUsageQuery,
+    answer: { description: 'A sum for each tenant, day or model with answers.', schema: usageList },
+    handle: reportAnyUsage(dependencies),
   }),
   route({
     method: 'get',

@@ -13,6 +13,8 @@ import {
   createLaneTurns,
   createTenantIndex,
   createTenantPlaces,
+  createUploadRecords,
+  createUsageRecords,
   openBatchesQueue,
   openLaneQueues,
   untilReady,
@@ -44,6 +46,7 @@ import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts'
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
+import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
 
@@ -101,6 +104,8 @@ export const startApi = async ({
   const due = createDueIndex(redis, keys);
   const tenants = createTenants(config.tenants);
   const places = createTenantPlaces(redis, keys);
+  const uploads = createUploadRecords(redis, keys);
+  const uploadPlaces = createUploadPlaces({ places, limitsOf: tenants.limitsOf });
   const api = randomUUID();
   const laneQueues = openLaneQueues(redis, keys, (error) => logger.debug({ err: error }, 'lane queue'));
   const live = createLiveCalls({
@@ -116,7 +121,7 @@ export const startApi = async ({
   });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
-  const replay = createReplayJournal({ files, records, batches, batchesQueue, claims, logger, now: Date.now });
+  const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;
   const dependencies: ApiDependencies = {
@@ -128,15 +133,19 @@ export const startApi = async ({
     keys,
     files,
     records: createJournalledFileRecords(records, journal, replayed),
+    uploads,
     batches: createReplayedBatches(batches, replayed),
     due,
     tenantIndex: createTenantIndex(redis, keys),
+    usage: createUsageRecords(redis, keys),
+    measuring: createMeasuring(),
     journal,
     replayed,
     claims,
     deltas,
     batchesQueue,
     places,
+    uploadPlaces,
     live,
     livePlaces,
     laneWatch,
@@ -144,7 +153,7 @@ export const startApi = async ({
     receiveInput: createReceiveInput({
       files,
       due,
-      places: createUploadPlaces({ places, limitsOf: tenants.limitsOf }),
+      places: uploadPlaces,
       limits,
       now: Date.now,
     }),
@@ -188,6 +197,7 @@ export const startApi = async ({
     await live.close();
     await laneQueues.close();
   });
+  life.add('measuring', () => dependencies.measuring.close());
   life.add('deltas', () => deltas.close());
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());

@@ -134,6 +134,11 @@ describe('the audit', () => {
     const { id, fileId } = await makeBatch(api.alice);
     for (const step of ['pause', 'resume', 'cancel']) await post(`/v1/batches/${id}/${step}`, keys.alice);
     await ask(`/v1/files/${fileId}`, { method: 'DELETE', key: keys.alice });
+    const upload = { bytes: 0, filename: 'a.jsonl', mime_type: 'application/jsonl', purpose: 'batch' } as const;
+    const cancelled = await api.alice.uploads.create(upload);
+    await api.alice.uploads.cancel(cancelled.id);
+    const { id: uploadId } = await api.alice.uploads.create(upload);
+    const { file } = await api.alice.uploads.complete(uploadId, { part_ids: [] });
     const lineOf = async (action: string, subject: string) => {
       const find = () => audits({ action }).find(({ ids }) => (ids as string[]).includes(subject));
       await expect.poll(find).toBeDefined();
@@ -143,6 +148,9 @@ describe('the audit', () => {
       expect(await lineOf(action, id)).toMatchObject({ ...who, outcome: 'done', requestId: expect.any(String) });
     expect(await lineOf('file.create', fileId)).toMatchObject({ ...who, outcome: 'done', ids: [fileId] });
     expect(await lineOf('file.delete', fileId)).toMatchObject({ ...who, ids: [fileId] });
+    for (const action of ['upload.create', 'upload.cancel'])
+      expect(await lineOf(action, cancelled.id)).toMatchObject({ outcome: 'done', tenant: 'alice' });
+    expect(await lineOf('upload.complete', uploadId)).toMatchObject({ outcome: 'done', ids: [uploadId, file?.id] });
     expect(await lineOf('batch.pause', id)).toMatchObject({ requestId: `test:${`/v1/batches/${id}/pause`.length}` });
   });
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import path from 'node:path';
 import { AuthenticationError } from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { fileObject } from '../src/files/file-schemas.ts';
@@ -25,6 +26,14 @@ const postForm = async (form: Readonly<Record<string, string | Blob>>) => {
   for (const [name, value] of Object.entries(form)) body.append(name, value);
   const response = await api.request('/v1/files', { method: 'POST', body });
   return { status: response.status, body: await response.json() };
+};
+
+/** The name under which a client saves a download. Source: https://www.rfc-editor.org/rfc/rfc6266 */
+const savedName = (disposition: string): string | undefined => {
+  const extended = /; filename\*=UTF-8''([^;]+)$/.exec(disposition)?.[1];
+  if (extended !== undefined) return decodeURIComponent(extended);
+  const [, quoted, token] = /; filename=(?:"((?:[^"\\]|\\.)*)"|([^";]+))$/.exec(disposition) ?? [];
+  return quoted?.replace(/\\(.)/g, '$1') ?? token;
 };
 
 /** The errors of a batch made from this input, by code and line. */
@@ -119,6 +128,46 @@ describe('upload, list, retrieve, download and delete, by the official SDK', () 
     expect(file.expires_at - file.created_at).toBe(3600);
   });
 
+  it.each([
+    'a"b".jsonl',
+    'ümläut 日本 🎉.jsonl',
+    String.raw`back\slash.jsonl`,
+    String.raw`at its end\ `.trim(),
+    '100 %; a=b, 50%20.jsonl',
+    "it's; filename=x.jsonl",
+    'two\nlines.jsonl',
+    '../folder/a.jsonl',
+  ])('keeps the name %j as browsers and fetch send it', async (name) => {
+    const form = new FormData();
+    form.set('purpose', 'batch');
+    form.set('file', new Blob([lines(1)]), name);
+    const response = await api.request('/v1/files', { method: 'POST', body: form });
+    const { id, filename } = (await response.json()) as { id: string; filename: string };
+    expect(filename).toBe(name);
+    expect((await api.alice.files.retrieve(id)).filename).toBe(name);
+    const { headers } = await api.alice.files.content(id);
+    // RFC 6266: without folders.
+    expect(savedName(headers.get('content-disposition') ?? '')).toBe(path.basename(name));
+  });
+
+  it.each([
+    [String.raw`filename="a\"b\\c.jsonl"`, String.raw`a"b\c.jsonl`],
+    [String.raw`filename="a%22b\\c.jsonl"`, String.raw`a"b\c.jsonl`],
+    [`filename="plain.jsonl"; filename*=UTF-8''n%C3%A4me%20%22.jsonl`, 'näme ".jsonl'],
+    [`filename*=utf-8''%F0%9F%8E%89%2522.jsonl`, '🎉%22.jsonl'],
+    [`filename*=iso-8859-1''n%E4me.jsonl`, 'näme.jsonl'],
+    ['filename=bare.jsonl', 'bare.jsonl'],
+    ['filename=""', 'upload.jsonl'],
+  ])('keeps the name in %j', async (parameter, name) => {
+    const body = [
+      '--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n',
+      `--x\r\ncontent-disposition: form-data; name="file"; ${parameter}\r\n\r\n${line(0)}\r\n--x--\r\n`,
+    ].join('');
+    const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+    const response = await api.request('/v1/files', { method: 'POST', headers, body });
+    expect(await response.json()).toMatchObject({ filename: name, bytes: line(0).length });
+  });
+
   it('lists page by page, either way', async () => {
     const client = api.bob;
     const created: string[] = [];
@@ -132,6 +181,7 @@ describe('upload, list, retrieve, download and delete, by the official SDK', () 
     expect(newestFirst).toEqual(created.toReversed());
     expect((await client.files.list()).data).toHaveLength(45);
     expect((await client.files.list({ purpose: 'batch_output' })).data).toEqual([]);
+    expect((await client.files.list({ purpose: 'assistants' })).data).toEqual([]);
   });
 
   it('serves ranges', async () => {
@@ -162,8 +212,8 @@ describe('what an upload or a query may not be', () => {
   it.each([
     ['no file', { purpose: 'batch' }, { code: 'missing_required_parameter', param: 'file' }],
     ['a file that is text', { purpose: 'batch', file: 'x' }, { code: 'missing_required_parameter', param: 'file' }],
+    ['an empty purpose', { file, purpose: '' }, { code: 'invalid_value', param: 'purpose' }],
     ['no purpose', { file }, { code: 'missing_required_parameter', param: 'purpose' }],
-    ['another purpose', { file, purpose: 'fine-tune' }, { code: 'invalid_value', param: 'purpose' }],
     ['an unknown field', { file, purpose: 'batch', colour: 'red' }, { code: 'unknown_parameter', param: 'colour' }],
     ['an unknown file', { file, purpose: 'batch', other: file }, { code: 'unknown_parameter', param: 'other' }],
     [
@@ -183,6 +233,14 @@ describe('what an upload or a query may not be', () => {
       body: { error: { type: 'invalid_request_error', ...error } },
     });
     expect(await api.stored()).toEqual(before);
+  });
+
+  it.each(['fine-tune', 'assistants', 'vision', 'user_data', 'evals'])('the purpose %s', async (purpose) => {
+    const message = `Invalid value: '${purpose}'. Supported values are: 'batch'.`;
+    expect(await postForm({ file, purpose })).toEqual({
+      status: 400,
+      body: { error: { message, type: 'invalid_request_error', param: 'purpose', code: 'invalid_value' } },
+    });
   });
 
   it('a file with a very long name', async () => {

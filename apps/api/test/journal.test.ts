@@ -1,4 +1,10 @@
-import { createBatchStore, createClaims, createFileRecords, openBatchesQueue } from '@promptmill/queue';
+import {
+  createBatchStore,
+  createClaims,
+  createFileRecords,
+  createUploadRecords,
+  openBatchesQueue,
+} from '@promptmill/queue';
 import { createLogger } from '@promptmill/runtime';
 import { toFile } from 'openai';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -33,6 +39,7 @@ const replay = (now: () => number = Date.now): Promise<void> =>
   createReplayJournal({
     files: api.files,
     records: createFileRecords(api.redis, api.keys),
+    uploads: createUploadRecords(api.redis, api.keys),
     batches: createBatchStore(api.redis, api.keys),
     batchesQueue,
     claims: createClaims(api.redis, api.keys, 'batch'),

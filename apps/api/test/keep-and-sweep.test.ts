@@ -5,6 +5,7 @@ import {
   createDueIndex,
   createFileRecords,
   createResultRecorder,
+  createUploadRecords,
   openBatchesQueue,
   openLaneQueue,
 } from '@promptmill/queue';
@@ -44,6 +45,7 @@ const sweepIn = async (seconds: number, files = api.files): Promise<void> => {
     keys: api.keys,
     files,
     records,
+    uploads: createUploadRecords(api.redis, api.keys),
     batches,
     due: createDueIndex(api.redis, api.keys),
     batchesQueue,
@@ -182,6 +184,34 @@ it('removes the bytes of an upload that died before its record was written', asy
   await due.set({ kind: 'file', tenant: 'alice', id: file.id }, Date.now() + 1000);
   await sweepIn(2);
   expect(await api.stored()).not.toContain(fileKey(file.id));
+});
+
+it('removes the parts of an upload that has expired, and a day later all that is left of it', async () => {
+  const uploads = createUploadRecords(api.redis, api.keys);
+  const before = (await records.used('alice')).storedBytes;
+  const { id } = await api.alice.uploads.create({
+    bytes: 10,
+    filename: 'a.jsonl',
+    mime_type: 'application/jsonl',
+    purpose: 'batch',
+  });
+  await api.alice.uploads.parts.create(id, { data: await inputFile(lines(3)) });
+  const parts = async () => (await traces(id)).filter((name) => name.startsWith('uploads/'));
+  await sweepIn(3590);
+  expect(await parts()).toHaveLength(1);
+  // A part that arrives late, or a completion under way.
+  const completion = { fileId: newFileId(), partsHash: 'x' };
+  await uploads.beginCompletion('alice', id, completion);
+  await api.redis.hset(api.keys.upload('alice', id), 'until', Date.now() + 4_000_000);
+  await sweepIn(3661);
+  expect(await parts()).toHaveLength(1);
+  await sweepIn(3661 + 400);
+  expect(await parts()).toEqual([]);
+  expect((await records.used('alice')).storedBytes).toBe(before);
+  await api.files.put(`uploads/${id}/part_late`, 'late');
+  await sweepIn(3661 + 400 + daySeconds);
+  expect(await traces(id)).toEqual([]);
+  await expect(api.alice.uploads.cancel(id)).rejects.toMatchObject({ status: 404 });
 });
 
 describe('a batch that has ended', () => {

@@ -8,6 +8,7 @@ import {
   encodeSegmentEntry,
   fileKey,
   jobIdOf,
+  noCost,
   noUsage,
   type RequestJob,
   resultLine,
@@ -109,7 +110,7 @@ const open = (window = 1000) => {
     batches,
     requests,
     files,
-    restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+    restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
     recount: createRecountResults({ batches, files, logger }),
     findLost: (...of) => {
       looks++;
@@ -157,9 +158,18 @@ const answer = (id: string, index: number): string =>
     },
   );
 
+/** The cost of the fourth is not known. */
+const nanoUsdOf = (index: number): number | undefined => (index === 3 ? undefined : 10 + index);
+
 /** As a collector leaves it that dies before it takes the results off the stream. */
 const writeSegment = async (id: string, indexes: readonly number[]): Promise<string> => {
-  const entries = indexes.map((index) => ({ index, status: 'completed' as const, bytes: 10, line: answer(id, index) }));
+  const entries = indexes.map((index) => ({
+    index,
+    status: 'completed' as const,
+    bytes: 10,
+    nanoUsd: nanoUsdOf(index),
+    line: answer(id, index),
+  }));
   const content = entries.map(encodeSegmentEntry).join('');
   const name = segmentName({ first: 0, last: 999 }, crc32(content), randomBytes(6).toString('hex'));
   await files.put(segmentFolder(id) + name, content);
@@ -255,7 +265,12 @@ test('results that segments hold and Redis has lost are recorded again, once', a
   await writeSegment(id, [1, 2, 3]);
   await writeSegment(id, [3, 4]);
   await reconcile(id);
-  expect(await known(id)).toMatchObject({ completed: 4, failed: 0, usage: { inputTokens: 6, outputTokens: 9 } });
+  expect(await known(id)).toMatchObject({
+    completed: 4,
+    failed: 0,
+    usage: { inputTokens: 6, outputTokens: 9 },
+    cost: { ...noCost, spentNanoUsd: 11 + 14, unpriced: 1 },
+  });
   connections++;
   await reconcile(id);
   expect(await known(id)).toMatchObject({ completed: 4, failed: 0 });
@@ -280,7 +295,13 @@ const halves: readonly [what: string, apply: (id: string) => Promise<unknown>][]
     'a bit and a count, and no result',
     async (id) => [await redis.setbit(keys.settledBits(id), 7, 1), await redis.hincrby(keys.batch(id), 'completed', 1)],
   ],
-  ['a result counted twice', (id) => redis.hincrby(keys.batch(id), 'completed', 1)],
+  [
+    'a result counted twice, with its cost',
+    async (id) => [
+      await redis.hincrby(keys.batch(id), 'completed', 1),
+      await redis.hincrby(keys.batch(id), 'spentNanoUsd', 10),
+    ],
+  ],
   ['results collected twice', (id) => redis.hincrby(keys.batch(id), 'collected', 5)],
   [
     'results taken off the stream and not collected',
@@ -295,13 +316,20 @@ const startHalf = async ({ dispatch, recorder }: ReturnType<typeof open>): Promi
   await dispatch(id);
   const indexes = [0, 1, 2, 3, 4];
   const usage = { ...noUsage, inputTokens: 2, outputTokens: 3 };
-  for (const index of indexes)
-    await recorder.record({ batchId: id, index, bytes: 10 }, 'completed', answer(id, index), usage);
+  for (const index of indexes) {
+    const charge = { tenant: 'acme', model: 'simulator/echo', nanoUsd: nanoUsdOf(index), inputCharacters: 1 };
+    await recorder.record({ batchId: id, index, bytes: 10 }, 'completed', answer(id, index), usage, charge);
+  }
   await commit(id, await writeSegment(id, indexes), await readStream());
   return id;
 };
 
-const half = { completed: 5, failed: 0, usage: { ...noUsage, inputTokens: 10, outputTokens: 15 } };
+const half = {
+  completed: 5,
+  failed: 0,
+  usage: { ...noUsage, inputTokens: 10, outputTokens: 15 },
+  cost: { ...noCost, spentNanoUsd: 10 + 11 + 12 + 14, unpriced: 1 },
+};
 
 test.each(halves)('of half a script, %s: the batch is counted again, and what has no result runs', async (_, apply) => {
   const opened = open();

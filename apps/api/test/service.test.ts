@@ -33,6 +33,7 @@ describe('OpenAPI', () => {
       'get /readyz',
       'get /v1/admin/batches',
       'get /v1/admin/tenants',
+      'get /v1/admin/usage',
       'get /v1/batches',
       'get /v1/batches/{batch_id}',
       'get /v1/batches/{batch_id}/events',
@@ -42,9 +43,12 @@ describe('OpenAPI', () => {
       'get /v1/files/{file_id}/content',
       'get /v1/lanes',
       'get /v1/models',
+      'get /v1/models/{model}',
+      'get /v1/usage',
       'post /v1/admin/batches/{batch_id}/cancel',
       'post /v1/admin/tenants/{tenant}/cancel',
       'post /v1/batches',
+      'post /v1/batches/estimate',
       'post /v1/batches/{batch_id}/cancel',
       'post /v1/batches/{batch_id}/pause',
       'post /v1/batches/{batch_id}/resume',
@@ -55,6 +59,10 @@ describe('OpenAPI', () => {
       'post /v1/files',
       'post /v1/moderations',
       'post /v1/responses',
+      'post /v1/uploads',
+      'post /v1/uploads/{upload_id}/cancel',
+      'post /v1/uploads/{upload_id}/complete',
+      'post /v1/uploads/{upload_id}/parts',
     ]);
   });
 
@@ -109,6 +117,24 @@ it('counts requests by route, never by path', async () => {
 it('lists models', async () => {
   const { data } = await api.alice.models.list();
   expect(data).toEqual([{ id: 'simulator/echo', object: 'model', created: expect.any(Number), owned_by: 'simulator' }]);
+});
+
+it.each(['simulator/echo', 'simulator/any/one'])('retrieves the model %s', async (name) => {
+  const found = { id: name, object: 'model', created: expect.any(Number), owned_by: 'simulator' };
+  expect(await api.alice.models.retrieve(name)).toEqual(found);
+  // As a person types it, with its slashes as they are.
+  expect(await (await api.request(`/v1/models/${name}`)).json()).toEqual(found);
+});
+
+it('has no model that no provider takes', async () => {
+  for (const name of ['gpt-none', 'nobody/grok-4', 'simulator/'])
+    await expect(api.alice.models.retrieve(name)).rejects.toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+      type: 'invalid_request_error',
+      param: 'model',
+      message: `404 The model '${name}' does not exist or you do not have access to it.`,
+    });
 });
 
 describe('Bull Board', () => {

@@ -196,6 +196,16 @@ describe('what is open at once', () => {
 });
 
 describe('models', () => {
+  it('that a tenant may not use are not there', async () => {
+    const client = clientOf('models');
+    expect((await client.models.list()).data.map(({ id }) => id)).toEqual(['simulator/echo']);
+    expect((await client.models.retrieve('simulator/echo')).id).toBe('simulator/echo');
+    await expect(client.models.retrieve('simulator/other')).rejects.toMatchObject({ code: 'model_not_found' });
+    apis[0].setTenants({ ...limits, models: { models: ['xai'] } });
+    expect((await client.models.list()).data).toEqual([]);
+    apis[0].setTenants(limits);
+  });
+
   it('that a tenant may not use fail its batch, with the line', async () => {
     const content = line(0) + line(1, { body: { model: 'simulator/slow', messages: [] } });
     const { id } = await create('models', (await upload('models', content)).id);

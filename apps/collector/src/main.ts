@@ -29,7 +29,12 @@ const collector = await startCollector({
 life.add('collector', () => collector.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port, metricsToken } = config;
-  const { registry } = metrics;
-  const health = await startHealthServer({ port, host, ready: () => collector.ready(), registry, metricsToken });
+  const health = await startHealthServer({
+    port,
+    host,
+    ready: () => collector.ready(),
+    metrics: metrics.registry,
+    metricsToken,
+  });
   life.add('health server', () => health.close());
 }

@@ -1,15 +1,21 @@
 import { isSuccess, type LiveAnswer, type LiveAnswerHead, type Outcome, type RequestJob } from '@promptmill/core';
 import type { StreamStart } from '@promptmill/provider';
 import type { LiveSender, RecordOutcome, RequestState } from '@promptmill/queue';
+import type { Job } from 'bullmq';
 import type { RecordedEnd } from './decide.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface LiveRequestsOptions {
   readonly sender: LiveSender;
   readonly untilRedisTakes: UntilRedisTakes;
+  /** Whether all hang-ups of the last seconds have come. */
+  readonly isHearing: () => boolean;
   /** Fires when calls under way must be given up, since the process ends. */
   readonly giveUp: AbortSignal;
 }
+
+/** A call that came within this time needs no check, unless it has been in work before. */
+const freshMs = 3000;
 
 /** A live call that this process has. */
 export interface LiveRun {
@@ -46,8 +52,10 @@ const answerOf = (outcome: Outcome, callMs: number, fallbackModel: string | unde
 };
 
 /** The live calls that this process has in work: whose callers still wait, and what they are told. */
-export const createLiveRequests = ({ sender, untilRedisTakes, giveUp }: LiveRequestsOptions) => {
+export const createLiveRequests = ({ sender, untilRedisTakes, isHearing, giveUp }: LiveRequestsOptions) => {
   const runs = new Map<string, AbortController>();
+  /** Calls given up lately, and when: a worker may hear it before it has the job. */
+  const hungUp = new Map<string, number>();
   giveUp.addEventListener('abort', () => {
     for (const controller of runs.values()) controller.abort();
   });
@@ -89,7 +97,7 @@ export const createLiveRequests = ({ sender, untilRedisTakes, giveUp }: LiveRequ
     begin(request: RequestJob): LiveRun {
       const controller = new AbortController();
       runs.set(request.batchId, controller);
-      if (giveUp.aborted) controller.abort();
+      if (giveUp.aborted || hungUp.has(request.batchId)) controller.abort();
       let stream: ReturnType<typeof openStream> | undefined;
       return {
         signal: controller.signal,
@@ -104,7 +112,22 @@ export const createLiveRequests = ({ sender, untilRedisTakes, giveUp }: LiveRequ
     },
 
     /** Its caller waits no longer. */
-    hangUp: (callId: string): void => runs.get(callId)?.abort(),
+    hangUp(callId: string): void {
+      runs.get(callId)?.abort();
+      const nowMs = performance.now();
+      for (const [id, atMs] of hungUp) {
+        if (nowMs - atMs < freshMs) break;
+        hungUp.delete(id);
+      }
+      hungUp.set(callId, nowMs);
+    },
+
+    /** Whether a call has come so lately that its caller would have been heard to hang up. */
+    isFresh: ({ data, timestamp, attemptsMade, stalledCounter }: Job<RequestJob>): boolean =>
+      data.live?.isKept === false &&
+      attemptsMade + stalledCounter === 0 &&
+      Math.abs(Date.now() - timestamp) < freshMs &&
+      isHearing(),
 
     async check(request: RequestJob): Promise<RequestState> {
       return (await sender.isWanted(request)) ? 'run' : 'dropped';

@@ -1,3 +1,4 @@
+import { isLoopback } from '@promptmill/core';
 import {
   createFailPoints,
   createLifecycle,
@@ -25,7 +26,8 @@ life.add('configuration', () => watch.close());
 life.add('worker', () => worker.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port, metricsToken } = config;
-  const { registry } = metrics;
-  const health = await startHealthServer({ port, host, ready: () => worker.ready(), registry, metricsToken });
+  // What tenants spend is not for everyone who reaches the port.
+  const shown = metricsToken !== undefined || isLoopback(host) ? metrics.withSpending : metrics.registry;
+  const health = await startHealthServer({ port, host, ready: () => worker.ready(), metrics: shown, metricsToken });
   life.add('health server', () => health.close());
 }

@@ -1,7 +1,8 @@
-import { jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import { isSuccess, jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import type { ChargeCalls } from './charge-calls.ts';
 import { decide, type Ending, endingOfState, outcomeOf, type RecordedEnd } from './decide.ts';
 import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
 import type { LiveRequests } from './live-requests.ts';
@@ -13,6 +14,7 @@ export interface ProcessRequestOptions extends MakeCallOptions {
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly findFallback: FindFallback;
+  readonly charges: ChargeCalls;
   readonly retry: RetryPolicy;
   readonly quarantine: Quarantine;
   readonly live: LiveRequests;
@@ -59,13 +61,15 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, tenantGate, takeRetry, findFallback, recorder, retry } = options;
+  const { lane, tenantGate, takeRetry, findFallback, charges, recorder, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, live, giveUp, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
   const record = async (request: RequestJob, end: RecordedEnd) => {
     const fallbackModel = request.fallbackFrom === undefined ? undefined : modelName(lane, request);
-    const recorded = await untilRedisTakes(() => recorder.record(request, end, fallbackModel));
+    const charge = isSuccess(end.outcome) ? await charges.chargeFor(request, end.usage) : undefined;
+    const recorded = await untilRedisTakes(() => recorder.record(request, end, { fallbackModel, charge }));
+    if (charge) charges.count(recorded, end.usage, charge);
     passFailPoint('recorded');
     return recorded;
   };
@@ -81,6 +85,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
    * called.
    */
   const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
+    if (live.isFresh(job)) return undefined;
     const state = await untilRedisTakes(() => recorder.check(job.data));
     if (state !== 'run') return endingOfState(state);
     if (hasKilledItsWorkers(job))
@@ -100,6 +105,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       const called = await makeCall(job, run, calls === 0);
       if ('ending' in called) return called.ending;
       const { result, callMs, hold } = called;
+      if (result.kind === 'failure' && result.usage) await charges.waste(request, result.usage);
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
         probeIntervalMs: lane.provider.probeIntervalMs,

@@ -1,13 +1,21 @@
 import { type Refusal, type RequestJob, toResult } from '@promptmill/core';
-import type { RecordOutcome, RequestState, ResultRecorder } from '@promptmill/queue';
+import type { Charge, RecordOutcome, RequestState, ResultRecorder, UsageCounter } from '@promptmill/queue';
 import type { RecordedEnd } from './decide.ts';
 import type { LiveRequests } from './live-requests.ts';
+
+interface RecordedMore {
+  /** The model that answered in place of the one that the request names. */
+  readonly fallbackModel: string | undefined;
+  /** What the call cost. Undefined when it gave no answer, or none was made. */
+  readonly charge: Charge | undefined;
+}
 
 /** Checks requests before a call, and records their results: those of batches, and live calls. */
 export interface RequestRecorder {
   check(request: RequestJob): Promise<RequestState>;
-  /** @param fallbackModel the model that answered in place of the one that the request names */
-  record(request: RequestJob, end: RecordedEnd, fallbackModel: string | undefined): Promise<RecordOutcome>;
+  record(request: RequestJob, end: RecordedEnd, more: RecordedMore): Promise<RecordOutcome>;
+  /** Counts a call that gave no result although its provider says what it used. */
+  noteWaste(request: RequestJob, charge: Charge): Promise<void>;
   /** Notes how a provider refused a request, for its owner to read. */
   noteRefusal(request: RequestJob, refusal: Refusal): Promise<void>;
 }
@@ -15,15 +23,24 @@ export interface RequestRecorder {
 export const createRequestRecorder = (
   batches: ResultRecorder,
   live: Pick<LiveRequests, 'check' | 'record'>,
+  liveUsage: Pick<UsageCounter, 'add' | 'addWaste'>,
 ): RequestRecorder => ({
   check: (request) => (request.live ? live.check(request) : batches.check(request)),
-  record(request, end, fallbackModel) {
-    if (request.live) return live.record(request, end, fallbackModel);
+  async record(request, end, { fallbackModel, charge }) {
+    if (request.live) {
+      const outcome = await live.record(request, end, fallbackModel);
+      if (charge && outcome === 'recorded') liveUsage.add(charge, end.usage);
+      return outcome;
+    }
     const { fallbackFrom } = request;
     const note =
       fallbackFrom === undefined || fallbackModel === undefined ? undefined : { model: fallbackModel, fallbackFrom };
     const { status, line } = toResult(request, end.outcome, note);
-    return batches.record(request, status, line, end.usage);
+    return batches.record(request, status, line, end.usage, charge);
+  },
+  async noteWaste({ batchId, live: liveCall }, charge) {
+    if (liveCall) liveUsage.addWaste(charge);
+    else await batches.noteWaste(batchId, charge);
   },
   // The caller of a live call gets the provider's answer itself.
   noteRefusal: async ({ batchId, live: liveCall }, refusal) => {

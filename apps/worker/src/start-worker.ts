@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
 import {
+  createPriceList,
   createProviderClient,
   openTokenEstimator,
   type ProviderClient,
@@ -18,6 +19,7 @@ import {
   createLiveSender,
   createResultRecorder,
   createTenantCalls,
+  createUsageCounter,
   finishedRequestJobs,
   type JobLock,
   listenForHangUps,
@@ -34,6 +36,7 @@ import {
   noFailPoints,
   type PassFailPoint,
 } from '@promptmill/runtime';
+import { createChargeCalls } from './charge-calls.ts';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
@@ -41,6 +44,7 @@ import { createLiveRequests } from './live-requests.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRequestRecorder } from './request-recorder.ts';
+import { createBatchTenants } from './tenant/batch-tenants.ts';
 import { createTenantGate } from './tenant/tenant-gate.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
@@ -96,13 +100,15 @@ export const startWorker = async ({
   const live = createLiveRequests({
     sender: createLiveSender(connection, keys),
     untilRedisTakes,
+    isHearing: () => hangUps.isHearing(),
     giveUp: giveUp.signal,
   });
-  const recorder = createRequestRecorder(results, live);
+  const liveUsage = createUsageCounter(connection, keys, onError);
+  const recorder = createRequestRecorder(results, live, liveUsage);
   const hangUps = listenForHangUps(
     connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: giveUp.signal }),
     keys,
-    live.hangUp,
+    (callId) => live.hangUp(callId),
   );
   const deltas = createDeltaPublisher(connection, keys);
 
@@ -131,10 +137,12 @@ export const startWorker = async ({
   };
   await setTenants(config.tenants);
   const batches = createBatchStore(connection, keys);
+  const batchTenants = createBatchTenants((batchId) => batches.tenantOf(batchId));
+  const prices = createPriceList();
   const tenantGate = createTenantGate({
     tenants,
     calls: createTenantCalls(connection, keys, tenants.limitsOf),
-    tenantOf: (batchId) => batches.tenantOf(batchId),
+    batchTenants,
     estimator: () => tenantEstimator,
     promote: ({ lane, jobId }) => promoteJob(queueOf(lane), jobId),
     onError: (error) => logError(error, 'tenant limits'),
@@ -178,6 +186,7 @@ export const startWorker = async ({
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
+      charges: createChargeCalls({ lane, prices, batchTenants, recorder, untilRedisTakes, metrics }),
       recorder,
       deltas,
       retry,
@@ -234,6 +243,7 @@ export const startWorker = async ({
       tenantGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       hangUps.close();
+      await liveUsage.close().catch(onError);
       await laneQueues.close();
       clearInterval(giveUpWithNothing);
       await closeRedis(connection);

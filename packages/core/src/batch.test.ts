@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Batch, toBatchObject } from './batch.ts';
+import { type Batch, noCost, toBatchObject } from './batch.ts';
 import { noUsage } from './usage.ts';
 
 const created: Batch = {
@@ -22,6 +22,7 @@ const created: Batch = {
   completed: 0,
   failed: 0,
   usage: noUsage,
+  cost: noCost,
 };
 
 /** Source: https://platform.openai.com/docs/api-reference/batch/object */
@@ -59,6 +60,7 @@ const createdObject = {
     eta_seconds: null,
     waiting_for: [],
     blocked: null,
+    cost: { currency: 'USD', estimated: null, spent: 0, wasted: 0 },
     paused_at: null,
     retry_of: null,
     retried_by: [],
@@ -136,6 +138,7 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     paused_at: null,
     waiting_for: [{ lane: 'xai', reason: 'rate_limited (429)', message: null, held_until: 6 }],
     blocked: { code: 'no_space', message: 'The file store is full.' },
+    cost: { currency: 'USD', estimated: 0, spent: 0, wasted: 0 },
     retry_of: null,
     retried_by: [],
   });
@@ -165,4 +168,24 @@ test('a batch that can be paused shows its pause, and then no time at which it w
 test('a batch and its retries name each other, also once they are terminal', () => {
   const ended: Batch = { ...created, status: 'completed', retryOf: 'batch_0', retriedBy: ['batch_2', 'batch_3'] };
   expect(toBatchObject(ended).promptmill).toMatchObject({ retry_of: 'batch_0', retried_by: ['batch_2', 'batch_3'] });
+});
+
+test.each<[what: string, batch: Partial<Batch>, shown: object]>([
+  ['its answers so far tell what the rest will cost', {}, { estimated: 0.008, spent: 0.002, wasted: 0 }],
+  ['requests that failed cost nothing', { failed: 2 }, { estimated: 0.006, spent: 0.002 }],
+  ['at its end nothing is left to estimate', { status: 'cancelled' }, { estimated: null, spent: 0.002 }],
+  [
+    'a result of unknown cost makes the sum unknown',
+    { cost: { ...noCost, spentNanoUsd: 9, unpriced: 1 } },
+    { estimated: null, spent: null, wasted: 0 },
+  ],
+  [
+    'waste of unknown cost too',
+    { cost: { ...noCost, wastedNanoUsd: 9, unpricedWaste: 1 } },
+    { spent: 0, wasted: null },
+  ],
+])('the cost of a batch: %s', (_what, more, shown) => {
+  const cost = { ...noCost, spentNanoUsd: 2_000_000 };
+  const batch: Batch = { ...created, status: 'in_progress', total: 8, completed: 2, cost, ...more };
+  expect(toBatchObject(batch).promptmill.cost).toMatchObject({ currency: 'USD', ...shown });
 });

@@ -1,5 +1,6 @@
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
+import { nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
 
 /**
@@ -17,6 +18,20 @@ export interface BatchUsage {
   readonly outputTokens: number;
   readonly reasoningTokens: number;
 }
+
+/** What a batch has cost so far, in billionths of a dollar. */
+export interface BatchCost {
+  /** Of its results, as far as it is known. */
+  readonly spentNanoUsd: number;
+  /** How many results have an unknown cost. */
+  readonly unpriced: number;
+  /** Of calls that gave no result although the provider said what they used, as far as it is known. */
+  readonly wastedNanoUsd: number;
+  /** How many of those calls have an unknown cost. */
+  readonly unpricedWaste: number;
+}
+
+export const noCost: BatchCost = { spentNanoUsd: 0, unpriced: 0, wastedNanoUsd: 0, unpricedWaste: 0 };
 
 /** A batch's record. Times are Unix seconds. A time is absent until it is reached. */
 export interface Batch {
@@ -53,6 +68,7 @@ export interface Batch {
   readonly completed: number;
   readonly failed: number;
   readonly usage: BatchUsage;
+  readonly cost: BatchCost;
   /** How many requests were settled a second, lately. */
   readonly requestsPerSecond?: number;
   /** The held lanes its requests wait for. */
@@ -96,6 +112,21 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** A sum of which any part is unknown is unknown, which is null. */
+const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
+  const spent = cost.unpriced > 0 ? null : nanosToUsd(cost.spentNanoUsd);
+  const estimate = (): number | null =>
+    spent === null || completed === 0
+      ? null
+      : nanosToUsd(Math.round((cost.spentNanoUsd / completed) * (total - failed)));
+  return {
+    currency: 'USD' as const,
+    estimated: isTerminal(status) ? null : estimate(),
+    spent,
+    wasted: cost.unpricedWaste > 0 ? null : nanosToUsd(cost.wastedNanoUsd),
+  };
+};
+
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
   const {
@@ -123,6 +154,7 @@ const extensionOf = (batch: Batch) => {
           held_until: Math.ceil(heldUntilMs / 1000),
         })),
     blocked: isOver ? null : (batch.blocked ?? null),
+    cost: costObjectOf(batch),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,
   };

@@ -1,11 +1,24 @@
 import { expect, test } from 'vitest';
-import { isBatchId, isFileId, jobIdOf, newBatchId, newFileId, requestIdOf } from './ids.ts';
+import {
+  isBatchId,
+  isFileId,
+  isPartId,
+  isUploadId,
+  jobIdOf,
+  newBatchId,
+  newFileId,
+  newPartId,
+  newUploadId,
+  requestIdOf,
+} from './ids.ts';
 
 const hex = '0123456789abcdef'.repeat(2);
 
 test('new ids match the strict pattern, and no two are the same', () => {
   expect(isFileId(newFileId())).toBe(true);
   expect(isBatchId(newBatchId())).toBe(true);
+  expect([isUploadId(newUploadId()), isPartId(newPartId())]).toEqual([true, true]);
+  expect([isUploadId(newPartId()), isPartId(newUploadId()), isPartId(`part_${hex}/x`)]).toEqual([false, false, false]);
   expect(new Set(Array.from({ length: 1000 }, newBatchId)).size).toBe(1000);
 });
 

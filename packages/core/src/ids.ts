@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
-const idPattern = /^(?:file-|batch_)[0-9a-f]{32}$/;
+const idPattern = /^(?:file-|batch_|upload_|part_)[0-9a-f]{32}$/;
 
 /** A new file id: `file-` and 128 random bits in hex. */
 export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`;
@@ -8,12 +8,22 @@ export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`
 /** A new batch id: `batch_` and 128 random bits in hex. */
 export const newBatchId = (): string => `batch_${randomBytes(16).toString('hex')}`;
 
-/** A new live call's id: `live_` and 128 random bits in hex. */
-export const newLiveCallId = (): string => `live_${randomBytes(16).toString('hex')}`;
+/** A new id of an upload in parts: `upload_` and 128 random bits in hex. */
+export const newUploadId = (): string => `upload_${randomBytes(16).toString('hex')}`;
+
+/** A new id of a part of an upload: `part_` and 128 random bits in hex. */
+export const newPartId = (): string => `part_${randomBytes(16).toString('hex')}`;
+
+/** A new live call's id: `live_` and 122 random bits in hex. It takes less processor time than the others. */
+export const newLiveCallId = (): string => `live_${randomUUID().replaceAll('-', '')}`;
 
 export const isFileId = (value: string): boolean => value.startsWith('file-') && idPattern.test(value);
 
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);
+
+export const isUploadId = (value: string): boolean => value.startsWith('upload_') && idPattern.test(value);
+
+export const isPartId = (value: string): boolean => value.startsWith('part_') && idPattern.test(value);
 
 /**
  * The id in a request's result line: `batch_req_`, the batch's random bits and the request's index. Recording or

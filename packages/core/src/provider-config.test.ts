@@ -57,6 +57,7 @@ test('every preset with a key is there without configuration, and needs only its
     probeIntervalMs: 30_000,
     limits: {},
     models: {},
+    prices: {},
   });
   expect(providers['openai']).toMatchObject({ apiKeyEnv: 'OPENAI_API_KEY' });
   expect(providers['openai']).not.toHaveProperty('apiKey');
@@ -81,6 +82,7 @@ test("the configuration overrides a preset's fields", () => {
       'grok-4': { limits: { concurrency: 3 } },
       'grok-3': { limits: { requests: { count: 9, windowMs: 60_000 } } },
     },
+    prices: {},
   });
 });
 
@@ -138,4 +140,13 @@ test('the default provider must be one of the providers', () => {
   expect(build({})).not.toHaveProperty('defaultProvider');
   for (const defaultProvider of ['nobody', 'constructor', '__proto__'])
     expect(() => build({ defaultProvider })).toThrow(invalidConfig);
+});
+
+test('a model of which only the price is said has a price, and no lane of its own', () => {
+  const prices = { input: 1, output: 2 };
+  const { providers } = build({
+    providers: { xai: { requestsPerMinute: 9, models: { a: { prices }, b: { prices, concurrency: 1 }, c: {} } } },
+  });
+  expect(Object.keys(providers['xai']?.models ?? {})).toEqual(['b', 'c']);
+  expect(providers['xai']?.prices).toEqual({ a: prices, b: prices });
 });

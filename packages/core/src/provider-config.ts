@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Environment } from './environment.ts';
 import { keyProblem } from './key-place.ts';
 import { baseUrlEnvOf, baseUrlOf, presetNamed, presets } from './presets.ts';
+import { type Prices, pricesConfig } from './prices.ts';
 import { tenantsConfig } from './tenant-config.ts';
 
 const limits = {
@@ -22,7 +23,11 @@ const laneConfig = {
 };
 
 const limitsConfig = z.strictObject(limits);
-const modelConfig = z.strictObject(laneConfig);
+const modelConfig = z.strictObject({
+  ...laneConfig,
+  /** What its tokens cost, in USD per million, instead of what the list of public prices says. */
+  prices: pricesConfig.optional(),
+});
 
 /** The limits of a lane, all workers together. What is absent is not limited. */
 export interface LaneLimits {
@@ -56,7 +61,7 @@ export const buildLimits = (config: LimitsConfig): LaneLimits => {
   };
 };
 
-const buildLaneConfig = (config: z.infer<typeof modelConfig>): LaneConfig => ({
+const buildLaneConfig = (config: Omit<z.infer<typeof modelConfig>, 'prices'>): LaneConfig => ({
   limits: buildLimits(config),
   ...(config.fallback ? { fallback: config.fallback } : {}),
 });
@@ -86,7 +91,10 @@ const providerConfig = z.strictObject({
   streamUsage: z.boolean().optional(),
   /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
   probeIntervalMs: z.int().positive().optional(),
-  /** Models with limits, and so a lane, of their own. A model without a fallback has its provider's. */
+  /**
+   * Models with limits, and so a lane, of their own. A model without a fallback has its provider's. One of which only
+   * `prices` is said has no lane of its own.
+   */
   models: z.record(z.string(), modelConfig).optional(),
 });
 
@@ -134,6 +142,8 @@ export interface Provider extends LaneConfig {
   readonly probeIntervalMs: number;
   /** Models with a lane of their own. */
   readonly models: Readonly<Record<string, LaneConfig>>;
+  /** What the configuration says of models' prices. */
+  readonly prices: Readonly<Record<string, Prices>>;
 }
 
 export interface ProviderSet {
@@ -185,7 +195,9 @@ const buildProvider = (
   }
   const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
   const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, streamUsage = preset?.streamUsage } = config;
-  const models = Object.entries(config.models ?? {}).map(([model, lane]) => [model, buildLaneConfig(lane)] as const);
+  const named = Object.entries(config.models ?? {});
+  const models = named.filter(([, { prices, ...lane }]) => prices === undefined || Object.keys(lane).length > 0);
+  const priced = named.flatMap(([model, { prices }]) => (prices ? [[model, prices] as const] : []));
   return {
     name,
     baseUrl,
@@ -198,7 +210,8 @@ const buildProvider = (
     ...(streamUsage === undefined ? {} : { streamUsage }),
     probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
     ...buildLaneConfig(config),
-    models: Object.fromEntries(models),
+    models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane)])),
+    prices: Object.fromEntries(priced),
   };
 };
 

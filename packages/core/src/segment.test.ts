@@ -11,18 +11,29 @@ import {
 test('any result line comes back as it was, on one line', () => {
   // JSON.stringify writes no raw tab or newline. A tab between two tokens would be valid JSON too.
   const jsonLine = fc.jsonValue().map((value) => `{"a":\t${JSON.stringify(value)}\t}`);
+  const head = fc.record({
+    index: fc.nat(),
+    status: fc.constantFrom('completed' as const, 'failed' as const),
+    bytes: fc.nat(),
+    nanoUsd: fc.option(fc.maxSafeNat(), { nil: undefined }),
+  });
   fc.assert(
-    fc.property(fc.nat(), fc.constantFrom('completed', 'failed'), fc.nat(), jsonLine, (index, status, bytes, line) => {
-      const text = encodeSegmentEntry({ index, status, bytes, line });
+    fc.property(head, jsonLine, (entry, line) => {
+      const text = encodeSegmentEntry({ ...entry, line });
       expect(text.indexOf('\n')).toBe(text.length - 1);
-      expect(decodeSegmentEntry(Buffer.from(text.slice(0, -1)))).toEqual({
-        index,
-        status,
-        bytes,
-        line: Buffer.from(line),
-      });
+      expect(decodeSegmentEntry(Buffer.from(text.slice(0, -1)))).toEqual({ ...entry, line: Buffer.from(line) });
     }),
   );
+});
+
+test('an entry that was written without a cost has an unknown one', () => {
+  expect(decodeSegmentEntry(Buffer.from('7\tfailed\t9\t{"a":1}'))).toEqual({
+    index: 7,
+    status: 'failed',
+    bytes: 9,
+    nanoUsd: undefined,
+    line: Buffer.from('{"a":1}'),
+  });
 });
 
 test('entries that follow one another are split, each with its index and newline', () => {

@@ -1,11 +1,16 @@
 import type { RequestStatus } from './result-line.ts';
 
-/** The start of a segment's entry, which is `<index>\t<completed|failed>\t<bytes>\t<result line>\n`. */
+/**
+ * The start of a segment's entry, which is `<index>\t<completed|failed>\t<bytes>\t<cost>\t<result line>\n`. An unknown
+ * cost is written as `-`.
+ */
 export interface SegmentEntryHead {
   readonly index: number;
   readonly status: RequestStatus;
   /** Bytes of the request's input line. */
   readonly bytes: number;
+  /** What its answer cost, in billionths of a dollar; undefined when that is unknown. */
+  readonly nanoUsd?: number | undefined;
 }
 
 /** One result in a segment. */
@@ -51,15 +56,15 @@ export const parseSegmentName = (name: string): SegmentLabel | undefined => {
 };
 
 /** The bytes before an entry's line. */
-export const segmentEntryHead = ({ index, status, bytes }: SegmentEntryHead): string =>
-  `${index}\t${status}\t${bytes}\t`;
+export const segmentEntryHead = ({ index, status, bytes, nanoUsd }: SegmentEntryHead): string =>
+  `${index}\t${status}\t${bytes}\t${nanoUsd ?? '-'}\t`;
 
 /** An entry with its newline. `line` is JSON on one line. */
 export const encodeSegmentEntry = (entry: SegmentEntryHead & { readonly line: string }): string =>
   `${segmentEntryHead(entry)}${entry.line}\n`;
 
-/** Index and bytes have 16 digits at most, the status has 9 characters, and each has a tab after it. */
-const maxHeadBytes = 48;
+/** Index, bytes and cost have 16 digits at most, the status has 9 characters, and each has a tab after it. */
+const maxHeadBytes = 64;
 
 /**
  * Decodes an entry, given without its newline.
@@ -67,12 +72,14 @@ const maxHeadBytes = 48;
  * @throws when the bytes are no segment entry
  */
 export const decodeSegmentEntry = (entry: Buffer): SegmentEntry => {
-  const head = /^(\d+)\t(completed|failed)\t(\d+)\t/.exec(entry.toString('latin1', 0, maxHeadBytes));
+  const head = /^(\d+)\t(completed|failed)\t(\d+)\t(?:(\d+|-)\t)?/.exec(entry.toString('latin1', 0, maxHeadBytes));
   if (!head) throw new Error('torn segment entry');
   return {
     index: Number(head[1]),
     status: head[2] as RequestStatus,
     bytes: Number(head[3]),
+    // Entries had no cost once.
+    nanoUsd: head[4] === undefined || head[4] === '-' ? undefined : Number(head[4]),
     line: entry.subarray(head[0].length),
   };
 };

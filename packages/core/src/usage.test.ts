@@ -25,6 +25,16 @@ test("responses' spelling is read", () => {
   expect(usageOf({ usage })).toEqual(all);
 });
 
+test('reasoning that is counted beside the completion, as in xAI’s chat, is output too', () => {
+  const usage = {
+    prompt_tokens: 32,
+    completion_tokens: 9,
+    completion_tokens_details: { reasoning_tokens: 94 },
+    total_tokens: 135,
+  };
+  expect(usageOf({ usage })).toEqual({ ...noUsage, inputTokens: 32, outputTokens: 103, reasoningTokens: 94 });
+});
+
 test('embeddings use input tokens only', () => {
   expect(usageOf({ usage: { prompt_tokens: 9, total_tokens: 9 } })).toEqual({ ...noUsage, inputTokens: 9 });
 });

@@ -22,10 +22,18 @@ export const usageOf = (body: unknown): BatchUsage => {
   const usage = field(body, 'usage');
   if (usage === undefined) return noUsage;
   const either = (chat: string, responses: string): unknown => field(usage, chat) ?? field(usage, responses);
+  const inputTokens = count(either('prompt_tokens', 'input_tokens'));
+  const outputTokens = count(either('completion_tokens', 'output_tokens'));
+  const reasoningTokens = count(
+    field(either('completion_tokens_details', 'output_tokens_details'), 'reasoning_tokens'),
+  );
+  // xAI's chat counts reasoning beside the completion. It is paid as output, and OpenAI counts it there.
+  const isBeside =
+    reasoningTokens > 0 && count(field(usage, 'total_tokens')) === inputTokens + outputTokens + reasoningTokens;
   return {
-    inputTokens: count(either('prompt_tokens', 'input_tokens')),
+    inputTokens,
     cachedTokens: count(field(either('prompt_tokens_details', 'input_tokens_details'), 'cached_tokens')),
-    outputTokens: count(either('completion_tokens', 'output_tokens')),
-    reasoningTokens: count(field(either('completion_tokens_details', 'output_tokens_details'), 'reasoning_tokens')),
+    outputTokens: isBeside ? outputTokens + reasoningTokens : outputTokens,
+    reasoningTokens,
   };
 };

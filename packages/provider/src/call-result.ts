@@ -23,6 +23,8 @@ export interface CallFailure {
   readonly detail?: string;
   /** The provider's error answer, with the key redacted. Absent when no answer came, or a 2xx of the wrong shape. */
   readonly response?: { readonly statusCode: number; readonly requestId: string; readonly body: unknown };
+  /** What the call used, where the provider says so although it failed. */
+  readonly usage?: BatchUsage;
   /** How long the provider asks its callers to wait, in milliseconds. */
   readonly retryAfterMs?: number;
 }

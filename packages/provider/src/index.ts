@@ -1,6 +1,8 @@
 export type { AnswerDelta } from './assemble-stream.ts';
 export type { CallFailure, CallResult, CallSuccess, Look, ModelList } from './call-result.ts';
 export { type FailureClass, type FailureCode, type LaneSignal, laneSignalOf } from './classify-answer.ts';
+export { type CountTokens, inputCharactersOf, openTokenCounter, outputLimitOf } from './count-tokens.ts';
+export { createPriceList, type PriceList } from './price-list.ts';
 export {
   type CallRequest,
   createProviderClient,

@@ -81,6 +81,12 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     message: `${providerName} ${redactKey(text)}`.slice(0, maxMessageLength),
   });
 
+  /** The same failure, with what its answer says that the call used. */
+  const withUsage = (failed: CallFailure, body: unknown): CallFailure => {
+    const usage = usageOf(body);
+    return usage.inputTokens + usage.outputTokens === 0 ? failed : { ...failed, usage };
+  };
+
   const success = (
     { statusCode, headers }: Pick<WholeReply, 'statusCode' | 'headers'>,
     body: unknown,
@@ -88,7 +94,10 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
   ): CallResult => {
     // A text of n characters nests n / 2 deep at most: a short one need not be walked through.
     if ((text === undefined || text.length > 2 * maxAnswerDepth) && isDeeperThan(body, maxAnswerDepth))
-      return failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`);
+      return withUsage(
+        failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`),
+        body,
+      );
     return {
       kind: 'success',
       statusCode,
@@ -120,7 +129,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     const retryAfterMs = retryAfterMsOf(headers, now());
     const message = messageOfAnswer(body) ?? '(no message)';
     return {
-      ...failure(codeOfAnswer(statusCode, body), `answered ${statusCode}: ${message}`),
+      ...withUsage(failure(codeOfAnswer(statusCode, body), `answered ${statusCode}: ${message}`), parsed),
       response: { statusCode, requestId: requestIdIn(headers), body },
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     };
@@ -135,7 +144,8 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       if (!isSuccess(reply)) return readError(reply);
       const body = parseJson(reply.text);
       if (hasAnswerShape(url, body)) return success(reply, body, reply.text);
-      return noAnswer(reply.statusCode, body === undefined ? 'no JSON' : `no answer of ${url}`, reply.text);
+      const what = body === undefined ? 'no JSON' : `no answer of ${url}`;
+      return withUsage(noAnswer(reply.statusCode, what, reply.text), body);
     },
 
     /** Reads the answer of `GET /models`. Source: https://platform.openai.com/docs/api-reference/models/list */
@@ -149,7 +159,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     readStreamEnd(url: Endpoint, reply: Pick<WholeReply, 'statusCode' | 'headers'>, body: unknown): CallResult {
       if (body === undefined) return failure('incomplete_stream', 'ended its stream before the answer was complete');
       if (hasAnswerShape(url, body)) return success(reply, body);
-      return noAnswer(reply.statusCode, `a stream that is no answer of ${url}`, JSON.stringify(body));
+      return withUsage(noAnswer(reply.statusCode, `a stream that is no answer of ${url}`, JSON.stringify(body)), body);
     },
 
     readConnectionError,

@@ -14,6 +14,17 @@ const usage = (inputTokens: number, outputTokens: number) => ({
   reasoningTokens: 0,
 });
 
+it('a prompt that quotes a special token is text like any other', async () => {
+  expect((await openTokenEstimator()).estimate(ask('<|endoftext|>', { max_tokens: 0 }))).toBeGreaterThan(1);
+});
+
+it('a long run without a space is counted in a time that grows with its length only', async () => {
+  const estimator = await openTokenEstimator();
+  const startedAt = performance.now();
+  estimator.estimate(ask('漢字仮名交じり文'.repeat(2500)));
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+});
+
 it.each([
   ['all texts and room for an answer', ask('Hello world'), 3 + 256],
   ['no more than the answer may have', ask('Hello world', { max_tokens: 10 }), 3 + 10],

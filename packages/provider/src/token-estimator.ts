@@ -1,4 +1,5 @@
 import type { BatchUsage, RequestBody } from '@promptmill/core';
+import { openTokenCounter, outputLimitOf } from './count-tokens.ts';
 
 /** Estimates the tokens that a call will use, and learns from what calls have used. */
 export interface TokenEstimator {
@@ -12,41 +13,19 @@ export interface TokenEstimator {
 const firstOutputTokens = 256;
 /** The weight of the latest answer in the running averages. */
 const weight = 0.05;
-/** How much of a text is counted. The rest is extrapolated: a tokenizer takes about 1 µs for 4 characters. */
-const countedCharacters = 20_000;
-
-/** Every text in a value, at any depth. A data URL does not count as text. */
-const textsIn = (value: unknown): string[] => {
-  if (typeof value === 'string') return value.startsWith('data:') ? [] : [value];
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
-};
-
-const inputTexts = (body: RequestBody): string[] =>
-  textsIn([body['messages'], body['prompt'], body['input'], body['instructions'], body['tools']]);
-
-const outputLimit = (body: RequestBody): number => {
-  const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].map((name) => body[name]);
-  return limits.find((limit) => typeof limit === 'number') ?? Infinity;
-};
-
 const isGenerated = (body: RequestBody): boolean => body['messages'] !== undefined || body['prompt'] !== undefined;
 
-/** Loads the tokenizer, which takes 0.3 s and memory: open an estimator only where one is needed. */
+/** Loads the tokenizer: open an estimator only where one is needed. */
 export const openTokenEstimator = async (): Promise<TokenEstimator> => {
-  const { countTokens } = await import('gpt-tokenizer');
+  const countInput = await openTokenCounter();
   /** Running averages. Real and counted input differ: so do providers' tokenizers, and some add tokens to each message. */
   let average: { realInput: number; countedInput: number; output: number } | undefined;
   const counted = new WeakMap<RequestBody, number>();
 
-  const countText = (text: string): number => {
-    if (text.length <= countedCharacters) return countTokens(text);
-    return Math.ceil((countTokens(text.slice(0, countedCharacters)) * text.length) / countedCharacters);
-  };
-
   const inputOf = (body: RequestBody): number => {
     const known = counted.get(body);
     if (known !== undefined) return known;
-    const count = inputTexts(body).reduce((sum, text) => sum + countText(text), 0);
+    const count = countInput(body);
     counted.set(body, count);
     return count;
   };
@@ -54,7 +33,7 @@ export const openTokenEstimator = async (): Promise<TokenEstimator> => {
   return {
     estimate(body) {
       const expected = average?.output ?? firstOutputTokens;
-      const outputTokens = isGenerated(body) || average ? Math.min(expected, outputLimit(body)) : 0;
+      const outputTokens = isGenerated(body) || average ? Math.min(expected, outputLimitOf(body)) : 0;
       const inputRatio = average && average.countedInput > 0 ? average.realInput / average.countedInput : 1;
       return Math.max(1, Math.round(inputOf(body) * inputRatio + outputTokens));
     },

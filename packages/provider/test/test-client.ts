@@ -12,7 +12,7 @@ export const createTestClient = (
   options: Partial<ProviderClientOptions> = {},
 ): ProviderClient =>
   createProviderClient(
-    { name: 'test', timeoutMs: 5000, probeIntervalMs: 1000, limits: {}, models: {}, ...provider },
+    { name: 'test', timeoutMs: 5000, probeIntervalMs: 1000, limits: {}, models: {}, prices: {}, ...provider },
     { maxConnections: 4, ...options },
   );
 

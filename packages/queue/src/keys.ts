@@ -18,6 +18,8 @@ export const createKeys = (prefix: string) => {
     bytesOfBatches: (tenant: string) => `${batchesTag}:bytes:${tenant}`,
     /** The sum for each tenant. */
     bytesOfTenants: `${batchesTag}:bytes`,
+    /** What a tenant has used of each model in a day. */
+    usage: (tenant: string, day: string) => `${batchesTag}:usage:${tenant}:${day}`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
@@ -31,6 +33,10 @@ export const createKeys = (prefix: string) => {
     fileIndex: (tenant: string) => `${prefix}:{t-${tenant}}:files`,
     /** The files of one purpose, each in the place it has among all. */
     purposeIndex: (tenant: string, purpose: FilePurpose) => `${prefix}:{t-${tenant}}:files:${purpose}`,
+    /** An upload in parts. */
+    upload: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:upload:${id}`,
+    /** The bytes of each of its parts. */
+    uploadParts: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:upload:${id}:parts`,
     /** The batches that need a file. */
     fileUses: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}:uses`,
     /** The requests of each active batch, and their sum. */

@@ -1,4 +1,4 @@
-import { batchStatuses, isTerminal, noUsage } from '@promptmill/core';
+import { batchStatuses, isTerminal, noCost, noUsage } from '@promptmill/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BatchStore, createBatchStore, type Cursor } from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
@@ -51,6 +51,7 @@ test('a created batch is validating, and has all it was created with', async () 
     completed: 0,
     failed: 0,
     usage: noUsage,
+    cost: noCost,
     waitingFor: [],
     retriedBy: [],
   });

@@ -72,7 +72,7 @@ test('only the first of many results for one request counts', async () => {
   });
   expect(await store.dispatchState(id)).toMatchObject({ outstanding: 2, outstandingBytes: 2 * bytes });
   const status = winner % 2 ? 'completed' : 'failed';
-  const entry = encodeSegmentEntry({ index: 1, status, bytes, line: `{"turn":${winner}}` });
+  const entry = encodeSegmentEntry({ index: 1, status, bytes, nanoUsd: 0, line: `{"turn":${winner}}` });
   expect(await recorded(id)).toEqual([{ batch: id, left: '2', count: '1', results: entry }]);
 });
 

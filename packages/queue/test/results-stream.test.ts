@@ -75,7 +75,9 @@ test('a result is read as it was recorded, also when it was recorded before ther
       batchId: id,
       left: 1,
       count: 1,
-      entries: Buffer.from(encodeSegmentEntry({ index: 1, status: 'failed', bytes: 100, line: '{"index":1}' })),
+      entries: Buffer.from(
+        encodeSegmentEntry({ index: 1, status: 'failed', bytes: 100, nanoUsd: 0, line: '{"index":1}' }),
+      ),
     },
   ]);
 });

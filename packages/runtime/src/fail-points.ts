@@ -7,6 +7,8 @@ import { writeSync } from 'node:fs';
 export const failPoints = [
   /** api: an input's bytes are in the store, its record is not written. */
   'input-stored',
+  /** api: the record of a file that was uploaded in parts is written, the upload is not completed. */
+  'parts-joined',
   /** api: a batch's record is written, its job is not added. */
   'batch-recorded',
   /** api: a batch's job is added, the caller has no answer. */

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Registry } from 'prom-client';
+import type { MetricsText } from './metrics.ts';
 
 export interface HealthServerOptions {
   /** 0: any free port. */
@@ -9,7 +9,7 @@ export interface HealthServerOptions {
   readonly host: string;
   /** Whether the role can work now. An error, or no answer within 2 s, counts as no. */
   readonly ready: () => Promise<boolean> | boolean;
-  readonly registry: Registry;
+  readonly metrics: MetricsText;
   /** The bearer token that `/metrics` asks for. Undefined: it asks for none. */
   readonly metricsToken?: string | undefined;
 }
@@ -49,14 +49,14 @@ const limits = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsChec
 
 /** Serves `/livez`, `/readyz` and `/metrics` for the roles without an HTTP server of their own. */
 export const startHealthServer = async (options: HealthServerOptions): Promise<HealthServer> => {
-  const { port, host, ready, registry, metricsToken } = options;
+  const { port, host, ready, metrics, metricsToken } = options;
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [path = ''] = (request.url ?? '').split('?');
     if (path === '/livez') return send(response, 200, 'ok\n');
     if (path === '/metrics' && metricsToken !== undefined && !bears(request, metricsToken))
       return send(response, 401, 'send PROMPTMILL_METRICS_TOKEN as a bearer token\n');
-    if (path === '/metrics') return send(response, 200, await registry.metrics(), registry.contentType);
+    if (path === '/metrics') return send(response, 200, await metrics.metrics(), metrics.contentType);
     if (path !== '/readyz') return send(response, 404, 'not found\n');
     return (await isReady(ready)) ? send(response, 200, 'ok\n') : send(response, 503, 'not ready\n');
   };

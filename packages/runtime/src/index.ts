@@ -15,6 +15,6 @@ export { type HealthServer, type HealthServerOptions, startHealthServer } from '
 export { keepHeapSmall } from './keep-heap-small.ts';
 export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
-export { createMetrics, type Metrics, type Registry } from './metrics.ts';
+export { createMetrics, type Metrics } from './metrics.ts';
 export { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.ts';
 export { watchConfig, type WatchConfigOptions } from './watch-config.ts';

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { createSpending } from './spending.ts';
 
-export type { Registry } from 'prom-client';
+/** What `/metrics` shows. */
+export type MetricsText = Pick<Registry, 'metrics' | 'contentType'>;
 
 /** The metrics of one role: Node's own, and Promptmill's. Label sets are small and fixed. */
 export const createMetrics = (role: string) => {
@@ -8,8 +10,15 @@ export const createMetrics = (role: string) => {
   registry.setDefaultLabels({ role });
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const spendingRegistry = new Registry();
+  spendingRegistry.setDefaultLabels({ role });
+  const { contentType } = registry;
+  const readAll = async (): Promise<string> => `${await registry.metrics()}\n${await spendingRegistry.metrics()}`;
   return {
     registry,
+    /** With what tenants use and spend, which a tenant must not read. */
+    withSpending: { contentType, metrics: readAll } satisfies MetricsText,
+    spending: createSpending(spendingRegistry),
     calls: new Counter({
       name: 'promptmill_calls_total',
       help: 'Calls to providers; class is success, aborted or the class of the failure',

@@ -9,9 +9,9 @@ afterEach(async () => {
 });
 
 const start = async (ready: () => boolean | Promise<boolean>, metricsToken?: string) => {
-  const { registry, calls } = createMetrics('worker');
+  const { registry: metrics, calls } = createMetrics('worker');
   calls.inc({ lane: 'xai', class: 'success' });
-  server = await startHealthServer({ port: 0, host: '127.0.0.1', ready, registry, metricsToken });
+  server = await startHealthServer({ port: 0, host: '127.0.0.1', ready, metrics, metricsToken });
   const { port } = server;
   return (path: string, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`http://127.0.0.1:${port}${path}`, { headers });

@@ -1,4 +1,4 @@
-import { isBatchId, isFileId, isTenantName } from '@promptmill/core';
+import { isBatchId, isFileId, isTenantName, isUploadId } from '@promptmill/core';
 import type { Logger } from '@promptmill/runtime';
 import type { RequestHandler } from 'express';
 import type { KeyChange } from './key-ring.ts';
@@ -7,6 +7,9 @@ import type { KeyChange } from './key-ring.ts';
 export type AuditAction =
   | 'file.create'
   | 'file.delete'
+  | 'upload.create'
+  | 'upload.complete'
+  | 'upload.cancel'
   | 'batch.create'
   | 'batch.cancel'
   | 'batch.pause'
@@ -41,18 +44,23 @@ export const noteTarget =
     const { tenant } = params;
     response.locals.audited = {
       action,
-      ids: Object.values(params).filter((value) => isBatchId(value) || isFileId(value)),
+      ids: Object.values(params).filter((value) => isBatchId(value) || isFileId(value) || isUploadId(value)),
       ...(tenant !== undefined && isTenantName(tenant) ? { ofTenant: tenant } : {}),
     };
     next();
   };
 
-/** Notes the ids in an answer: of what was made, or of all batches that were cancelled. */
+/** Notes the ids in an answer: of what was made, the file of an upload too, or of all batches that were cancelled. */
 export const noteAnswer = (audited: Audited | undefined, answer: unknown): void => {
   if (audited?.action === undefined || typeof answer !== 'object' || answer === null) return;
-  const { id, tenant, cancelled } = answer as { id?: string; tenant?: string; cancelled?: readonly string[] };
-  for (const each of [...(id === undefined ? [] : [id]), ...(cancelled ?? [])])
-    if (!audited.ids.includes(each)) audited.ids.push(each);
+  const { id, file, tenant, cancelled } = answer as {
+    id?: string;
+    file?: { id: string } | null;
+    tenant?: string;
+    cancelled?: readonly string[];
+  };
+  for (const each of [id, file?.id, ...(cancelled ?? [])])
+    if (each !== undefined && !audited.ids.includes(each)) audited.ids.push(each);
   if (tenant !== undefined) audited.ofTenant = tenant;
 };
 

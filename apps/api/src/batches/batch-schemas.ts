@@ -8,9 +8,21 @@ import {
   type Prompt,
 } from '@promptmill/core';
 import { z } from 'zod';
-import { expiresAfter, page, queryInteger, seconds } from '../api-schemas.ts';
+import { currency, expiresAfter, page, queryInteger, seconds, spentUsd, wastedUsd } from '../api-schemas.ts';
 
 const time = seconds.nullable();
+
+const batchCost = z
+  .object({
+    currency,
+    estimated: z.number().nullable().meta({
+      description:
+        'What the whole batch will cost when its other answers cost as much as those so far; null before the first and after the end.',
+    }),
+    spent: spentUsd,
+    wasted: wastedUsd,
+  })
+  .meta({ description: 'By list prices, or those of the configuration; null where a price is unknown.' });
 
 /** Source: https://platform.openai.com/docs/api-reference/batch/object */
 export const batchObject = z
@@ -85,6 +97,7 @@ export const batchObject = z
           description:
             'Why the batch is blocked, such as `no_lane` or `no_space`. It goes on by itself once the cause is gone.',
         }),
+        cost: batchCost,
         paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
         retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
         retried_by: z

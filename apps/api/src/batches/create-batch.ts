@@ -1,11 +1,12 @@
-import { type BatchObject, isFileId, toBatchObject } from '@promptmill/core';
+import { type BatchObject, toBatchObject } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
-import { badRequest, checkRequest } from '../request-problem.ts';
+import { checkRequest } from '../request-problem.ts';
 import type { CreateBatchBody } from './batch-schemas.ts';
 import { checkPrompts } from './check-prompts.ts';
 import type { Creation } from './creation.ts';
+import { findInputFile } from './find-input-file.ts';
 import { type BatchTerms, createMakeBatch } from './make-batch.ts';
 import { createStoreInput } from './store-input.ts';
 import { promptLines } from './prompt-lines.ts';
@@ -18,19 +19,9 @@ export const createBatch = (dependencies: Dependencies) => {
   const makeBatch = createMakeBatch(dependencies);
   const storeInput = createStoreInput(dependencies);
 
-  const checkInputFile = async (tenant: string, id: string): Promise<void> => {
-    const file = isFileId(id) ? await records.get(tenant, id) : undefined;
-    const param = 'input_file_id';
-    if (!file) throw badRequest({ message: `No such File object: ${id}`, code: 'file_not_found', param });
-    if (file.purpose !== 'batch') {
-      const message = `Invalid '${param}': the purpose of the file must be 'batch', but is '${file.purpose}'.`;
-      throw badRequest({ message, code: 'invalid_purpose', param });
-    }
-  };
-
   const prepare = async (tenant: string, body: CreateBatchBody, creation: Creation): Promise<BatchTerms> => {
     if ('prompts' in body) await storeInput(promptLines(body), { ...creation, tenant, filename: 'prompts.jsonl' });
-    else await checkInputFile(tenant, body.input_file_id);
+    else await findInputFile(records, tenant, body.input_file_id);
     const { endpoint, completion_window: completionWindow, metadata = null, output_expires_after: expiry } = body;
     return {
       endpoint,

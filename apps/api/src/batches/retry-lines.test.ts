@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type Batch, fileKey, noUsage, type Outcome, promptToLine, resultLine } from '@promptmill/core';
+import { type Batch, fileKey, noCost, noUsage, type Outcome, promptToLine, resultLine } from '@promptmill/core';
 import { type FileStore, FileStoreError } from '@promptmill/files';
 import { expect, test } from 'vitest';
 import { type RetryChoice, retryLines } from './retry-lines.ts';
@@ -23,6 +23,7 @@ const batch: Batch = {
   completed: 1,
   failed: 5,
   usage: noUsage,
+  cost: noCost,
 };
 
 const inputLine = (i: number): string => promptToLine(`Say ${i}`, i, { model: 'simulator/echo' });

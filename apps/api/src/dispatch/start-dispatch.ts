@@ -108,7 +108,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       batches,
       requests,
       files,
-      restore: createRestoreResults({ batches, requests, recorder, files, logger }),
+      restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
       recount: createRecountResults({ batches, files, logger }),
       findLost: createFindLostRequests({ lanes, queueOf, requests }),
       add,

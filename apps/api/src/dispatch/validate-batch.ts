@@ -1,16 +1,6 @@
-import {
-  type Batch,
-  describeMissing,
-  findBatchErrors,
-  fullModelName,
-  type LaneTable,
-  mayUseModel,
-  modelNotAllowed,
-  onlyModel,
-  type ModelRefusal,
-  type Tenants,
-} from '@promptmill/core';
+import { type Batch, findBatchErrors, type LaneTable, onlyModel, type Tenants } from '@promptmill/core';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
+import { findRefusal } from '../batches/find-refusal.ts';
 
 export interface ValidateBatchOptions {
   readonly batches: BatchStore;
@@ -33,12 +23,7 @@ export const createValidateBatch =
       await batches.transition(batch.id, 'failed', now(), { errors });
       return;
     }
-    const limits = limitsOf(batch.tenant);
-    const refusalOf = (model: string): ModelRefusal | undefined => {
-      const route = lanes.route(model);
-      if (!route) return { code: 'model_not_found', message: describeMissing(lanes, model) };
-      return mayUseModel(limits, fullModelName(route)) ? undefined : modelNotAllowed(model);
-    };
+    const refusalOf = (model: string) => findRefusal(lanes, limitsOf(batch.tenant), model);
     const errors = findBatchErrors(summary, { endpoint: batch.endpoint, maxRequests, refusalOf });
     if (errors.length > 0) {
       await batches.transition(batch.id, 'failed', now(), { errors });

@@ -30,7 +30,7 @@ export const fileQuery = z.object({
   after: z.string().optional().meta({ description: 'The id of the last file of the page before.' }),
   limit: queryInteger(1, 1000, 100),
   order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation.' }),
-  purpose: z.enum(filePurposes).optional(),
+  purpose: z.string().optional().meta({ description: 'One that is not kept here has no files.' }),
 });
 export type FileQuery = z.output<typeof fileQuery>;
 

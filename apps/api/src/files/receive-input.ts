@@ -1,9 +1,10 @@
-import { ApiError, fileKey, type InputSummary } from '@promptmill/core';
+import { fileKey, type InputSummary } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { DueIndex } from '@promptmill/queue';
 import type { ReceivedAs, UploadPlaces } from '../tenants/upload-places.ts';
 import { createChunkTurns } from './chunk-turns.ts';
 import { createInputCheck } from './check-input.ts';
+import { tooLarge, upTo } from './up-to.ts';
 
 interface InputLimits {
   readonly maxLineBytes: number;
@@ -39,21 +40,6 @@ export interface ReceiveInputOptions {
 /** Bytes that get no record are kept for this long: a day to arrive, and a day in which a repeat may use them. */
 const unrecordedMs = 2 * 86_400_000;
 
-async function* upTo(
-  maxBytes: number,
-  source: AsyncIterable<Uint8Array>,
-  beforeChunk: (bytes: number) => Promise<void>,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  for await (const chunk of source) {
-    bytes += chunk.length;
-    if (bytes > maxBytes)
-      throw new ApiError(413, `The file is larger than ${maxBytes} bytes.`, { code: 'file_too_large', param: 'file' });
-    await beforeChunk(bytes);
-    yield chunk;
-  }
-}
-
 /**
  * Stores an input file and checks it in the same pass, in memory that does not grow with the file. The sweep removes
  * the bytes unless they get a record. The returned function rejects with ApiError 413 `file_too_large`, with what the
@@ -72,7 +58,8 @@ export const createReceiveInput = ({ files, due, places, limits, now }: ReceiveI
         await place.grow(size);
         await turnOf(tenant);
       };
-      const stored = check.passThrough(upTo(maxFileBytes, source, beforeChunk));
+      const error = tooLarge('file', maxFileBytes, 'file');
+      const stored = check.passThrough(upTo(maxFileBytes, source, { error, beforeChunk }));
       const { bytes } = await files.put(key, stored, signal ? { signal } : {});
       try {
         return { bytes, summary: await check.finish(() => files.get(key)) };

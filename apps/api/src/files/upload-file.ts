@@ -6,7 +6,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, idempotencyHeaders, type KeyedRequest } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
 import { uploadFields } from './file-schemas.ts';
-import { readUpload } from './read-upload.ts';
+import { bytesAhead, readUpload } from './read-upload.ts';
 
 /** How long an input file is kept when the upload does not say, as at OpenAI. */
 export const inputExpiresAfterSeconds = 30 * 86_400;
@@ -36,15 +36,13 @@ export const uploadFile = (dependencies: Dependencies) => {
         yield chunk;
       }
     }
-    const length = request.headers['content-length'];
-    const expectedBytes = length === undefined ? undefined : Number(length);
-    const upload = await readUpload(request, (source, signal) =>
+    const upload = await readUpload(request, 'file', (source, signal) =>
       receiveInput({
         tenant,
         fileId: id,
         receivedAs: 'upload',
         source: withHash ? hashed(source) : source,
-        expectedBytes,
+        expectedBytes: bytesAhead(request),
         signal,
       }),
     );

@@ -1,4 +1,4 @@
-import type { FileRecord } from '@promptmill/core';
+import type { FileRecord, NewUpload } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { NewBatch, NewClaim, Pause } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
@@ -7,6 +7,7 @@ import type { Creation } from '../batches/creation.ts';
 /** Something that was, or is about to be, acknowledged. */
 export type JournalEntry =
   | { readonly kind: 'file'; readonly record: FileRecord }
+  | { readonly kind: 'upload'; readonly upload: NewUpload }
   | { readonly kind: 'batch'; readonly batch: NewBatch; readonly claim?: NewClaim<Creation> }
   | { readonly kind: 'pause'; readonly id: string; readonly pause: Pause }
   | { readonly kind: 'cancel'; readonly id: string };
@@ -31,6 +32,7 @@ export const createJournal = (files: FileStore, logger: Logger) => {
   };
   return {
     noteFile: (record: FileRecord) => note(record.id, record.createdAt * 1000, { kind: 'file', record }),
+    noteUpload: (upload: NewUpload) => note(upload.id, upload.createdAt * 1000, { kind: 'upload', upload }),
     /** @param claim the idempotency key under which the batch was created */
     noteBatch: (batch: NewBatch, claim?: NewClaim<Creation>) =>
       note(batch.id, batch.createdAt * 1000, { kind: 'batch', batch, ...(claim ? { claim } : {}) }),

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { fileKey, type FileRecord } from '@promptmill/core';
+import { fileKey, type FileRecord, type NewUpload } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -11,6 +11,7 @@ import {
   type NewClaim,
   onBack,
   type RedisConnection,
+  type UploadRecords,
   wakeBatchJob,
 } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
@@ -20,7 +21,7 @@ import type { Creation } from '../batches/creation.ts';
 import { hourMs, type JournalEntry, journalFolder } from './journal.ts';
 
 /** A batch needs the record of its input, and a pause or cancel needs the batch. */
-const order: readonly JournalEntry['kind'][] = ['file', 'batch', 'pause', 'cancel'];
+const order: readonly JournalEntry['kind'][] = ['file', 'upload', 'batch', 'pause', 'cancel'];
 
 /** Redis writes to its disk about once a second: it does not lose what it has had for an hour. */
 const keptHours = 2;
@@ -28,6 +29,7 @@ const keptHours = 2;
 export interface ReplayJournalOptions {
   readonly files: FileStore;
   readonly records: Pick<FileRecords, 'get' | 'put'>;
+  readonly uploads: Pick<UploadRecords, 'get' | 'create'>;
   readonly batches: Pick<BatchStore, 'get' | 'create' | 'confirmCreated' | 'pauseAgain' | 'transition'>;
   readonly batchesQueue: Queue<BatchJob>;
   readonly claims: Claims<Creation>;
@@ -37,7 +39,7 @@ export interface ReplayJournalOptions {
 
 /** Repeats what was acknowledged in the last two hours and Redis has lost. Deletes older notes. */
 export const createReplayJournal = (options: ReplayJournalOptions) => {
-  const { files, records, batches, batchesQueue, claims, logger, now } = options;
+  const { files, records, uploads, batches, batchesQueue, claims, logger, now } = options;
 
   const restoreFile = async (record: FileRecord): Promise<boolean> => {
     const { id, tenant, expiresAt = Infinity } = record;
@@ -45,6 +47,12 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     // The bytes of a deleted or expired file are gone, or will be soon.
     if (expiresAt * 1000 <= now() || (await files.size(fileKey(id))) === undefined) return false;
     return records.put(record);
+  };
+
+  const restoreUpload = async (upload: NewUpload): Promise<boolean> => {
+    if (upload.expiresAt * 1000 <= now() || (await uploads.get(upload.tenant, upload.id))) return false;
+    await uploads.create(upload);
+    return true;
   };
 
   const restoreBatch = async (batch: NewBatch, claim: NewClaim<Creation> | undefined): Promise<boolean> => {
@@ -60,6 +68,7 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
   /** Resolves with whether Redis had lost the entry. */
   const restore = async (entry: JournalEntry): Promise<boolean> => {
     if (entry.kind === 'file') return restoreFile(entry.record);
+    if (entry.kind === 'upload') return restoreUpload(entry.upload);
     if (entry.kind === 'batch') return restoreBatch(entry.batch, entry.claim);
     const { kind } =
       entry.kind === 'pause'

@@ -4,7 +4,7 @@ import {
   type Keys,
   type LaneTurns,
   type LiveNews,
-  groupCalls,
+  groupWhileSending,
   onBack,
   type RedisConnection,
   requestJobOptions,
@@ -53,14 +53,14 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     onError,
   });
 
-  /** Calls that come in one turn of the event loop are added together. */
-  const addToLane = groupCalls(async (laneAndTenant: string, jobs: readonly RequestJob[]): Promise<readonly true[]> => {
+  /** Calls that come while others are being added are added together. */
+  const addToLane = groupWhileSending<RequestJob, void>(async (laneAndTenant, jobs) => {
     const [lane = '', tenant = ''] = laneAndTenant.split('\n');
     const positions = await turns.takeLive(lane, { tenant, weight: tenants.weightOf(tenant) }, jobs.length);
     await queueOf(lane).addBulk(
       jobs.map((job, i) => ({ name: 'live call', data: job, opts: requestJobOptions(job, positions[i] ?? 0, retry) })),
     );
-    return jobs.map(() => true);
+    return [];
   });
   const add = ({ lane, job }: NewLiveCall) =>
     withinQueueTimeout(addToLane(`${lane}\n${job.live?.tenant ?? ''}`, job), () => silenceMs(redis));

@@ -20,7 +20,7 @@ export interface RecountResultsOptions {
 /** Counts the results of a batch of `total` requests, each request once. */
 const createCount = (total: number) => {
   const settled = Buffer.alloc(Math.ceil(total / 8));
-  let [completed, failed, settledBytes, usage] = [0, 0, 0, noUsage];
+  let [completed, failed, settledBytes, usage, spentNanoUsd, unpriced] = [0, 0, 0, noUsage, 0, 0];
   return {
     settled,
     add: (entry: SegmentEntry): void => {
@@ -31,8 +31,10 @@ const createCount = (total: number) => {
       else failed++;
       settledBytes += entry.bytes;
       usage = addUsage(usage, usageOfLine(entry));
+      if (entry.nanoUsd === undefined) unpriced++;
+      else spentNanoUsd += entry.nanoUsd;
     },
-    counts: () => ({ completed, failed, settledBytes, usage }),
+    counts: () => ({ completed, failed, settledBytes, usage, spentNanoUsd, unpriced }),
   };
 };
 

@@ -1,4 +1,4 @@
-import { type Batch, type SegmentEntry, usageOf } from '@promptmill/core';
+import { type Batch, fullModelName, type LaneTable, type SegmentEntry, usageOf } from '@promptmill/core';
 import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
 import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
@@ -8,22 +8,35 @@ export interface RestoreResultsOptions {
   readonly requests: DispatchedRequests;
   readonly recorder: ResultRecorder;
   readonly files: FileStore;
+  readonly lanes: LaneTable;
   readonly logger: Logger;
 }
 
-export const usageOfLine = ({ status, line }: SegmentEntry) =>
-  usageOf(
-    status === 'completed'
-      ? (JSON.parse(line.toString()) as { response?: { body?: unknown } }).response?.body
-      : undefined,
-  );
+interface ResultLine {
+  readonly response?: { readonly body?: unknown };
+  readonly promptmill?: { readonly model: string };
+}
+
+const parseLine = ({ line }: SegmentEntry): ResultLine => JSON.parse(line.toString()) as ResultLine;
+
+export const usageOfLine = (entry: SegmentEntry) =>
+  usageOf(entry.status === 'completed' ? parseLine(entry).response?.body : undefined);
 
 /**
  * Records results again that Redis has lost and segments in the store hold, so that they are not paid for twice. After
  * a power cut Redis may lack its last second or more. Resolves with the number of results.
  */
-export const createRestoreResults = ({ batches, requests, recorder, files, logger }: RestoreResultsOptions) => {
-  const restoreEntries = async (batchId: string, entries: readonly SegmentEntry[]): Promise<number> => {
+export const createRestoreResults = (options: RestoreResultsOptions) => {
+  const { batches, requests, recorder, files, lanes, logger } = options;
+
+  /** A line names its model only when a fallback has answered. Where the batch has several, which one is not known. */
+  const modelOf = (batch: Batch, entry: SegmentEntry): string => {
+    const route = batch.model === undefined ? undefined : lanes.route(batch.model);
+    return parseLine(entry).promptmill?.model ?? (route ? fullModelName(route) : 'other');
+  };
+
+  const restoreEntries = async (batch: Batch, entries: readonly SegmentEntry[]): Promise<number> => {
+    const { id: batchId, tenant } = batch;
     const settled = await requests.areSettled(
       batchId,
       entries.map(({ index }) => index),
@@ -36,20 +49,24 @@ export const createRestoreResults = ({ batches, requests, recorder, files, logge
           entry.status,
           entry.line.toString(),
           usageOfLine(entry),
+          entry.status === 'completed'
+            ? { tenant, model: modelOf(batch, entry), nanoUsd: entry.nanoUsd, inputCharacters: 0 }
+            : undefined,
         ),
       ),
     );
     return outcomes.filter((outcome) => outcome === 'recorded').length;
   };
 
-  return async ({ id }: Batch): Promise<number> => {
+  return async (batch: Batch): Promise<number> => {
+    const { id } = batch;
     const found = await listSegments(files, id);
     // Most segments that Redis does not list are about to be committed; their requests are settled.
     const known = new Set(await batches.segments(id));
     let restored = 0;
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
-        restored += await restoreEntries(id, await readWholeSegment(files, id, segment));
+        restored += await restoreEntries(batch, await readWholeSegment(files, id, segment));
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }

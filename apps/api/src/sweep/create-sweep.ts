@@ -5,10 +5,11 @@ import { createRemoveFile } from '../files/remove-file.ts';
 import { createRemoveRequestJobs } from './remove-request-jobs.ts';
 import { createSweepBatch } from './sweep-batch.ts';
 import { createSweepDue } from './sweep-due.ts';
+import { createSweepUpload } from './sweep-upload.ts';
 
 export type SweepOptions = Pick<
   ApiDependencies,
-  'redis' | 'keys' | 'files' | 'records' | 'batches' | 'due' | 'batchesQueue' | 'logger' | 'now'
+  'redis' | 'keys' | 'files' | 'records' | 'uploads' | 'batches' | 'due' | 'batchesQueue' | 'logger' | 'now'
 > &
   Pick<Config, 'lanes'>;
 
@@ -31,7 +32,7 @@ export const createSweep = (options: SweepOptions) => {
   const queues = [batchesQueue, finalizeQueue];
   const sweepBatch = createSweepBatch({ ...options, removeFile, removeRequestJobs, queues });
   return {
-    run: createSweepDue({ ...options, removeFile, sweepBatch }),
+    run: createSweepDue({ ...options, removeFile, sweepBatch, sweepUpload: createSweepUpload(options) }),
     async close(): Promise<void> {
       await Promise.all([finalizeQueue.close(), laneQueues.close()]);
     },

@@ -2,12 +2,14 @@ import type { DueIndex, FileRecords, Kept } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { RemoveFile } from '../files/remove-file.ts';
 import type { createSweepBatch } from './sweep-batch.ts';
+import type { createSweepUpload } from './sweep-upload.ts';
 
 export interface SweepDueOptions {
   readonly due: DueIndex;
   readonly records: Pick<FileRecords, 'get'>;
   readonly removeFile: RemoveFile;
   readonly sweepBatch: ReturnType<typeof createSweepBatch>;
+  readonly sweepUpload: ReturnType<typeof createSweepUpload>;
   readonly logger: Logger;
   readonly now: () => number;
 }
@@ -17,11 +19,11 @@ const stepSize = 100;
 /** Entries that cannot be removed now are tried again after this time, and do not hold up the others. */
 const tryAgainMs = 300_000;
 
-/** Removes the files that have expired and the batches that were kept for long enough, until none is left or `signal` aborts. */
+/** Removes the files and uploads that have expired and the batches that were kept for long enough, until none is left or `signal` aborts. */
 export const createSweepDue = (options: SweepDueOptions) => {
-  const { due, records, removeFile, sweepBatch, logger, now } = options;
+  const { due, records, removeFile, sweepBatch, sweepUpload, logger, now } = options;
 
-  const sweepFile = async (kept: Extract<Kept, { kind: 'file' }>): Promise<void> => {
+  const sweepFile = async (kept: Extract<Kept, { kind: 'file' | 'upload' }>): Promise<void> => {
     const { tenant, id } = kept;
     const record = await records.get(tenant, id);
     // An upload that broke off has bytes but no record.
@@ -36,6 +38,7 @@ export const createSweepDue = (options: SweepDueOptions) => {
   const sweep = async (kept: Kept): Promise<void> => {
     try {
       if (kept.kind === 'file') await sweepFile(kept);
+      else if (kept.kind === 'upload') await sweepUpload(kept);
       else logger.info({ batch: kept.id, outcome: await sweepBatch(kept.id) }, 'batch kept for long enough');
     } catch (error) {
       logger.warn({ err: error, ...kept }, 'not swept; it is tried again');

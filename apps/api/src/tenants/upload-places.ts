@@ -13,8 +13,8 @@ const noPlace = { grow: async () => {}, leave: () => {}, giveBack: async () => {
 /** A larger step would keep other uploads out for bytes that never come; a smaller one costs more round trips. */
 const stepBytes = 1024 * 1024;
 
-/** What a file is received as: only uploads are limited in number. */
-export type ReceivedAs = 'upload' | 'part of a request';
+/** What a file is received as: only uploads are limited in number, and the bytes of parts count already. */
+export type ReceivedAs = 'upload' | 'uploaded parts' | 'part of a request';
 
 /**
  * The place of each upload among those that its tenant may have at once, with the bytes it takes of the tenant's space.
@@ -28,9 +28,10 @@ export const createUploadPlaces = ({ places, limitsOf }: UploadPlacesOptions) =>
   async take(tenant: string, fileId: string, receivedAs: ReceivedAs, expectedBytes = 0) {
     const place = { tenant, kind: 'uploads', id: fileId } as const;
     let reserved = 0;
+    const mostBytes = () => (receivedAs === 'uploaded parts' ? undefined : limitsOf(tenant).storedBytes);
 
     const reserve = async (least: number, wanted: number, most?: number): Promise<void> => {
-      const { storedBytes } = limitsOf(tenant);
+      const storedBytes = mostBytes();
       const amount = storedBytes === undefined ? undefined : { least, wanted, most: storedBytes };
       const outcome = await places.take({ ...place, most, amount });
       if (outcome.kind === 'taken') reserved = outcome.amount;
@@ -38,9 +39,8 @@ export const createUploadPlaces = ({ places, limitsOf }: UploadPlacesOptions) =>
       else throw overLimit('storedBytes', { limit: storedBytes ?? 0, used: outcome.used, more: least });
     };
 
-    const { uploadsAtOnce, storedBytes: limitAtStart } = limitsOf(tenant);
-    if (receivedAs === 'upload') await reserve(expectedBytes, expectedBytes, uploadsAtOnce);
-    else if (limitAtStart === undefined) return noPlace;
+    if (receivedAs !== 'part of a request') await reserve(expectedBytes, expectedBytes, limitsOf(tenant).uploadsAtOnce);
+    else if (mostBytes() === undefined) return noPlace;
     const timer = setInterval(() => {
       // When Redis is away, the next turn keeps it. A limit that was lowered does not end an upload.
       reserve(reserved, reserved).catch(() => {});
@@ -49,9 +49,9 @@ export const createUploadPlaces = ({ places, limitsOf }: UploadPlacesOptions) =>
     return {
       /** Sees that so many bytes are reserved. Throws ApiError `too_many_stored_bytes`. */
       async grow(bytes: number): Promise<void> {
-        if (bytes > reserved && limitsOf(tenant).storedBytes !== undefined) await reserve(bytes, bytes + stepBytes);
+        if (bytes > reserved && mostBytes() !== undefined) await reserve(bytes, bytes + stepBytes);
       },
-      /** From now on nobody keeps the place. It stays taken until the file's record is written, for 30 s at most. */
+      /** From now on nobody keeps the place. It stays taken until the record of the file or part is written, for 30 s at most. */
       leave: () => clearInterval(timer),
       async giveBack(): Promise<void> {
         clearInterval(timer);

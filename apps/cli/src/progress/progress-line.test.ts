@@ -1,4 +1,4 @@
-import { type BatchObject, newBatchId, newFileId, noUsage, toBatchObject } from '@promptmill/core';
+import { type BatchObject, newBatchId, newFileId, noCost, noUsage, toBatchObject } from '@promptmill/core';
 import { describe, expect, it } from 'vitest';
 import { percentOf, progressBar, progressText } from './progress-line.ts';
 
@@ -22,6 +22,7 @@ const batchOf = (status: BatchObject['status'], completed: number, failed = 0): 
     completed,
     failed,
     usage: noUsage,
+    cost: noCost,
   });
 
 describe('percentOf', () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { limitsCalls, type RequestJob, type Tenants } from '@promptmill/core';
 import type { TokenEstimator } from '@promptmill/provider';
 import { tenantCallLastsMs, type CountedCall, type TenantCalls } from '@promptmill/queue';
+import type { BatchTenants } from './batch-tenants.ts';
 import { createWaitingJobs, type WaitingJob, type WaitingJobs, type WaitingJobsOptions } from './waiting-jobs.ts';
 
 /** A tenant's permission for one call. */
@@ -36,7 +37,7 @@ interface HeldCall extends CountedCall {
 export interface TenantGateOptions extends WaitingJobsOptions {
   readonly tenants: Pick<Tenants, 'limitsOf' | 'limitCalls'>;
   readonly calls: Pick<TenantCalls, 'admit' | 'keep' | 'end'>;
-  readonly tenantOf: (batchId: string) => Promise<string | undefined>;
+  readonly batchTenants: BatchTenants;
   /** Undefined while no tenant's tokens are limited. */
   readonly estimator: () => TokenEstimator | undefined;
 }
@@ -48,29 +49,16 @@ const longestUnkeptMs = tenantCallLastsMs * 0.6;
 const punctualMs = 25;
 /** Another worker's call may end at any moment. */
 const longestWaitMs = 1000;
-const maxBatches = 10_000;
 
 /**
  * Holds the calls of each tenant within its limits, all lanes together. It keeps no request waiting in the process: one
  * whose tenant is over a limit goes back to its lane, delayed, and is woken when there is room.
  */
 export const createTenantGate = (options: TenantGateOptions) => {
-  const { tenants, calls, tenantOf, estimator, promote, onError } = options;
-  const tenantNames = new Map<string, string>();
+  const { tenants, calls, batchTenants, estimator, promote, onError } = options;
   const limited = new Map<string, LimitedTenant>();
 
-  const knownTenant = ({ batchId, live }: Owned): string | undefined => live?.tenant ?? tenantNames.get(batchId);
-
-  const findTenant = async (request: Owned): Promise<string | undefined> => {
-    const known = knownTenant(request);
-    if (known !== undefined) return known;
-    const { batchId } = request;
-    const tenant = await tenantOf(batchId);
-    if (tenant === undefined) return undefined;
-    if (tenantNames.size >= maxBatches) tenantNames.clear();
-    tenantNames.set(batchId, tenant);
-    return tenant;
-  };
+  const knownTenant = ({ batchId, live }: Owned): string | undefined => live?.tenant ?? batchTenants.known(batchId);
 
   const limitedTenant = (name: string): LimitedTenant => {
     const known = limited.get(name);
@@ -159,7 +147,7 @@ export const createTenantGate = (options: TenantGateOptions) => {
 
     /** Asks for a call of the request's tenant. Undefined when nothing limits its calls. */
     async enter(request: Owned & Pick<RequestJob, 'body'>): Promise<TenantShare | 'full' | undefined> {
-      const name = await findTenant(request);
+      const name = request.live?.tenant ?? (await batchTenants.find(request.batchId));
       if (name === undefined) return undefined;
       const limits = tenants.limitsOf(name);
       if (!limitsCalls(limits)) return undefined;

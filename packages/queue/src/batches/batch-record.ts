@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type BatchCost,
   type BatchError,
   type BatchStatus,
   type Blocked,
@@ -76,10 +77,11 @@ export interface BatchSnapshot {
 export type StopReason = 'cancelled' | 'expired';
 
 /** The sums over a batch's results. */
-export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> & {
-  /** Input bytes of the requests that have a result. */
-  readonly settledBytes: number;
-};
+export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> &
+  Pick<BatchCost, 'spentNanoUsd' | 'unpriced'> & {
+    /** Input bytes of the requests that have a result. */
+    readonly settledBytes: number;
+  };
 
 /** Fields that may be written along with a status. */
 export interface StatusFields {
@@ -128,6 +130,12 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       cachedTokens: number('cachedTokens'),
       outputTokens: number('outputTokens'),
       reasoningTokens: number('reasoningTokens'),
+    },
+    cost: {
+      spentNanoUsd: number('spentNanoUsd'),
+      unpriced: number('unpriced'),
+      wastedNanoUsd: number('wastedNanoUsd'),
+      unpricedWaste: number('unpricedWaste'),
     },
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
     waitingFor: JSON.parse(record['waitingFor'] ?? '[]') as HeldLane[],

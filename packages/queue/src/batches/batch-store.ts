@@ -19,7 +19,7 @@ import {
   type StatusFields,
   type StopReason,
 } from './batch-record.ts';
-import { createCreatedIndex, type Page } from '../indexes/created-index.ts';
+import { createCreatedIndex, type CreatedSpan, type Page } from '../indexes/created-index.ts';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
@@ -148,13 +148,14 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       return batch && { batch, state: decodeDispatchState(record) };
     },
 
-    /** Newest first; undefined when `after` is no batch of this tenant. */
+    /** Newest first, of any time unless told otherwise; undefined when `after` is no batch of this tenant. */
     async list(
       tenant: string,
-      options: { after?: string | undefined; limit: number },
+      options: { after?: string | undefined; limit: number; created?: CreatedSpan },
     ): Promise<Page<Batch> | undefined> {
-      const { after, limit } = options;
-      const ids = await index.ids(keys.batchIndex(tenant), tenant, { after, limit: limit + 1, order: 'desc' });
+      const { limit } = options;
+      const range = { ...options, limit: limit + 1, order: 'desc' } as const;
+      const ids = await index.ids(keys.batchIndex(tenant), tenant, range);
       if (!ids) return undefined;
       const batches = await Promise.all(ids.slice(0, limit).map(get));
       return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };

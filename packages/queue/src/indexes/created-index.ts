@@ -17,6 +17,12 @@ const removeFromIndex = defineScript<
 /** As long as an idempotency key is remembered, which may name something that was removed. */
 const rememberRemovedSeconds = 86_400;
 
+/** When something was created, in Unix milliseconds. */
+export interface CreatedSpan {
+  readonly fromMs: number;
+  readonly beforeMs: number;
+}
+
 export type Page<T> = { readonly items: readonly T[]; readonly hasMore: boolean };
 
 /** A tenant's ids, newest first (or oldest), in pages that start after any id, even one that was removed meanwhile. */
@@ -49,19 +55,28 @@ export const createCreatedIndex = (redis: RedisConnection, keys: Keys) => {
     /**
      * Undefined when this index does not know `after`.
      *
-     * @param options `part`: the index of some of the ids from which they come; default all
+     * @param options `part`: the index of some of the ids from which they come; default all. `created`: only with
+     *   `desc`; default any time
      */
     async ids(
       index: string,
       tenant: string,
-      options: { after?: string | undefined; limit: number; order: 'asc' | 'desc'; part?: string | undefined },
+      options: {
+        after?: string | undefined;
+        limit: number;
+        order: 'asc' | 'desc';
+        part?: string | undefined;
+        created?: CreatedSpan | undefined;
+      },
     ): Promise<string[] | undefined> {
-      const { after, limit, order, part = index } = options;
+      const { after, limit, order, part = index, created } = options;
       const from = after === undefined ? undefined : await scoreOf(index, tenant, after);
       if (after !== undefined && from === undefined) return undefined;
-      return order === 'desc'
-        ? redis.zrevrangebyscore(part, from === undefined ? '+inf' : `(${from}`, '-inf', 'LIMIT', 0, limit)
-        : redis.zrangebyscore(part, from === undefined ? '-inf' : `(${from}`, '+inf', 'LIMIT', 0, limit);
+      if (order === 'asc')
+        return redis.zrangebyscore(part, from === undefined ? '-inf' : `(${from}`, '+inf', 'LIMIT', 0, limit);
+      const before = created ? Math.min(created.beforeMs * 1000, Number(from ?? Infinity)) : from;
+      const first = created ? created.fromMs * 1000 : '-inf';
+      return redis.zrevrangebyscore(part, before === undefined ? '+inf' : `(${before}`, first, 'LIMIT', 0, limit);
     },
   };
 };

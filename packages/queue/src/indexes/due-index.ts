@@ -3,17 +3,18 @@ import type { RedisConnection } from '../connection/redis.ts';
 
 /** Something that is kept for a limited time. */
 export type Kept =
-  | { readonly kind: 'file'; readonly tenant: string; readonly id: string }
+  | { readonly kind: 'file' | 'upload'; readonly tenant: string; readonly id: string }
   | { readonly kind: 'batch'; readonly id: string };
 
-const memberOf = (kept: Kept): string => (kept.kind === 'file' ? `file ${kept.tenant} ${kept.id}` : `batch ${kept.id}`);
+const memberOf = (kept: Kept): string =>
+  kept.kind === 'batch' ? `batch ${kept.id}` : `${kept.kind} ${kept.tenant} ${kept.id}`;
 
 const parseMember = (member: string): Kept => {
   const [kind = '', first = '', id = ''] = member.split(' ');
-  return kind === 'file' ? { kind: 'file', tenant: first, id } : { kind: 'batch', id: first };
+  return kind === 'file' || kind === 'upload' ? { kind, tenant: first, id } : { kind: 'batch', id: first };
 };
 
-/** Until when files and batches are kept, sorted by time, so that finding the due ones does not read all. */
+/** Until when files, uploads and batches are kept, sorted by time, so that finding the due ones does not read all. */
 export const createDueIndex = (redis: RedisConnection, keys: Keys) => ({
   /** Setting it again moves the time. */
   async set(kept: Kept, dueAtMs: number): Promise<void> {

@@ -76,6 +76,8 @@ export const createJobLocks = (
         held.delete(lock);
       }
     },
+    /** How many jobs are in work. */
+    count: (): number => held.size,
     close(): void {
       clearTimeout(timer);
       timer = undefined;

@@ -5,6 +5,7 @@ import type { Keys } from '../keys.ts';
 import { onBack, type RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import { silenceMs } from '../connection/silence.ts';
+import { createFetchTogether } from './fetch-together.ts';
 import { createJobLocks, type JobLock, lockDurationMs } from './job-locks.ts';
 
 /**
@@ -47,9 +48,18 @@ const awaitOthers = defineScript<[active: string, stalledCheck: string], [jobKey
   new URL('./await-others.lua', import.meta.url),
 );
 
-/** BullMQ's worker with three changes that it has no options for. */
+/** BullMQ's worker with four changes that it has no options for. */
 class SteadyWorker<T> extends Worker<T> {
-  constructor(name: string, processor: (job: Job<T>) => Promise<unknown>, options: WorkerOptions, marks: StalledMarks) {
+  readonly #fetches: ReturnType<typeof createFetchTogether>;
+
+  /** @param room how many jobs more than those in work it may take */
+  constructor(
+    name: string,
+    processor: (job: Job<T>) => Promise<unknown>,
+    options: WorkerOptions,
+    marks: StalledMarks,
+    room: () => number,
+  ) {
     super(name, processor, options);
     // With marks from before an outage, the first check after it would take the jobs of every worker that is not back
     // yet.
@@ -59,6 +69,13 @@ class SteadyWorker<T> extends Worker<T> {
       const [stalled] = await Promise.all([check(), afterSending().then(marks.limit)]);
       return stalled;
     };
+    const fetch = backend.moveToActive.bind(backend);
+    this.#fetches = createFetchTogether({
+      fetch: (token) => fetch(token),
+      room,
+      putBack: (id, token) => backend.moveJobFromActiveToWait(id, token),
+    });
+    backend.moveToActive = (token) => this.#fetches.next(token);
   }
 
   /**
@@ -69,10 +86,18 @@ class SteadyWorker<T> extends Worker<T> {
     return longestBlockSeconds;
   }
 
+  override async pause(doNotWaitActive?: boolean): Promise<void> {
+    await super.pause(doNotWaitActive);
+    await this.#fetches.putAllBack();
+  }
+
   /** While Redis refuses this command, BullMQ repeats it at once and without end. The pause slows that down. */
   protected override async moveToActive(token: string, name?: string): Promise<Job<T>> {
     try {
-      return await super.moveToActive(token, name);
+      const job = await super.moveToActive(token, name);
+      const ownToken = this.#fetches.takeToken(job?.id);
+      if (job && ownToken !== undefined) job.token = ownToken;
+      return job;
     } catch (error) {
       await sleep(afterRefusalMs);
       throw error;
@@ -121,6 +146,7 @@ export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOpti
     (job) => locks.during(job, (lock) => processJob(job, lock)),
     workerOptions,
     marks,
+    () => concurrency - locks.count(),
   );
   worker.on('error', onError);
   const stopListening = onBack(connection, () => {

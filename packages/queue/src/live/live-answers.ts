@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LiveAnswer, LiveAnswerHead, RequestJob } from '@promptmill/core';
 import type { Keys } from '../keys.ts';
+import { groupWhileSending } from '../results/group-calls.ts';
 import { onBack, type RedisConnection } from '../connection/redis.ts';
 
 /** What a worker tells the api process that holds a live call's caller. */
@@ -26,6 +27,9 @@ type Named = Pick<RequestJob, 'batchId' | 'live'>;
 
 const apiOf = ({ live }: Named): string => live?.api ?? '';
 
+/** News take two fields of an entry: the kind and the call, then what else there is as JSON and the text. */
+const fieldsPerNews = 4;
+
 const fieldsOf = (news: LiveNews): string[] => {
   const { kind, callId } = news;
   if (kind === 'events') {
@@ -37,6 +41,11 @@ const fieldsOf = (news: LiveNews): string[] => {
     ? [kind, callId, JSON.stringify({ head: answer.head }), answer.body]
     : [kind, callId, JSON.stringify({ error: { code: answer.code, message: answer.message } }), ''];
 };
+
+const newsIn = (fields: readonly string[]): LiveNews[] =>
+  Array.from({ length: fields.length / fieldsPerNews }, (_, i) =>
+    newsOf(fields.slice(i * fieldsPerNews, (i + 1) * fieldsPerNews)),
+  );
 
 const newsOf = ([kind = '', callId = '', meta = '{}', text = '']: readonly string[]): LiveNews => {
   const read = JSON.parse(meta);
@@ -73,6 +82,13 @@ export const createLiveSender = (redis: RedisConnection, keys: Keys, now: () => 
     lasting.set(api, now() + answersLastMs / 2);
   };
 
+  /** An entry of the stream has all news that are on their way to one api at the same time. */
+  const add = groupWhileSending<LiveNews, void>(async (api, news) => {
+    await redis.xadd(keys.liveAnswers(api), '*', ...news.flatMap(fieldsOf));
+    await keep(api);
+    return [];
+  });
+
   return {
     /** Whether somebody still waits for the answer. */
     async isWanted(request: Named): Promise<boolean> {
@@ -93,12 +109,7 @@ export const createLiveSender = (redis: RedisConnection, keys: Keys, now: () => 
       return false;
     },
 
-    async send(request: Named, news: LiveNews): Promise<void> {
-      const api = apiOf(request);
-      const [kind = '', callId = '', meta = '', text = ''] = fieldsOf(news);
-      await redis.xadd(keys.liveAnswers(api), '*', 'kind', kind, 'call', callId, 'meta', meta, 'text', text);
-      await keep(api);
-    },
+    send: (request: Named, news: LiveNews): Promise<void> => add(apiOf(request), news),
   };
 };
 
@@ -106,6 +117,7 @@ export type LiveSender = ReturnType<typeof createLiveSender>;
 
 const longestBlockMs = 4000;
 const readAtOnce = 500;
+const gatherMs = 1;
 const pauseAfterErrorMs = 250;
 /** How long a call that was given up is remembered: a worker may wait so long with it. */
 const hungUpLastsSeconds = 3600;
@@ -138,7 +150,7 @@ export const createLiveReceiver = (options: LiveReceiverOptions) => {
   const take = (entries: readonly [id: string, fields: string[]][]): void => {
     for (const [id, fields] of entries) {
       lastId = id;
-      onNews(newsOf(fields.filter((_, i) => i % 2 === 1)));
+      for (const news of newsIn(fields)) onNews(news);
     }
   };
 
@@ -149,6 +161,8 @@ export const createLiveReceiver = (options: LiveReceiverOptions) => {
     // The last one stays. What is not deleted now is deleted with the next.
     if (entries.length > 0) blocking.xtrim(stream, 'MINID', lastId).catch(() => {});
     if (entries.length < readAtOnce) for (const resolve of readers.splice(0)) resolve();
+    // Where much comes, it is read together.
+    if (entries.length > 1) await sleep(gatherMs);
   };
 
   const run = async (): Promise<void> => {

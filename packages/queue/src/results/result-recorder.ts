@@ -1,4 +1,5 @@
 import { type BatchUsage, encodeSegmentEntry, type Refusal, type RequestStatus } from '@promptmill/core';
+import { countUsage, dayOf } from '../usage/usage-records.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
@@ -20,25 +21,42 @@ const checkRequests = defineScript<[batch: string, settledBits: string], number[
   new URL('./check-requests.lua', import.meta.url),
 );
 const recordResults = defineScript<
-  [batch: string, settledBits: string, results: string],
+  [batch: string, settledBits: string, results: string, ...usage: string[]],
   [batchId: string, ...entriesAndUsages: (string | number)[]],
   RecordOutcome[]
->(new URL('./record-results.lua', import.meta.url));
+>(new URL('./record-results.lua', import.meta.url), countUsage);
+const noteWaste = defineScript<[batch: string, usage: string], [model: string, cost: number | '-'], null>(
+  new URL('../usage/note-waste.lua', import.meta.url),
+  countUsage,
+);
 
 const noteRefusal = defineScript<[batch: string], [refusal: string], null>(
   new URL('./note-refusal.lua', import.meta.url),
 );
 
+/** Who pays for a call, and what. */
+export interface Charge {
+  readonly tenant: string;
+  /** The model that was called, as `provider/model`. */
+  readonly model: string;
+  /** In billionths of a dollar; undefined when that is unknown. */
+  readonly nanoUsd: number | undefined;
+  /** Characters of the request's texts, from which the tokens of others like it are estimated. */
+  readonly inputCharacters: number;
+}
+
 interface EncodedResult {
   readonly entry: string;
   readonly usage: BatchUsage;
+  readonly charge: Charge | undefined;
 }
 
 /**
  * The worker's side: it checks a request before a call, and records its result. The requests of a batch that are
  * checked or recorded in one event-loop turn share one call to Redis. If that fails, it fails for all of them.
  */
-export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
+export const createResultRecorder = (redis: RedisConnection, keys: Keys, now: () => number = Date.now) => {
+  const usageToday = (tenant: string): string => keys.usage(tenant, dayOf(now()));
   const check = groupCalls((batchId: string, requests: readonly RecordedRequest[]) =>
     checkRequests(
       redis,
@@ -47,21 +65,30 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
     ),
   );
   const record = groupCalls(
-    (batchId: string, results: readonly EncodedResult[]) =>
-      recordResults(
+    (batchId: string, results: readonly EncodedResult[]) => {
+      const tenant = results.find(({ charge }) => charge)?.charge?.tenant;
+      return recordResults(
         redis,
-        [keys.batch(batchId), keys.settledBits(batchId), keys.results],
+        [
+          keys.batch(batchId),
+          keys.settledBits(batchId),
+          keys.results,
+          ...(tenant === undefined ? [] : [usageToday(tenant)]),
+        ],
         [
           batchId,
-          ...results.flatMap(({ entry, usage }) => [
+          ...results.flatMap(({ entry, usage, charge }) => [
             entry,
             usage.inputTokens,
             usage.cachedTokens,
             usage.outputTokens,
             usage.reasoningTokens,
+            charge?.inputCharacters ?? 0,
+            charge?.model ?? '',
           ]),
         ],
-      ),
+      );
+    },
     ({ entry }) => entry.length,
   );
 
@@ -80,13 +107,25 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys) => {
       await noteRefusal(redis, [keys.batch(batchId)], [JSON.stringify({ lane, reason, message })]);
     },
 
-    /** Only the first terminal result of a request is kept. `line` is JSON on one line. */
+    /** Counts a call that gave no result although its provider says what it used. */
+    async noteWaste(batchId: string, { tenant, model, nanoUsd }: Charge): Promise<void> {
+      await noteWaste(redis, [keys.batch(batchId), usageToday(tenant)], [model, nanoUsd ?? '-']);
+    },
+
+    /**
+     * Only the first terminal result of a request is kept. `line` is JSON on one line. A result without a charge came
+     * without a call, and costs nothing.
+     */
     record: (
       { batchId, index, bytes }: RecordedRequest,
       status: RequestStatus,
       line: string,
       usage: BatchUsage,
-    ): Promise<RecordOutcome> => record(batchId, { entry: encodeSegmentEntry({ index, status, bytes, line }), usage }),
+      charge?: Charge,
+    ): Promise<RecordOutcome> => {
+      const nanoUsd = charge ? charge.nanoUsd : 0;
+      return record(batchId, { entry: encodeSegmentEntry({ index, status, bytes, nanoUsd, line }), usage, charge });
+    },
   };
 };
 

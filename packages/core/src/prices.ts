@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import type { BatchUsage } from './batch.ts';
+
+/** USD per million tokens; with tiers, by the input tokens of the whole request. */
+export type TokenPrice = number | TieredPrice;
+
+export interface TieredPrice {
+  readonly base: number;
+  /** Ascending. A request with more input tokens than `start` pays `price` for all of its tokens. */
+  readonly tiers: readonly { readonly start: number; readonly price: number }[];
+}
+
+/** What a model costs, in USD per million tokens. What is absent is unknown, unless its line says otherwise. */
+export interface Prices {
+  readonly input?: TokenPrice | undefined;
+  /** Input tokens that the provider had cached. Default: as `input`. */
+  readonly cachedInput?: TokenPrice | undefined;
+  readonly output?: TokenPrice | undefined;
+  /** Output tokens that are reasoning. Default: as `output`. */
+  readonly reasoning?: TokenPrice | undefined;
+  /** USD for each call, besides its tokens. Default 0. */
+  readonly call?: number | undefined;
+}
+
+const price = z.number().nonnegative();
+
+/** `prices` of a model in `promptmill.yaml`, in USD per million tokens. */
+export const pricesConfig = z.strictObject({
+  input: price,
+  cachedInput: price.optional(),
+  output: price.optional(),
+});
+
+/** Costs are whole billionths of a dollar, so that sums are exact: up to 9 million dollars in a number. */
+const nanosPerUsd = 1e9;
+const nanosPerTokenAtOneUsd = nanosPerUsd / 1e6;
+
+export const nanosToUsd = (nanoUsd: number): number => nanoUsd / nanosPerUsd;
+
+const priceAt = (tokenPrice: TokenPrice | undefined, inputTokens: number): number | undefined => {
+  if (typeof tokenPrice !== 'object') return tokenPrice;
+  return tokenPrice.tiers.findLast(({ start }) => inputTokens > start)?.price ?? tokenPrice.base;
+};
+
+/**
+ * What an answer cost, in billionths of a dollar, rounded once. Undefined when a price that it takes is unknown, and when
+ * the answer does not say what it used.
+ */
+export const costOf = (usage: BatchUsage, prices: Prices): number | undefined => {
+  const { inputTokens, outputTokens } = usage;
+  if (inputTokens + outputTokens === 0) return undefined;
+  const cachedTokens = Math.min(usage.cachedTokens, inputTokens);
+  const reasoningTokens = Math.min(usage.reasoningTokens, outputTokens);
+  const parts = [
+    [inputTokens - cachedTokens, prices.input],
+    [cachedTokens, prices.cachedInput ?? prices.input],
+    [outputTokens - reasoningTokens, prices.output],
+    [reasoningTokens, prices.reasoning ?? prices.output],
+  ] as const;
+  let nanoUsd = (prices.call ?? 0) * nanosPerUsd;
+  for (const [tokens, tokenPrice] of parts) {
+    if (tokens === 0) continue;
+    const usd = priceAt(tokenPrice, inputTokens);
+    if (usd === undefined) return undefined;
+    nanoUsd += tokens * usd * nanosPerTokenAtOneUsd;
+  }
+  return Math.round(nanoUsd);
+};

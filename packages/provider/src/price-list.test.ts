@@ -1,0 +1,61 @@
+import { buildProviders, fileConfig, type Provider } from '@promptmill/core';
+import { describe, expect, it } from 'vitest';
+import { createPriceList } from './price-list.ts';
+
+const config = {
+  providers: {
+    openai: { models: { 'gpt-4.1': { prices: { input: 9, output: 10 } }, mine: { prices: { input: 1 } } } },
+    'my-groq': { baseUrl: 'https://api.groq.com/openai/v1' },
+    lab: { baseUrl: 'http://10.0.0.12:8000/v1' },
+    ollama: {},
+    simulator: { models: { echo: { prices: { input: 1, output: 2 } } } },
+  },
+};
+const { providers } = buildProviders(fileConfig.parse(config), { XAI_BASE_URL: 'http://127.0.0.1:1/v1' });
+const provider = (name: string): Provider => {
+  const found = providers[name];
+  if (!found) throw new Error(`no provider ${name}`);
+  return found;
+};
+const list = createPriceList(() => Date.UTC(2026, 10, 28));
+const pricesOf = (name: string, model: string, more: object = {}) => list.pricesOf(provider(name), { model, ...more });
+
+describe('prices', () => {
+  it.each([
+    ['anthropic', 'claude-haiku-4-5'],
+    ['groq', 'llama-3.3-70b-versatile'],
+    ['mistral', 'mistral-large-latest'],
+    ['openai', 'gpt-4.1-mini'],
+    ['openrouter', 'openai/gpt-4.1'],
+    ['together', 'meta-llama/Llama-3.3-70B-Instruct-Turbo'],
+    ['xai', 'grok-4.3'],
+    ['my-groq', 'llama-3.3-70b-versatile'],
+  ])('of %s/%s are public', async (name, model) => {
+    const prices = await pricesOf(name, model);
+    expect(prices?.input).toBeDefined();
+    expect(prices?.output).toBeDefined();
+  });
+
+  it('are those of the configuration where it has them, in any service tier', async () => {
+    expect(await pricesOf('openai', 'gpt-4.1')).toEqual({ input: 9, output: 10 });
+    expect(await pricesOf('openai', 'gpt-4.1', { service_tier: 'flex' })).toEqual({ input: 9, output: 10 });
+    expect(await pricesOf('openai', 'mine')).toEqual({ input: 1 });
+    expect(await pricesOf('simulator', 'echo')).toEqual({ input: 1, output: 2 });
+  });
+
+  it.each([
+    ['openai', 'gpt-4.1-of-my-own'],
+    ['openai', 'constructor'],
+    ['izzi', 'gpt-4.1'],
+    ['lab', 'gpt-4.1'],
+    ['ollama', 'gpt-4.1'],
+    ['simulator', 'other'],
+  ])('of %s/%s are unknown', async (name, model) => {
+    expect(await pricesOf(name, model)).toBeUndefined();
+  });
+
+  it('of a service tier with prices of its own are unknown', async () => {
+    expect(await pricesOf('openai', 'gpt-4.1-mini', { service_tier: 'flex' })).toBeUndefined();
+    expect(await pricesOf('openai', 'gpt-4.1-mini', { service_tier: 'default' })).toBeDefined();
+  });
+});
