@@ -79,15 +79,6 @@ const createSemaphore = (places: number) => {
 const range = (count: number, promptOf: (i: number) => string): string[] =>
   Array.from({ length: count }, (_, i) => promptOf(i));
 
-/** What the provider says of the calls so far. */
-const providerStats = async () =>
-  (await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as {
-    calls: number;
-    refused: Record<string, number>;
-    statuses: Record<string, number>;
-    faults: Record<string, number>;
-  };
-
 describe.concurrent('a script with another base URL gets all its answers, in order:', () => {
   it('a semaphore of 2', async ({ expect }) => {
     const semaphore = createSemaphore(2);
@@ -230,7 +221,7 @@ describe.concurrent('a script with another base URL gets all its answers, in ord
 
 describe('the provider', () => {
   it('saw no call over its limit, and many faults', async ({ expect }) => {
-    const { refused, statuses } = await providerStats();
+    const { refused, statuses } = await stack.stats();
     expect(refused).toEqual({ requests: 0, tokens: 0, 'in-flight': 0 });
     expect(Object.keys(statuses)).toEqual(expect.arrayContaining(['0', '200', '429', '500', '503']));
   });
@@ -252,6 +243,6 @@ describe('Promise.all over 5,000 prompts', () => {
     expect(results.map((r) => r.choices[0]?.message.content)).toEqual(
       prompts.map((prompt) => Array.from(prompt).toReversed().join('')),
     );
-    expect((await providerStats()).refused).toEqual({ requests: 0, tokens: 0, 'in-flight': 0 });
+    expect((await stack.stats()).refused).toEqual({ requests: 0, tokens: 0, 'in-flight': 0 });
   });
 });

@@ -116,6 +116,7 @@ export const startApi = async ({
     queueOf: laneQueues.of,
     turns: createLaneTurns(redis, keys),
     tenants,
+    laneOf: (model) => config.lanes.route(model)?.lane.name,
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });

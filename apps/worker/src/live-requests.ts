@@ -51,14 +51,26 @@ const answerOf = (outcome: Outcome, callMs: number, fallbackModel: string | unde
   return { kind: 'response', head, body: json };
 };
 
+/** Whether the caller of a call in work is still there is asked this often. */
+const lookForCallersEveryMs = 5000;
+
 /** The live calls that this process has in work: whose callers still wait, and what they are told. */
 export const createLiveRequests = ({ sender, untilRedisTakes, isHearing, giveUp }: LiveRequestsOptions) => {
-  const runs = new Map<string, AbortController>();
+  const runs = new Map<string, { readonly request: RequestJob; readonly controller: AbortController }>();
   /** Calls given up lately, and when: a worker may hear it before it has the job. */
   const hungUp = new Map<string, number>();
   giveUp.addEventListener('abort', () => {
-    for (const controller of runs.values()) controller.abort();
+    for (const { controller } of runs.values()) controller.abort();
   });
+  /** Gives up the calls of an api that has died, and of callers whose end was missed while Redis was away. */
+  const timer = setInterval(() => {
+    for (const { request, controller } of runs.values())
+      if (!request.live?.isKept)
+        sender.isWanted(request).then(
+          (isWanted) => void (isWanted || controller.abort()),
+          () => {},
+        );
+  }, lookForCallersEveryMs);
 
   const openStream = (request: RequestJob): LiveStream & { hasSent(): boolean } => {
     const startedAt = performance.now();
@@ -94,9 +106,11 @@ export const createLiveRequests = ({ sender, untilRedisTakes, isHearing, giveUp 
   };
 
   return {
+    close: (): void => clearInterval(timer),
+
     begin(request: RequestJob): LiveRun {
       const controller = new AbortController();
-      runs.set(request.batchId, controller);
+      runs.set(request.batchId, { request, controller });
       if (giveUp.aborted || hungUp.has(request.batchId)) controller.abort();
       let stream: ReturnType<typeof openStream> | undefined;
       return {
@@ -113,7 +127,7 @@ export const createLiveRequests = ({ sender, untilRedisTakes, isHearing, giveUp 
 
     /** Its caller waits no longer. */
     hangUp(callId: string): void {
-      runs.get(callId)?.abort();
+      runs.get(callId)?.controller.abort();
       const nowMs = performance.now();
       for (const [id, atMs] of hungUp) {
         if (nowMs - atMs < freshMs) break;
