@@ -76,8 +76,6 @@ export const createJobLocks = (
         held.delete(lock);
       }
     },
-    /** How many jobs are in work. */
-    count: (): number => held.size,
     close(): void {
       clearTimeout(timer);
       timer = undefined;

@@ -52,14 +52,7 @@ const awaitOthers = defineScript<[active: string, stalledCheck: string], [jobKey
 class SteadyWorker<T> extends Worker<T> {
   readonly #fetches: ReturnType<typeof createFetchTogether>;
 
-  /** @param room how many jobs more than those in work it may take */
-  constructor(
-    name: string,
-    processor: (job: Job<T>) => Promise<unknown>,
-    options: WorkerOptions,
-    marks: StalledMarks,
-    room: () => number,
-  ) {
+  constructor(name: string, processor: (job: Job<T>) => Promise<unknown>, options: WorkerOptions, marks: StalledMarks) {
     super(name, processor, options);
     // With marks from before an outage, the first check after it would take the jobs of every worker that is not back
     // yet.
@@ -72,7 +65,8 @@ class SteadyWorker<T> extends Worker<T> {
     const fetch = backend.moveToActive.bind(backend);
     this.#fetches = createFetchTogether({
       fetch: (token) => fetch(token),
-      room,
+      // A job that is fetched beyond it would wait for a place, and nobody would renew its lock.
+      room: () => this.concurrency - (this['mainLoopQueue']?.numTotal() ?? 0),
       putBack: (id, token) => backend.moveJobFromActiveToWait(id, token),
     });
     backend.moveToActive = (token) => this.#fetches.next(token);
@@ -146,7 +140,6 @@ export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOpti
     (job) => locks.during(job, (lock) => processJob(job, lock)),
     workerOptions,
     marks,
-    () => concurrency - locks.count(),
   );
   worker.on('error', onError);
   const stopListening = onBack(connection, () => {

@@ -15,6 +15,11 @@ const writeEveryMs = 250;
 
 type Sums = Record<string, number>;
 
+const argumentsOf = ([model, sums]: [model: string, sums: Sums]): (string | number)[] => {
+  const entries = Object.entries(sums);
+  return [model, entries.length, ...entries.flat()];
+};
+
 /** Counts what live calls use, by tenant, day and model. No call waits for it. */
 export const createUsageCounter = (
   redis: RedisConnection,
@@ -30,15 +35,7 @@ export const createUsageCounter = (
     timer = undefined;
     const counted = waiting;
     waiting = new Map();
-    await Promise.all(
-      [...counted].map(([key, models]) =>
-        addUsage(
-          redis,
-          [key],
-          [...models].flatMap(([model, sums]) => [model, Object.keys(sums).length, ...Object.entries(sums).flat()]),
-        ),
-      ),
-    );
+    await Promise.all([...counted].map(([key, models]) => addUsage(redis, [key], [...models].flatMap(argumentsOf))));
   };
 
   const count = ({ tenant, model }: Charge, more: Sums): void => {
