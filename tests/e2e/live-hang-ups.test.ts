@@ -141,8 +141,10 @@ describe('a caller who hangs up', () => {
     expect(lasting.flat().filter((key) => !kept.has(key.slice(key.lastIndexOf(':') + 1)))).toEqual([]);
 
     // No call was made for nobody, and each place is free again.
-    const unfinished = (await stack.calls()).filter(({ aborted }) => !aborted);
-    expect(unfinished).toEqual([]);
+    const calls = await stack.calls();
+    expect(calls.filter(({ aborted }) => !aborted)).toEqual([]);
+    // Some streams had begun.
+    expect(calls.filter(({ status }) => status === 200).length).toBeGreaterThan(50);
     const answers = await Promise.all(Array.from({ length: 250 }, (_, i) => callLive(stack.api.url, `Hello ${i}`)));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   });

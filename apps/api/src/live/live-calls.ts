@@ -107,7 +107,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     const { batchId: callId } = call.job;
     abandoned.set(callId, call);
     const removed = await Promise.all(lanesOf(call).map((lane) => queueOf(lane).remove(jobIdOf(callId, 0))));
-    if (!removed.includes(1)) await receiver.hangUp(callId);
+    // A job that a worker has cannot be removed. One that is not there counts as removed.
+    if (removed.includes(0)) await receiver.hangUp(callId);
     abandoned.delete(callId);
   };
   const look = (): void => {
@@ -128,6 +129,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
       try {
         await add(call);
         begun.isAdded = true;
+        // It may have been given up before it was there.
+        if (!waiting.has(call.job.batchId)) abandon(call).catch(() => {});
       } catch (error) {
         waiting.delete(call.job.batchId);
         // It may be in its lane all the same.
