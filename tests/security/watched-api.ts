@@ -61,6 +61,8 @@ export const startWatchedApi = async () => {
         BOARD_PASSWORD: 'open-sesame',
         PROMPTMILL_TRUST_PROXY: 'loopback',
         LOG_LEVEL: 'fatal',
+        // No worker runs, so nobody is called there.
+        SIMULATOR_BASE_URL: 'http://127.0.0.1:9/v1',
       },
     },
   );

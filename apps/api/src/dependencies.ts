@@ -25,6 +25,7 @@ import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 import type { UploadPlaces } from './tenants/upload-places.ts';
 import type { KeptCallers } from './live/kept-callers.ts';
+import type { CountLiveCalls } from './live/count-live-calls.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
@@ -62,6 +63,7 @@ export interface ApiDependencies {
   readonly live: LiveCalls;
   readonly kept: KeptCallers;
   readonly livePlaces: LivePlaces;
+  readonly countLiveCalls: CountLiveCalls;
   readonly laneWatch: LaneWatch;
   /** What each tenant may use. */
   readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;

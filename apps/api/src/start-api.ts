@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createTenants, type TenantsConfig } from '@promptmill/core';
+import { createTenants, defaultLiveShare, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
@@ -46,6 +46,7 @@ import { createJournalledFileRecords } from './journal/journalled-file-records.t
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
 import { createKeptCallers } from './live/kept-callers.ts';
+import { createCountLiveCalls } from './live/count-live-calls.ts';
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
@@ -60,6 +61,8 @@ export interface StartApiOptions {
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
   readonly passFailPoint?: PassFailPoint;
+  /** A connection without a byte is cut after this time, in milliseconds. Default 10 minutes. */
+  readonly idleTimeoutMs?: number | undefined;
 }
 
 export interface RunningApi {
@@ -89,6 +92,7 @@ export const startApi = async ({
   logger,
   metrics,
   passFailPoint = noFailPoints,
+  idleTimeoutMs,
 }: StartApiOptions): Promise<RunningApi> => {
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
   const logError = createErrorLog(logger);
@@ -117,6 +121,7 @@ export const startApi = async ({
   const uploadPlaces = createUploadPlaces({ places, limitsOf: tenants.limitsOf });
   const api = randomUUID();
   const laneQueues = openLaneQueues(redis, keys, (error) => logger.debug({ err: error }, 'lane queue'));
+  const liveShares = new Map(config.lanes.lanes.map(({ name, liveShare }) => [name, liveShare]));
   const live = createLiveCalls({
     api,
     redis,
@@ -125,6 +130,7 @@ export const startApi = async ({
     queueOf: laneQueues.of,
     turns: createLaneTurns(redis, keys),
     tenants,
+    shareOf: (lane) => liveShares.get(lane) ?? defaultLiveShare,
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });
@@ -140,6 +146,7 @@ export const startApi = async ({
     onError: (error) => logError(error, 'kept calls'),
   });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
+  const countLiveCalls = createCountLiveCalls({ redis, keys, live });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
   const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
@@ -169,6 +176,7 @@ export const startApi = async ({
     live,
     kept,
     livePlaces,
+    countLiveCalls,
     laneWatch,
     tenants,
     receiveInput: createReceiveInput({
@@ -186,16 +194,26 @@ export const startApi = async ({
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
-    async (error: unknown) => {
-      livePlaces.close();
-      laneWatch.close();
-      await kept.close();
-      await Promise.all([board.close(), replaying.close(), batchesQueue.close(), live.close(), laneQueues.close()]);
-      redis.disconnect();
-      throw error;
-    },
-  );
+  const server = await startHttpServer(createApp(dependencies, board.router), {
+    host,
+    port: apiPort,
+    graceMs,
+    idleTimeoutMs,
+  }).catch(async (error: unknown) => {
+    livePlaces.close();
+    laneWatch.close();
+    await kept.close();
+    await Promise.all([
+      board.close(),
+      replaying.close(),
+      batchesQueue.close(),
+      countLiveCalls.close(),
+      live.close(),
+      laneQueues.close(),
+    ]);
+    redis.disconnect();
+    throw error;
+  });
   const watchingKeys = watchKeys(redis, apiKeysVersion, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });
@@ -215,6 +233,7 @@ export const startApi = async ({
     livePlaces.close();
     laneWatch.close();
     await kept.close();
+    await countLiveCalls.close();
     await live.close();
     await laneQueues.close();
   });

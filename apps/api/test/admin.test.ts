@@ -52,18 +52,48 @@ describe('an admin key', () => {
   it('sees every tenant with what it uses', async () => {
     await makeBatch(api.alice);
     await makeBatch(api.bob, lines(5));
+    const leave = new AbortController();
+    const call = { model: 'simulator/echo', messages: [{ role: 'user' as const, content: 'Hi' }] };
+    const left = api.alice.chat.completions.create(call, { signal: leave.signal }).catch(() => {});
+    await expect.poll(async () => (await ask('/v1/admin/tenants')).text).toContain('"live_calls":1');
     const { status, body } = await ask('/v1/admin/tenants');
     expect([status, body]).toEqual([
       200,
       {
         object: 'list',
         data: [
-          { id: 'admin', object: 'tenant', active_keys: 1, active_batches: 0, queued_requests: 0, files: 0 },
-          { id: 'alice', object: 'tenant', active_keys: 1, active_batches: 1, queued_requests: 3, files: 1 },
-          { id: 'bob', object: 'tenant', active_keys: 1, active_batches: 1, queued_requests: 5, files: 1 },
+          {
+            id: 'admin',
+            object: 'tenant',
+            active_keys: 1,
+            active_batches: 0,
+            queued_requests: 0,
+            live_calls: 0,
+            files: 0,
+          },
+          {
+            id: 'alice',
+            object: 'tenant',
+            active_keys: 1,
+            active_batches: 1,
+            queued_requests: 3,
+            live_calls: 1,
+            files: 1,
+          },
+          {
+            id: 'bob',
+            object: 'tenant',
+            active_keys: 1,
+            active_batches: 1,
+            queued_requests: 5,
+            live_calls: 0,
+            files: 1,
+          },
         ],
       },
     ]);
+    leave.abort();
+    await left;
   });
 
   it('lists any tenant’s batches, and nothing that the tenant has written', async () => {

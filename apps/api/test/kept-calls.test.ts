@@ -1,4 +1,4 @@
-import { createKeptCalls, openLaneQueue } from '@promptmill/queue';
+import { createKeptCalls, createLiveSender, openLaneQueue } from '@promptmill/queue';
 import { jobIdOf, type LiveAnswer } from '@promptmill/core';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { findKeys } from '../../../tests/support/redis-keys.ts';
@@ -50,11 +50,11 @@ it('so does the rest of a stream', async () => {
   const { answer, id } = await send('untold-stream', { stream: true });
   const job = await lane.getJob(jobIdOf(id, 0));
   const events = ['data: {"n":1}\n\n', 'data: {"n":2}\n\n', 'data: [DONE]\n\n'];
-  const meta = JSON.stringify({ attempt: 'a', from: 0, count: 2, head });
-  const news = ['kind', 'events', 'call', id, 'meta', meta, 'text', events.slice(0, 2).join('')];
-  await api.redis.xadd(api.keys.liveAnswers(job?.data.live?.api ?? ''), '*', ...news);
+  const text = events.slice(0, 2).join('');
+  const news = { kind: 'events', callId: id, attempt: 'a', from: 0, count: 2, head, text } as const;
+  await createLiveSender(api.redis, api.keys).send(job?.data ?? { batchId: id }, news);
   const reader = (await answer).body?.pipeThrough(new TextDecoderStream()).getReader();
-  expect((await reader?.read())?.value).toBe(events.slice(0, 2).join(''));
+  expect((await reader?.read())?.value).toBe(text);
   await calls.record(id, 'alice', { answer: response(events.join('')), isStream: true, mayPass: false });
   expect((await reader?.read())?.value).toBe(events[2]);
   expect((await reader?.read())?.done).toBe(true);

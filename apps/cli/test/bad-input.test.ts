@@ -240,6 +240,12 @@ describe('--dry-run', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it('takes the rows of the example', async () => {
+    const { pathname } = new URL('../../../examples/reviews.csv', import.meta.url);
+    const { exit, stderr } = await run(['run', pathname, '-m', 'm', '-p', '{{review}}', '--id', 'id', '--dry-run']);
+    expect([exit, stderr]).toEqual([0, expect.stringMatching(/^200 requests of .*; the first, r001 to /) as string]);
+  });
+
   it('shows an image from beside the input as a data URL', async () => {
     await writeFile(join(folder, 'a.png'), image);
     await writeFile(join(folder, 'images.jsonl'), '{"file":"a.png"}\n');

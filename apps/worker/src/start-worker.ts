@@ -171,6 +171,7 @@ export const startWorker = async ({
       look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
       isRunning: (batchId) => results.isRunning(batchId),
       timeoutMs,
+      liveShare: lane.liveShare,
       onHold,
       onError: onLaneError,
     });

@@ -1,5 +1,12 @@
-import { buildLanes, buildProviders, fileConfig, type RequestJob, type TenantsConfig } from '@promptmill/core';
-import { createBatchStore, createResultRecorder, openLaneQueue, toLaneJob } from '@promptmill/queue';
+import {
+  buildLanes,
+  buildProviders,
+  fileConfig,
+  newLiveCallId,
+  type RequestJob,
+  type TenantsConfig,
+} from '@promptmill/core';
+import { createBatchStore, createLaneTurns, createResultRecorder, openLaneQueue, toLaneJob } from '@promptmill/queue';
 import { createLogger, createMetrics } from '@promptmill/runtime';
 import { createdAt, newBatch } from '../../../packages/queue/test/new-batch.ts';
 import { openRedisSpace } from '../../../packages/queue/test/redis-space.ts';
@@ -94,6 +101,25 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
       };
       await queue.addBulk([toLaneJob(job, index, retry)]);
       return `${owner}-${index}`;
+    },
+    /** Adds a live call to the lane `first`, whose caller waits for a minute. */
+    addLive: async (tenant: string, prompt = 'Live'): Promise<void> => {
+      const queue = space.keep(openLaneQueue(space.redis, space.keys, 'first'));
+      await space.redis.set(space.keys.liveApi('api'), 1, 'EX', 60);
+      const turns = createLaneTurns(space.redis, space.keys);
+      const [position = 0] = await turns.takeLive('first', { tenant, share: 0.9 }, 1);
+      const callId = newLiveCallId();
+      const job: RequestJob = {
+        tenant,
+        batchId: callId,
+        index: 0,
+        customId: callId,
+        url: '/v1/chat/completions',
+        body: { model: 'm', messages: [{ role: 'user', content: prompt }] },
+        bytes: 1,
+        live: { api: 'api', deadlineMs: Date.now() + 60_000, isKept: false },
+      };
+      await queue.addBulk([toLaneJob(job, position, retry)]);
     },
     close: async (): Promise<void> => {
       await stopWorker();

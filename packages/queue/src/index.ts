@@ -16,6 +16,7 @@ export * from './live/hang-ups.ts';
 export * from './live/kept-answers.ts';
 export * from './live/kept-calls.ts';
 export * from './live/live-answers.ts';
+export * from './live/live-counts.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
 export * from './connection/redis.ts';

@@ -68,6 +68,9 @@ export const createKeys = (prefix: string) => {
     liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
     /** Is there as long as that api process lives. */
     liveApi: (api: string) => `${prefix}:{l-${api}}:alive`,
+    /** The api processes that tell how many live calls they have. */
+    liveApis: `${prefix}:live-apis`,
+    liveCounts: (api: string) => `${prefix}:{l-${api}}:counts`,
     /** Is there when the caller of a live call, which a worker has, waits no longer. */
     hungUp: (api: string, id: string) => `${prefix}:{l-${api}}:hung-up:${id}`,
     /** A channel, not a key: the live calls whose caller waits no longer. */
@@ -82,8 +85,8 @@ export const createKeys = (prefix: string) => {
     laneTurn: (lane: string) => `${prefix}:{q-${lane}}:turn`,
     /** Where a tenant's line in a lane ends. */
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
-    /** Where the line of each tenant's live calls in a lane ends. */
-    laneLiveLines: (lane: string) => `${prefix}:{q-${lane}}:live-lines`,
+    /** Each tenant's lines in a lane, of batch requests and of live calls: period, weight and end. */
+    laneLines: (lane: string) => `${prefix}:{q-${lane}}:lines`,
     /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
     laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
     laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,

@@ -77,18 +77,18 @@ const outcomeOf = (status: number): string => {
 };
 
 /**
- * Writes one line for each request that makes or changes something, and for each refusal (401, 403, 429): who, from
- * where, what and how it ended. No bodies, queries or headers, and of a key only how it is named.
+ * Writes one line for each request that makes or changes something, and for each refusal (401, 403, 429) of this api, not
+ * of a provider: who, from where, what and how it ended. No bodies, queries or headers, and of a key only how it is named.
  */
 export const createAudit = (logger: Logger): RequestHandler => {
   const log = auditLogger(logger);
   return (request, response, next) => {
     const address = request.ip;
     response.on('close', () => {
-      const { requestId, caller, route = 'other', audited, errorCode } = response.locals;
+      const { requestId, caller, route = 'other', audited, errorCode, isProvidersAnswer } = response.locals;
       const status = response.writableFinished ? response.statusCode : 499;
       const { action, ids = [], ofTenant } = audited ?? {};
-      if (action === undefined && !refusals.has(status)) return;
+      if (action === undefined && (isProvidersAnswer || !refusals.has(status))) return;
       log.info(
         {
           action: action ?? 'access',

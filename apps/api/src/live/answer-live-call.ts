@@ -5,6 +5,7 @@ import {
   type Endpoint,
   fullModelName,
   type LiveAnswer,
+  type LiveAnswerHead,
   type LiveCall,
   mayUseModel,
   modelNotAllowed,
@@ -54,13 +55,12 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
   };
 
   const toJob = (
-    { tenant, request }: Pick<Call, 'tenant' | 'request'>,
+    { tenant, response }: Pick<Call, 'tenant' | 'response'>,
     body: RequestBody,
     { lane, model }: Route,
     callId: string,
     liveCall: LiveCall,
   ): RequestJob => {
-    const bytes = Number(request.headers['content-length'] ?? 0);
     const { deadlineMs } = liveCall;
     const limits = tenants.limitsOf(tenant);
     const models = lane.fallback.filter((name) => {
@@ -74,7 +74,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
       customId: callId,
       url,
       body: { ...body, model },
-      bytes,
+      bytes: response.locals.body?.bytes ?? 0,
       live: liveCall,
       ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs } } : {}),
     };
@@ -92,13 +92,13 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
 
   /** Begins a background response, and answers that it is queued. */
   const startBackground = async (
-    { tenant, request, response }: Pick<Call, 'tenant' | 'request' | 'response'>,
+    { tenant, response }: Pick<Call, 'tenant' | 'response'>,
     { background: _background, ...body }: RequestBody,
     route: Route,
     claim: KeyedRequest | undefined,
   ): Promise<void> => {
     const liveCall = { api: '', deadlineMs: now() + kept.keepMs, isKept: true };
-    const job = toJob({ tenant, request }, body, route, newResponseId(), liveCall);
+    const job = toJob({ tenant, response }, body, route, newResponseId(), liveCall);
     const queued = queuedResponse(body);
     const { id, call } = await kept.start({ lane: route.lane.name, job, claim, response: JSON.stringify(queued) });
     response.locals.audited = { action: 'response.create', ids: [id] };
@@ -124,12 +124,24 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     });
     const calls = claim ? kept.callerOf(claim) : live;
     let callId = job.batchId;
-    const leave = await livePlaces.take(tenant);
+    const received = response.locals.body;
+    const leave = await livePlaces.take(tenant, received?.heapBytes ?? 0);
+    // Its caller may have left meanwhile.
+    if (response.closed) return leave();
+    // From here on it counts among the calls that wait.
+    received?.release();
     // The deadline is what ends a call that waits for long.
     request.socket.setTimeout(0);
 
     const { promise: over, resolve: end } = Promise.withResolvers<'answered' | 'failed' | 'hung_up'>();
     let lastFailure: LiveAnswer | undefined;
+    let isWaitNoted = false;
+
+    /** Notes how long the call waited, when the provider's answer begins. */
+    const noteWait = ({ callMs }: LiveAnswerHead): void => {
+      if (!isWaitNoted) metrics.liveWait.observe({ lane }, Math.max(0, now() - reply.receivedAt - callMs) / 1000);
+      isWaitNoted = true;
+    };
 
     /** Ends the call for its caller, who gets its last failure, else this error. */
     const fail = (error: ApiError): void => {
@@ -142,7 +154,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
 
     const deadline = setTimeout(
       () => fail(new ApiError(504, 'The call got no answer in time.', { code: 'request_timeout' })),
-      deadlineMs - now(),
+      Math.max(0, deadlineMs - now()),
     );
     const comment = async (): Promise<void> => {
       const text = await laneWatch.describePlace(callId);
@@ -163,9 +175,11 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
         onNews(news) {
           if (news.kind === 'failed attempt') lastFailure = news.answer;
           else if (news.kind === 'events') {
+            noteWait(news.head);
             if (!reply.events(news)) fail(new ApiError(502, 'The stream broke off.', { code: 'incomplete_stream' }));
           } else {
             calls.end(callId);
+            if (news.answer.kind === 'response') noteWait(news.answer.head);
             reply.answer(news.answer);
             end('answered');
           }

@@ -3,6 +3,7 @@ import {
   createLiveReceiver,
   type Keys,
   type LaneTurns,
+  type LiveCount,
   type LiveNews,
   groupWhileSending,
   onBack,
@@ -22,6 +23,8 @@ export interface LiveCallsOptions {
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: Pick<LaneTurns, 'takeLive'>;
   readonly tenants: Pick<Tenants, 'weightOf'>;
+  /** What live calls may take of a lane. */
+  readonly shareOf: (lane: string) => number;
   readonly retry: RetryPolicy;
   readonly onError: (error: Error) => void;
 }
@@ -36,14 +39,19 @@ export interface NewLiveCall {
   readonly mayRestore?: () => Promise<boolean>;
 }
 
+interface WaitingCall extends NewLiveCall {
+  readonly sinceMs: number;
+  isGivenUp: boolean;
+}
+
 /** A call whose job is missing is looked for this often. */
 const lookForLostEveryMs = 30_000;
 const oldMs = 10_000;
 
 /** The live calls whose callers this process holds. */
 export const createLiveCalls = (options: LiveCallsOptions) => {
-  const { api, redis, blocking, keys, queueOf, turns, tenants, retry, onError } = options;
-  const waiting = new Map<string, NewLiveCall & { readonly sinceMs: number }>();
+  const { api, redis, blocking, keys, queueOf, turns, tenants, shareOf, retry, onError } = options;
+  const waiting = new Map<string, WaitingCall>();
 
   const receiver = createLiveReceiver({
     redis,
@@ -57,7 +65,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
   /** Calls that come while others are being added are added together. */
   const addToLane = groupWhileSending<RequestJob, void>(async (laneAndTenant, jobs) => {
     const [lane = '', tenant = ''] = laneAndTenant.split('\n');
-    const positions = await turns.takeLive(lane, { tenant, weight: tenants.weightOf(tenant) }, jobs.length);
+    const user = { tenant, weight: tenants.weightOf(tenant), share: shareOf(lane) };
+    const positions = await turns.takeLive(lane, user, jobs.length);
     await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? 0, retry)));
     return [];
   });
@@ -109,9 +118,12 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
 
     /** Adds a call to its lane. From then on its news come. Resolves with its id. Throws a 503 when Redis is away. */
     async begin(call: NewLiveCall): Promise<string> {
-      waiting.set(call.job.batchId, { ...call, sinceMs: performance.now() });
+      const begun: WaitingCall = { ...call, sinceMs: performance.now(), isGivenUp: false };
+      waiting.set(call.job.batchId, begun);
       try {
         await add(call);
+        // It may have been given up before it was there.
+        if (begun.isGivenUp) abandon(call).catch(() => {});
         return call.job.batchId;
       } catch (error) {
         waiting.delete(call.job.batchId);
@@ -128,8 +140,10 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     giveUp(callId: string): void {
       const call = waiting.get(callId);
       waiting.delete(callId);
+      if (!call) return;
+      call.isGivenUp = true;
       // When Redis is away, it is given up when Redis is back.
-      if (call) abandon(call).catch(() => {});
+      abandon(call).catch(() => {});
     },
 
     /** How many of the lane's jobs go before a call. Undefined when a worker has it, or when it is not known. */
@@ -141,6 +155,17 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     },
 
     count: (): number => waiting.size,
+
+    /** How many calls there are of each tenant, by lane. */
+    counts(): LiveCount[] {
+      const counts = new Map<string, LiveCount>();
+      for (const { lane, job } of waiting.values()) {
+        const { tenant } = job;
+        const name = `${lane}\n${tenant}`;
+        counts.set(name, { lane, tenant, calls: (counts.get(name)?.calls ?? 0) + 1 });
+      }
+      return [...counts.values()];
+    },
 
     async close(): Promise<void> {
       clearInterval(timer);

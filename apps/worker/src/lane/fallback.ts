@@ -42,7 +42,7 @@ export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now
           const { tenant, batchId } = job;
           const user = { tenant, weight: weightOf(tenant), batchId, isNew: true };
           const positions = job.live
-            ? await turns.takeLive(route.lane.name, user, 1)
+            ? await turns.takeLive(route.lane.name, { ...user, share: route.lane.liveShare }, 1)
             : (await turns.take(route.lane.name, user, 1)).positions;
           await queueOf(route.lane.name).addBulk([toLaneJob(job, positions[0] ?? 0, retry)]);
         },

@@ -63,6 +63,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       return !stopped.has(batchId);
     },
     timeoutMs: 1000,
+    liveShare: 0.9,
     onHold: () => {},
     onError: (error) => errors.push(error),
   });

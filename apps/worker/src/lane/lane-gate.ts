@@ -1,5 +1,6 @@
 import type { LaneAnswer, LaneControl } from '@promptmill/queue';
 import { type Admission, type MakeAdmissionOptions, createMakeAdmission } from './admission.ts';
+import { createCallOrder } from './call-order.ts';
 import type { Fallback } from './fallback.ts';
 import { createFreePass } from './free-pass.ts';
 import { createEndReporter } from './report-ends.ts';
@@ -42,6 +43,8 @@ export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | '
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
   readonly timeoutMs: number;
+  /** What live calls may take while batch requests wait too, between 0 and 1. */
+  readonly liveShare: number;
 }
 
 /** How many calls one question asks for. More of them would keep Redis busy with one script for too long. */
@@ -53,9 +56,6 @@ const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'source', '
 const probeWaitMs = 250;
 /** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
-
-/** Live calls that go one after another while a batch request waits. */
-const mostLiveInRow = 9;
 
 /**
  * How many calls that cannot be a held lane's next probe give their places to other requests, at most once a second. A
@@ -77,14 +77,15 @@ const chooseProbe = (waiting: readonly Waiter[], failedSources: readonly string[
  * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
  * about the first of them, one question at a time, and asks again at the time that Redis names.
  */
-export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
+export const createLaneGate = (options: LaneGateOptions): LaneGate => {
+  const { control, look, isRunning, timeoutMs, liveShare, onHold, onError } = options;
   const freePass = createFreePass();
   const ends = createEndReporter({ control, onError });
   const onLookDue = (atMs: number): void => void look(atMs).then(() => wake?.());
   const onProbeEnd = (): void => wake?.();
   const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError });
   const waiting: Waiter[] = [];
-  let liveInRow = 0;
+  const order = createCallOrder(liveShare);
   let isAsking = false;
   let isShut = false;
   let wake: (() => void) | undefined;
@@ -107,27 +108,13 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
       };
     });
 
-  /** The next calls to ask for. Live calls go first, but while batch requests wait, one of them goes after every ninth. */
-  const nextCalls = (): Waiter[] => {
-    const [live, batch] = [waiting.filter(({ isLive }) => isLive), waiting.filter(({ isLive }) => !isLive)];
-    const next: Waiter[] = [];
-    let inRow = liveInRow;
-    while (next.length < askAtOnce && live.length + batch.length > 0) {
-      const isBatchsTurn = live.length === 0 || (batch.length > 0 && inRow >= mostLiveInRow);
-      inRow = isBatchsTurn ? 0 : inRow + 1;
-      const call = (isBatchsTurn ? batch : live).shift();
-      if (call) next.push(call);
-    }
-    return next;
-  };
-
   /** Whether a call waits whose source has not failed. */
   const canProbe = (): boolean => waiting.some(({ source }) => !failedSources.includes(source));
 
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
     const probe = isHeld ? chooseProbe(waiting, failedSources) : undefined;
-    const asked = probe ? [probe] : nextCalls();
+    const asked = probe ? [probe] : order.next(waiting, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
@@ -141,7 +128,7 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
     const granted = asked.slice(0, answer.granted);
     // Calls that were given up while the question was under way have nobody else to report their end.
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
-    for (const { isLive } of granted) liveInRow = isLive ? liveInRow + 1 : 0;
+    for (const call of granted) order.note(call);
     for (const waiter of granted)
       if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))

@@ -5,6 +5,8 @@ import type { RedisConnection } from '../connection/redis.ts';
 export interface LaneState {
   /** Jobs in work, including those that wait until the lane lets them in. */
   readonly inFlight: number;
+  /** Those of them that are live calls. */
+  readonly liveInFlight: number;
   /** Jobs that may be in work, all workers together; undefined before a worker has set the limits. */
   readonly allowed?: number;
   /** Jobs that wait for a worker or for their next attempt. */
@@ -55,8 +57,8 @@ export const readLaneState = async (
   lane: string,
   nowMs: number,
 ): Promise<LaneState> => {
-  const [inFlight, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
-    redis.llen(keys.laneJobs(lane, 'active')),
+  const [active, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
+    redis.lrange(keys.laneJobs(lane, 'active'), 0, -1),
     redis.hget(keys.laneJobs(lane, 'meta'), 'concurrency'),
     redis.llen(keys.laneJobs(lane, 'wait')),
     redis.zcard(keys.laneJobs(lane, 'prioritized')),
@@ -66,7 +68,8 @@ export const readLaneState = async (
   ]);
   const [heldUntil, reason] = state;
   return {
-    inFlight,
+    inFlight: active.length,
+    liveInFlight: active.filter((jobId) => !jobId.startsWith('batch_')).length,
     ...(allowed === null ? {} : { allowed: Number(allowed) }),
     waiting: waiting + prioritized + delayed,
     ...(Number(heldUntil) > nowMs ? { heldUntilMs: Number(heldUntil) } : {}),

@@ -43,9 +43,12 @@ const whenFinished = ({ batchId, index, bytes, live }: RequestJob): BulkJobOptio
 /** A live call is tried until its deadline. */
 const untilDeadline = 1_000_000;
 
-/** A request's job for BullMQ. Its name is its source: scripts read it (refusals.lua), and Bull Board shows it. */
+/** What Bull Board shows as the name of a request's job. It begins with the request's source, for scripts (refusals.lua). */
+const jobName = (request: RequestJob): string =>
+  request.live ? `${sourceOf(request)} ${request.url.slice('/v1/'.length)}` : sourceOf(request);
+
 export const toLaneJob = (request: RequestJob, position: number, retry: RetryPolicy) => ({
-  name: sourceOf(request),
+  name: jobName(request),
   data: request,
   opts: {
     jobId: jobIdOf(request.batchId, request.index),
@@ -67,7 +70,10 @@ export interface LaneUser {
 }
 
 /** Whose live calls come to a lane. */
-export type LiveLaneUser = Pick<LaneUser, 'tenant' | 'weight'>;
+export interface LiveLaneUser extends Pick<LaneUser, 'tenant' | 'weight'> {
+  /** What live calls may take of the lane while batch requests wait in it, between 0 and 1. */
+  readonly share: number;
+}
 
 export interface Turns {
   /** The position of each request, in order. */
@@ -88,6 +94,7 @@ const takeTurns = defineScript<
     waiting: string,
     active: string,
     delayed: string,
+    lines: string,
   ],
   [
     batchId: string,
@@ -104,11 +111,8 @@ const takeTurns = defineScript<
 const takeLiveTurns = defineScript<
   [turn: string, lines: string, prioritized: string, waiting: string, active: string, delayed: string],
   [tenant: string, calls: number, weight: number, positionsOfTurn: number, callsPerBatchRequest: number],
-  [from: string, step: string]
->(new URL('./take-live-turns.lua', import.meta.url));
-
-/** The share of a lane that live calls may take while batch requests wait in it. */
-export const defaultLiveShare = 0.9;
+  [ahead: number, from: string, restFrom: string, step: string]
+>(new URL('./take-live-turns.lua', import.meta.url), new URL('./present-turn.lua', import.meta.url));
 
 /** So many requests of a batch that comes to its tenant's line go ahead in the first row. */
 const mostFirst = 50;
@@ -134,23 +138,20 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
         keys.laneJobs(lane, 'wait'),
         keys.laneJobs(lane, 'active'),
         keys.laneJobs(lane, 'delayed'),
+        keys.laneLines(lane),
       ],
       [batchId, requests, weight, requestsPerTurn, isNew ? mostFirst : 0, firstSpacing, nextSpacing],
     );
     return { positions: positions.map(Number), batches, isAhead: isAhead === 1 };
   },
 
-  /**
-   * The positions for a tenant's next live calls in a lane.
-   *
-   * @param share of the lane that live calls may take while batch requests wait, between 0 and 1
-   */
-  async takeLive(lane: string, { tenant, weight = 1 }: LiveLaneUser, calls: number, share = defaultLiveShare) {
-    const [from, step] = await takeLiveTurns(
+  /** The positions for a tenant's next live calls in a lane. */
+  async takeLive(lane: string, { tenant, weight = 1, share }: LiveLaneUser, calls: number): Promise<number[]> {
+    const [ahead, from, restFrom, step] = await takeLiveTurns(
       redis,
       [
         keys.laneTurn(lane),
-        keys.laneLiveLines(lane),
+        keys.laneLines(lane),
         keys.laneJobs(lane, 'prioritized'),
         keys.laneJobs(lane, 'wait'),
         keys.laneJobs(lane, 'active'),
@@ -158,7 +159,9 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
       ],
       [tenant, calls, weight, requestsPerTurn, share / (1 - share)],
     );
-    return Array.from({ length: calls }, (_, i) => Number(from) + i * Number(step));
+    return Array.from({ length: calls }, (_, i) =>
+      i < ahead ? Number(from) + i * Number(step) : Number(restFrom) + (i - ahead) * Number(step),
+    );
   },
 });
 

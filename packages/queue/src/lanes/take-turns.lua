@@ -5,7 +5,7 @@
 -- for each request, wherever it stands, so in the long run the tenant gets no more by the rows.
 -- KEYS: 1 the lane's turn, 2 the tenant's line in the lane; the tenant's batches by the position after their last request
 --       in the lane: 3 those at the line's end, 4 those ahead of it; of BullMQ's jobs in the lane: 5 prioritized,
---       6 waiting, 7 active, 8 delayed
+--       6 waiting, 7 active, 8 delayed; 9 the lines in the lane
 -- ARGV: 1 batch, 2 number of requests, 3 the tenant's weight, 4 positions of one turn, 5 most requests in the first row,
 --       if the batch has none in the lane, 6 and 7 how many times as far apart the first row's and the next row's are
 -- Returns { how many batches have requests in the lane, 1 if this one is ahead, the positions as text }
@@ -51,6 +51,9 @@ redis.call('HSET', KEYS[2], 'period', turn.period, 'end', tostring(lineEnd), 'fi
   'next', tostring(nextRow))
 redis.call('ZADD', KEYS[isAhead and 4 or 3], own, batch)
 redis.call('ZREM', KEYS[isAhead and 3 or 4], batch)
+-- For take-live-turns.lua: what live calls may have depends on how many lines of batch requests there are.
+redis.call('HSET', KEYS[9], KEYS[2], turn.period .. ' ' .. ARGV[3] .. ' ' .. lineEnd)
+redis.call('EXPIRE', KEYS[9], 86400)
 -- A line that nobody comes to for a day is forgotten.
 for i = 2, 4 do redis.call('EXPIRE', KEYS[i], 86400) end
 return { redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4]), isAhead and 1 or 0, positions }
