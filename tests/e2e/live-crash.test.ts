@@ -62,7 +62,9 @@ describe('live calls in flight when', () => {
       expect(readEvents(text)).toMatchObject({ isWhole: true, error: undefined });
     expect(performance.now() - killedAt).toBeLessThan(recoveryMs + callMs + 2000);
 
-    for (const { content, isWhole, error } of (await Promise.all(begun.map(({ reading }) => reading))).map(readEvents)) {
+    for (const { content, isWhole, error } of (await Promise.all(begun.map(({ reading }) => reading))).map(
+      readEvents,
+    )) {
       expect([isWhole, error]).toEqual([false, 'incomplete_stream']);
       expect(words.startsWith(content)).toBe(true);
     }

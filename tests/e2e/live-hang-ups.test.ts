@@ -52,7 +52,12 @@ const untilInFlight = (count: number) =>
 
 const metricOf = async ({ url }: RoleProcess, name: string): Promise<number> => {
   const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
-  return Number(lines.find((line) => line.startsWith(name))?.split(' ').at(-1) ?? 0);
+  return Number(
+    lines
+      .find((line) => line.startsWith(name))
+      ?.split(' ')
+      .at(-1) ?? 0,
+  );
 };
 
 describe('a caller who hangs up', () => {

@@ -46,10 +46,7 @@ const queueTimeoutMs = 1900;
  * @param silentMs how long Redis has not answered anything. While it answers, `work` may take longer: a busy process is
  *   late with everything. Default: that is not known.
  */
-export const withinQueueTimeout = async <T>(
-  work: Promise<T>,
-  silentMs: () => number = () => Infinity,
-): Promise<T> => {
+export const withinQueueTimeout = async <T>(work: Promise<T>, silentMs: () => number = () => Infinity): Promise<T> => {
   const { promise, reject } = Promise.withResolvers<never>();
   const look = (): void => {
     const leftMs = queueTimeoutMs - silentMs();
