@@ -9,7 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { parseRequestLine, type RequestJob } from '@promptmill/core';
-import { closeRedis, connectRedis, createKeys, openLaneQueue, requestJobOptions } from '@promptmill/queue';
+import { closeRedis, connectRedis, createKeys, openLaneQueue, toLaneJob } from '@promptmill/queue';
 import { inputOf } from '../support/batches.ts';
 import { quantile } from '../support/quantile.ts';
 import { startMeasuredStack } from './measured-stack.ts';
@@ -84,16 +84,12 @@ const jobs: RequestJob[] = input
     if (!parsed.ok) throw new Error(parsed.problem.message);
     const { customId, url, body } = parsed.request;
     const batchId = `batch_${'0'.repeat(32)}`;
-    return { batchId, index, customId, url, body: { ...body, model: 'echo' }, bytes: line.length + 1 };
+    return { tenant: 'local', batchId, index, customId, url, body: { ...body, model: 'echo' }, bytes: line.length + 1 };
   });
 
 const addBulk = async (): Promise<void> => {
   for (let from = 0; from < requests; from += chunkRequests)
-    await lane.addBulk(
-      jobs
-        .slice(from, from + chunkRequests)
-        .map((data, i) => ({ name: 'request', data, opts: requestJobOptions(data, from + i, retry) })),
-    );
+    await lane.addBulk(jobs.slice(from, from + chunkRequests).map((job, i) => toLaneJob(job, from + i, retry)));
 };
 
 const apiCpu = async (): Promise<number> => (await stack.costs())['api 1']?.cpuSeconds ?? 0;

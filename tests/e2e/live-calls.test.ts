@@ -69,6 +69,12 @@ describe('an answer is the provider’s own', () => {
     expect(withoutIds(await of(client, 'simulator/echo'))).toEqual(withoutIds(await of(direct, 'echo')));
   });
 
+  it('where an endpoint without streams is asked for one', async () => {
+    const body = { model: 'echo', input: 'Hello', stream: true };
+    const { data } = await client.embeddings.create(body);
+    expect(data).toHaveLength(1);
+  });
+
   it('with a model of the default provider', async () => {
     expect((await client.chat.completions.create(chat('Hello', 'echo'))).model).toBe('echo');
   });

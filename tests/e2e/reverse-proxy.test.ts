@@ -19,6 +19,11 @@ const installed = proxyNames.filter(hasProxy);
 for (const name of proxyNames.filter((each) => !installed.includes(each)))
   console.warn(`The example for ${name} is not tested: ${name} is not installed`);
 
+it('nginx waits for an answer longer than callers of live calls do', () => {
+  const [, seconds] = /proxy_read_timeout (\d+)s;/.exec(readFileSync('deploy/nginx.conf', 'utf8')) ?? [];
+  expect(Number(seconds)).toBeGreaterThan(600);
+});
+
 describe.runIf(installed.length > 0)('behind a proxy with TLS', () => {
   let certificate: Certificate;
   let stack: Stack;
@@ -68,6 +73,28 @@ describe.runIf(installed.length > 0)('behind a proxy with TLS', () => {
       const batch = await untilBatch(client, id);
       await checkBatch({ ...stack, client }, batch, input);
       await stack.control({ latency: { kind: 'fixed', ms: 0 } });
+    });
+
+    it('a live call is streamed as it comes, waits for long, and is given up with its caller', async () => {
+      const chat = (content: string) => ({ model: 'simulator/echo', messages: [{ role: 'user' as const, content }] });
+      await stack.control({ chunkDelayMs: 100 });
+      const timesMs: number[] = [];
+      const stream = await client.chat.completions.create({ ...chat('word '.repeat(20)), stream: true });
+      for await (const { choices } of stream) if (choices.length > 0) timesMs.push(performance.now());
+      expect((timesMs.at(-1) ?? 0) - (timesMs[0] ?? 0)).toBeGreaterThan(300);
+      await stack.control({ chunkDelayMs: 0 });
+
+      const answer = await client.chat.completions.create(chat('[[sim:latency=1000]] Slow'));
+      expect(answer.choices[0]?.message.content).toContain('Slow');
+
+      const leave = new AbortController();
+      const left = client.chat.completions.create(chat('[[sim:latency=60000]]'), { signal: leave.signal });
+      const inFlight = async () =>
+        ((await (await fetch(`${stack.simulator.url}/control/stats`)).json()) as { inFlight: number }).inFlight;
+      await expect.poll(inFlight).toBe(1);
+      leave.abort();
+      await expect(left).rejects.toThrow('aborted');
+      await expect.poll(inFlight).toBe(0);
     });
 
     it('an upload reaches the api while it is sent', async () => {

@@ -25,6 +25,9 @@ const canaries = {
 
 const promptCount = 12;
 
+/** What a caller of a live call says. It is in no log and no metric. */
+const livePrompt = 'canary-prompt-9e41';
+
 let redis: LocalRedis;
 let s3: S3Server;
 let provider: TestProvider;
@@ -144,6 +147,29 @@ const answersOf = async (requests: readonly (readonly [path: string, init?: Requ
   return answers.join('\n');
 };
 
+/** Live calls, streamed and not, one for each of the provider's ways to answer and a few more. */
+const liveAnswers = async (): Promise<string> => {
+  const answers: string[] = [];
+  for (let i = 0; i < 16; i++) {
+    const call = {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${canaries.apiKey}`,
+        'content-type': 'application/json',
+        'x-promptmill-timeout': '0.3',
+      },
+      body: JSON.stringify({
+        model: 'lab/any',
+        messages: [{ role: 'user', content: livePrompt }],
+        stream: i % 2 === 0,
+        metadata: { livePrompt },
+      }),
+    };
+    answers.push(await answersOf([['/v1/chat/completions', call]]));
+  }
+  return answers.join('\n');
+};
+
 const basic = (password: string) => ({
   headers: { authorization: `Basic ${Buffer.from(`ops:${password}`).toString('base64')}` },
 });
@@ -157,6 +183,9 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
   const failed = await createBatch(client, inputOf(promptCount, undefined, 'lab/any'));
   const { id, error_file_id: errorFileId } = await untilBatch(client, failed.id);
   expect(await (await client.files.content(errorFileId ?? '')).text()).toContain('bad header Bearer [redacted]');
+
+  const live = await liveAnswers();
+  expect(live).toContain('bad header Bearer [redacted]');
 
   provider.answerWith((request, response) => {
     const body = JSON.stringify({ error: { message: `Incorrect API key provided: ${request.headers.authorization}` } });
@@ -192,6 +221,7 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
         (query) => [`${board}${query}`, basic(canaries.boardPassword)] as const,
       ),
     ]),
+    live,
     metrics: metrics.join('\n'),
     redis: await redisContent(),
     store: await storeContent(),
@@ -206,6 +236,8 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
       expect([place, secret, excerptOf(content, canary)]).toEqual([place, secret, undefined]);
   }
   expect(places.logs).toContain(id);
+  for (const place of ['logs', 'metrics', 'live'] as const)
+    expect([place, excerptOf(places[place], livePrompt)]).toEqual([place, undefined]);
 });
 
 /** What stands around a text that should not be there; undefined where it is not. */

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { board } from '../../apps/api/test/support/test-api.ts';
-import { type Caller, type SecuritySpace, type SentRequest, startSecuritySpace } from './security-space.ts';
+import { type Caller, type SecuritySpace, startSecuritySpace } from './security-space.ts';
+import type { SentRequest } from './send.ts';
 
 let space: SecuritySpace;
-let owners: { fileId: string; batchId: string };
+let owners: { fileId: string; batchId: string; responseId: string };
 
 beforeAll(async () => {
   space = await startSecuritySpace();
@@ -39,22 +40,30 @@ describe('another tenant', () => {
     ]);
   });
 
-  it('makes a batch of its own under the Idempotency-Key of somebody else', async () => {
+  it.each([
+    ['/v1/batches', { prompts: ['hello'] }],
+    ['/v1/responses', { input: 'hello', background: true }],
+  ])('makes something of its own under the Idempotency-Key of somebody else: %s', async (path, body) => {
     const sent = {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': 'nightly-1120' },
-      body: JSON.stringify({ model: 'simulator/echo', prompts: ['hello'] }),
+      body: JSON.stringify({ model: 'simulator/echo', ...body }),
     };
-    const made = await read('owner', '/v1/batches', sent);
-    const others = await read('other', '/v1/batches', sent);
+    const made = await read('owner', path, sent);
+    const others = await read('other', path, sent);
     expect([made.status, others.status]).toEqual([200, 200]);
     expect(others.body.id).not.toBe(made.body.id);
-    expect((await read('owner', '/v1/batches', sent)).body.id).toBe(made.body.id);
-    expect((await read('owner', '/v1/batches')).body.data.map(({ id }) => id)).not.toContain(others.body.id);
+    expect((await read('owner', path, sent)).body.id).toBe(made.body.id);
+    const idsOfOwner = (await read('owner', '/v1/batches')).body.data.map(({ id }) => id);
+    expect(idsOfOwner).not.toContain(others.body.id);
   });
 
-  it.each(['/v1/files/', '/v1/batches/'])('is told the same of an id of somebody else as of none: %s', async (path) => {
-    const id = path === '/v1/files/' ? owners.fileId : owners.batchId;
+  it.each([
+    ['/v1/files/', 'fileId'],
+    ['/v1/batches/', 'batchId'],
+    ['/v1/responses/', 'responseId'],
+  ] as const)('is told the same of an id of somebody else as of none: %s', async (path, kind) => {
+    const id = owners[kind];
     const none = `${id.slice(0, -4)}0000`;
     const [strange, missing] = [await read('other', path + id), await read('other', path + none)];
     expect([strange.status, strange.text]).toEqual([missing.status, missing.text.replace(none, id)]);

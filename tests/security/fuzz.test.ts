@@ -2,10 +2,11 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { line } from '../../apps/api/test/support/input.ts';
 import { bodyOf, hostileHeaders, type Schema, urlPart, valueOf } from './hostile-values.ts';
-import { type Answer, type SentRequest, startWatchedApi, type WatchedApi } from './watched-api.ts';
+import type { Answer } from './send.ts';
+import { startWatchedApi, type WatchedApi, type WatchedRequest } from './watched-api.ts';
 
 /** More of them, and others: TEST_FUZZ_REQUESTS=20000 TEST_FUZZ_SEED=2. */
-const requests = Number(process.env['TEST_FUZZ_REQUESTS'] ?? 100);
+const requests = Number(process.env['TEST_FUZZ_REQUESTS'] ?? 400);
 const seed = Number(process.env['TEST_FUZZ_SEED'] ?? 1);
 const maxBlockedMs = 50;
 const mib = 2 ** 20;
@@ -29,9 +30,11 @@ let api: WatchedApi;
 let openApi: OpenApi;
 const known: string[] = ['simulator/echo', '24h', '/v1/chat/completions', 'created_at'];
 
-const json = { 'content-type': 'application/json' };
+/** No worker runs: a live call waits so long, and then gets a 504. */
+const patience = { 'x-promptmill-timeout': '0.05' };
+const json = { 'content-type': 'application/json', ...patience };
 
-const uploadOf = (content: string, filename = 'a.jsonl'): SentRequest => ({
+const uploadOf = (content: string, filename = 'a.jsonl'): WatchedRequest => ({
   method: 'POST',
   path: '/v1/files',
   headers: { 'content-type': 'multipart/form-data; boundary=b' },
@@ -53,7 +56,7 @@ afterAll(() => api.close());
 
 /** Fails unless an answer is as promised: no fault of the server, and an error in OpenAI's shape. */
 const check = ({ status, text, headers }: Answer): void => {
-  expect(status).toBeLessThan(500);
+  if (!text.includes('"request_timeout"')) expect(status).toBeLessThan(500);
   expect(headers['x-request-id']).toMatch(/^[\w.:-]{1,128}$/);
   if (status < 400) return;
   const { error } = JSON.parse(text) as { error: Record<string, unknown> };
@@ -66,7 +69,7 @@ const check = ({ status, text, headers }: Answer): void => {
 };
 
 /** Sends a request that must not block the event loop. The first time may be the one in which code is compiled. */
-const sendUnblocked = async (sent: SentRequest): Promise<void> => {
+const sendUnblocked = async (sent: WatchedRequest): Promise<void> => {
   for (let tries = 3; ; tries--) {
     await api.measure();
     check(await api.send(sent));
@@ -83,7 +86,7 @@ const requestOf = (
   method: string,
   path: string,
   { parameters = [], requestBody }: Operation,
-): fc.Arbitrary<SentRequest> => {
+): fc.Arbitrary<WatchedRequest> => {
   const pathParts = fc.tuple(
     ...path.split('/').map((part) => (part.startsWith('{') ? urlPart(known) : fc.constant(part))),
   );
@@ -133,6 +136,7 @@ const membersOf = (value: string): string => {
   return members.join('').slice(0, -1);
 };
 const inline = (field: string): string => `{"model":"simulator/echo","prompts":["a"],${field}}`;
+const chat = (messages: string): string => `{"model":"simulator/echo","messages":${messages}}`;
 const prompts = (items: string): string => `{"model":"simulator/echo","prompts":[${items}]}`;
 
 /** Up to 1 MiB each, and slow to parse, check, copy or complain of. */
@@ -157,6 +161,10 @@ const heavyBodies: readonly (readonly [name: string, body: string])[] = [
   ['30,000 numbers for prompts', prompts(listOf('12').split(',').slice(0, 30_000).join(','))],
   ['30,000 lists for messages', prompts(`{"messages":[${listOf('[]').split(',').slice(0, 30_000).join(',')}]}`)],
   ['one prompt of very many fields', prompts(`{${membersOf('1').split(',').slice(0, 30_000).join(',')}}`)],
+  ['one long message', chat(`[{"role":"user","content":"${'a'.repeat(mib - 200)}"}]`)],
+  ['one long message of escapes', chat(`[{"role":"user","content":"${'\\u0001'.repeat(170_000)}"}]`)],
+  ['30,000 messages', chat(`[${listOf('{"role":"user","content":"a"}').split('},').slice(0, 30_000).join('},')}]`)],
+  ['30,000 empty messages', chat(`[${listOf('{}').split(',').slice(0, 30_000).join(',')}]`)],
   ['one long prompt', prompts(`"${'a'.repeat(mib - 100)}"`)],
   [
     'two prompts with one long system message',

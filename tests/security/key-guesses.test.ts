@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { board, keys } from '../../apps/api/test/support/test-api.ts';
-import { type SecuritySpace, send, startSecuritySpace } from './security-space.ts';
+import { type SecuritySpace, startSecuritySpace } from './security-space.ts';
+import { send } from './send.ts';
 
 let space: SecuritySpace;
 const log: string[] = [];

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { board } from '../../apps/api/test/support/test-api.ts';
 import { inputFile, line } from '../../apps/api/test/support/input.ts';
-import { type Caller, callers, type SecuritySpace, type SentRequest, startSecuritySpace } from './security-space.ts';
+import { type Caller, callers, type SecuritySpace, startSecuritySpace } from './security-space.ts';
+import type { SentRequest } from './send.ts';
 
 /** Statuses in the order of `callers`: none, wrong, other, owner, admin. */
 type Statuses = readonly [none: number, wrong: number, other: number, owner: number, admin: number];
@@ -64,6 +65,9 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/embeddings': liveCall,
   'post /v1/responses': liveCall,
   'post /v1/moderations': liveCall,
+  'get /v1/responses/{response_id}': { statuses: ownersOnly },
+  'post /v1/responses/{response_id}/cancel': { statuses: ownersOnly },
+  'delete /v1/responses/{response_id}': { statuses: ownersOnly },
   'post /v1/files': { statuses: eachTenant, sent: upload },
   'get /v1/files': { statuses: eachTenant },
   'get /v1/files/{file_id}': { statuses: ownersOnly },
@@ -148,11 +152,12 @@ describe('each caller gets what it may have', () => {
   it.each(Object.entries(rows))('%s', async (route, { statuses, query = '', sent = () => undefined }) => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
-    const { fileId, uploadId, batchId, tenant } = owners;
+    const { fileId, uploadId, batchId, responseId, tenant } = owners;
     const filled = path
       .replace('{file_id}', fileId)
       .replace('{upload_id}', uploadId)
       .replace('{batch_id}', batchId)
+      .replace('{response_id}', responseId)
       .replace('{tenant}', tenant)
       .replace('{model}', 'simulator%2Fecho');
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };

@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { inject } from 'vitest';
 import { inputFile, line, lines } from '../../apps/api/test/support/input.ts';
 import { adminKey, keys, startTestApi, type TestApiOptions } from '../../apps/api/test/support/test-api.ts';
+import { type Answer, createNewAddress, send, type SentRequest } from './send.ts';
 
 /** Who may send a request: nobody known, a wrong key, another tenant, the tenant whose data it is, an admin. */
 export const callers = ['none', 'wrong', 'other', 'owner', 'admin'] as const;
@@ -19,34 +17,6 @@ const credentials: Readonly<Record<Caller, Readonly<Record<string, string>>>> = 
   admin: bearer(adminKey),
 };
 
-export interface SentRequest {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  /** Of an event stream: empty, for it has no end. */
-  readonly text: string;
-}
-
-/** Sends a request with any headers, also those which `fetch` sets itself, and on a connection of its own. */
-export const send = async (url: string, { method = 'GET', headers = {}, body }: SentRequest = {}): Promise<Answer> => {
-  const sent = request(url, { method, headers, agent: false });
-  sent.end(body);
-  const [response] = (await once(sent, 'response')) as [IncomingMessage];
-  const isStream = response.headers['content-type']?.startsWith('text/event-stream');
-  const answer = {
-    status: response.statusCode ?? 0,
-    headers: response.headers,
-    text: isStream ? '' : await text(response),
-  };
-  sent.destroy();
-  return answer;
-};
-
 /** An api with two tenants: `owner`, whose files and batches are attacked, and `other`. */
 export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOptions, 'redisUrl'> = {}) => {
   const api = await startTestApi({
@@ -54,15 +24,13 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
     env: { PROMPTMILL_ADMIN_KEY: adminKey, PROMPTMILL_TRUST_PROXY: 'loopback', ...env },
     ...options,
   });
-  let addresses = 0;
-  /** Wrong keys come from ever new addresses: those of one address would soon be answered late. */
-  const newAddress = () => ({ 'x-forwarded-for': `10.${addresses >> 8}.${addresses++ & 255}.1` });
+  const newAddress = createNewAddress();
   return {
     api,
     send: (path: string, sent?: SentRequest): Promise<Answer> => send(api.url + path, sent),
     sendAs: (caller: Caller, path: string, { headers, ...sent }: SentRequest = {}): Promise<Answer> =>
       send(api.url + path, { ...sent, headers: { ...newAddress(), ...credentials[caller], ...headers } }),
-    /** A new input file of the owner, a batch of it, and an upload with its only part. */
+    /** A new input file of the owner, a batch of it, an upload with its only part, and a background response. */
     async ownersData() {
       const file = await api.alice.files.create({ file: await inputFile(lines(2)), purpose: 'batch' });
       const batch = await api.alice.batches.create({
@@ -77,7 +45,15 @@ export const startSecuritySpace = async ({ env, ...options }: Omit<TestApiOption
         purpose: 'batch',
       });
       const part = await api.alice.uploads.parts.create(upload.id, { data: await inputFile(line(0)) });
-      return { fileId: file.id, uploadId: upload.id, partId: part.id, batchId: batch.id, tenant: 'alice' };
+      const response = await api.alice.responses.create({ model: 'simulator/echo', input: 'Hi', background: true });
+      return {
+        fileId: file.id,
+        uploadId: upload.id,
+        partId: part.id,
+        batchId: batch.id,
+        responseId: response.id,
+        tenant: 'alice',
+      };
     },
   };
 };

@@ -2,36 +2,26 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { inject } from 'vitest';
 import type { Measured } from '../support/watch-loop-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { deleteKeys } from '../support/redis-keys.ts';
+import { type Answer, createNewAddress, send, type SentRequest } from './send.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 const tenants = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
 type Tenant = keyof typeof tenants;
 
-export interface SentRequest {
-  readonly method?: string;
+export interface WatchedRequest extends SentRequest {
   readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array | undefined;
   /** Default: alice. */
   readonly tenant?: Tenant;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  /** Of an event stream: empty, for it has no end. */
-  readonly text: string;
 }
 
 const untilReady = async (url: string, child: ChildProcess): Promise<void> => {
@@ -69,12 +59,16 @@ export const startWatchedApi = async () => {
           .join(','),
         BOARD_USER: 'admin',
         BOARD_PASSWORD: 'open-sesame',
+        PROMPTMILL_TRUST_PROXY: 'loopback',
         LOG_LEVEL: 'fatal',
+        // No worker runs, so nobody is called there.
+        SIMULATOR_BASE_URL: 'http://127.0.0.1:9/v1',
       },
     },
   );
   await untilReady(url, child);
   // A server that may not keep a connection closes it after an early answer, while the body is on its way.
+  const newAddress = createNewAddress();
   const agent = new Agent({ keepAlive: true });
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
 
@@ -83,24 +77,9 @@ export const startWatchedApi = async () => {
     redis,
     keys: createKeys(prefix),
 
-    /** Sends a request with any headers, also those which `fetch` sets itself. */
-    async send({ method = 'GET', path, headers = {}, body, tenant = 'alice' }: SentRequest): Promise<Answer> {
-      const sent = request(`${url}/`, {
-        method,
-        path,
-        headers: { authorization: `Bearer ${tenants[tenant]}`, ...headers },
-        agent,
-      });
-      sent.end(body);
-      const [response] = (await once(sent, 'response')) as [IncomingMessage];
-      const isStream = response.headers['content-type']?.startsWith('text/event-stream');
-      const answer = {
-        status: response.statusCode ?? 0,
-        headers: response.headers,
-        text: isStream ? '' : await text(response),
-      };
-      if (isStream) sent.destroy();
-      return answer;
+    send({ headers = {}, tenant = 'alice', ...sent }: WatchedRequest): Promise<Answer> {
+      const authorization = `Bearer ${tenants[tenant]}`;
+      return send(`${url}/`, { ...sent, headers: { ...newAddress(), authorization, ...headers }, agent });
     },
 
     /** Starts the next measurement. */

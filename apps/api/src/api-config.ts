@@ -10,5 +10,14 @@ export type DispatchConfig = Pick<
 export type ApiConfig = DispatchConfig &
   Pick<
     Config,
-    'apiPort' | 'host' | 'apiKeys' | 'board' | 'allowedHosts' | 'trustProxy' | 'metricsToken' | 'graceMs' | 'tenants'
+    | 'apiPort'
+    | 'host'
+    | 'apiKeys'
+    | 'board'
+    | 'allowedHosts'
+    | 'trustProxy'
+    | 'metricsToken'
+    | 'graceMs'
+    | 'tenants'
+    | 'keepAnswersHours'
   >;

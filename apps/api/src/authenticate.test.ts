@@ -4,7 +4,7 @@ import { createAuthenticate } from './authenticate.ts';
 
 const ringOf = (apiKeys: Parameters<typeof createKeyRing>[0]['apiKeys']) => {
   const ring = createKeyRing({ apiKeys, mayBeKeyless: true, now: Date.now });
-  ring.update({ keys: [], unreadable: [] });
+  ring.update({ keys: [], unreadable: [] }, false);
   return ring;
 };
 

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { ApiError } from '@promptmill/core';
 import type { RequestHandler } from 'express';
 import type { Caller } from './access/caller.ts';
+import { cutWhenEnded } from './access/cut-when-ended.ts';
 import type { FoundKey, KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
 
@@ -49,6 +50,7 @@ export const requireTenant =
   async (request, response, next) => {
     const { authorization } = request.headers;
     const caller = await logins.check(request, response, () => authenticate(authorization));
+    cutWhenEnded(caller.ended, response);
     response.locals.caller = caller;
     response.locals.tenant = caller.tenant;
     next();

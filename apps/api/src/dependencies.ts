@@ -24,6 +24,8 @@ import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
 import type { RemoveFile } from './files/remove-file.ts';
 import type { UploadPlaces } from './tenants/upload-places.ts';
+import type { KeptCallers } from './live/kept-callers.ts';
+import type { CountLiveCalls } from './live/count-live-calls.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
@@ -59,7 +61,9 @@ export interface ApiDependencies {
   readonly places: TenantPlaces;
   readonly uploadPlaces: UploadPlaces;
   readonly live: LiveCalls;
+  readonly kept: KeptCallers;
   readonly livePlaces: LivePlaces;
+  readonly countLiveCalls: CountLiveCalls;
   readonly laneWatch: LaneWatch;
   /** What each tenant may use. */
   readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;

@@ -27,7 +27,10 @@ export const reportReady =
 
 /** `GET /metrics`, in Prometheus' text format. */
 export const reportMetrics = (
-  dependencies: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'metrics' | 'now' | 'logger'>,
+  dependencies: Pick<
+    ApiDependencies,
+    'config' | 'redis' | 'keys' | 'live' | 'countLiveCalls' | 'metrics' | 'now' | 'logger'
+  >,
 ) => {
   const { metrics, logger } = dependencies;
   const observeLanes = createObserveLanes(dependencies);

@@ -8,6 +8,11 @@ export interface HttpServerOptions {
   readonly port: number;
   /** How long requests in flight may go on after `close`, in milliseconds; then their connections are cut. */
   readonly graceMs: number;
+  /**
+   * A connection without a byte in either direction is cut after this time, in milliseconds, unless a request of it takes
+   * the limit away. Default 10 minutes: the last checks of a very large upload take minutes.
+   */
+  readonly idleTimeoutMs?: number | undefined;
 }
 
 export interface HttpServer {
@@ -23,12 +28,11 @@ const limits = {
   connectionsCheckingInterval: 5000,
   /** Longer than a proxy's usual idle time, so that the proxy closes first. */
   keepAliveTimeout: 75_000,
+  /** A call may wait for long without a byte: what is between keeps the connection, and a caller that is gone is noticed. */
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
 };
-/**
- * A connection without a byte in either direction is cut after this time. The last checks of a very large upload take
- * minutes.
- */
-const idleTimeoutMs = 600_000;
+const defaultIdleTimeoutMs = 600_000;
 const idleCheckMs = 50;
 /**
  * Connections that the system takes while this process is busy. A script may open thousands at once, and beyond this
@@ -39,7 +43,7 @@ const mostUnaccepted = 65_535;
 /** Listens. Rejects with the system's error when it cannot, such as `EADDRINUSE`. */
 export const startHttpServer = async (
   listener: RequestListener,
-  { host, port, graceMs }: HttpServerOptions,
+  { host, port, graceMs, idleTimeoutMs = defaultIdleTimeoutMs }: HttpServerOptions,
 ): Promise<HttpServer> => {
   const server = createServer(limits, listener);
   server.setTimeout(idleTimeoutMs);

@@ -1,7 +1,7 @@
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
 import { z } from 'zod';
 import { errorBody } from './api-schemas.ts';
-import { prompt } from './batches/batch-schemas.ts';
+import { prompt } from './batches/create-batch-schemas.ts';
 import type { AnyRoute } from './route.ts';
 
 const description =

@@ -16,6 +16,8 @@ const defaultLimit: BodyLimit = { maxBytes: 2 ** 20, instead: '' };
 const maxValues = 32_768;
 /** A smaller body does not count as large. */
 const minLargeBytes = 256 * 1024;
+/** What a value takes in memory beside its text. */
+const heapBytesOfValue = 40;
 /** How long a body may take to arrive, in milliseconds. */
 const arrivalTimeoutMs = 60_000;
 
@@ -39,7 +41,7 @@ const assertUtf8 = ({ headers }: Request): void => {
     throw new ApiError(415, 'The charset of a JSON body must be UTF-8.', { code: 'invalid_encoding' });
 };
 
-const parseBody = (bytes: Buffer, limit: BodyLimit): unknown => {
+const parseBody = (bytes: Buffer, limit: BodyLimit): { readonly value: unknown; readonly heapBytes: number } => {
   const { depth, commas } = measureJson(bytes);
   // JSON.stringify fails on what nests deep.
   if (depth > maxLineDepth)
@@ -48,7 +50,7 @@ const parseBody = (bytes: Buffer, limit: BodyLimit): unknown => {
     );
   if (commas >= maxValues) throw tooLarge(`has over ${commas} values; it may have ${maxValues}`, limit);
   try {
-    return JSON.parse(utf8.decode(bytes));
+    return { value: JSON.parse(utf8.decode(bytes)), heapBytes: bytes.length + commas * heapBytesOfValue };
   } catch {
     throw invalidJson('The request body is not valid JSON.');
   }
@@ -70,10 +72,12 @@ export const createReadJsonBody = (largeBodies: LargeBodies, limit: BodyLimit = 
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > maxBytes) throw tooLarge(`has ${length} bytes; it may have ${maxBytes}`, limit);
     const bytes = bytesAhead(request, maxBytes);
+    let release = (): void => {};
     if (bytes >= minLargeBytes) {
       const gone = new AbortController();
       response.once('close', () => gone.abort());
       const leave = await largeBodies.enter(response.locals.tenant ?? '', bytes, gone.signal);
+      release = leave;
       if (gone.signal.aborted) leave();
       else response.once('close', leave);
     }
@@ -93,7 +97,9 @@ export const createReadJsonBody = (largeBodies: LargeBodies, limit: BodyLimit = 
     request.body = undefined;
     if (Buffer.isBuffer(content) && content.length > 0) {
       assertUtf8(request);
-      request.body = parseBody(content, limit);
+      const { value, heapBytes } = parseBody(content, limit);
+      request.body = value;
+      response.locals.body = { bytes: content.length, heapBytes, release };
       // Others have their turn before the body is checked.
       if (content.length >= minLargeBytes) await setImmediate();
     }

@@ -17,13 +17,11 @@ import {
   batchPage,
   batchParams,
   batchQuery,
-  createBatchBody,
-  createBatchKind,
   eventsQuery,
   resultsPage,
   resultsQuery,
-  retryBatchBody,
 } from './batches/batch-schemas.ts';
+import { createBatchBody, createBatchKind, retryBatchBody } from './batches/create-batch-schemas.ts';
 import { cancelBatch } from './batches/cancel-batch.ts';
 import { createBatch } from './batches/create-batch.ts';
 import { getBatch } from './batches/get-batch.ts';
@@ -55,6 +53,10 @@ import { answerLiveCall, liveCallBody } from './live/answer-live-call.ts';
 import { getModel } from './models/get-model.ts';
 import { listModels } from './models/list-models.ts';
 import { modelList, modelObject, modelParams } from './models/model-schemas.ts';
+import { cancelResponse } from './responses/cancel-response.ts';
+import { deleteResponse } from './responses/delete-response.ts';
+import { getResponse } from './responses/get-response.ts';
+import { deletedResponse, responseObject, responseParams, responseQuery } from './responses/response-schemas.ts';
 import { type AnyRoute, route } from './route.ts';
 import { addPart } from './uploads/add-part.ts';
 import { cancelUpload } from './uploads/cancel-upload.ts';
@@ -83,12 +85,43 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
       path,
       summary: 'Call a model, in its lane and within its limits, and wait for the answer',
       tag: 'Live calls',
+      headers: idempotencyHeaders,
       body: liveCallBody,
       bodyLimit: { maxBytes: 8 * 2 ** 20, instead: '' },
       answer: { description: 'The answer of the provider, as it came; a stream when `stream` is true.' },
       handle: answerLiveCall(path, dependencies),
     }),
   ),
+  route({
+    method: 'get',
+    path: '/v1/responses/{response_id}',
+    summary: 'Retrieve a background response',
+    tag: 'Live calls',
+    params: responseParams,
+    query: responseQuery,
+    answer: { description: 'The response: how it stands, and once there is one the answer.', schema: responseObject },
+    handle: getResponse(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/responses/{response_id}/cancel',
+    summary: 'Cancel a background response',
+    tag: 'Live calls',
+    audit: 'response.cancel',
+    params: responseParams,
+    answer: { description: 'The response: cancelled, or as it ended before.', schema: responseObject },
+    handle: cancelResponse(dependencies),
+  }),
+  route({
+    method: 'delete',
+    path: '/v1/responses/{response_id}',
+    summary: 'Delete a background response; one that is under way is cancelled',
+    tag: 'Live calls',
+    audit: 'response.delete',
+    params: responseParams,
+    answer: { description: 'The response is gone.', schema: deletedResponse },
+    handle: deleteResponse(dependencies),
+  }),
   route({
     method: 'post',
     path: '/v1/files',

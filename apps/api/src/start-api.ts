@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createTenants, type TenantsConfig } from '@promptmill/core';
+import { createTenants, defaultLiveShare, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
+  createApiKeysVersion,
   createBatchStore,
   createClaims,
   createDeltaSubscriber,
   createDueIndex,
   createFileRecords,
+  createKeptCalls,
   createKeys,
   createLaneTurns,
   createTenantIndex,
@@ -43,6 +45,8 @@ import { createJournal } from './journal/journal.ts';
 import { createJournalledFileRecords } from './journal/journalled-file-records.ts';
 import { createReplayedBatches } from './journal/replayed-batches.ts';
 import { createReplayJournal, keepReplaying } from './journal/replay-journal.ts';
+import { createKeptCallers } from './live/kept-callers.ts';
+import { createCountLiveCalls } from './live/count-live-calls.ts';
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
@@ -57,6 +61,8 @@ export interface StartApiOptions {
   readonly metrics: Metrics;
   /** Default: there are no fail points. */
   readonly passFailPoint?: PassFailPoint;
+  /** A connection without a byte is cut after this time, in milliseconds. Default 10 minutes. */
+  readonly idleTimeoutMs?: number | undefined;
 }
 
 export interface RunningApi {
@@ -86,13 +92,20 @@ export const startApi = async ({
   logger,
   metrics,
   passFailPoint = noFailPoints,
+  idleTimeoutMs,
 }: StartApiOptions): Promise<RunningApi> => {
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
-  const keyReader = await readKeys({ config, files, logger });
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'redis');
   const redis = connectRedis({ url: redisUrl, whileAway: 'fail', onError });
   const keys = createKeys(redisPrefix);
+  const apiKeysVersion = createApiKeysVersion(redis, keys);
+  // When the port is open, Redis should usually be ready too.
+  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
+  const keyReader = await readKeys({ config, files, version: apiKeysVersion, logger }).catch((error: unknown) => {
+    redis.disconnect();
+    throw error;
+  });
   const batchesQueue = openBatchesQueue(redis, keys);
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
@@ -108,6 +121,7 @@ export const startApi = async ({
   const uploadPlaces = createUploadPlaces({ places, limitsOf: tenants.limitsOf });
   const api = randomUUID();
   const laneQueues = openLaneQueues(redis, keys, (error) => logger.debug({ err: error }, 'lane queue'));
+  const liveShares = new Map(config.lanes.lanes.map(({ name, liveShare }) => [name, liveShare]));
   const live = createLiveCalls({
     api,
     redis,
@@ -116,11 +130,24 @@ export const startApi = async ({
     queueOf: laneQueues.of,
     turns: createLaneTurns(redis, keys),
     tenants,
+    shareOf: (lane) => liveShares.get(lane) ?? defaultLiveShare,
     laneOf: (model) => config.lanes.route(model)?.lane.name,
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });
+  const keepAnswersSeconds = config.keepAnswersHours * 3600;
+  const kept = createKeptCallers({
+    live,
+    calls: createKeptCalls(redis, keys),
+    claims: createClaims<string>(redis, keys, 'live', keepAnswersSeconds),
+    files,
+    queueOf: laneQueues.of,
+    limitsOf: tenants.limitsOf,
+    keepMs: keepAnswersSeconds * 1000,
+    onError: (error) => logError(error, 'kept calls'),
+  });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
+  const countLiveCalls = createCountLiveCalls({ redis, keys, live });
   const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
   const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
@@ -148,7 +175,9 @@ export const startApi = async ({
     places,
     uploadPlaces,
     live,
+    kept,
     livePlaces,
+    countLiveCalls,
     laneWatch,
     tenants,
     receiveInput: createReceiveInput({
@@ -166,18 +195,27 @@ export const startApi = async ({
     stopping: stopping.signal,
   };
   const board = createBoard(dependencies);
-  // When the port is open, Redis should usually be ready too.
-  await Promise.race([untilReady(redis), sleep(redisHeadStartMs, undefined, { ref: false })]);
-  const server = await startHttpServer(createApp(dependencies, board.router), { host, port: apiPort, graceMs }).catch(
-    async (error: unknown) => {
-      livePlaces.close();
-      laneWatch.close();
-      await Promise.all([board.close(), replaying.close(), batchesQueue.close(), live.close(), laneQueues.close()]);
-      redis.disconnect();
-      throw error;
-    },
-  );
-  const watchingKeys = watchKeys(redis, keys, keyReader);
+  const server = await startHttpServer(createApp(dependencies, board.router), {
+    host,
+    port: apiPort,
+    graceMs,
+    idleTimeoutMs,
+  }).catch(async (error: unknown) => {
+    livePlaces.close();
+    laneWatch.close();
+    await kept.close();
+    await Promise.all([
+      board.close(),
+      replaying.close(),
+      batchesQueue.close(),
+      countLiveCalls.close(),
+      live.close(),
+      laneQueues.close(),
+    ]);
+    redis.disconnect();
+    throw error;
+  });
+  const watchingKeys = watchKeys(redis, apiKeysVersion, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
@@ -195,6 +233,8 @@ export const startApi = async ({
   life.add('live calls', async () => {
     livePlaces.close();
     laneWatch.close();
+    await kept.close();
+    await countLiveCalls.close();
     await live.close();
     await laneQueues.close();
   });

@@ -52,18 +52,48 @@ describe('an admin key', () => {
   it('sees every tenant with what it uses', async () => {
     await makeBatch(api.alice);
     await makeBatch(api.bob, lines(5));
+    const leave = new AbortController();
+    const call = { model: 'simulator/echo', messages: [{ role: 'user' as const, content: 'Hi' }] };
+    const left = api.alice.chat.completions.create(call, { signal: leave.signal }).catch(() => {});
+    await expect.poll(async () => (await ask('/v1/admin/tenants')).text).toContain('"live_calls":1');
     const { status, body } = await ask('/v1/admin/tenants');
     expect([status, body]).toEqual([
       200,
       {
         object: 'list',
         data: [
-          { id: 'admin', object: 'tenant', active_keys: 1, active_batches: 0, queued_requests: 0, files: 0 },
-          { id: 'alice', object: 'tenant', active_keys: 1, active_batches: 1, queued_requests: 3, files: 1 },
-          { id: 'bob', object: 'tenant', active_keys: 1, active_batches: 1, queued_requests: 5, files: 1 },
+          {
+            id: 'admin',
+            object: 'tenant',
+            active_keys: 1,
+            active_batches: 0,
+            queued_requests: 0,
+            live_calls: 0,
+            files: 0,
+          },
+          {
+            id: 'alice',
+            object: 'tenant',
+            active_keys: 1,
+            active_batches: 1,
+            queued_requests: 3,
+            live_calls: 1,
+            files: 1,
+          },
+          {
+            id: 'bob',
+            object: 'tenant',
+            active_keys: 1,
+            active_batches: 1,
+            queued_requests: 5,
+            live_calls: 0,
+            files: 1,
+          },
         ],
       },
     ]);
+    leave.abort();
+    await left;
   });
 
   it('lists any tenant’s batches, and nothing that the tenant has written', async () => {
@@ -146,6 +176,11 @@ describe('the audit', () => {
     };
     for (const action of ['batch.create', 'batch.pause', 'batch.resume', 'batch.cancel'])
       expect(await lineOf(action, id)).toMatchObject({ ...who, outcome: 'done', requestId: expect.any(String) });
+    const response = await api.alice.responses.create({ model: 'simulator/echo', input: 'Hi', background: true });
+    await api.alice.responses.cancel(response.id);
+    await api.alice.responses.delete(response.id);
+    for (const action of ['response.create', 'response.cancel', 'response.delete'])
+      expect(await lineOf(action, response.id)).toMatchObject({ ...who, outcome: 'done', ids: [response.id] });
     expect(await lineOf('file.create', fileId)).toMatchObject({ ...who, outcome: 'done', ids: [fileId] });
     expect(await lineOf('file.delete', fileId)).toMatchObject({ ...who, ids: [fileId] });
     for (const action of ['upload.create', 'upload.cancel'])

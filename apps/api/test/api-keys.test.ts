@@ -1,8 +1,10 @@
-import { newApiKey } from '@promptmill/core';
+import path from 'node:path';
+import { fileKey, newApiKey, newFileId } from '@promptmill/core';
 import { createApiKeyStore } from '@promptmill/files';
-import { createApiKeysVersion } from '@promptmill/queue';
+import { createApiKeysVersion, createFileRecords } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startDurableRedis } from '../../../tests/support/local-redis.ts';
+import { startTcpProxy } from '../../../tests/support/tcp-proxy.ts';
 import { inputFile, lines } from './support/input.ts';
 import { keyless, keys as environmentKeys, startTestApi, type TestApi } from './support/test-api.ts';
 
@@ -112,6 +114,35 @@ describe('stored keys, of two apis', () => {
       expect(await ask(other.url, key)).toMatchObject({ status: 401 });
     }
   });
+
+  it('cut the uploads and downloads of those who use them, when they are revoked', async () => {
+    const { key, prefix } = await operator.create('erin');
+    await expect.poll(() => ask(other.url, key), withinASecond).toMatchObject({ status: 200 });
+    const headers = { authorization: `Bearer ${key}` };
+    const id = newFileId();
+    const bytes = 48 * 2 ** 20;
+    const record = { id, tenant: 'erin', filename: 'f', purpose: 'batch_output', bytes, createdAt: seconds() } as const;
+    await createFileRecords(api.redis, api.keys).put(record);
+    await api.files.put(fileKey(id), Buffer.alloc(bytes, 'x'));
+    const download = await fetch(`${other.url}/v1/files/${id}/content`, { headers });
+    expect(download.status).toBe(200);
+
+    const boundary = 'frontier';
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n`;
+    const upload = fetch(`${other.url}/v1/files`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': `multipart/form-data; boundary=${boundary}` },
+      // It never ends.
+      body: new ReadableStream({ start: (body) => body.enqueue(Buffer.from(head + lines(1))) }),
+      duplex: 'half',
+    });
+    await expect.poll(other.partialUploads).toHaveLength(1);
+
+    await operator.revoke(prefix);
+    await expect(upload).rejects.toThrow('fetch failed');
+    await expect(download.arrayBuffer()).rejects.toThrow('terminated');
+    await expect.poll(other.partialUploads).toHaveLength(0);
+  });
 });
 
 it('an api without keys is closed within a second of the first one, with all that is open', async () => {
@@ -135,6 +166,26 @@ it('a stored key is enough to listen beyond this machine', async () => {
   await openKeys(first).create('carol');
   const second = await startTestApi({ redisUrl: inject('redisUrl'), env: open });
   await second.close();
+  await first.close();
+});
+
+it('an api that was closed by keys does not open when its files are gone', async () => {
+  const first = await startTestApi({ redisUrl: inject('redisUrl'), env: keyless });
+  const operator = openKeys(first);
+  const { prefix } = await operator.create('carol');
+  await operator.revoke(prefix);
+  const withoutFiles = { ...keyless, ...first.shared, PROMPTMILL_DATA_DIR: path.join(first.directory, 'not-mounted') };
+  const start = (redisUrl = inject('redisUrl')) => startTestApi({ redisUrl, env: withoutFiles });
+  await expect(start()).rejects.toThrow(new RegExp(`API keys.*${first.keys.apiKeysVersion}`, 's'));
+
+  const proxy = await startTcpProxy(inject('redisUrl'));
+  proxy.set('refuse');
+  const late = await start(proxy.url);
+  expect(await ask(late.url, '', '/metrics')).toMatchObject({ status: 503 });
+  proxy.set('pass');
+  await expect.poll(() => ask(late.url, ''), { timeout: 10_000 }).toMatchObject({ status: 401 });
+  await late.close();
+  await proxy.close();
   await first.close();
 });
 

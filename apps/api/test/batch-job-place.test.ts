@@ -11,15 +11,19 @@ beforeEach(async () => {
 });
 afterEach(() => api.close());
 
-const createBatch = async (count: number, name?: string): Promise<string> => {
-  const file = await api.alice.files.create({ file: await inputFile(lines(count), name), purpose: 'batch' });
+const upload = async (count: number, name?: string): Promise<string> =>
+  (await api.alice.files.create({ file: await inputFile(lines(count), name), purpose: 'batch' })).id;
+
+const createBatchOf = async (fileId: string): Promise<string> => {
   const { id } = await api.alice.batches.create({
-    input_file_id: file.id,
+    input_file_id: fileId,
     endpoint: '/v1/chat/completions',
     completion_window: '24h',
   });
   return id;
 };
+
+const createBatch = async (count: number, name?: string): Promise<string> => createBatchOf(await upload(count, name));
 
 const untilDispatched = (id: string) =>
   expect.poll(async () => Number(await api.redis.hget(api.keys.batch(id), 'dispatched'))).toBeGreaterThan(0);
@@ -106,7 +110,9 @@ test('a process that stops gives its batches back at once', () =>
   }));
 
 test('with more batches than places, each gets its turns', async () => {
-  const ids = await Promise.all(Array.from({ length: 150 }, () => createBatch(1)));
+  // One file for all: a tenant may have 100 uploads at once.
+  const fileId = await upload(1);
+  const ids = await Promise.all(Array.from({ length: 150 }, () => createBatchOf(fileId)));
   for (const id of ids) await untilDispatched(id);
   // A batch that is cancelled is sealed by its job's next turns.
   await Promise.all(ids.map((id) => api.alice.batches.cancel(id)));

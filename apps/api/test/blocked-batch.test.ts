@@ -8,6 +8,7 @@ import {
   type BatchJob,
   type BatchStore,
   connectRedis,
+  createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
   createFileRecords,
@@ -52,6 +53,7 @@ beforeAll(async () => {
     validate: async () => {},
     dispatch: createDispatchRequests({
       batches,
+      counts: createBatchCounts(redis, keys),
       files,
       requests: createDispatchedRequests(redis, keys),
       add: createAddRequests({

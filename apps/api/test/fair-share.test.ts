@@ -5,6 +5,7 @@ import { createTenants, fileKey, noUsage, type RequestJob } from '@promptmill/co
 import { createDiskStore, type FileStore } from '@promptmill/files';
 import {
   type BatchStore,
+  createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
   createLaneTurns,
@@ -49,8 +50,13 @@ beforeEach(async () => {
       ...finishedRequestJobs,
     }),
   );
-  dispatch = createDispatchRequests({
+  dispatch = dispatchWith(window);
+});
+
+const dispatchWith = (windowRequests: number) =>
+  createDispatchRequests({
     batches,
+    counts: createBatchCounts(space.redis, space.keys),
     files,
     requests: createDispatchedRequests(space.redis, space.keys),
     add: createAddRequests({
@@ -61,11 +67,10 @@ beforeEach(async () => {
       retry,
       recorder,
     }),
-    window: { requests: window, bytes: 1e9 },
+    window: { requests: windowRequests, bytes: 1e9 },
     onDispatched: () => {},
     passFailPoint: noFailPoints,
   });
-});
 
 afterEach(async () => {
   await space.close();
@@ -152,4 +157,22 @@ test('a small batch of a tenant with a large one is done soon, and another tenan
   const taken = await take(100);
   expect(taken.filter((id) => id === small)).toHaveLength(10);
   expect(countBy(taken)['umbrella']).toBeGreaterThanOrEqual(40);
+});
+
+test('batches that come late go on beside the large one that stands in line, each with a small part of the window', async () => {
+  dispatch = dispatchWith(2400);
+  const large = await startBatch('acme', 3000);
+  await dispatchAll([large]);
+  const late = [await startBatch('acme', 600), await startBatch('acme', 600)];
+  const taken: string[] = [];
+  for (let round = 0; round < 12; round++) {
+    await dispatchAll([large, ...late]);
+    taken.push(...(await take(100)));
+  }
+  const doneOf = (id: string): number => taken.filter((other) => other === id).length;
+  expect(doneOf(large)).toBeLessThan(1200 * 0.7);
+  for (const id of late) {
+    expect(doneOf(id)).toBeGreaterThan(50);
+    expect((await batches.dispatchState(id)).dispatched - doneOf(id)).toBeLessThanOrEqual(300);
+  }
 });

@@ -273,6 +273,21 @@ describe('a batch that has ended', () => {
   });
 });
 
+it('removes the answers of an hour when all of them were kept for long enough', async () => {
+  const due = createDueIndex(api.redis, api.keys);
+  const nowMs = Date.now();
+  await api.files.put('answers/2026-01-01T10/x', 'answers');
+  await api.files.put('answers/2026-01-01T11/x', 'answers');
+  await due.extend({ kind: 'answers', id: '2026-01-01T10' }, nowMs + 1000);
+  await due.extend({ kind: 'answers', id: '2026-01-01T11' }, nowMs + 9000);
+  await due.extend({ kind: 'answers', id: '2026-01-01T11' }, nowMs + 1000);
+  await sweepIn(5);
+  expect((await api.stored()).filter((key) => key.startsWith('answers/'))).toEqual(['answers/2026-01-01T11/x']);
+  await sweepIn(10);
+  expect((await api.stored()).filter((key) => key.startsWith('answers/'))).toEqual([]);
+  expect(await api.redis.zscore(api.keys.due, 'answers 2026-01-01T11')).toBeNull();
+});
+
 it('goes on after an entry that cannot be removed now', async () => {
   const due = createDueIndex(api.redis, api.keys);
   // No store has a file of that name.

@@ -21,6 +21,7 @@ import {
   type BatchSnapshot,
   type BatchStore,
   connectRedis,
+  createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
   createKeys,
@@ -99,6 +100,7 @@ const open = (window = 1000) => {
   const findLost = createFindLostRequests({ lanes, queueOf, requests });
   const dispatch = createDispatchRequests({
     batches,
+    counts: createBatchCounts(redis, keys),
     files,
     requests,
     add,
@@ -111,7 +113,7 @@ const open = (window = 1000) => {
     requests,
     files,
     restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
-    recount: createRecountResults({ batches, files, logger }),
+    recount: createRecountResults({ batches, counts: createBatchCounts(redis, keys), files, logger }),
     findLost: (...of) => {
       looks++;
       return findLost(...of);

@@ -28,6 +28,7 @@ describe('OpenAPI', () => {
     );
     expect(routes.sort()).toEqual([
       'delete /v1/files/{file_id}',
+      'delete /v1/responses/{response_id}',
       'get /livez',
       'get /metrics',
       'get /readyz',
@@ -44,6 +45,7 @@ describe('OpenAPI', () => {
       'get /v1/lanes',
       'get /v1/models',
       'get /v1/models/{model}',
+      'get /v1/responses/{response_id}',
       'get /v1/usage',
       'post /v1/admin/batches/{batch_id}/cancel',
       'post /v1/admin/tenants/{tenant}/cancel',
@@ -59,6 +61,7 @@ describe('OpenAPI', () => {
       'post /v1/files',
       'post /v1/moderations',
       'post /v1/responses',
+      'post /v1/responses/{response_id}/cancel',
       'post /v1/uploads',
       'post /v1/uploads/{upload_id}/cancel',
       'post /v1/uploads/{upload_id}/complete',

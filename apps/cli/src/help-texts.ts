@@ -22,19 +22,31 @@ environment is closed to callers without a key, also after that key was revoked.
 `;
 
 export const runHelp = `
-INPUT is a .txt file with one prompt a line, a .jsonl file, or - for standard input. A JSON line is one of
+INPUT is a .txt file with one prompt a line, a .jsonl file, a .json file with an array of the same, or a table (.csv, .tsv,
+.parquet) whose rows --prompt makes into prompts. Each may be gzipped; - is standard input, which --format csv makes a
+table. A JSON line or element is one of
   {"prompt": "…"}  {"messages": […]}        each may have a custom_id and a model of its own
   {"custom_id": "…", "method": "POST", "url": "/v1/chat/completions", "body": {…}}      OpenAI's batch format
+In --prompt and --system {{column}} stands for the row's value; a line of .txt is the column text. What data holds is
+never a template. A text that begins with @ is the name of a file, with @@ a text with one @.
 
-The results have one line for each line of the input, in the same order. The file appears at the end, complete.
+The results are in the input's order, each in the place of its line or row. The file appears at the end, complete.
+  .jsonl               OpenAI's lines
+  .csv .tsv .parquet   the input's columns, then answer, error, model, input_tokens, output_tokens (answer_2 where the
+                       input has an answer); a cell that a spreadsheet would run begins with '
+  .txt .md             the answers alone, the place of a failed one empty; --answers prints them
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
-  promptmill run batch.jsonl -o results.jsonl
-  grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini > results.jsonl
+  promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
+  promptmill run reviews.csv -m xai/grok-4 --prompt @rate.txt --params '{"top_p": 0.9}' --sample 20 --dry-run
+  promptmill run photos.parquet -m openai/gpt-4.1 --prompt 'What is this?' --image file -o named.parquet
+  promptmill run texts.tsv -m openai/text-embedding-3-small --endpoint embeddings --prompt '{{text}}'
+  grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini --answers
 
-Exit code: 0 when every request has an answer, 1 when any has none, 130 after Ctrl-C.
+Exit code: 0 when every request has an answer, 1 when any has none or the input is wrong, 2 for a wrong command line,
+130 after Ctrl-C.
 `;
 
 export const serveHelp = `
@@ -48,11 +60,15 @@ export const submitHelp = `
 It prints only the batch's id to standard output:
   id=$(promptmill submit prompts.txt -m xai/grok-4)
   promptmill submit batch.jsonl --watch
+Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 
 export const resultsHelp = `
   promptmill results batch_… -o results.jsonl            after the batch has ended: in input order
   promptmill results batch_… -o results.jsonl --follow   waits until it has ended
+  promptmill results batch_… -o results.csv              custom_id, answer, error, model and tokens: what the columns of
+                                                         the input were, only run knows; --id column tells rows apart
+  promptmill results batch_… --answers                   the answers alone
   promptmill results batch_… --follow | jq .custom_id    while it runs: in the order they come (rarely, one comes twice)
 `;
 

@@ -16,6 +16,10 @@ import { addKeyCommands } from './keys/key-commands.ts';
 import { overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
+const inputArgument = '.txt, .jsonl, .json, .csv, .tsv, .parquet, each also with .gz, or -';
+const answersOption = (): Option =>
+  new Option('--answers', 'print the answers alone, on standard output').conflicts('output');
+
 /**
  * The commands and their options, as `--help` shows them. `run`, `serve` and `doctor` are imported only when they are
  * called: the other commands need not wait until all roles are loaded.
@@ -32,9 +36,13 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .helpCommand(false)
     .addHelpText('after', overview);
 
-  addPromptOptions(program.command('run').argument('<input>', '.txt, .jsonl or -'))
+  addPromptOptions(program.command('run').argument('<input>', inputArgument))
     .description('Runs a file of prompts here and now, with nothing else to set up.')
-    .option('-o, --output <file>', 'where the results go, - for standard output (default: <input>.results.jsonl)')
+    .option(
+      '-o, --output <file>',
+      'where the results go: .jsonl, .csv, .tsv, .parquet, .txt, .md or - (default: <input>.results.jsonl, for a table one of its kind)',
+    )
+    .addOption(answersOption())
     .option('-c, --concurrency <n>', 'most calls in flight (default: as the provider allows)', wholeNumber(1, 10_000))
     .addOption(
       new Option('--requests-per-second <n>', 'most calls started in a second, such as 10 or 0.5')
@@ -69,7 +77,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
       done(await serve(options, context));
     });
 
-  addPromptOptions(program.command('submit').argument('<input>', '.txt, .jsonl or -'))
+  addPromptOptions(program.command('submit').argument('<input>', inputArgument))
     .description('Creates a batch from a file of prompts on a server, and prints its id.')
     .option('--watch', 'show its progress until it ends')
     .option('--wait', 'wait until it ends, and print nothing more')
@@ -98,6 +106,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .argument('<batch>')
     .description("Prints a batch's results, one line for each request.")
     .option('-o, --output <file>', 'file to write them to, once all are there (default: standard output)')
+    .addOption(answersOption())
     .option('-f, --follow', 'wait for the results that are still to come')
     .addHelpText('after', resultsHelp)
     .action(async (id: string, options: Parameters<typeof showResults>[1]) =>

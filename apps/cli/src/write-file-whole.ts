@@ -24,11 +24,11 @@ const modes = { private: 0o600, shared: 0o666 } as const;
  * Writes a file whole or not at all: writes it under another name beside `path`, syncs it, then renames it. Others may
  * write in that folder too, so nobody can guess the other name, and `wx` takes no file or link that is there already.
  *
- * @param chunks text in pieces of any size; when reading them throws, `path` stays as it was.
+ * @param chunks text or bytes in pieces of any size; when reading them throws, `path` stays as it was.
  */
 export const writeFileWhole = async (
   path: string,
-  chunks: AsyncIterable<string> | Iterable<string>,
+  chunks: AsyncIterable<string | Uint8Array> | Iterable<string>,
   { access }: WriteFileOptions,
 ): Promise<void> => {
   const unfinished = `${path}.${randomUUID()}.tmp`;
@@ -36,10 +36,12 @@ export const writeFileWhole = async (
   try {
     let block = '';
     for await (const chunk of chunks) {
-      block += chunk;
-      if (block.length < blockChars) continue;
+      const isText = typeof chunk === 'string';
+      if (isText) block += chunk;
+      if (isText && block.length < blockChars) continue;
       await file.writeFile(block);
       block = '';
+      if (!isText) await file.writeFile(chunk);
     }
     await file.writeFile(block);
     await file.sync();

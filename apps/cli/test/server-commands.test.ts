@@ -53,6 +53,28 @@ describe('the commands that speak to a server', () => {
     expect([written.exit, written.stdout]).toEqual([1, '']);
     expect(ids(readFileSync(cli.path('three.jsonl'), 'utf8'))).toEqual(['request-1', 'request-2', 'request-3']);
     expect((await promptmill('results', id)).stdout).toBe(readFileSync(cli.path('three.jsonl'), 'utf8'));
+    expect((await promptmill('results', id, '--answers')).stdout).toBe('one\n\nthree\n');
+  });
+
+  it('submit a table, and get its results as one', async () => {
+    await writeFile(cli.path('table.csv'), 'key,text\na,one\nb,two\n');
+    const { stdout } = await promptmill(
+      'submit',
+      'table.csv',
+      '-m',
+      'simulator/echo',
+      '-p',
+      'Say {{text}}',
+      '--id',
+      'key',
+      '--wait',
+    );
+    expect((await promptmill('results', stdout.trim(), '-o', 'table.out.csv')).exit).toBe(0);
+    expect(cli.lines('table.out.csv')).toEqual([
+      'custom_id,answer,error,model,input_tokens,output_tokens',
+      'a,Say one,,echo,2,2',
+      'b,Say two,,echo,2,2',
+    ]);
   });
 
   it('print the results of a running batch, and all of them with --follow', async () => {

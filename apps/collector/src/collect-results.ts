@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FileStore, FileStoreError } from '@promptmill/files';
-import type { RecordedResults, ResultsStream } from '@promptmill/queue';
+import { keptAnswersName, type RecordedResults, type ResultsStream } from '@promptmill/queue';
 import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
 import { writeSegment } from './write-segment.ts';
@@ -8,6 +8,8 @@ import { writeSegment } from './write-segment.ts';
 export interface CollectResultsOptions {
   readonly stream: ResultsStream;
   readonly files: FileStore;
+  /** Moves answers of kept calls, which these entries name, into the file store. */
+  readonly moveAnswers: (entries: readonly RecordedResults[]) => Promise<void>;
   /** Called when every result a batch will have is in a segment. May be called more than once. */
   readonly onReady: (batchId: string) => Promise<void>;
   readonly onSegment: (segment: Segment) => void;
@@ -41,6 +43,7 @@ export const collectResults = (options: CollectResultsOptions) => {
   const {
     stream,
     files,
+    moveAnswers,
     onReady,
     onSegment,
     onBlocked,
@@ -58,6 +61,7 @@ export const collectResults = (options: CollectResultsOptions) => {
   let readCount = maxReadCount;
 
   const flush = async (segment: Segment): Promise<void> => {
+    if (segment.batchId === keptAnswersName) return moveAnswers(segment.results);
     const name = await writeSegment(files, segment);
     passFailPoint('segment-written');
     const state = await stream.commit(segment.batchId, name, segment.results);
@@ -75,7 +79,8 @@ export const collectResults = (options: CollectResultsOptions) => {
       await flush(segment);
     } catch (error) {
       hasFailed = true;
-      if (error instanceof FileStoreError) await onBlocked(segment.batchId, error).catch(onError);
+      if (error instanceof FileStoreError && segment.batchId !== keptAnswersName)
+        await onBlocked(segment.batchId, error).catch(onError);
       else onError(error);
     }
   };

@@ -10,7 +10,9 @@ import {
   closeWorkers,
   connectRedis,
   createBatchStore,
+  createDueIndex,
   createFileRecords,
+  createKeptAnswers,
   createKeys,
   createResultsStream,
   openFinalizeQueue,
@@ -28,6 +30,7 @@ import { DelayedError } from 'bullmq';
 import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
+import { createMoveAnswers } from './move-answers.ts';
 
 export interface StartCollectorOptions {
   readonly config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'graceMs'>;
@@ -84,6 +87,12 @@ export const startCollector = async ({
   const collecting = collectResults({
     stream,
     files,
+    moveAnswers: createMoveAnswers({
+      files,
+      answers: createKeptAnswers(redis, keys),
+      due: createDueIndex(redis, keys),
+      now: Date.now,
+    }),
     onReady: (batchId) => addBatchJob(finalizeQueue, batchId),
     onSegment: ({ results }) => {
       metrics.segments.inc();

@@ -4,6 +4,7 @@ import type { NewBatch } from '@promptmill/queue';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { collectResults } from '../src/collect-results.ts';
+import { createMoveAnswers } from '../src/move-answers.ts';
 import { type CollectorSpace, openCollectorSpace } from './collector-space.ts';
 
 let space: CollectorSpace;
@@ -32,6 +33,7 @@ const startCollector = (
   const collector = collectResults({
     stream: space.openStream(consumer),
     files,
+    moveAnswers: createMoveAnswers({ ...space, files, now }),
     now,
     onReady: async (batchId) => void ready.push(batchId),
     onSegment: () => {},

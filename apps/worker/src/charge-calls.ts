@@ -3,14 +3,12 @@ import { inputCharactersOf, type PriceList } from '@promptmill/provider';
 import type { Charge, RecordOutcome } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { modelName } from './lane/fallback.ts';
-import type { BatchTenants } from './tenant/batch-tenants.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
 export interface ChargeCallsOptions {
   readonly lane: Lane;
   readonly prices: PriceList;
-  readonly batchTenants: BatchTenants;
   readonly recorder: Pick<RequestRecorder, 'noteWaste'>;
   readonly untilRedisTakes: UntilRedisTakes;
   readonly metrics: Pick<Metrics, 'spending'>;
@@ -18,18 +16,14 @@ export interface ChargeCallsOptions {
 
 /** Says what the calls of a lane cost, and whom. */
 export const createChargeCalls = (options: ChargeCallsOptions) => {
-  const { lane, prices, batchTenants, recorder, untilRedisTakes, metrics } = options;
+  const { lane, prices, recorder, untilRedisTakes, metrics } = options;
 
-  /** The charge for a call that used so much. Undefined when its batch is gone. */
-  const chargeFor = async (request: RequestJob, usage: BatchUsage): Promise<Charge | undefined> => {
-    const { batchId, live } = request;
-    const tenant =
-      live?.tenant ?? batchTenants.known(batchId) ?? (await untilRedisTakes(() => batchTenants.find(batchId)));
-    if (tenant === undefined) return undefined;
+  /** The charge for a call that used so much. */
+  const chargeFor = async (request: RequestJob, usage: BatchUsage): Promise<Charge> => {
     const found = await prices.pricesOf(lane.provider, request.body);
     const nanoUsd = found && costOf(usage, found);
     const inputCharacters = inputCharactersOf(request.body);
-    return { tenant, model: modelName(lane, request), nanoUsd, inputCharacters };
+    return { tenant: request.tenant, model: modelName(lane, request), nanoUsd, inputCharacters };
   };
 
   return {
@@ -43,7 +37,6 @@ export const createChargeCalls = (options: ChargeCallsOptions) => {
     /** Counts a failed call whose provider says what it used. */
     async waste(request: RequestJob, usage: BatchUsage): Promise<void> {
       const charge = await chargeFor(request, usage);
-      if (!charge) return;
       await untilRedisTakes(() => recorder.noteWaste(request, charge));
       metrics.spending.add(charge, undefined);
     },

@@ -38,6 +38,7 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; r
       outcome: { kind: 'error', code: 'provider_error', message: 'why' },
       usage: noUsage,
       failure: 'provider_error: why',
+      mayPass: true,
     },
   ],
   [
@@ -49,6 +50,7 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; r
       outcome: { kind: 'response', statusCode: 400, requestId: 'req_2', json: '{"error":"no"}' },
       usage: noUsage,
       failure: 'bad_request: why',
+      mayPass: false,
     },
   ],
   ['a 429 uses no attempt', failure('retry', 'rate_limited'), {}, { kind: 'call again' }],
@@ -85,6 +87,7 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; r
       outcome: { kind: 'response', statusCode: 400, requestId: 'req_2', json: '{"error":"no"}' },
       usage: noUsage,
       failure: 'permission_denied: why',
+      mayPass: true,
     },
   ],
 ])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, refusals }, decision) => {

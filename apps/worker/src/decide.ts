@@ -8,6 +8,8 @@ export interface RecordedEnd {
   readonly usage: BatchUsage;
   /** How long the call took, in milliseconds. Absent when none was made. */
   readonly callMs?: number;
+  /** Whether it is a failure that a later call may not meet. Default: false. */
+  readonly mayPass?: boolean;
 }
 
 /** How the job of a request ends. */
@@ -90,6 +92,7 @@ export const decide = (
     outcome: outcomeOf(result),
     usage: noUsage,
     failure: reasonOf(result),
+    mayPass: result.class !== 'final',
   });
   if (live?.hasBegun) return fail();
   if (result.class === 'provider' && hasFallback) return { kind: 'fall back' };

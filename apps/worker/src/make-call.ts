@@ -1,4 +1,4 @@
-import { jobIdOf, type Lane, type RequestJob } from '@promptmill/core';
+import { jobIdOf, type Lane, type RequestJob, sourceOf } from '@promptmill/core';
 import {
   type CallFailure,
   type CallResult,
@@ -63,12 +63,6 @@ const giveWayMs = 2000;
 /** What the lane is told of an end that is no failure. */
 const signalOf = { success: 'ok', aborted: 'none', unsent: 'unsent' } as const;
 
-/**
- * Whose call it is, where a lane asks whether the fault is the request's or the provider's. All live calls of a tenant are
- * one source.
- */
-const sourceOf = ({ batchId, live }: RequestJob): string => (live ? `live-${live.tenant}` : batchId);
-
 /** The tokens that a call used. Undefined when unknown: a call that broke off may have used some at the provider. */
 const totalTokens = (result: CallResult): number | undefined => {
   if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
@@ -92,13 +86,12 @@ export const createMakeCall = (options: MakeCallOptions) => {
     request: RequestJob,
     { lock, fallback, signal }: RequestRun,
   ): Promise<Admission | { readonly ending: Ending }> => {
+    const { batchId, live } = request;
     const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
+    const wanted = { batchId, source: sourceOf(request), isLive: live !== undefined, estimatedTokens, fallback };
     let askedAtMs = performance.now();
     for (;;) {
-      const admission = await gate.admit(
-        { batchId: sourceOf(request), isLive: request.live !== undefined, estimatedTokens, fallback },
-        signal,
-      );
+      const admission = await gate.admit(wanted, signal);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
       if (admission === 'later') return { ending: { kind: 'put back', delayMs: giveWayMs } };
@@ -130,8 +123,8 @@ export const createMakeCall = (options: MakeCallOptions) => {
     const { code, retryAfterMs, detail } = result;
     const reason = publicReasonOf(result);
     const message = reasonOf(result);
-    const batchId = sourceOf(request);
-    const end = { signal: laneSignalOf(code), retryAfterMs, reason, message: detail ?? message, usedTokens, batchId };
+    const source = sourceOf(request);
+    const end = { signal: laneSignalOf(code), retryAfterMs, reason, message: detail ?? message, usedTokens, source };
     const hold = await untilRedisTakes(() => admission.reportEnd(end));
     if (hold?.began || result.class === 'provider')
       await untilRedisTakes(() => recorder.noteRefusal(request, { lane: lane.name, reason, message }));

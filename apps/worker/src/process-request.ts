@@ -144,6 +144,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       case 'fall back':
         await untilRedisTakes(async () => fallback?.add());
         passFailPoint('fallback-added');
+        await live.noteFallback(job.data);
         metrics.fallbacks.inc({ lane: lane.name });
         return { status: 'moved' };
       case 'put back': {

@@ -11,8 +11,8 @@ import {
   closeRedis,
   closeWorkers,
   connectRedis,
-  createBatchStore,
   createDeltaPublisher,
+  createKeptCalls,
   createKeys,
   createLaneControl,
   createLaneTurns,
@@ -44,7 +44,6 @@ import { createLiveRequests } from './live-requests.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRequestRecorder } from './request-recorder.ts';
-import { createBatchTenants } from './tenant/batch-tenants.ts';
 import { createTenantGate } from './tenant/tenant-gate.ts';
 import { createUntilRedisTakes } from './until-redis-takes.ts';
 
@@ -99,6 +98,7 @@ export const startWorker = async ({
   const results = createResultRecorder(connection, keys);
   const live = createLiveRequests({
     sender: createLiveSender(connection, keys),
+    kept: createKeptCalls(connection, keys),
     untilRedisTakes,
     isHearing: () => hangUps.isHearing(),
     giveUp: giveUp.signal,
@@ -136,13 +136,10 @@ export const startWorker = async ({
     if (tenants.limitTokens()) tenantEstimator ??= await openTokenEstimator();
   };
   await setTenants(config.tenants);
-  const batches = createBatchStore(connection, keys);
-  const batchTenants = createBatchTenants((batchId) => batches.tenantOf(batchId));
   const prices = createPriceList();
   const tenantGate = createTenantGate({
     tenants,
     calls: createTenantCalls(connection, keys, tenants.limitsOf),
-    batchTenants,
     estimator: () => tenantEstimator,
     promote: ({ lane, jobId }) => promoteJob(queueOf(lane), jobId),
     onError: (error) => logError(error, 'tenant limits'),
@@ -172,8 +169,9 @@ export const startWorker = async ({
     const gate = createLaneGate({
       control,
       look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
-      isRunning: async (batchId) => batchId.startsWith('live-') || results.isRunning(batchId),
+      isRunning: (batchId) => results.isRunning(batchId),
       timeoutMs,
+      liveShare: lane.liveShare,
       onHold,
       onError: onLaneError,
     });
@@ -186,7 +184,7 @@ export const startWorker = async ({
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
-      charges: createChargeCalls({ lane, prices, batchTenants, recorder, untilRedisTakes, metrics }),
+      charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
       recorder,
       deltas,
       retry,

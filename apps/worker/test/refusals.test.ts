@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { sourceOf } from '@promptmill/core';
 import { readLaneState } from '@promptmill/queue';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openWorkerSpace, type WorkerSpace, type WorkerSpaceOptions } from './worker-space.ts';
@@ -74,6 +75,25 @@ describe.each([
     await expect.poll(() => counts(other), soon).toEqual({ completed: 20, failed: 0 });
     expect(called.filter((prompt) => prompt === 'fine')).toHaveLength(20);
   });
+});
+
+test.each([
+  ['without a list of models', noModels],
+  ['whose list shows that the key is good', modelsForKey],
+  ['that lists its models for everybody', { withKey: 200, withoutKey: 200 }],
+])('a provider %s refuses two batches of one tenant: the lane is never held for another tenant', async (_, models) => {
+  const { called } = await open(models, (prompt) => Number(prompt.split(' ')[1]), { graceMs: 100 });
+  const own = await space.addBatch('one');
+  const second = await space.addBatch('one');
+  const other = await space.addBatch('two');
+  // As long as this call is in flight, the other tenant is at work.
+  await space.add('first', 20, { batchId: other, prompt: 'hang 0' });
+  await space.startWorker();
+  await expect.poll(() => called.length, soon).toBe(1);
+  await Promise.all([addAll(own, 20, 'poison 403'), addAll(second, 20, 'poison 401'), addAll(other, 20, 'fine 200')]);
+  await expect.poll(() => counts(other), soon).toEqual({ completed: 20, failed: 0 });
+  await expect.poll(() => called.filter((prompt) => prompt.startsWith('poison')).length, soon).toBeGreaterThan(60);
+  expect(await space.redis.hget(space.keys.laneState('first'), 'heldAt')).toBeNull();
 });
 
 test('a request that alone is refused again and again becomes an error line, with the answer', async () => {
@@ -162,7 +182,8 @@ test.each([
     graceMs: 100,
   });
   await addAll(space.batchId, 2, 'poison');
-  const state = { heldUntil: Date.now() + 500, halfOpen: 1, soft: 1, failedBatches: space.batchId, heldAt: 1 };
+  const failedSources = sourceOf({ tenant: 'acme', batchId: space.batchId });
+  const state = { heldUntil: Date.now() + 500, heldFor: 'failing', failedSources, heldAt: 1 };
   await space.redis.hset(space.keys.laneState('first'), state);
   await space.startWorker();
   await addAll(other, 20, 'fine');

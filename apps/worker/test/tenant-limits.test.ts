@@ -81,6 +81,40 @@ test('a tenant makes no more calls a minute than it may, until its limit is rais
   await expect.poll(() => completedOf(batchId)).toBe(30);
 });
 
+const livePrompts = (): number[] =>
+  space.first.calls.flatMap(({ body }, i) => (JSON.stringify(body).includes('Live') ? [i] : []));
+
+test('live calls count beside batch requests: in flight and in a minute', async () => {
+  const { startWorker, addBatch, addLive } = await open({ small: { concurrency: 2, requestsPerMinute: 8 } });
+  const { seen, waiting, answerOne } = holdCalls();
+  const small = await addBatch('small');
+  await addMany(small, 10);
+  for (let i = 0; i < 10; i++) await addLive('small');
+  await startWorker();
+  await expect.poll(() => waiting.length).toBe(2);
+  const answering = setInterval(answerOne, 5);
+  await expect.poll(() => space.first.calls.length).toBe(8);
+  await expect.poll(() => space.redis.zcard(space.keys.laneJobs('first', 'delayed'))).toBe(12);
+  clearInterval(answering);
+  expect([seen.most, space.first.calls.length]).toEqual([2, 8]);
+  expect(livePrompts().length).toBeGreaterThanOrEqual(7);
+});
+
+test('a live call goes before the batch requests of its tenant that wait for its limit', async () => {
+  const { first, startWorker, addBatch, addLive, setTenants } = await open({ default: { requestsPerMinute: 5 } });
+  first.answerJson(200, completion);
+  const batchId = await addBatch('acme');
+  await addMany(batchId, 30);
+  await startWorker();
+  await expect.poll(() => space.redis.zcard(space.keys.laneJobs('first', 'delayed'))).toBe(25);
+  await addLive('acme');
+  await expect.poll(() => space.redis.zcard(space.keys.laneJobs('first', 'delayed'))).toBe(26);
+  await setTenants({ default: { requestsPerMinute: 10 } });
+  await expect.poll(() => first.calls.length).toBe(10);
+  // All waiting requests are woken when a limit changes; one may be ahead.
+  expect(livePrompts()[0]).toBeLessThanOrEqual(6);
+});
+
 test('a worker that stops gives back the calls that it had admitted', async () => {
   const { startWorker, stopWorker, addBatch } = await open({ small: { concurrency: 1 } });
   const { waiting } = holdCalls();

@@ -1,5 +1,12 @@
-import { buildLanes, buildProviders, fileConfig, type RequestJob, type TenantsConfig } from '@promptmill/core';
-import { createBatchStore, createResultRecorder, openLaneQueue, requestJobOptions } from '@promptmill/queue';
+import {
+  buildLanes,
+  buildProviders,
+  fileConfig,
+  newLiveCallId,
+  type RequestJob,
+  type TenantsConfig,
+} from '@promptmill/core';
+import { createBatchStore, createLaneTurns, createResultRecorder, openLaneQueue, toLaneJob } from '@promptmill/queue';
 import { createLogger, createMetrics } from '@promptmill/runtime';
 import { createdAt, newBatch } from '../../../packages/queue/test/new-batch.ts';
 import { openRedisSpace } from '../../../packages/queue/test/redis-space.ts';
@@ -25,7 +32,7 @@ export interface RequestOptions {
 /** A worker with the lanes `first` and `second`, each with a provider of its own, and a batch in progress. */
 export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
   const { retry = { attempts: 2, baseDelayMs: 1, maxDelayMs: 2 }, graceMs = 5000 } = options;
-  const { concurrency = 10, tenants = {} } = options;
+  const { concurrency = 10, tenants: tenantsConfig = {} } = options;
   const space = openRedisSpace();
   const providers = { first: await startTestProvider(), second: await startTestProvider() };
   const config = fileConfig.parse({
@@ -37,8 +44,10 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
   const lanes = buildLanes(buildProviders(config, { FIRST_API_KEY: 'sk-of-the-first' }));
   const batches = createBatchStore(space.redis, space.keys);
   const total = 100;
+  const tenants = new Map<string, string>();
   const addBatch = async (tenant?: string): Promise<string> => {
     const batch = newBatch(tenant === undefined ? {} : { tenant });
+    tenants.set(batch.id, batch.tenant);
     await batches.create(batch);
     await batches.transition(batch.id, 'in_progress', createdAt * 1000, { total });
     const cursor = { dispatched: total, cursorOffset: total, cursorLine: total, positions: {} };
@@ -66,7 +75,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
           redisUrl: space.url,
           redisPrefix: space.prefix,
           lanes,
-          tenants,
+          tenants: tenantsConfig,
           workerConcurrency: concurrency,
           retry,
           graceMs,
@@ -82,6 +91,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
       const { batchId: owner = batchId, prompt = 'Hi' } = request;
       const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
       const job: RequestJob = {
+        tenant: tenants.get(owner) ?? '',
         batchId: owner,
         index,
         customId: `r${index}`,
@@ -89,8 +99,27 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
         body: { model: 'm', messages: [{ role: 'user', content: prompt }] },
         bytes: 1,
       };
-      await queue.add('request', job, requestJobOptions(job, index, retry));
+      await queue.addBulk([toLaneJob(job, index, retry)]);
       return `${owner}-${index}`;
+    },
+    /** Adds a live call to the lane `first`, whose caller waits for a minute. */
+    addLive: async (tenant: string, prompt = 'Live'): Promise<void> => {
+      const queue = space.keep(openLaneQueue(space.redis, space.keys, 'first'));
+      await space.redis.set(space.keys.liveApi('api'), 1, 'EX', 60);
+      const turns = createLaneTurns(space.redis, space.keys);
+      const [position = 0] = await turns.takeLive('first', { tenant, share: 0.9 }, 1);
+      const callId = newLiveCallId();
+      const job: RequestJob = {
+        tenant,
+        batchId: callId,
+        index: 0,
+        customId: callId,
+        url: '/v1/chat/completions',
+        body: { model: 'm', messages: [{ role: 'user', content: prompt }] },
+        bytes: 1,
+        live: { api: 'api', deadlineMs: Date.now() + 60_000, isKept: false },
+      };
+      await queue.addBulk([toLaneJob(job, position, retry)]);
     },
     close: async (): Promise<void> => {
       await stopWorker();

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-const idPattern = /^(?:file-|batch_|upload_|part_)[0-9a-f]{32}$/;
+const idPattern = /^(?:file-|batch_|upload_|part_|resp_)[0-9a-f]{32}$/;
 
 /** A new file id: `file-` and 128 random bits in hex. */
 export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`;
@@ -17,6 +17,9 @@ export const newPartId = (): string => `part_${randomBytes(16).toString('hex')}`
 /** A new live call's id: `live_` and 122 random bits in hex. It takes less processor time than the others. */
 export const newLiveCallId = (): string => `live_${randomUUID().replaceAll('-', '')}`;
 
+/** A new background response's id: `resp_` and 128 random bits in hex. */
+export const newResponseId = (): string => `resp_${randomBytes(16).toString('hex')}`;
+
 export const isFileId = (value: string): boolean => value.startsWith('file-') && idPattern.test(value);
 
 export const isBatchId = (value: string): boolean => value.startsWith('batch_') && idPattern.test(value);
@@ -24,6 +27,7 @@ export const isBatchId = (value: string): boolean => value.startsWith('batch_') 
 export const isUploadId = (value: string): boolean => value.startsWith('upload_') && idPattern.test(value);
 
 export const isPartId = (value: string): boolean => value.startsWith('part_') && idPattern.test(value);
+export const isResponseId = (value: string): boolean => value.startsWith('resp_') && idPattern.test(value);
 
 /**
  * The id in a request's result line: `batch_req_`, the batch's random bits and the request's index. Recording or

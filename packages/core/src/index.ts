@@ -12,6 +12,7 @@ export * from './file.ts';
 export * from './ids.ts';
 export * from './input-summary.ts';
 export * from './json.ts';
+export * from './kept-answers.ts';
 export * from './lanes.ts';
 export type * from './live-call.ts';
 export * from './loopback.ts';

@@ -7,7 +7,11 @@ export interface Lane {
   readonly limits: LaneLimits;
   /** Models that take over its requests, in order. No two are in the same lane. */
   readonly fallback: readonly string[];
+  /** What live calls may take of it while batch requests wait in it too, between 0 and 1. */
+  readonly liveShare: number;
 }
+
+export const defaultLiveShare = 0.9;
 
 export interface Route {
   readonly lane: Lane;
@@ -43,6 +47,7 @@ const buildLane = (provider: Provider, model?: string): Lane => {
     provider,
     limits: (own ?? provider).limits,
     fallback: own?.fallback ?? provider.fallback ?? [],
+    liveShare: own?.liveShare ?? provider.liveShare ?? defaultLiveShare,
   };
 };
 

@@ -1,8 +1,6 @@
 /** What makes a request a live call: somebody waits for its answer on a connection. */
 export interface LiveCall {
-  /** Whose call it is, and in whose line it stands. */
-  readonly tenant: string;
-  /** The api process that waits for the answer. */
+  /** The api process that waits for the answer; empty when none does. */
   readonly api: string;
   /** Until when its caller waits, in Unix milliseconds. No attempt begins after that. */
   readonly deadlineMs: number;

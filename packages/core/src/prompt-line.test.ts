@@ -45,3 +45,18 @@ test('a line without a model does not pass the check of lines', () => {
     problem: { code: 'missing_required_parameter', param: 'body.model' },
   });
 });
+
+test.each([
+  ['/v1/responses', { instructions: 'Be brief.', input: 'Hi' }],
+  ['/v1/completions', { prompt: 'Hi' }],
+  ['/v1/embeddings', { input: 'Hi' }],
+  ['/v1/moderations', { input: 'Hi' }],
+] as const)('a prompt for %s is in the field that it reads', (endpoint, fields) => {
+  const line = promptToLine('Hi', 1, { model: 'm', system: 'Be brief.', endpoint });
+  expect(JSON.parse(line)).toEqual({
+    custom_id: 'request-1',
+    method: 'POST',
+    url: endpoint,
+    body: { model: 'm', ...fields },
+  });
+});

@@ -20,6 +20,8 @@ const laneConfig = {
   ...limits,
   /** Models that take over a request, in order, when its lane is closed or its batch's deadline is near. */
   fallback: z.array(z.string().min(1)).optional(),
+  /** What live calls may take of a lane while batch requests wait in it too. Default 0.9. */
+  liveShare: z.number().min(0.1).max(0.99).optional(),
 };
 
 const limitsConfig = z.strictObject(limits);
@@ -42,6 +44,8 @@ export interface LaneConfig {
   readonly limits: LaneLimits;
   /** Models, as a request names them. */
   readonly fallback?: readonly string[];
+  /** What live calls may take of the lane while batch requests wait in it, between 0 and 1. Default 0.9. */
+  readonly liveShare?: number;
 }
 
 /** A lane's limits as the configuration writes them. */
@@ -64,6 +68,7 @@ export const buildLimits = (config: LimitsConfig): LaneLimits => {
 const buildLaneConfig = (config: Omit<z.infer<typeof modelConfig>, 'prices'>): LaneConfig => ({
   limits: buildLimits(config),
   ...(config.fallback ? { fallback: config.fallback } : {}),
+  ...(config.liveShare === undefined ? {} : { liveShare: config.liveShare }),
 });
 
 /** A day at most, which a timer can hold. */
@@ -92,8 +97,8 @@ const providerConfig = z.strictObject({
   /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
   probeIntervalMs: z.int().positive().optional(),
   /**
-   * Models with limits, and so a lane, of their own. A model without a fallback has its provider's. One of which only
-   * `prices` is said has no lane of its own.
+   * Models with limits, and so a lane, of their own. A model without a fallback or share has its provider's. One of which
+   * only `prices` is said has no lane of its own.
    */
   models: z.record(z.string(), modelConfig).optional(),
 });

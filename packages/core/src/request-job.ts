@@ -8,8 +8,6 @@ export interface RequestFallback {
   readonly models: readonly string[];
   /** The time, in Unix milliseconds, from which it does not wait even for an open lane. */
   readonly deadlineNearMs: number;
-  /** In whose line it stands in the other lane. */
-  readonly tenant: string;
 }
 
 /** How often a provider has refused a request with 401, 402 or 403. */
@@ -23,6 +21,7 @@ export interface RequestRefusals {
 
 /** What the BullMQ job of one request carries. */
 export interface RequestJob {
+  readonly tenant: string;
   /** The batch it is of. A live call is of none and has an id of its own here. */
   readonly batchId: string;
   /** 0-based position of the request in its batch; 0 for a live call. */
@@ -42,3 +41,10 @@ export interface RequestJob {
   readonly begun?: number;
   readonly refusals?: RequestRefusals;
 }
+
+/**
+ * Whose call it is, where a lane asks whether the fault is the request's or the provider's. A batch is a source, and so are
+ * all live calls of a tenant together.
+ */
+export const sourceOf = ({ tenant, batchId, live }: Pick<RequestJob, 'tenant' | 'batchId' | 'live'>): string =>
+  `${tenant}/${live ? 'live' : batchId}`;

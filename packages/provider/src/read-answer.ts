@@ -24,10 +24,13 @@ const maxAnswerDepth = 1000;
 const usefulHeaders = ['openai-processing-ms', 'openai-version', 'openai-model'] as const;
 const noHeaders = {};
 
+/** What can be passed on as a header: bytes outside ASCII mean something else to each reader. */
+const isPlain = (value: string): boolean => /^[\x20-\x7e]{1,256}$/.test(value);
+
 export const usefulHeadersOf = (headers: ReplyHeaders): Readonly<Record<string, string>> => {
   const found = usefulHeaders.flatMap((name) => {
     const value = headers.get(name);
-    return value === undefined ? [] : [[name, value] as const];
+    return value === undefined || !isPlain(value) ? [] : [[name, value] as const];
   });
   return found.length === 0 ? noHeaders : Object.fromEntries(found);
 };
@@ -71,8 +74,10 @@ const connectionProblem = (code: string | undefined): string => {
 export const createAnswerReader = (options: AnswerReaderOptions) => {
   const { providerName, maxAnswerBytes, redactKey, now } = options;
 
-  const requestIdIn = (headers: ReplyHeaders): string =>
-    redactKey(headers.get('x-request-id') ?? headers.get('request-id') ?? '');
+  const requestIdIn = (headers: ReplyHeaders): string => {
+    const requestId = redactKey(headers.get('x-request-id') ?? headers.get('request-id') ?? '');
+    return isPlain(requestId) ? requestId : '';
+  };
 
   const failure = (code: FailureCode, text: string): CallFailure => ({
     kind: 'failure',

@@ -26,6 +26,10 @@ export const createKeys = (prefix: string) => {
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */
     results: `${batchesTag}:results`,
+    /** A call whose answer is kept. Its answer goes through the results stream, so it is in the same slot. */
+    keptCall: (id: string) => `${batchesTag}:kept:${id}`,
+    /** A tenant's kept calls that have no answer, and until when each counts. */
+    keptUnderWay: (tenant: string) => `${batchesTag}:kept-under-way:${tenant}`,
     batchIndex: (tenant: string) => `${prefix}:{t-${tenant}}:batches`,
     file: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:file:${id}`,
     /** What the upload of a file found. It is apart from the record, so that lists need not read it. */
@@ -58,12 +62,15 @@ export const createKeys = (prefix: string) => {
     removed: (tenant: string) => `${prefix}:{t-${tenant}}:removed`,
     /** When those entries were removed. */
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
-    idempotency: (tenant: string, kind: 'batch' | 'file', key: string) =>
+    idempotency: (tenant: string, kind: 'batch' | 'file' | 'live', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
     /** The answers for the callers that one api process holds. */
     liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
     /** Is there as long as that api process lives. */
     liveApi: (api: string) => `${prefix}:{l-${api}}:alive`,
+    /** The api processes that tell how many live calls they have. */
+    liveApis: `${prefix}:live-apis`,
+    liveCounts: (api: string) => `${prefix}:{l-${api}}:counts`,
     /** Is there when the caller of a live call, which a worker has, waits no longer. */
     hungUp: (api: string, id: string) => `${prefix}:{l-${api}}:hung-up:${id}`,
     /** A channel, not a key: the live calls whose caller waits no longer. */
@@ -78,11 +85,15 @@ export const createKeys = (prefix: string) => {
     laneTurn: (lane: string) => `${prefix}:{q-${lane}}:turn`,
     /** Where a tenant's line in a lane ends. */
     laneLine: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line:${tenant}`,
-    /** Where the line of each tenant's live calls in a lane ends. */
-    laneLiveLines: (lane: string) => `${prefix}:{q-${lane}}:live-lines`,
-    laneLineBatches: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-batches:${tenant}`,
+    /** Each tenant's lines in a lane, of batch requests and of live calls: period, weight and end. */
+    laneLines: (lane: string) => `${prefix}:{q-${lane}}:lines`,
+    /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
+    laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
+    laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
+    /** What a lane remembers of refusals. */
+    laneRefusals: (lane: string) => `${prefix}:{q-${lane}}:refusals`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
     laneJobs: (

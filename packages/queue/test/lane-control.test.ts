@@ -51,9 +51,9 @@ const callOnce = async (control: LaneControl, end: Pick<CallEnd, 'signal' | 'ret
 };
 
 /** Asks again when it is told to, until the call is admitted or has to wait for something else. */
-const enterAfter = async (control: LaneControl, waitFor: string) => {
+const enterAfter = async (control: LaneControl, waitFor: string, probeLastsMs = probeMs) => {
   for (;;) {
-    const answer = await control.admit(oneCall, probeMs);
+    const answer = await control.admit(oneCall, probeLastsMs);
     if (answer.granted > 0 || answer.waitFor !== waitFor) return answer;
     await delay(answer.waitMs);
   }
@@ -365,7 +365,7 @@ describe.concurrent('a hold', () => {
     await delay(15);
     const lost = await control.admit(oneCall, 200);
     expect(await control.admit(oneCall, 200)).toMatchObject({ granted: 0, waitFor: 'probe' });
-    const next = await enterAfter(control, 'probe');
+    const next = await enterAfter(control, 'probe', 200);
     expect(next).toMatchObject({ granted: 1, isProbe: true });
     expect(next.atMs - lost.atMs).toBeGreaterThanOrEqual(200);
   });

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RequestJob } from '@promptmill/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type CallSignal, createLaneControl } from '../src/index.ts';
+import { type CallSignal, createLaneControl, openLaneQueue } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 let space: RedisSpace;
 let lanes = 0;
+let calls = 0;
 
 beforeAll(() => {
   space = openRedisSpace();
@@ -13,28 +15,50 @@ afterAll(() => space.close());
 
 const probeMs = 60_000;
 
-/** A lane in which jobs of these batches are in work. */
-const openLane = async (...batches: string[]) => {
+const nameOf = (source: string): string => (source.includes('/') ? source : `acme/${source}`);
+
+/** A lane in which jobs of these sources are in work. A source without a tenant is of the tenant `acme`. */
+const openLane = async (...sources: string[]) => {
   const name = `refusals${lanes++}`;
   const control = createLaneControl(space.redis, space.keys, name);
   await control.setLimits({ limits: { concurrency: 10 }, startWidth: 8, probeIntervalMs: 300 });
-  await space.redis.rpush(space.keys.laneJobs(name, 'active'), ...batches.map((batchId) => `${batchId}-0`));
-  const ask = (batchId?: string) => control.admit([0], probeMs, batchId);
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, name));
+  const addJob = async (source: string): Promise<string> => {
+    const [, batchId = ''] = nameOf(source).split('/');
+    // Each live call has an id of its own.
+    const jobId = batchId === 'live' ? `call${calls++}-0` : `${batchId}-0`;
+    const { id = '' } = await queue.add(nameOf(source), {} as RequestJob, { jobId, priority: 1 });
+    return id;
+  };
+  for (const source of sources) {
+    const id = await addJob(source);
+    await space.redis.zrem(space.keys.laneJobs(name, 'prioritized'), id);
+    await space.redis.rpush(space.keys.laneJobs(name, 'active'), id);
+  }
+  const ask = (source?: string) => control.admit([0], probeMs, source && nameOf(source));
   return {
     control,
     ask,
-    remember: (fields: object) => space.redis.hset(space.keys.laneState(name), fields),
+    addJob,
+    setState: (fields: object) => space.redis.hset(space.keys.laneState(name), fields),
+    remember: (fields: object) => space.redis.hset(space.keys.laneRefusals(name), fields),
+    /** Lets the time pass after which the lane forgets its refusals. Gives that time in milliseconds. */
+    forget: async (): Promise<number> => {
+      const lastsMs = await space.redis.pttl(space.keys.laneRefusals(name));
+      await space.redis.del(space.keys.laneRefusals(name));
+      return lastsMs;
+    },
     /** A call that is admitted now and ends with this signal. */
-    end: async (signal: CallSignal, batchId = 'a') => {
+    end: async (signal: CallSignal, source = 'a') => {
       await delay(2);
-      const { granted, atMs: grantedAtMs } = await ask(batchId);
+      const { granted, atMs: grantedAtMs } = await ask(source);
       expect(granted).toBe(1);
       const isSuccess = signal === 'ok';
       return control.reportEnd({
         signal,
         grantedAtMs,
         estimatedTokens: 0,
-        ...(isSuccess ? { succeededAtMs: grantedAtMs } : { batchId, reason: signal }),
+        ...(isSuccess ? { succeededAtMs: grantedAtMs } : { source: nameOf(source), reason: signal }),
       });
     },
   };
@@ -44,6 +68,41 @@ it('one batch’s refusals hold nothing while another has calls in work; two bat
   const { end } = await openLane('a', 'b');
   for (let i = 0; i < 25; i++) expect((await end('refused')).heldUntilMs).toBe(0);
   expect((await end('accountRefused', 'b')).began).toBe(true);
+});
+
+it('two batches of one tenant hold nothing while another tenant has calls in work; two tenants do', async () => {
+  const { end } = await openLane('one/a', 'one/b', 'two/c');
+  for (let i = 0; i < 25; i++)
+    for (const batch of ['one/a', 'one/b']) expect((await end('accountRefused', batch)).heldUntilMs).toBe(0);
+  expect((await end('accountRefused', 'two/c')).began).toBe(true);
+});
+
+it('live calls of a tenant are one source', async () => {
+  const { end } = await openLane('one/live', 'one/live');
+  await end('accountRefused', 'one/live');
+  expect((await end('accountRefused', 'one/live')).heldUntilMs).toBe(0);
+  expect((await end('accountRefused', 'one/live')).began).toBe(true);
+  const shared = await openLane('one/live', 'one/a', 'two/live');
+  for (const source of ['one/live', 'one/a', 'one/live', 'one/a'])
+    expect((await shared.end('accountRefused', source)).heldUntilMs).toBe(0);
+  expect((await shared.end('accountRefused', 'two/live')).began).toBe(true);
+});
+
+it('another tenant whose requests wait in the lane counts like one that is at work', async () => {
+  const { end, addJob } = await openLane('one/a', 'one/b');
+  await addJob('two/c');
+  await end('accountRefused', 'one/a');
+  expect((await end('accountRefused', 'one/b')).heldUntilMs).toBe(0);
+});
+
+it('ten minutes after the last refusal the lane has forgotten it', async () => {
+  const { end, forget } = await openLane('a', 'b');
+  await end('refused');
+  const lastsMs = await forget();
+  expect(lastsMs).toBeGreaterThan(590_000);
+  expect(lastsMs).toBeLessThanOrEqual(600_000);
+  expect((await end('refused', 'b')).heldUntilMs).toBe(0);
+  expect((await end('refused')).began).toBe(true);
 });
 
 it('two batches’ refusals with a success between hold nothing', async () => {
@@ -99,7 +158,7 @@ it('a refused look holds the lane; after a refused call it looks again before ea
   const { atMs } = await end('refused');
   expect((await control.reportLook({ verdict: 'refused', atMs, reason: 'x (401)' })).began).toBe(true);
   const hold = await ask('a');
-  expect(hold).toMatchObject({ waitFor: 'hold', isClosed: true, failedBatches: ['a'] });
+  expect(hold).toMatchObject({ waitFor: 'hold', isClosed: true, failedSources: ['acme/a'] });
   await delay(hold.waitMs);
   await end('refused');
   await delay(310);
@@ -124,26 +183,26 @@ it('looks are not believed any more when calls succeed in spite of a refused one
   expect(await end('refused')).toMatchObject({ heldUntilMs: 0, isLookDue: false });
 });
 
-it('lets a batch that has not failed send a probe in spite of a hold, and wants to know the batch for that', async () => {
+it('lets a batch that has not failed send a probe in spite of a hold, and wants to know the source for that', async () => {
   const { end, ask } = await openLane('a', 'b');
   await end('refused');
   await end('refused', 'b');
   await delay(2);
-  expect(await ask()).toMatchObject({ granted: 0, waitFor: 'batch', failedBatches: ['a', 'b'] });
+  expect(await ask()).toMatchObject({ granted: 0, waitFor: 'source', failedSources: ['acme/a', 'acme/b'] });
   expect(await ask('a')).toMatchObject({ granted: 0, waitFor: 'hold' });
   expect(await ask('c')).toMatchObject({ granted: 1, isProbe: true });
-  expect(await ask('d')).toMatchObject({ granted: 0, waitFor: 'probe', failedBatches: ['a', 'b', 'c'] });
+  expect(await ask('d')).toMatchObject({ granted: 0, waitFor: 'probe', failedSources: ['acme/a', 'acme/b', 'acme/c'] });
 });
 
 it('two seconds after a probe without an answer another batch may send one; its own waits longer', async () => {
-  const { end, ask, remember } = await openLane('a', 'b');
+  const { end, ask, setState } = await openLane('a', 'b');
   for (let i = 0; i < 20; i++) await end('down');
   await delay(2);
   const { atMs } = await ask('c');
   expect((await ask('d')).waitMs).toBeGreaterThan(1900);
-  await remember({ otherProbeFrom: atMs, heldUntil: atMs });
+  await setState({ probedAt: atMs - 2000, heldUntil: atMs });
   expect(await ask('c')).toMatchObject({ granted: 0, waitFor: 'probe' });
-  expect(await ask('d')).toMatchObject({ granted: 1, isProbe: true, failedBatches: ['a', 'c'] });
+  expect(await ask('d')).toMatchObject({ granted: 1, isProbe: true, failedSources: ['acme/a', 'acme/c'] });
 });
 
 it('a hold by 429 lets no batch in', async () => {
@@ -165,11 +224,25 @@ it('after a hold that the first probe ends, all calls go at once, and the next o
   expect((await end('refused', 'a')).began).toBe(true);
 });
 
+it('a probe that is refused does not lengthen a hold for another reason, unless the refusals agree', async () => {
+  const { ask, end, setState } = await openLane('one/a', 'one/b', 'two/c');
+  const { atMs } = await end('throttled', 'one/a');
+  await setState({ heldUntil: atMs });
+  for (const source of ['one/a', 'one/b']) expect((await end('refused', source)).heldUntilMs).toBe(0);
+  expect(await ask('two/c')).toMatchObject({ granted: 1, isProbe: true });
+  await setState({ probedAt: atMs - probeMs });
+  expect((await end('refused', 'two/c')).began).toBe(true);
+});
+
 it('a batch that has not failed may probe, however many have', async () => {
-  const { ask, end, remember } = await openLane('a', 'b');
+  const { ask, end, setState } = await openLane('a', 'b');
   await end('refused', 'a');
-  expect((await end('refused', 'b')).began).toBe(true);
-  await remember({ failedBatches: Array.from({ length: 32 }, (_, i) => `other${i}`).join(',') });
+  const { began, atMs } = await end('refused', 'b');
+  expect(began).toBe(true);
+  await setState({ failedSources: Array.from({ length: 32 }, (_, i) => `acme/other${i}`).join(',') });
   await delay(2);
+  // One of those that the full list has forgotten might be asking.
+  expect(await ask('c')).toMatchObject({ granted: 0, waitFor: 'hold' });
+  await setState({ heldAt: atMs - 1000 });
   expect(await ask('c')).toMatchObject({ granted: 1, isProbe: true });
 });

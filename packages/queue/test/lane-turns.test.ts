@@ -1,7 +1,7 @@
 import { newBatchId, type RequestJob } from '@promptmill/core';
 import { type Queue, Worker } from 'bullmq';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLaneTurns, type LaneTurns, openLaneQueue, requestJobOptions } from '../src/index.ts';
+import { createLaneTurns, type LaneTurns, openLaneQueue, toLaneJob } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const retry = { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 };
@@ -27,6 +27,7 @@ afterEach(async () => {
 });
 
 const requestJob = (batchId: string, index: number): RequestJob => ({
+  tenant: 'acme',
   batchId,
   index,
   customId: `request-${index}`,
@@ -43,12 +44,7 @@ const newBatch = (tenant = 'acme', weight = 1) => {
     id,
     async dispatch(count: number): Promise<void> {
       const { positions } = await turns.take(lane, { tenant, weight, batchId: id, isNew: dispatched === 0 }, count);
-      await queue.addBulk(
-        positions.map((position, i) => {
-          const job = requestJob(id, dispatched + i);
-          return { name: 'request', data: job, opts: requestJobOptions(job, position, retry) };
-        }),
-      );
+      await queue.addBulk(positions.map((position, i) => toLaneJob(requestJob(id, dispatched + i), position, retry)));
       dispatched += count;
     },
   };
@@ -156,6 +152,26 @@ test('small batches that go ahead leave room for the large one', async () => {
   expect(larges).toBeGreaterThanOrEqual(75);
 });
 
+test('batches that come while a large one stands in line share half of what their tenant is due', async () => {
+  const [large, middle, small, other] = [newBatch(), newBatch(), newBatch(), newBatch('other')];
+  await large.dispatch(800);
+  await other.dispatch(1300);
+  const taken = await take(40);
+  await middle.dispatch(50);
+  await middle.dispatch(150);
+  taken.push(...(await take(460)));
+  await small.dispatch(10);
+  taken.push(...(await take(100)));
+  expect(indexesOf(small, taken)).toHaveLength(10);
+  const later = await take(250);
+  expect(countsOf([large, middle, other], later)).toEqual([100, 50, 100]);
+  taken.push(...later);
+  // The end of the line has moved on for them, so where the tenant's last request stands it has got its share.
+  await large.dispatch(200);
+  taken.push(...(await take(2420 - taken.length)));
+  expect(countsOf([other], taken)).toEqual([1210]);
+});
+
 test('a batch’s own requests are taken in order, however its chunks and others’ fall', async () => {
   const large = newBatch();
   const small = newBatch();
@@ -199,8 +215,8 @@ test('says how many batches of the tenant have requests in the lane', async () =
 
 test('a finished job is kept as a sample only while it is small', () => {
   const keptOf = (index: number, bytes: number) => {
-    const { removeOnComplete, removeOnFail } = requestJobOptions({ ...requestJob('batch_1', index), bytes }, 0, retry);
-    return { removeOnComplete, removeOnFail };
+    const { opts } = toLaneJob({ ...requestJob('batch_1', index), bytes }, 0, retry);
+    return { removeOnComplete: opts.removeOnComplete, removeOnFail: opts.removeOnFail };
   };
   expect(keptOf(0, 16_384)).toEqual({ removeOnComplete: { count: 1000 } });
   expect(keptOf(101, 100)).toEqual({});
@@ -208,11 +224,11 @@ test('a finished job is kept as a sample only while it is small', () => {
 });
 
 test('BullMQ takes the priority of any position', async () => {
-  const priorityAt = (position: number) => requestJobOptions(requestJob('batch_1', 0), position, retry).priority;
+  const priorityAt = (position: number) => toLaneJob(requestJob('batch_1', 0), position, retry).opts.priority;
   expect([0, 9, 10, 25].map(priorityAt)).toEqual([2, 2, 3, 4]);
   expect(priorityAt(1e12)).toBe(2 ** 21 - 1);
   const job = requestJob(newBatchId(), 3);
-  const added = await queue.add('request', job, requestJobOptions(job, 1e12, retry));
-  expect(added.id).toBe(`${job.batchId}-3`);
+  const [added] = await queue.addBulk([toLaneJob(job, 1e12, retry)]);
+  expect(added?.id).toBe(`${job.batchId}-3`);
   expect(await take(1)).toMatchObject([{ index: 3 }]);
 });

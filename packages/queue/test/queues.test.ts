@@ -15,6 +15,7 @@ import {
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
 const request: RequestJob = {
+  tenant: 'acme',
   batchId: newBatchId(),
   index: 0,
   customId: 'a',

@@ -1,6 +1,7 @@
 import { type FileRecord, newFileId } from '@promptmill/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  createBatchCounts,
   createBatchStore,
   createFileRecords,
   createTenantPlaces,
@@ -116,10 +117,11 @@ describe('bytes in the lanes', () => {
 
   it('of a tenant and of all are bounded; what has less than half of its share goes on', async () => {
     const batches = createBatchStore(space.redis, space.keys);
+    const counts = createBatchCounts(space.redis, space.keys);
     const reserve = async (tenant: string) => {
       const batch = newBatch({ tenant });
       await batches.create(batch);
-      return { batch, bytes: await batches.countBytes(batch, window, most) };
+      return { batch, bytes: await counts.countBytes(batch, window, most) };
     };
     const reserveMany = async (tenant: string, count: number) =>
       (await each(count, () => reserve(tenant))).map(({ bytes }) => bytes);
@@ -131,10 +133,10 @@ describe('bytes in the lanes', () => {
 
     const { batch } = await reserve('five');
     await batches.advanceCursor(batch.id, 0, { dispatched: 1, cursorOffset: 30, cursorLine: 2, positions: {} });
-    expect(await batches.countBytes(batch, 0)).toBe(30);
+    expect(await counts.countBytes(batch, 0)).toBe(30);
     expect(await space.redis.hget(space.keys.bytesOfTenants, 'five')).toBe('30');
     expect((await batches.dispatchState(batch.id)).countedBytes).toBe(30);
-    await batches.countBytes(batch, -1);
+    await counts.countBytes(batch, -1);
     expect(await space.redis.hget(space.keys.bytesOfTenants, 'five')).toBeNull();
     expect(await space.redis.exists(space.keys.bytesOfBatches('five'))).toBe(0);
   });

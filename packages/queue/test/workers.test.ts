@@ -8,7 +8,7 @@ import {
   openLaneQueue,
   openWorker,
   type OpenWorkerOptions,
-  requestJobOptions,
+  toLaneJob,
   type RedisConnection,
 } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
@@ -33,6 +33,7 @@ test('a job whose worker is killed is taken by another within 10 s', { timeout: 
   const lane = 'simulator';
   const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
   const job = {
+    tenant: 'acme',
     batchId: newBatchId(),
     index: 0,
     customId: 'a',
@@ -40,7 +41,7 @@ test('a job whose worker is killed is taken by another within 10 s', { timeout: 
     body: { model: 'echo' },
     bytes: 100,
   };
-  await queue.add('request', job, requestJobOptions(job, 0, { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 }));
+  await queue.addBulk([toLaneJob(job, 0, { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 })]);
   const script = join(import.meta.dirname, 'hang-in-job.ts');
   const child = spawn(process.execPath, [script, space.url, space.prefix, lane], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -115,6 +116,7 @@ test('a failed attempt is followed by another after the policy’s delay', async
   const queue = space.keep(openLaneQueue(space.redis, space.keys, 'simulator'));
   const retry = { attempts: 3, baseDelayMs: 10, maxDelayMs: 20 };
   const job = {
+    tenant: 'acme',
     batchId: newBatchId(),
     index: 0,
     customId: 'a',
@@ -133,7 +135,7 @@ test('a failed attempt is followed by another after the policy’s delay', async
     ),
   );
   const completed = once(worker, 'completed');
-  await queue.add('request', job, requestJobOptions(job, 0, retry));
+  await queue.addBulk([toLaneJob(job, 0, retry)]);
   await completed;
   expect(attempts).toBe(3);
 });

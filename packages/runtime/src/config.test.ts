@@ -35,6 +35,7 @@ describe('the defaults', () => {
       window: { requests: 4000, bytes: 64 * 1024 ** 2 },
       limits: { maxLineBytes: 16 * 1024 ** 2, maxRequestsPerBatch: 5_000_000, maxFileBytes: 20 * 1024 ** 3 },
       keepDays: 30,
+      keepAnswersHours: 24,
       retry: { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 },
     });
     expect(load()).not.toHaveProperty('board');

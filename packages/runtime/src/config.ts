@@ -67,6 +67,8 @@ export interface Config {
   };
   /** How long a batch, its output and its error file are kept after its end, in days. */
   readonly keepDays: number;
+  /** How long the answer to a call with an `Idempotency-Key`, or to a background response, is kept, in hours. */
+  readonly keepAnswersHours: number;
   readonly lanes: LaneTable;
   readonly tenants: TenantsConfig;
   readonly retry: RetryPolicy;
@@ -191,6 +193,7 @@ export const loadConfig = (
       maxFileBytes: data.PROMPTMILL_MAX_FILE_BYTES,
     },
     keepDays: data.PROMPTMILL_KEEP_DAYS,
+    keepAnswersHours: data.PROMPTMILL_KEEP_ANSWERS_HOURS,
     lanes,
     tenants: file.config.tenants,
     retry: file.config.retry,

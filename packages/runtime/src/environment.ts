@@ -171,6 +171,8 @@ export const environment = z.object({
   PROMPTMILL_MAX_REQUESTS_PER_BATCH: wholeNumber(1, 100_000_000).default(5_000_000),
   /** How long a batch, its output and its error file are kept after its end, in days. */
   PROMPTMILL_KEEP_DAYS: wholeNumber(1, 3650).default(30),
+  /** How long the answer to a call with an `Idempotency-Key`, or to a background response, is kept, in hours. */
+  PROMPTMILL_KEEP_ANSWERS_HOURS: wholeNumber(1, 720).default(24),
   /** Default: 20 GiB. */
   PROMPTMILL_MAX_FILE_BYTES: wholeNumber(1024, 2 ** 50 - 1).default(20 * 2 ** 30),
   /** For tests only: the role kills itself when it passes the point for the n-th time. */

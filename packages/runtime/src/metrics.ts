@@ -52,7 +52,7 @@ export const createMetrics = (role: string) => {
     }),
     laneRequests: new Gauge({
       name: 'promptmill_lane_requests',
-      help: 'Requests of a lane, all workers together; state is in_flight, waiting or allowed (how many may be in flight)',
+      help: 'Requests of a lane, all workers together; state is in_flight, waiting or allowed (how many may be in flight); live_in_flight and live_waiting are the live calls among them',
       labelNames: ['lane', 'state'] as const,
       registers,
     }),

@@ -1,4 +1,4 @@
-import { isBatchId, isFileId, isTenantName, isUploadId } from '@promptmill/core';
+import { isBatchId, isFileId, isResponseId, isTenantName, isUploadId } from '@promptmill/core';
 import type { Logger } from '@promptmill/runtime';
 import type { RequestHandler } from 'express';
 import type { KeyChange } from './key-ring.ts';
@@ -15,6 +15,9 @@ export type AuditAction =
   | 'batch.pause'
   | 'batch.resume'
   | 'batch.retry'
+  | 'response.create'
+  | 'response.cancel'
+  | 'response.delete'
   | 'tenant.cancel';
 
 /** What the audit line of a request says beyond who sent it. */
@@ -37,6 +40,9 @@ export type AuditKeyChange = (change: KeyChange) => void;
 const auditLogger = (logger: Logger): Logger =>
   logger.level === 'silent' ? logger : logger.child({ audit: true }, { level: 'info' });
 
+const isAuditedId = (value: string): boolean =>
+  [isBatchId, isFileId, isUploadId, isResponseId].some((isId) => isId(value));
+
 /** A path may hold anything; only what is an id or a tenant's name is noted. */
 export const noteTarget =
   (action: AuditAction | undefined): RequestHandler<Record<string, string>> =>
@@ -44,7 +50,7 @@ export const noteTarget =
     const { tenant } = params;
     response.locals.audited = {
       action,
-      ids: Object.values(params).filter((value) => isBatchId(value) || isFileId(value) || isUploadId(value)),
+      ids: Object.values(params).filter(isAuditedId),
       ...(tenant !== undefined && isTenantName(tenant) ? { ofTenant: tenant } : {}),
     };
     next();
@@ -71,18 +77,18 @@ const outcomeOf = (status: number): string => {
 };
 
 /**
- * Writes one line for each request that makes or changes something, and for each refusal (401, 403, 429): who, from
- * where, what and how it ended. No bodies, queries or headers, and of a key only how it is named.
+ * Writes one line for each request that makes or changes something, and for each refusal (401, 403, 429) of this api, not
+ * of a provider: who, from where, what and how it ended. No bodies, queries or headers, and of a key only how it is named.
  */
 export const createAudit = (logger: Logger): RequestHandler => {
   const log = auditLogger(logger);
   return (request, response, next) => {
     const address = request.ip;
     response.on('close', () => {
-      const { requestId, caller, route = 'other', audited, errorCode } = response.locals;
+      const { requestId, caller, route = 'other', audited, errorCode, isProvidersAnswer } = response.locals;
       const status = response.writableFinished ? response.statusCode : 499;
       const { action, ids = [], ofTenant } = audited ?? {};
-      if (action === undefined && !refusals.has(status)) return;
+      if (action === undefined && (isProvidersAnswer || !refusals.has(status))) return;
       log.info(
         {
           action: action ?? 'access',

@@ -60,6 +60,9 @@ export const createKeyRing = ({ apiKeys, mayBeKeyless, now }: KeyRingOptions) =>
   if (apiKeys.length > 0 || !mayBeKeyless) anyone.end.abort();
   let isRead = false;
   let hasStoredKeys = false;
+  let areNoted: boolean | undefined;
+  /** Whether it is known who may come in. */
+  const isSettled = (): boolean => isRead && (anyone.end.signal.aborted || areNoted !== undefined);
 
   const stateOf = ({ stored }: Entry) => (stored ? stateOfKey(stored, now()) : 'active');
 
@@ -82,20 +85,26 @@ export const createKeyRing = ({ apiKeys, mayBeKeyless, now }: KeyRingOptions) =>
 
   return {
     /** The caller that needs no key. Undefined once there was a key: that it is gone again opens nothing. */
-    anyone: (): Caller | undefined => (isRead && !anyone.end.signal.aborted ? anyone.caller : undefined),
+    anyone: (): Caller | undefined => (isSettled() && !anyone.end.signal.aborted ? anyone.caller : undefined),
 
     find(key: string): FoundKey {
       const digest = digestOfKey(key);
       const entry = fixed.get(digest) ?? kept.get(digest);
-      if (!entry) return { kind: isRead ? 'unknown' : 'unread' };
+      if (!entry) return { kind: isSettled() ? 'unknown' : 'unread' };
       const state = stateOf(entry);
       return state === 'active' ? { kind: 'known', caller: entry.caller } : { kind: state };
     },
 
-    /** Takes over what is stored, and returns what has changed since the last time. A key that is gone is revoked. */
-    update({ keys, unreadable }: StoredApiKeys): readonly KeyChange[] {
+    /**
+     * Takes over what is stored, and returns what has changed since the last time. A key that is gone is revoked.
+     *
+     * @param noted whether Redis notes that there were stored keys once; undefined while it cannot be asked. Nobody is
+     * served without a key before it could.
+     */
+    update({ keys, unreadable }: StoredApiKeys, noted: boolean | undefined): readonly KeyChange[] {
       hasStoredKeys = keys.length > 0 || unreadable.length > 0;
-      if (hasStoredKeys) anyone.end.abort();
+      areNoted = noted ?? areNoted;
+      if (hasStoredKeys || areNoted) anyone.end.abort();
       const changes = keys.flatMap(take);
       const digests = new Set(keys.map(({ digest }) => digest));
       for (const [digest, entry] of kept)
@@ -112,8 +121,10 @@ export const createKeyRing = ({ apiKeys, mayBeKeyless, now }: KeyRingOptions) =>
     endExpired: (): readonly KeyChange[] =>
       [...kept.values()].flatMap((entry) => (stateOf(entry) === 'expired' ? end(entry, 'key.expire') : [])),
 
-    isRead: (): boolean => isRead,
+    isRead: isSettled,
     hasStoredKeys: (): boolean => hasStoredKeys,
+    /** Whether there were stored keys once, and now there is no key at all: the store is not the one that had them. */
+    hasLostKeys: (): boolean => isRead && areNoted === true && !hasStoredKeys && fixed.size === 0,
 
     /** How many active keys each tenant has. */
     activeKeys(): ReadonlyMap<string, number> {

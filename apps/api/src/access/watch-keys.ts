@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApiKeysVersion, type Keys, onBack, type RedisConnection } from '@promptmill/queue';
+import { type ApiKeysVersion, onBack, type RedisConnection } from '@promptmill/queue';
 import type { KeyReader } from './read-keys.ts';
 
 /** One small read of Redis for the whole process, so that a change is seen within a second. */
@@ -9,8 +9,7 @@ const readEveryMs = 30_000;
 const readAgainMs = 2000;
 
 /** Reads the stored keys when one was created or revoked, each time Redis is back, and every 30 s. */
-export const watchKeys = (redis: RedisConnection, keys: Keys, { read, endExpired }: KeyReader) => {
-  const version = createApiKeysVersion(redis, keys);
+export const watchKeys = (redis: RedisConnection, version: ApiKeysVersion, { read, endExpired }: KeyReader) => {
   const stopping = new AbortController();
   let timesBack = 0;
   let seen = '';
@@ -24,7 +23,7 @@ export const watchKeys = (redis: RedisConnection, keys: Keys, { read, endExpired
     const found = token === undefined ? seen : `${timesBack} ${token}`;
     const nowMs = performance.now();
     if (nowMs < notBeforeMs || (found === seen && nowMs < nextReadMs)) return;
-    if (await read()) {
+    if (await read(token)) {
       seen = found;
       nextReadMs = performance.now() + readEveryMs;
     } else notBeforeMs = performance.now() + readAgainMs;

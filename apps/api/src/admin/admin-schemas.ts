@@ -59,6 +59,7 @@ export const tenantList = z.object({
         active_keys: z.int(),
         active_batches: z.int().meta({ description: 'Batches that have not ended.' }),
         queued_requests: z.int().meta({ description: 'Requests of those batches without a result.' }),
+        live_calls: z.int().meta({ description: 'Live calls whose callers wait for an answer.' }),
         files: z.int().meta({ description: 'Input, output and error files that are kept.' }),
       })
       .meta({ id: 'Tenant' }),

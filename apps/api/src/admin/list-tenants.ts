@@ -4,11 +4,14 @@ import { withinQueueTimeout } from '../redis-guard.ts';
 import { activeBatches } from './active-batches.ts';
 import type { tenantList } from './admin-schemas.ts';
 
-type Dependencies = Pick<ApiDependencies, 'tenantIndex' | 'ring' | 'records' | 'batches' | 'batchesQueue'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'tenantIndex' | 'ring' | 'records' | 'batches' | 'batchesQueue' | 'countLiveCalls'
+>;
 
-/** `GET /v1/admin/tenants`: every tenant that has a key, a file or a batch, and what it uses. */
+/** `GET /v1/admin/tenants`: every tenant that has a key, a file, a batch or a live call, and what it uses. */
 export const listTenants = (dependencies: Dependencies) => {
-  const { tenantIndex, ring, records } = dependencies;
+  const { tenantIndex, ring, records, countLiveCalls } = dependencies;
 
   const countBatches = async () => {
     const counts = new Map<string, { batches: number; requests: number }>();
@@ -21,8 +24,12 @@ export const listTenants = (dependencies: Dependencies) => {
 
   return async (): Promise<z.output<typeof tenantList>> => {
     const keys = ring.activeKeys();
-    const [noted, counts] = await Promise.all([tenantIndex.all(), withinQueueTimeout(countBatches())]);
-    const names = [...new Set([...keys.keys(), ...noted, ...counts.keys()])].sort();
+    const [noted, counts, liveCalls] = await Promise.all([
+      tenantIndex.all(),
+      withinQueueTimeout(countBatches()),
+      countLiveCalls.byTenant(),
+    ]);
+    const names = [...new Set([...keys.keys(), ...noted, ...counts.keys(), ...liveCalls.keys()])].sort();
     const data = await Promise.all(
       names.map(async (id) => ({
         id,
@@ -30,6 +37,7 @@ export const listTenants = (dependencies: Dependencies) => {
         active_keys: keys.get(id) ?? 0,
         active_batches: counts.get(id)?.batches ?? 0,
         queued_requests: counts.get(id)?.requests ?? 0,
+        live_calls: liveCalls.get(id) ?? 0,
         files: await records.count(id),
       })),
     );

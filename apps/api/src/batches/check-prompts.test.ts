@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { PromptBatch } from './batch-schemas.ts';
+import type { PromptBatch } from './create-batch-schemas.ts';
 import { checkPrompts } from './check-prompts.ts';
 import { promptLines } from './prompt-lines.ts';
 

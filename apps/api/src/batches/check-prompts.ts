@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { ApiError, isJsonObject, type Prompt, promptToLine } from '@promptmill/core';
 import { badRequest } from '../request-problem.ts';
-import { prompt as promptSchema, type PromptBatch } from './batch-schemas.ts';
+import { prompt as promptSchema, type PromptBatch } from './create-batch-schemas.ts';
 
 /** The largest input file made from prompts. `system` and `params` are in each of its lines. */
 const maxPromptFileBytes = 64 * 2 ** 20;

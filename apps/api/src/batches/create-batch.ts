@@ -3,7 +3,7 @@ import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
-import type { CreateBatchBody } from './batch-schemas.ts';
+import type { CreateBatchBody } from './create-batch-schemas.ts';
 import { checkPrompts } from './check-prompts.ts';
 import type { Creation } from './creation.ts';
 import { findInputFile } from './find-input-file.ts';

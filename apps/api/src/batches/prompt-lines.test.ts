@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { PromptBatch } from './batch-schemas.ts';
+import type { PromptBatch } from './create-batch-schemas.ts';
 import { promptLines } from './prompt-lines.ts';
 
 const batch = (prompts: unknown[], more: Partial<PromptBatch> = {}): PromptBatch => ({

@@ -1,5 +1,5 @@
 import { type Prompt, promptToLine } from '@promptmill/core';
-import type { PromptBatch } from './batch-schemas.ts';
+import type { PromptBatch } from './create-batch-schemas.ts';
 
 const chunkCharacters = 64 * 1024;
 

@@ -30,7 +30,13 @@ it('a request whose model its tenant may use no more gets an error, and no fallb
   const add = createAddRequests({
     lanes,
     queueOf: () => queue as unknown as Queue<RequestJob>,
-    turns: { take: async (_, __, count) => ({ positions: Array.from({ length: count }, (___, i) => i), batches: 1 }) },
+    turns: {
+      take: async (_, __, count) => ({
+        positions: Array.from({ length: count }, (___, i) => i),
+        batches: 1,
+        isAhead: false,
+      }),
+    },
     tenants,
     retry: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },
     recorder: {

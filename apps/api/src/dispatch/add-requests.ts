@@ -13,7 +13,7 @@ import {
   type Tenants,
   toResult,
 } from '@promptmill/core';
-import { type Cursor, type LaneTurns, requestJobOptions, type ResultRecorder } from '@promptmill/queue';
+import { type Cursor, type LaneTurns, toLaneJob, type ResultRecorder } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import type { InputRequest } from './read-requests.ts';
@@ -32,6 +32,8 @@ export interface AddedRequests {
   readonly positions: Cursor['positions'];
   /** The most batches that the tenant has in one of the chunk's lanes. 0 when the chunk was empty. */
   readonly batchesInLane: number;
+  /** Whether the chunk is ahead of others of its tenant in one of its lanes. */
+  readonly isAhead: boolean;
 }
 
 /**
@@ -61,15 +63,14 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
       return next && mayUse(next);
     });
     const job: RequestJob = {
+      tenant: batch.tenant,
       batchId: batch.id,
       index,
       customId,
       url,
       body: { ...body, model: route.model },
       bytes,
-      ...(fallback.length > 0
-        ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch), tenant: batch.tenant } }
-        : {}),
+      ...(fallback.length > 0 ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch) } } : {}),
     };
     return { lane: name, job, isAllowed: mayUse(route) };
   };
@@ -81,12 +82,10 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
 
   const addToLane = async ({ id, tenant }: Batch, lane: string, jobs: readonly RequestJob[], isNew: boolean) => {
     const user = { tenant, weight: tenants.weightOf(tenant), batchId: id, isNew };
-    const { positions, batches } = await turns.take(lane, user, jobs.length);
+    const { positions, batches, isAhead } = await turns.take(lane, user, jobs.length);
     const end = positions.at(-1) ?? 0;
-    await queueOf(lane).addBulk(
-      jobs.map((job, i) => ({ name: 'request', data: job, opts: requestJobOptions(job, positions[i] ?? end, retry) })),
-    );
-    return { lane, end, batches };
+    await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? end, retry)));
+    return { lane, end, batches, isAhead };
   };
 
   /** @param before the positions that the batch's last chunk gave */
@@ -115,6 +114,7 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
     return {
       positions: { ...before, ...Object.fromEntries(added.map(({ lane, end }) => [lane, end])) },
       batchesInLane: Math.max(0, ...added.map(({ batches }) => batches)),
+      isAhead: added.some(({ isAhead }) => isAhead),
     };
   };
 };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type { BatchCounts, BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
@@ -9,7 +9,8 @@ import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
-  readonly batches: BatchStore;
+  readonly batches: Pick<BatchStore, 'advanceCursor'>;
+  readonly counts: Pick<BatchCounts, 'countBytes' | 'resultsBytes'>;
   readonly files: FileStore;
   readonly requests: DispatchedRequests;
   readonly add: AddRequests;
@@ -39,6 +40,8 @@ const maxChunkBytes = 1024 * 1024;
 const refillShare = 1 / 8;
 /** A small part of a window is refilled when it has room for a chunk, or half of it is free: a chunk must be worth its cost. */
 const refillShareOf = (requests: number): number => Math.max(refillShare, Math.min(1 / 2, chunkRequests / requests));
+/** A batch ahead of others of its tenant has at most this part of a window in Redis, so that the next has not long to wait. */
+const aheadShare = 1 / 8;
 /** The batches of a tenant share a window, but each may have this much. */
 const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 
@@ -47,7 +50,7 @@ const smallestPart = { requests: 50, bytes: 1024 * 1024 };
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
-  const { batches, files, requests, add, window, onDispatched, passFailPoint } = options;
+  const { batches, counts, files, requests, add, window, onDispatched, passFailPoint } = options;
 
   /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
   const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
@@ -62,22 +65,27 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
     (state.uncollected > 0 && state.uncollectedBytes >= window.bytes) ||
-    (await batches.resultsBytes()) >= resultWindowsOfAll * window.bytes;
+    (await counts.resultsBytes()) >= resultWindowsOfAll * window.bytes;
 
   /** How many batches share a lane with a tenant's last chunk. */
   const sharers = createSeenBatches<number>();
 
-  /** The part of the window that a batch of this tenant may fill. */
-  const partOf = (tenant: string): { requests: number; bytes: number; refill: number } => {
+  /** Batches whose last chunk is ahead of others of their tenant. */
+  const ahead = createSeenBatches<boolean>();
+
+  /** The part of the window that a batch may fill. */
+  const partOf = ({ id, tenant }: Batch): { requests: number; bytes: number; refill: number } => {
     const count = sharers.get(tenant) ?? 1;
-    const part = (most: number, least: number): number => Math.max(Math.min(most, least), Math.floor(most / count));
-    const requests = part(window.requests, smallestPart.requests);
-    const bytes = part(window.bytes, smallestPart.bytes);
+    const part = (most: number, least: number, share: number): number =>
+      Math.max(Math.min(most, least), Math.floor(most * share));
+    const share = 1 / count;
+    const requests = part(window.requests, smallestPart.requests, ahead.get(id) ? Math.min(share, aheadShare) : share);
+    const bytes = part(window.bytes, smallestPart.bytes, share);
     return { requests, bytes, refill: count > 1 ? refillShareOf(requests) : refillShare };
   };
 
   const hasRoom = ({ batch, state }: BatchSnapshot): boolean => {
-    const { requests: most, bytes: mostBytes, refill } = partOf(batch.tenant);
+    const { requests: most, bytes: mostBytes, refill } = partOf(batch);
     const wanted = Math.min(most * refill, batch.total - state.dispatched);
     return state.outstanding + wanted <= most && state.outstandingBytes <= mostBytes * (1 - refill);
   };
@@ -87,7 +95,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   /** Counts a batch's bytes again when much of what counts has its results by now. */
   const countAgain = async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { countedBytes, outstandingBytes } = state;
-    if (countedBytes - outstandingBytes >= window.bytes * refillShare) await batches.countBytes(batch, 0);
+    if (countedBytes - outstandingBytes >= window.bytes * refillShare) await counts.countBytes(batch, 0);
   };
 
   /** @param settledBeyond how many requests after the cursor have a result */
@@ -103,8 +111,10 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       const last = chunk.at(-1);
       if (!last) return true;
       const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
-      const { positions, batchesInLane } = await add(batch, wanted, cursor.positions);
+      const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
+      if (isAhead) ahead.note(batch.id, true);
+      else ahead.forget(batch.id);
       passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
@@ -133,7 +143,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
     try {
       for await (const request of readRequests(files, batch.inputFileId, from)) {
-        const part = partOf(batch.tenant);
+        const part = partOf(batch);
         const isFull = outstanding >= part.requests || outstandingBytes >= Math.min(part.bytes, mostBytes);
         if (request.index >= batch.total || isFull) {
           hasEnded = false;
@@ -176,13 +186,13 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       requests.settledBeyond(batch.id, state.dispatched),
     ]);
     if (full) return { done: false };
-    const mostBytes = await batches.countBytes(batch, window.bytes, most);
+    const mostBytes = await counts.countBytes(batch, window.bytes, most);
     if (mostBytes <= state.outstandingBytes) return { done: false };
     try {
       return await dispatch(snapshot, mostBytes, settledBeyond);
     } finally {
       // What was reserved and not used is free again.
-      await batches.countBytes(batch, 0);
+      await counts.countBytes(batch, 0);
     }
   };
 };

@@ -6,6 +6,7 @@ import {
   closeRedis,
   closeWorkers,
   connectRedis,
+  createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
   createDueIndex,
@@ -68,6 +69,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError, closing: closing.signal });
   const keys = createKeys(redisPrefix);
   const batches = createBatchStore(redis, keys);
+  const counts = createBatchCounts(redis, keys);
   const records = createFileRecords(redis, keys);
   const finalizeQueue = openFinalizeQueue(redis, keys);
   finalizeQueue.on('error', onError);
@@ -97,6 +99,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     }),
     dispatch: createDispatchRequests({
       batches,
+      counts,
       files,
       requests,
       add,
@@ -109,7 +112,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       requests,
       files,
       restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
-      recount: createRecountResults({ batches, files, logger }),
+      recount: createRecountResults({ batches, counts, files, logger }),
       findLost: createFindLostRequests({ lanes, queueOf, requests }),
       add,
       connections: () => connections,
@@ -128,7 +131,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     ),
     wake: (batchId) => wakeBatchJob(batchesQueue, batchId),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
-    retire: createRetireBatch({ records, batches, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    retire: createRetireBatch({ records, counts, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
     places,
     now: Date.now,

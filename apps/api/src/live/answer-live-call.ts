@@ -5,9 +5,12 @@ import {
   type Endpoint,
   fullModelName,
   type LiveAnswer,
+  type LiveAnswerHead,
+  type LiveCall,
   mayUseModel,
   modelNotAllowed,
   newLiveCallId,
+  newResponseId,
   type RequestBody,
   type RequestJob,
   type Route,
@@ -15,6 +18,10 @@ import {
 import { z } from 'zod';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { hashOf, idempotencyHeaders, type KeyedRequest } from '../idempotency.ts';
+import { checkRequest } from '../request-problem.ts';
+import { queuedResponse, wantsBackground } from '../responses/background-response.ts';
+import { toResponseObject } from '../responses/read-response.ts';
 import { createLiveReply } from './live-reply.ts';
 import { patienceMsOf } from './patience.ts';
 
@@ -30,7 +37,7 @@ const firstLookMs = 1000;
 
 type LiveDependencies = Pick<
   ApiDependencies,
-  'config' | 'tenants' | 'live' | 'livePlaces' | 'laneWatch' | 'metrics' | 'now'
+  'config' | 'tenants' | 'live' | 'kept' | 'livePlaces' | 'laneWatch' | 'metrics' | 'now'
 >;
 
 /**
@@ -38,7 +45,7 @@ type LiveDependencies = Pick<
  * answers on the same connection what the provider answered.
  */
 export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) => {
-  const { config, tenants, live, livePlaces, laneWatch, metrics, now } = dependencies;
+  const { config, tenants, live, kept, livePlaces, laneWatch, metrics, now } = dependencies;
 
   const findRoute = (tenant: string, model: string): Route => {
     const route = config.lanes.route(model);
@@ -50,28 +57,55 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
   };
 
   const toJob = (
-    { tenant, request }: Pick<Call, 'tenant' | 'request'>,
+    { tenant, response }: Pick<Call, 'tenant' | 'response'>,
     body: RequestBody,
     { lane, model }: Route,
-    deadlineMs: number,
+    callId: string,
+    liveCall: LiveCall,
   ): RequestJob => {
-    const bytes = Number(request.headers['content-length'] ?? 0);
-    const callId = newLiveCallId();
+    const { deadlineMs } = liveCall;
     const limits = tenants.limitsOf(tenant);
     const models = lane.fallback.filter((name) => {
       const next = config.lanes.route(name);
       return next && mayUseModel(limits, fullModelName(next));
     });
     return {
+      tenant,
       batchId: callId,
       index: 0,
       customId: callId,
       url,
       body: { ...body, model },
-      bytes,
-      live: { tenant, api: live.api, deadlineMs, isKept: false },
-      ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs, tenant } } : {}),
+      bytes: response.locals.body?.bytes ?? 0,
+      live: liveCall,
+      ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs } } : {}),
     };
+  };
+
+  /** Undefined without an `Idempotency-Key`. */
+  const claimOf = (
+    { tenant, request }: Pick<Call, 'tenant' | 'request'>,
+    body: RequestBody,
+  ): KeyedRequest | undefined => {
+    if (request.headers['idempotency-key'] === undefined) return undefined;
+    const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
+    return key === undefined ? undefined : { tenant, key, contentHash: hashOf(`${url}\n${JSON.stringify(body)}`) };
+  };
+
+  /** Begins a background response, and answers that it is queued. */
+  const startBackground = async (
+    { tenant, response }: Pick<Call, 'tenant' | 'response'>,
+    { background: _background, ...body }: RequestBody,
+    route: Route,
+    claim: KeyedRequest | undefined,
+  ): Promise<void> => {
+    const liveCall = { api: '', deadlineMs: now() + kept.keepMs, isKept: true };
+    const job = toJob({ tenant, response }, body, route, newResponseId(), liveCall);
+    const queued = queuedResponse(body);
+    const { id, call } = await kept.start({ lane: route.lane.name, job, claim, response: JSON.stringify(queued) });
+    response.locals.audited = { action: 'response.create', ids: [id] };
+    if (!call) throw new Error(`response ${id} was lost when it began`);
+    response.json(await toResponseObject(kept, id, call));
   };
 
   return async (call: Call<unknown, unknown, z.output<typeof liveCallBody>>): Promise<void> => {
@@ -79,23 +113,41 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const reply = createLiveReply(response, { now });
     const problem = checkRequestBody(body);
     if (problem) throw new ApiError(400, problem.message, { code: problem.code, param: problem.param });
+    const isBackground = url === '/v1/responses' && wantsBackground(body);
+    const claim = claimOf(call, body);
     const deadlineMs = reply.receivedAt + patienceMsOf(request.headers);
     const route = findRoute(tenant, body.model);
+    if (isBackground) return startBackground(call, body, route, claim);
     const lane = route.lane.name;
-    const job = toJob(call, body, route, deadlineMs);
-    const callId = job.batchId;
-    const leave = await livePlaces.take(tenant);
+    const job = toJob(call, body, route, newLiveCallId(), {
+      api: live.api,
+      deadlineMs: claim ? now() + kept.keepMs : deadlineMs,
+      isKept: claim !== undefined,
+    });
+    const calls = claim ? kept.callerOf(claim) : live;
+    let callId = job.batchId;
+    const received = response.locals.body;
+    const leave = await livePlaces.take(tenant, received?.heapBytes ?? 0);
     // Its caller may have left meanwhile.
     if (response.closed) return leave();
+    // From here on it counts among the calls that wait.
+    received?.release();
     // The deadline is what ends a call that waits for long.
     request.socket.setTimeout(0);
 
     const { promise: over, resolve: end } = Promise.withResolvers<'answered' | 'failed' | 'hung_up'>();
     let lastFailure: LiveAnswer | undefined;
+    let isWaitNoted = false;
+
+    /** Notes how long the call waited, when the provider's answer begins. */
+    const noteWait = ({ callMs }: LiveAnswerHead): void => {
+      if (!isWaitNoted) metrics.liveWait.observe({ lane }, Math.max(0, now() - reply.receivedAt - callMs) / 1000);
+      isWaitNoted = true;
+    };
 
     /** Ends the call for its caller, who gets its last failure, else this error. */
     const fail = (error: ApiError): void => {
-      live.giveUp(callId);
+      calls.giveUp(callId);
       if (lastFailure && error.retryAfterSeconds === undefined) reply.answer(lastFailure);
       else reply.error(error);
       end('failed');
@@ -104,7 +156,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
 
     const deadline = setTimeout(
       () => fail(new ApiError(504, 'The call got no answer in time.', { code: 'request_timeout' })),
-      deadlineMs - now(),
+      Math.max(0, deadlineMs - now()),
     );
     const describePlace = laneWatch.follow(callId);
     const comment = async (): Promise<void> => {
@@ -118,20 +170,22 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     let comments: NodeJS.Timeout[] = [];
     response.on('close', () => {
       if (response.writableFinished) return;
-      live.giveUp(callId);
+      calls.giveUp(callId);
       end('hung_up');
     });
     const unwatch = laneWatch.watch(live.lanesOf({ lane, job }), waits);
     try {
-      await live.begin({
+      callId = await calls.begin({
         lane,
         job,
         onNews(news) {
           if (news.kind === 'failed attempt') lastFailure = news.answer;
           else if (news.kind === 'events') {
+            noteWait(news.head);
             if (!reply.events(news)) fail(new ApiError(502, 'The stream broke off.', { code: 'incomplete_stream' }));
           } else {
-            live.end(callId);
+            calls.end(callId);
+            if (news.answer.kind === 'response') noteWait(news.answer.head);
             reply.answer(news.answer);
             end('answered');
           }

@@ -3,12 +3,13 @@ import {
   createLiveReceiver,
   type Keys,
   type LaneTurns,
+  type LiveCount,
   type LiveNews,
   groupWhileSending,
   onBack,
   type RedisConnection,
-  requestJobOptions,
   silenceMs,
+  toLaneJob,
 } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -23,6 +24,8 @@ export interface LiveCallsOptions {
   readonly queueOf: (lane: string) => Queue<RequestJob>;
   readonly turns: Pick<LaneTurns, 'takeLive'>;
   readonly tenants: Pick<Tenants, 'weightOf'>;
+  /** What live calls may take of a lane. */
+  readonly shareOf: (lane: string) => number;
   /** The lane of a model; undefined when there is none. */
   readonly laneOf: (model: string) => string | undefined;
   readonly retry: RetryPolicy;
@@ -37,16 +40,19 @@ export interface NewLiveCall {
   readonly job: RequestJob;
   /** Gets what workers tell of the call. */
   readonly onNews: (news: LiveNews) => void;
+  /** Whether a call whose job is missing may be added to its lane again. Default: it may. */
+  readonly mayRestore?: () => Promise<boolean>;
 }
 
 interface WaitingCall extends NewLiveCall {
   /** Whether its job is, or was, in its lane. */
   isAdded: boolean;
+  isGivenUp: boolean;
 }
 
 /** The live calls whose callers this process holds. */
 export const createLiveCalls = (options: LiveCallsOptions) => {
-  const { api, redis, blocking, keys, queueOf, turns, tenants, laneOf, retry, onError } = options;
+  const { api, redis, blocking, keys, queueOf, turns, tenants, shareOf, laneOf, retry, onError } = options;
   const { lookForLostEveryMs = 30_000 } = options;
   const waiting = new Map<string, WaitingCall>();
 
@@ -62,14 +68,13 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
   /** Calls that come while others are being added are added together. */
   const addToLane = groupWhileSending<RequestJob, void>(async (laneAndTenant, jobs) => {
     const [lane = '', tenant = ''] = laneAndTenant.split('\n');
-    const positions = await turns.takeLive(lane, { tenant, weight: tenants.weightOf(tenant) }, jobs.length);
-    await queueOf(lane).addBulk(
-      jobs.map((job, i) => ({ name: 'live call', data: job, opts: requestJobOptions(job, positions[i] ?? 0, retry) })),
-    );
+    const user = { tenant, weight: tenants.weightOf(tenant), share: shareOf(lane) };
+    const positions = await turns.takeLive(lane, user, jobs.length);
+    await queueOf(lane).addBulk(jobs.map((job, i) => toLaneJob(job, positions[i] ?? 0, retry)));
     return [];
   });
-  const add = ({ lane, job }: NewLiveCall) =>
-    withinQueueTimeout(addToLane(`${lane}\n${job.live?.tenant ?? ''}`, job), () => silenceMs(redis));
+  const add = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>) =>
+    withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job), () => silenceMs(redis));
 
   /** The lanes in which a call may have its job: its own, then those of its fallbacks, in the order in which it goes. */
   const lanesOf = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>): string[] => [
@@ -96,7 +101,7 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     if (lost.length === 0) return;
     await receiver.readAll();
     for (const call of lost)
-      if (waiting.has(call.job.batchId)) {
+      if (waiting.has(call.job.batchId) && (await (call.mayRestore?.() ?? true))) {
         await queueOf(call.lane).remove(jobIdOf(call.job.batchId, 0));
         await add(call);
       }
@@ -122,19 +127,25 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     /** This api process, for the jobs of its calls. */
     api,
 
-    /** Adds a call to its lane. From then on its news come. Throws a 503 when Redis is away. */
-    async begin(call: NewLiveCall): Promise<void> {
-      const begun: WaitingCall = { ...call, isAdded: false };
+    /** Adds a call to its lane, if it is not there. Throws a 503 when Redis is away. */
+    async add(call: Pick<NewLiveCall, 'lane' | 'job'>): Promise<void> {
+      await add(call);
+    },
+
+    /** Adds a call to its lane. From then on its news come. Resolves with its id. Throws a 503 when Redis is away. */
+    async begin(call: NewLiveCall): Promise<string> {
+      const begun: WaitingCall = { ...call, isAdded: false, isGivenUp: false };
       waiting.set(call.job.batchId, begun);
       try {
         await add(call);
         begun.isAdded = true;
         // It may have been given up before it was there.
-        if (!waiting.has(call.job.batchId)) abandon(call).catch(() => {});
+        if (begun.isGivenUp) abandon(call).catch(() => {});
+        return call.job.batchId;
       } catch (error) {
         waiting.delete(call.job.batchId);
-        // It may be in its lane all the same.
-        abandon(call).catch(() => {});
+        // It may be in its lane all the same. One that is kept goes on there.
+        if (!call.job.live?.isKept) abandon(call).catch(() => {});
         throw error;
       }
     },
@@ -148,8 +159,10 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     giveUp(callId: string): void {
       const call = waiting.get(callId);
       waiting.delete(callId);
+      if (!call) return;
+      call.isGivenUp = true;
       // When Redis is away, it is given up when Redis is back.
-      if (call) abandon(call).catch(() => {});
+      abandon(call).catch(() => {});
     },
 
     /** How many of the lane's jobs go before a call. Undefined when a worker has it, or when it is not known. */
@@ -164,6 +177,17 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     },
 
     count: (): number => waiting.size,
+
+    /** How many calls there are of each tenant, by lane. */
+    counts(): LiveCount[] {
+      const counts = new Map<string, LiveCount>();
+      for (const { lane, job } of waiting.values()) {
+        const { tenant } = job;
+        const name = `${lane}\n${tenant}`;
+        counts.set(name, { lane, tenant, calls: (counts.get(name)?.calls ?? 0) + 1 });
+      }
+      return [...counts.values()];
+    },
 
     async close(): Promise<void> {
       clearInterval(timer);

@@ -1,7 +1,7 @@
 import type { ApiError, LiveAnswer, LiveAnswerHead } from '@promptmill/core';
 import type { LiveNews } from '@promptmill/queue';
 import type { Response } from 'express';
-import { errorBody, errorOf, streamError } from './live-error.ts';
+import { errorBody, errorOf, statusError, streamError } from './live-error.ts';
 
 /** A caller who reads slower than the provider writes is given up beyond this many bytes. */
 const mostUnreadBytes = 8 * 2 ** 20;
@@ -56,8 +56,9 @@ export const createLiveReply = (response: Response, { now }: { readonly now: () 
       if (from < nextEvent) return true;
       nextEvent += count;
       if (!response.headersSent) beginStream(head);
-      response.write(text);
+      // One event may be larger: what counts is what was there before it.
       if (response.writableLength > mostUnreadBytes) response.destroy();
+      else response.write(text);
       return true;
     },
 
@@ -75,7 +76,10 @@ export const createLiveReply = (response: Response, { now }: { readonly now: () 
         return;
       }
       if (answer.kind === 'error') return error(errorOf(answer));
+      const problem = statusError(answer.head);
+      if (problem) return error(problem);
       const { head, body } = answer;
+      response.locals.isProvidersAnswer = true;
       setHeaders(head);
       response.type('json').end(head.statusCode < 400 ? body : errorBody(head.statusCode, body));
     },

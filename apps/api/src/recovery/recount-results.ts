@@ -7,12 +7,13 @@ import {
   type SegmentLabel,
 } from '@promptmill/core';
 import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
-import type { BatchSnapshot, BatchStore } from '@promptmill/queue';
+import type { BatchCounts, BatchSnapshot, BatchStore } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import { usageOfLine } from './restore-results.ts';
 
 export interface RecountResultsOptions {
-  readonly batches: Pick<BatchStore, 'countsDiffer' | 'segments' | 'recount'>;
+  readonly batches: Pick<BatchStore, 'segments'>;
+  readonly counts: Pick<BatchCounts, 'differ' | 'recount'>;
   readonly files: FileStore;
   readonly logger: Logger;
 }
@@ -44,7 +45,7 @@ const createCount = (total: number) => {
  * the others. A request may then be counted twice, or seem settled without a result. Resolves with whether the batch
  * was counted again.
  */
-export const createRecountResults = ({ batches, files, logger }: RecountResultsOptions) => {
+export const createRecountResults = ({ batches, counts, files, logger }: RecountResultsOptions) => {
   const knownSegment = (name: string): SegmentLabel => {
     const segment = parseSegmentName(name);
     if (!segment) throw new Error(`${name} is no segment`);
@@ -66,17 +67,17 @@ export const createRecountResults = ({ batches, files, logger }: RecountResultsO
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }
-    const counts = count.counts();
-    if (!(await batches.recount({ ...batch, collected }, counts, count.settled, found))) return false;
+    const after = count.counts();
+    if (!(await counts.recount({ ...batch, collected }, after, count.settled, found))) return false;
     const { completed, failed } = batch;
-    logger.warn({ batch: id, before: { completed, failed, collected }, after: counts }, 'recounted');
+    logger.warn({ batch: id, before: { completed, failed, collected }, after }, 'recounted');
     return true;
   };
 
   return async (snapshot: BatchSnapshot): Promise<boolean> => {
     const { id, status } = snapshot.batch;
     // A batch that has ended also counts its requests that never ran.
-    if (isTerminal(status) || !(await batches.countsDiffer(id))) return false;
+    if (isTerminal(status) || !(await counts.differ(id))) return false;
     try {
       return await recount(snapshot);
     } catch (error) {

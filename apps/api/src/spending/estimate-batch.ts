@@ -1,7 +1,7 @@
 import { ApiError, findBatchErrors, fullModelName, type RequestLine } from '@promptmill/core';
 import { createPriceList } from '@promptmill/provider';
 import type { z } from 'zod';
-import type { CreateBatchBody } from '../batches/batch-schemas.ts';
+import type { CreateBatchBody } from '../batches/create-batch-schemas.ts';
 import { checkPrompts } from '../batches/check-prompts.ts';
 import { findInputFile } from '../batches/find-input-file.ts';
 import { findRefusal } from '../batches/find-refusal.ts';

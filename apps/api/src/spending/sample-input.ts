@@ -1,6 +1,6 @@
 import { fileKey, readCheckedLine, type RequestLine } from '@promptmill/core';
 import { type FileStore, readInput } from '@promptmill/files';
-import type { PromptBatch } from '../batches/batch-schemas.ts';
+import type { PromptBatch } from '../batches/create-batch-schemas.ts';
 import { promptLines } from '../batches/prompt-lines.ts';
 
 /** Of an input file up to this size all lines are taken; of a larger one, those of some places spread over it. */

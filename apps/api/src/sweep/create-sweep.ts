@@ -1,4 +1,4 @@
-import { openFinalizeQueue, openLaneQueues } from '@promptmill/queue';
+import { createBatchCounts, openFinalizeQueue, openLaneQueues } from '@promptmill/queue';
 import type { Config } from '@promptmill/runtime';
 import type { ApiDependencies } from '../dependencies.ts';
 import { createRemoveFile } from '../files/remove-file.ts';
@@ -30,7 +30,13 @@ export const createSweep = (options: SweepOptions) => {
     queueOf,
   });
   const queues = [batchesQueue, finalizeQueue];
-  const sweepBatch = createSweepBatch({ ...options, removeFile, removeRequestJobs, queues });
+  const sweepBatch = createSweepBatch({
+    ...options,
+    counts: createBatchCounts(redis, keys),
+    removeFile,
+    removeRequestJobs,
+    queues,
+  });
   return {
     run: createSweepDue({ ...options, removeFile, sweepBatch, sweepUpload: createSweepUpload(options) }),
     async close(): Promise<void> {

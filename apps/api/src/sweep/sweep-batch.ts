@@ -1,11 +1,12 @@
 import { isTerminal, scratchFolder, segmentFolder } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchJob, BatchStore, DueIndex, FileRecords } from '@promptmill/queue';
+import type { BatchCounts, BatchJob, BatchStore, DueIndex, FileRecords } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import type { RemoveFile } from '../files/remove-file.ts';
 
 export interface SweepBatchOptions {
   readonly batches: BatchStore;
+  readonly counts: Pick<BatchCounts, 'countBytes'>;
   readonly records: Pick<FileRecords, 'release'>;
   readonly due: DueIndex;
   readonly files: FileStore;
@@ -21,7 +22,7 @@ export interface SweepBatchOptions {
  * there, the next sweep finds the rest.
  */
 export const createSweepBatch = (options: SweepBatchOptions) => {
-  const { batches, records, due, files, removeFile, removeRequestJobs, queues, now } = options;
+  const { batches, counts, records, due, files, removeFile, removeRequestJobs, queues, now } = options;
   return async (id: string): Promise<'swept' | 'not ended' | 'missing'> => {
     const batch = await batches.get(id);
     const kept = { kind: 'batch', id } as const;
@@ -36,7 +37,7 @@ export const createSweepBatch = (options: SweepBatchOptions) => {
     await files.deletePrefix(segmentFolder(id));
     await files.deletePrefix(scratchFolder(id));
     await records.release(batch.tenant, batch.inputFileId, id);
-    await batches.countBytes(batch, -1);
+    await counts.countBytes(batch, -1);
     await batches.remove(batch, now());
     await due.remove(kept);
     return 'swept';

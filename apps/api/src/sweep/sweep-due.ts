@@ -1,3 +1,5 @@
+import { answersFolder } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
 import type { DueIndex, FileRecords, Kept } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 import type { RemoveFile } from '../files/remove-file.ts';
@@ -7,6 +9,7 @@ import type { createSweepUpload } from './sweep-upload.ts';
 export interface SweepDueOptions {
   readonly due: DueIndex;
   readonly records: Pick<FileRecords, 'get'>;
+  readonly files: Pick<FileStore, 'deletePrefix'>;
   readonly removeFile: RemoveFile;
   readonly sweepBatch: ReturnType<typeof createSweepBatch>;
   readonly sweepUpload: ReturnType<typeof createSweepUpload>;
@@ -19,9 +22,12 @@ const stepSize = 100;
 /** Entries that cannot be removed now are tried again after this time, and do not hold up the others. */
 const tryAgainMs = 300_000;
 
-/** Removes the files and uploads that have expired and the batches that were kept for long enough, until none is left or `signal` aborts. */
+/**
+ * Removes the files and uploads that have expired, and the batches and answers that were kept for long enough, until none is
+ * left or `signal` aborts.
+ */
 export const createSweepDue = (options: SweepDueOptions) => {
-  const { due, records, removeFile, sweepBatch, sweepUpload, logger, now } = options;
+  const { due, records, files, removeFile, sweepBatch, sweepUpload, logger, now } = options;
 
   const sweepFile = async (kept: Extract<Kept, { kind: 'file' | 'upload' }>): Promise<void> => {
     const { tenant, id } = kept;
@@ -35,10 +41,17 @@ export const createSweepDue = (options: SweepDueOptions) => {
     if (outcome.kind === 'removed') logger.info({ tenant, file: id }, 'file expired');
   };
 
+  const sweepAnswers = async (kept: Extract<Kept, { kind: 'answers' }>): Promise<void> => {
+    await files.deletePrefix(answersFolder(kept.id));
+    await due.remove(kept);
+    logger.info({ hour: kept.id }, 'answers kept for long enough');
+  };
+
   const sweep = async (kept: Kept): Promise<void> => {
     try {
       if (kept.kind === 'file') await sweepFile(kept);
       else if (kept.kind === 'upload') await sweepUpload(kept);
+      else if (kept.kind === 'answers') await sweepAnswers(kept);
       else logger.info({ batch: kept.id, outcome: await sweepBatch(kept.id) }, 'batch kept for long enough');
     } catch (error) {
       logger.warn({ err: error, ...kept }, 'not swept; it is tried again');

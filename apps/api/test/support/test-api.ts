@@ -21,6 +21,8 @@ export interface TestApiOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The content of `promptmill.yaml`. */
   readonly configFile?: string;
+  /** A connection without a byte is cut after this time, in milliseconds. */
+  readonly idleTimeoutMs?: number;
   /** Takes the log's lines. Default: nothing is logged. */
   readonly onLog?: (line: string) => void;
 }
@@ -34,7 +36,7 @@ export const keyless = {
 };
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {}, configFile = '', onLog }: TestApiOptions) => {
+export const startTestApi = async ({ redisUrl, env = {}, configFile = '', idleTimeoutMs, onLog }: TestApiOptions) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
@@ -57,12 +59,13 @@ export const startTestApi = async ({ redisUrl, env = {}, configFile = '', onLog 
     : createLogger({ level: 'silent', role: 'api' });
   const storeDirectory = path.join(config.dataDirectory, 'store');
   const files = createDiskStore({ directory: storeDirectory });
-  const api = await startApi({ config, files, logger, metrics: createMetrics('api') });
+  const api = await startApi({ config, files, logger, metrics: createMetrics('api'), idleTimeoutMs });
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
   const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
   return {
     url: api.url,
     prefix,
+    directory,
     /** The variables of a further api that shares files and keys in Redis with this one. */
     shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),

@@ -8,6 +8,7 @@ import { CliError } from '../cli-error.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 import { createProgress } from '../progress/progress.ts';
+import { outputFormatOf } from '../output/output-format.ts';
 import { publishResults } from '../results/publish-results.ts';
 import { resultSources } from '../results/result-sources.ts';
 import { assertWritable, outputOf } from '../results/output-place.ts';
@@ -16,6 +17,8 @@ import { watchBatch } from '../progress/watch-batch.ts';
 export interface ResultsOptions {
   readonly output?: string;
   readonly follow?: boolean;
+  /** Prints the answers alone. */
+  readonly answers?: boolean;
 }
 
 const pageSize = 1000;
@@ -46,16 +49,17 @@ const streamResults = async (
 /** Prints a batch's results: in input order once it has ended, until then in the order they come. */
 export const showResults = async (
   batchId: string,
-  { output: wanted, follow = false }: ResultsOptions,
+  { output: wanted, follow = false, answers = false }: ResultsOptions,
   context: CliContext,
 ): Promise<number> => {
   const { stdout, screen, now, signal } = context;
   const client = connectToServer(context);
   const output = outputOf('-', wanted);
+  const format = answers ? 'text' : outputFormatOf(output);
   await assertWritable(output);
   let batch = await client.getBatch(batchId);
 
-  if (!isTerminal(batch.status) && output === '-') {
+  if (!isTerminal(batch.status) && output === '-' && !answers) {
     batch = await streamResults(client, { batchId, follow }, context);
     if (!isTerminal(batch.status)) screen.write(`so far: ${countsText(batch)}; --follow waits for the rest\n`);
     return isTerminal(batch.status) ? exitCodeOf(batch) : 0;
@@ -70,7 +74,7 @@ export const showResults = async (
     batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   }
   assertNotRefused(batch, 'line');
-  await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);
+  await publishResults(resultSources(client, batch, signal), { target: output === '-' ? stdout : output, format });
   if (output !== '-') screen.write(`${countsText(batch)}: ${output}\n`);
   return exitCodeOf(batch);
 };

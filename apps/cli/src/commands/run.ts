@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
@@ -10,7 +10,9 @@ import { countsText, tokensText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import { formatDuration, plural } from '../format.ts';
-import { nameOfInput } from '../input/prepare-input.ts';
+import { readLines } from '../api/read-lines.ts';
+import { nameOfInput } from '../input/open-input.ts';
+import { showDryRun } from '../input/show-dry-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import type { PromptOptions } from '../input/prompt-options.ts';
 import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
@@ -30,6 +32,10 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly fresh?: boolean;
   readonly quiet?: boolean;
   readonly stream?: boolean;
+  /** Prints the answers alone. */
+  readonly answers?: boolean;
+  /** Shows what would be called, and calls nothing. */
+  readonly dryRun?: boolean;
 }
 
 /** What opens a run's api and Bull Board. Every user of the machine can reach them, and only this process knows it. */
@@ -100,11 +106,15 @@ export const run = async (input: string, options: RunOptions, context: CliContex
   };
   const login = newLogin();
   const env = embeddedEnv(context.env, options, login);
+  if (options.dryRun)
+    return showDryRun(input, { options, stream, maxLineBytes: loadConfig(env).limits.maxLineBytes }, context);
   const name = nameOfInput(input);
   const {
     input: prepared,
     inputPath,
+    rowsPath,
     output,
+    outputFormat,
     folder,
     providers,
   } = await prepareRun({ input, options, config: loadConfig(env) }, context);
@@ -145,6 +155,11 @@ export const run = async (input: string, options: RunOptions, context: CliContex
           completionWindow: options.completionWindow,
         },
         output,
+        outputFormat,
+        rows:
+          rowsPath === undefined
+            ? undefined
+            : { columns: prepared.columns, lines: () => readLines(createReadStream(rowsPath)) },
         say,
         quiet,
         stream,

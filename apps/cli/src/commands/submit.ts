@@ -7,9 +7,11 @@ import { batchSummary } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 import { printableLine } from '../terminal.ts';
-import { nameOfInput, prepareInput } from '../input/prepare-input.ts';
+import { nameOfInput } from '../input/open-input.ts';
+import { prepareInput } from '../input/prepare-input.ts';
 import { createProgress } from '../progress/progress.ts';
-import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
+import { type PromptOptions, resolvePromptOptions } from '../input/prompt-options.ts';
+import { showDryRun } from '../input/show-dry-run.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface SubmitOptions extends PromptOptions {
@@ -17,6 +19,8 @@ export interface SubmitOptions extends PromptOptions {
   readonly watch?: boolean;
   /** Waits until the batch is terminal, and prints nothing more. */
   readonly wait?: boolean;
+  /** Shows what would be called, and sends nothing. */
+  readonly dryRun?: boolean;
 }
 
 /** No server takes a longer line. One that takes less refuses the batch, and says why. */
@@ -25,12 +29,14 @@ const maxLineBytes = 2 ** 28;
 /** Creates a batch from an input on a server. It prints only the id to standard output. */
 export const submit = async (input: string, options: SubmitOptions, context: CliContext): Promise<number> => {
   const { screen, stdout, now, signal } = context;
+  if (options.dryRun) return showDryRun(input, { options, maxLineBytes }, context);
+  const resolved = await resolvePromptOptions(options);
   const client = connectToServer(context);
   const folder = await mkdtemp(join(tmpdir(), 'promptmill-'));
   let batchId: string;
   try {
     const path = join(folder, 'input.jsonl');
-    const { endpoint } = await prepareInput(input, { path, defaults: promptDefaults(options), maxLineBytes }, context);
+    const { endpoint } = await prepareInput(input, { path, options: resolved, maxLineBytes }, context);
     const key = randomUUID();
     const file = await client.uploadFile({ path, filename: basename(nameOfInput(input)), idempotencyKey: key, signal });
     const batch = await client.createBatch(

@@ -1,22 +1,33 @@
-import { isUtf8 } from 'node:buffer';
-import { maxModels } from '@promptmill/core';
-import { splitLines, type SplitLine } from '@promptmill/files';
-import { convertLine, type ConvertedLine, type InputFormat, type LineDefaults } from './convert-line.ts';
+import { isJsonObject, type JsonObject, maxModels } from '@promptmill/core';
+import { type Choose, isBlank, takeAll } from './choose-records.ts';
+import type { Composition } from './composition.ts';
+import { type Converted, convertLine, parseJson, problem } from './convert-line.ts';
+import { convertRow } from './convert-row.ts';
+import type { ImageUrl } from './image-url.ts';
+import type { InputFormat } from './input-format.ts';
+import { type InputRecord, tooLong } from './input-record.ts';
+import { type ColumnType, createColumns } from './table-columns.ts';
+import { textOfValue } from './template.ts';
 
 export interface ConvertOptions {
-  /** Default: `jsonl` when the first line that is not blank begins with `{`, else `text`. */
-  readonly format?: InputFormat;
-  readonly defaults: LineDefaults;
-  /** A longer line is a problem. It is never held in memory whole. */
+  readonly format: InputFormat;
+  readonly composition: Composition;
+  /** A longer request is a problem. */
   readonly maxLineBytes: number;
+  /** Default: all. */
+  readonly choose?: Choose;
+  readonly imageUrl?: (value: string) => Promise<ImageUrl>;
+  readonly onRequest?: (customId: string, number: number) => void;
 }
 
 interface InputProblem {
-  /** The first line that has it, 1-based. */
-  readonly line: number;
+  /** The first line or row that has it, 1-based. */
+  readonly number: number;
+  /** The line of that row, when that is another number. */
+  readonly line: number | undefined;
   readonly message: string;
-  /** How many lines have it. */
-  readonly lines: number;
+  /** How many lines or rows have it. */
+  readonly count: number;
 }
 
 /** What one pass over an input found. */
@@ -24,76 +35,139 @@ export interface Conversion {
   readonly requests: number;
   /** The first {@link maxListedProblems} that differ from each other. */
   readonly problems: readonly InputProblem[];
-  /** How many lines have a problem, listed or not. */
-  readonly badLines: number;
+  /** How many lines or rows have a problem, listed or not. */
+  readonly badRecords: number;
   /** The endpoint of the first request. */
   readonly endpoint?: string;
-  /** For each model, the first line that names it; at most {@link maxModels} models. */
+  /** For each model, the first line or row that names it; at most {@link maxModels} models. */
   readonly models: ReadonlyMap<string, number>;
+  readonly columns: ReadonlyMap<string, ColumnType>;
 }
+
+export interface ConvertedBlock {
+  /** Lines of OpenAI's format. */
+  readonly lines: string;
+  /** For each request a line with its {@link Row}. */
+  readonly rows: string;
+}
+
+/** What the input says of a request, by column. */
+type Row = JsonObject;
 
 const maxListedProblems = 10;
 
-/** The format that a file's name tells; undefined when only its content can. */
-export const formatOfName = (path: string): InputFormat | undefined => {
-  if (/\.txt$/i.test(path)) return 'text';
-  return /\.(jsonl|ndjson)$/i.test(path) ? 'jsonl' : undefined;
+/** What a template can use of a record. A text without columns has one, `text`. */
+const rowOf = (
+  record: InputRecord & { kind: 'text' | 'row' },
+  format: InputFormat,
+): { readonly values: Row } | { readonly message: string } => {
+  if (record.kind === 'row') return record;
+  if (format === 'text') return { values: { text: record.text.trim() } };
+  const parsed = parseJson(record.text, format);
+  if ('message' in parsed) return parsed;
+  return { values: isJsonObject(parsed.value) ? parsed.value : { text: parsed.value } };
+};
+
+/** What is told of a request that no template made. */
+const rowOfRequest = (text: string, format: InputFormat, customId: string): Row => {
+  if (format === 'text') return { text: text.trim() };
+  const value: unknown = JSON.parse(text);
+  const prompt = isJsonObject(value) ? value['prompt'] : value;
+  return { custom_id: customId, ...(prompt === undefined ? {} : { prompt }) };
+};
+
+type ConvertedRecord = Converted & { readonly row?: Row };
+
+const createConverter = ({ format, composition, maxLineBytes, imageUrl }: ConvertOptions) => {
+  const { rows } = composition;
+
+  const convert = async (record: InputRecord): Promise<ConvertedRecord> => {
+    const { number } = record;
+    if (record.kind === 'problem') return record;
+    if (isBlank(record)) return { kind: 'blank' };
+    if (rows === undefined) {
+      if (record.kind === 'row') return problem('a table needs --prompt');
+      const converted = convertLine(record.text, { number, format, composition });
+      if (converted.kind !== 'request') return converted;
+      return { ...converted, row: rowOfRequest(record.text, format, converted.request.customId) };
+    }
+    const row = rowOf(record, format);
+    if ('message' in row) return problem(row.message);
+    const options = { number, composition: { ...composition, rows } };
+    const { imageColumn } = rows;
+    const image = imageColumn === undefined ? '' : textOfValue(row.values[imageColumn]);
+    if (image === '' || imageUrl === undefined) return { ...convertRow(row.values, options), row: row.values };
+    const found = await imageUrl(image);
+    if ('problem' in found) return problem(found.problem);
+    return { ...convertRow(row.values, { ...options, imageUrl: found.url }), row: row.values };
+  };
+
+  return async (record: InputRecord): Promise<ConvertedRecord> => {
+    const converted = await convert(record);
+    return converted.kind === 'request' && Buffer.byteLength(converted.line) > maxLineBytes
+      ? problem(tooLong(maxLineBytes))
+      : converted;
+  };
 };
 
 /**
- * Converts a user's input to lines of OpenAI's format. Each line becomes one line, so that line numbers stay the same: a
- * blank line stays blank, and a line with a problem becomes blank. Memory stays flat as the input grows.
+ * Converts the records of a user's input to lines of OpenAI's format. Each record becomes one line, so that numbers stay
+ * the same: a blank line stays blank, and a record that has a problem or is not chosen becomes blank. Memory stays flat as
+ * the input grows.
  */
 export async function* convertInput(
-  source: AsyncIterable<Uint8Array>,
-  { format: named, defaults, maxLineBytes }: ConvertOptions,
-): AsyncGenerator<string, Conversion, undefined> {
-  let format = named;
-  let requests = 0;
-  let badLines = 0;
-  let endpoint: string | undefined;
-  const problems = new Map<string, { line: number; message: string; lines: number }>();
+  source: AsyncIterable<readonly InputRecord[]>,
+  options: ConvertOptions,
+): AsyncGenerator<ConvertedBlock, Conversion, undefined> {
+  const { choose = takeAll, onRequest } = options;
+  const convert = createConverter(options);
+  const problems = new Map<string, { number: number; line: number | undefined; message: string; count: number }>();
   const models = new Map<string, number>();
+  const columns = createColumns();
+  let requests = 0;
+  let badRecords = 0;
+  let endpoint: string | undefined;
+  let hasEnded = false;
 
-  const addProblem = (line: number, message: string): void => {
-    badLines++;
+  const addProblem = ({ number, line }: InputRecord, message: string): void => {
+    badRecords++;
     const known = problems.get(message);
-    if (known) known.lines++;
-    else if (problems.size < maxListedProblems) problems.set(message, { line, message, lines: 1 });
-  };
-  const convert = (line: SplitLine): ConvertedLine => {
-    if (line.oversize) return { kind: 'problem', message: `longer than ${maxLineBytes} bytes` };
-    if (!isUtf8(line.bytes)) return { kind: 'problem', message: 'not UTF-8 text' };
-    const text = line.bytes.toString();
-    const first = text.trimStart()[0];
-    if (format === undefined && first === '[')
-      return { kind: 'problem', message: 'looks like a JSON array: write one JSON object a line' };
-    if (first !== undefined) format ??= first === '{' ? 'jsonl' : 'text';
-    return convertLine(text, { number: line.number, format: format ?? 'text', defaults });
+    if (known) known.count++;
+    else if (problems.size < maxListedProblems) problems.set(message, { number, line, message, count: 1 });
   };
 
-  for await (const lines of splitLines(source, { maxLineBytes })) {
-    let block = '';
-    for (const line of lines) {
-      const converted = convert(line);
+  for await (const records of source) {
+    const block = { lines: '', rows: '' };
+    for (const record of records) {
+      const choice = isBlank(record) ? 'skip' : choose();
+      hasEnded = choice === 'stop';
+      if (hasEnded) break;
+      const converted: ConvertedRecord = choice === 'skip' ? { kind: 'blank' } : await convert(record);
       if (converted.kind === 'problem') {
-        addProblem(line.number, converted.message);
+        addProblem(record, converted.message);
       } else if (converted.kind === 'request') {
         requests++;
-        const { url, body } = converted.request;
+        const { customId, url, body } = converted.request;
+        onRequest?.(customId, record.number);
         endpoint ??= url;
-        if (!models.has(body.model) && models.size < maxModels) models.set(body.model, line.number);
-        block += converted.line;
+        if (!models.has(body.model) && models.size < maxModels) models.set(body.model, record.number);
+        block.lines += converted.line;
+        if (converted.row) {
+          columns.add(converted.row);
+          block.rows += `${JSON.stringify(converted.row)}\n`;
+        }
       }
-      block += '\n';
+      block.lines += '\n';
     }
     yield block;
+    if (hasEnded) break;
   }
   return {
     requests,
     problems: [...problems.values()],
-    badLines,
+    badRecords,
     models,
+    columns: columns.found(),
     ...(endpoint === undefined ? {} : { endpoint }),
   };
 }

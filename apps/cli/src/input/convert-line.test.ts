@@ -19,7 +19,7 @@ describe('a line of text', () => {
   it('is the prompt of a request that is named after the line number', () => {
     const params = { max_tokens: 5, temperature: 0 };
     expect(
-      requestOf(' Say hi. ', { number: 7, format: 'text', defaults: { model, system: 'Be brief.', params } }),
+      requestOf(' Say hi. ', { number: 7, format: 'text', composition: { model, system: 'Be brief.', params } }),
     ).toEqual({
       custom_id: 'request-7',
       method: 'POST',
@@ -36,18 +36,18 @@ describe('a line of text', () => {
   });
 
   it('makes no request when it is blank', () => {
-    expect(convertLine(' \t', { number: 1, format: 'text', defaults: { model } })).toEqual({ kind: 'blank' });
+    expect(convertLine(' \t', { number: 1, format: 'text', composition: { model } })).toEqual({ kind: 'blank' });
   });
 
   it('needs a model', () => {
-    expect(problemOf('Say hi.', { number: 1, format: 'text', defaults: {} })).toMatch(/^no model: add --model/);
+    expect(problemOf('Say hi.', { number: 1, format: 'text', composition: {} })).toMatch(/^no model: add --model/);
   });
 });
 
 describe('a JSON line', () => {
   it('may hold a prompt with an id and a model of its own', () => {
     const line = '{"prompt":"Say hi.","custom_id":"a","model":"xai/grok-4"}';
-    expect(requestOf(line, { number: 1, format: 'jsonl', defaults: { model } })).toMatchObject({
+    expect(requestOf(line, { number: 1, format: 'jsonl', composition: { model } })).toMatchObject({
       custom_id: 'a',
       body: { model: 'xai/grok-4', messages: [{ role: 'user', content: 'Say hi.' }] },
     });
@@ -55,7 +55,9 @@ describe('a JSON line', () => {
 
   it('may hold messages', () => {
     const messages = [{ role: 'user', content: 'Say hi.' }];
-    expect(requestOf(JSON.stringify({ messages }), { number: 3, format: 'jsonl', defaults: { model } })).toMatchObject({
+    expect(
+      requestOf(JSON.stringify({ messages }), { number: 3, format: 'jsonl', composition: { model } }),
+    ).toMatchObject({
       custom_id: 'request-3',
       body: { model, messages },
     });
@@ -66,7 +68,7 @@ describe('a JSON line', () => {
     '{"url":"/v1/chat/completions","body":{"messages":[]}}',
     '{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[],"stream":false}}',
   ])('is streamed when every request is: %s', (line) => {
-    expect(requestOf(line, { number: 1, format: 'jsonl', defaults: { model, stream: true } })).toMatchObject({
+    expect(requestOf(line, { number: 1, format: 'jsonl', composition: { model, stream: true } })).toMatchObject({
       body: { stream: true },
     });
   });
@@ -74,7 +76,7 @@ describe('a JSON line', () => {
   it("stays as it was written when it is complete in OpenAI's format", () => {
     const line =
       '{"custom_id":"a", "method":"POST", "url":"/v1/embeddings", "body":{"model":"m","input":"x","seed":1e2}}';
-    expect(convertLine(line, { number: 1, format: 'jsonl', defaults: { model } })).toMatchObject({
+    expect(convertLine(line, { number: 1, format: 'jsonl', composition: { model } })).toMatchObject({
       kind: 'request',
       line,
     });
@@ -82,7 +84,7 @@ describe('a JSON line', () => {
 
   it('gets what it lacks: custom_id, method, model', () => {
     const line = '{"url":"/v1/embeddings","body":{"input":"x"}}';
-    expect(requestOf(line, { number: 4, format: 'jsonl', defaults: { model } })).toEqual({
+    expect(requestOf(line, { number: 4, format: 'jsonl', composition: { model } })).toEqual({
       custom_id: 'request-4',
       method: 'POST',
       url: '/v1/embeddings',
@@ -102,11 +104,42 @@ describe('a JSON line', () => {
     ['{"url":"/v1/else","body":{}}', /`url` must be one of/],
     ['{"url":"/v1/embeddings"}', /`body`/],
   ])('is refused when it is %s', (line, message) => {
-    expect(problemOf(line, { number: 1, format: 'jsonl', defaults: { model } })).toMatch(message);
+    expect(problemOf(line, { number: 1, format: 'jsonl', composition: { model } })).toMatch(message);
+  });
+
+  it('of a table of its own is told how to become a prompt', () => {
+    expect(problemOf('{"review":"Good."}', { number: 1, format: 'jsonl', composition: { model } })).toContain(
+      "--prompt 'Classify: {{review}}'",
+    );
   });
 
   it('is refused when it has a body and an option is for prompts only', () => {
     const line = '{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}';
-    expect(problemOf(line, { number: 1, format: 'jsonl', defaults: { system: 'Be brief.' } })).toMatch(/--system/);
+    expect(problemOf(line, { number: 1, format: 'jsonl', composition: { system: 'Be brief.' } })).toMatch(/--system/);
   });
+});
+
+describe('an element of a JSON array', () => {
+  it('may be a text', () => {
+    expect(requestOf('"Say hi."', { number: 2, format: 'json', composition: { model } })).toMatchObject({
+      custom_id: 'request-2',
+      body: { messages: [{ role: 'user', content: 'Say hi.' }] },
+    });
+  });
+
+  it('becomes one line where it has several', () => {
+    const text = '{"custom_id":"a","method":"POST","url":"/v1/embeddings",\n "body":{"model":"m","input":"x"}}';
+    expect(convertLine(text, { number: 1, format: 'json', composition: {} })).toMatchObject({
+      line: text.replace('\n ', ''),
+    });
+  });
+});
+
+it('a prompt goes to the endpoint that is named, if it has the form for it', () => {
+  const composition = { model, endpoint: '/v1/embeddings' } as const;
+  expect(requestOf('Hi', { number: 1, format: 'text', composition })).toMatchObject({
+    url: '/v1/embeddings',
+    body: { input: 'Hi' },
+  });
+  expect(problemOf('{"messages":[]}', { number: 1, format: 'jsonl', composition })).toMatch(/takes a `prompt`/);
 });

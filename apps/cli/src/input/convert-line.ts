@@ -1,41 +1,44 @@
-import { isJsonObject, parseRequestLine, promptToLine, type PromptDefaults, type RequestLine } from '@promptmill/core';
+import { isJsonObject, messageEndpoints, parseRequestLine, promptToLine, type RequestLine } from '@promptmill/core';
+import type { Composition } from './composition.ts';
+import type { InputFormat } from './input-format.ts';
 
-/** How an input is read: `text` has a prompt on each line, `jsonl` a JSON object. */
-export type InputFormat = 'text' | 'jsonl';
-
-export type ConvertedLine =
+export type Converted =
   | { readonly kind: 'blank' }
   | { readonly kind: 'request'; readonly line: string; readonly request: RequestLine }
   | { readonly kind: 'problem'; readonly message: string };
 
-const problem = (message: string): ConvertedLine => ({ kind: 'problem', message });
-
-export interface LineDefaults extends PromptDefaults {
-  /** Whether to stream every request, whatever its line says. Default: false. */
-  readonly stream?: boolean | undefined;
-}
+export const problem = (message: string): Converted => ({ kind: 'problem', message });
 
 export interface ConvertLineOptions {
   /** The line's number, 1-based. It names the request (`request-1`) when the line gives no custom_id. */
   readonly number: number;
   readonly format: InputFormat;
-  readonly defaults: LineDefaults;
+  readonly composition: Composition;
 }
 
-const promptLine = (prompt: string | Record<string, unknown>, number: number, { stream, ...defaults }: LineDefaults) =>
-  promptToLine(prompt, number, stream ? { ...defaults, params: { ...defaults.params, stream } } : defaults);
+type PromptArguments = Parameters<typeof promptToLine>;
+
+/** A prompt as a line of OpenAI's format, checked. */
+export const convertPrompt = (
+  prompt: PromptArguments[0],
+  number: number,
+  { stream, ...defaults }: Composition,
+): Converted =>
+  checked(promptToLine(prompt, number, stream ? { ...defaults, params: { ...defaults.params, stream } } : defaults));
 
 const promptKeys = new Set(['custom_id', 'model', 'prompt', 'messages']);
 
-const promptProblem = (value: Record<string, unknown>): string | undefined => {
+const promptProblem = (value: Record<string, unknown>, { endpoint }: Composition): string | undefined => {
   const unknownKey = Object.keys(value).find((key) => !promptKeys.has(key));
   if (unknownKey !== undefined)
-    return `unknown key \`${unknownKey}\`: a prompt takes custom_id, model, and prompt or messages; anything more needs OpenAI's line format, with a body`;
+    return `unknown key \`${unknownKey}\`: a prompt takes custom_id, model, and prompt or messages; --prompt 'Classify: {{${unknownKey}}}' makes a prompt of it, and OpenAI's line format has a body for anything more`;
   const { prompt, messages } = value;
   if ((prompt === undefined) === (messages === undefined))
     return 'expected {"prompt": …}, {"messages": […]}, or OpenAI\'s {"custom_id", "method", "url", "body"}';
   if (prompt !== undefined && typeof prompt !== 'string') return '`prompt` must be a string.';
   if (messages !== undefined && !Array.isArray(messages)) return '`messages` must be an array.';
+  if (messages !== undefined && endpoint !== undefined && !messageEndpoints.has(endpoint))
+    return `\`messages\` do not go to ${endpoint}: it takes a \`prompt\``;
   return undefined;
 };
 
@@ -43,12 +46,13 @@ const promptProblem = (value: Record<string, unknown>): string | undefined => {
 const completeLine = (
   text: string,
   value: Record<string, unknown>,
-  { number, defaults: { model, stream } }: ConvertLineOptions,
+  { number, composition: { model, stream } }: ConvertLineOptions,
 ): string => {
   const { body } = value;
   const wantsModel = isJsonObject(body) && body['model'] === undefined && model !== undefined;
   const wantsStream = isJsonObject(body) && body['stream'] !== true && stream === true;
-  if (!wantsModel && !wantsStream && value['custom_id'] !== undefined && value['method'] !== undefined) return text;
+  if (!wantsModel && !wantsStream && value['custom_id'] !== undefined && value['method'] !== undefined)
+    return /[\r\n]/.test(text) ? JSON.stringify(value) : text;
   return JSON.stringify({
     custom_id: `request-${number}`,
     method: 'POST',
@@ -59,7 +63,7 @@ const completeLine = (
   });
 };
 
-const checked = (line: string): ConvertedLine => {
+const checked = (line: string): Converted => {
   const parsed = parseRequestLine(line);
   if (parsed.ok) return { kind: 'request', line, request: parsed.request };
   const { code, param, message } = parsed.problem;
@@ -68,30 +72,41 @@ const checked = (line: string): ConvertedLine => {
     : problem(message);
 };
 
+export type ParsedText = { readonly value: unknown } | { readonly message: string };
+
+/** Parses what a `jsonl` line or an element of a `json` array holds. */
+export const parseJson = (text: string, format: InputFormat): ParsedText => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isJsonObject(value) || (format === 'json' && typeof value === 'string')) return { value };
+    return { message: format === 'json' ? 'neither a string nor an object' : 'each line must be a JSON object' };
+  } catch {
+    return { message: format === 'json' ? 'not valid JSON' : 'not valid JSON: each line must be one JSON object' };
+  }
+};
+
 /**
- * Turns one line of a user's input into a line of OpenAI's format.
+ * Turns one line of a user's input, or one element of a JSON array, into a line of OpenAI's format.
  *
  * @param text without its line ending.
  */
-export const convertLine = (text: string, options: ConvertLineOptions): ConvertedLine => {
-  const { number, format, defaults } = options;
+export const convertLine = (text: string, options: ConvertLineOptions): Converted => {
+  const { number, format, composition } = options;
   const trimmed = text.trim();
   if (trimmed === '') return { kind: 'blank' };
-  if (format === 'text') return checked(promptLine(trimmed, number, defaults));
-  let value: unknown;
-  try {
-    value = JSON.parse(trimmed);
-  } catch {
-    return problem('not valid JSON: each line must be one JSON object');
-  }
-  if (!isJsonObject(value)) return problem('each line must be a JSON object');
+  if (format === 'text') return convertPrompt(trimmed, number, composition);
+  const parsed = parseJson(trimmed, format);
+  if ('message' in parsed) return problem(parsed.message);
+  const { value } = parsed;
+  if (!isJsonObject(value)) return convertPrompt(String(value), number, composition);
   if (!('body' in value) && !('url' in value)) {
-    const message = promptProblem(value);
-    return message === undefined ? checked(promptLine(value, number, defaults)) : problem(message);
+    const message = promptProblem(value, composition);
+    return message === undefined ? convertPrompt(value, number, composition) : problem(message);
   }
-  if (defaults.system !== undefined || defaults.params !== undefined)
+  const { system, params, endpoint } = composition;
+  if (system !== undefined || params !== undefined || endpoint !== undefined)
     return problem(
-      '--system, --max-tokens and --temperature apply to prompts only: this line has a body, set them there',
+      'this line has a body: set there what --system, --endpoint, --max-tokens, --temperature, --param and --params set for prompts',
     );
   return checked(completeLine(trimmed, value, options));
 };

@@ -1,82 +1,165 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createDuplicateFinder, type Duplicate } from '@promptmill/files';
+import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import type { LineDefaults } from './convert-line.ts';
-import { type Conversion, convertInput, formatOfName } from './convert-input.ts';
 import { plural } from '../format.ts';
 import { writeFileWhole } from '../write-file-whole.ts';
+import { type Choose, countRecords, takeAll, takeFirst, takeSample } from './choose-records.ts';
+import { compositionOf } from './composition.ts';
+import { type Conversion, convertInput } from './convert-input.ts';
+import { imageUrl } from './image-url.ts';
+import { type InputFormat, isTable, partOf } from './input-format.ts';
+import { nameOfInput, openInput, type OpenedInput } from './open-input.ts';
+import type { ResolvedPromptOptions } from './prompt-options.ts';
+import { readRecords } from './read-records.ts';
+import { textOfValue } from './template.ts';
 
 export interface PreparedInput extends Conversion {
+  readonly format: InputFormat;
   readonly endpoint: string;
-  /** SHA-256 of the input's bytes, in hex. */
+  /** SHA-256 of the input's bytes, and of the images that it names, in hex. */
   readonly digest: string;
 }
 
 export interface PrepareOptions {
   /** Where to write the converted input. */
   readonly path: string;
-  readonly defaults: LineDefaults;
+  /** Where to write what the input says of each request, a JSON object a line. Default: nowhere. */
+  readonly rowsPath?: string | undefined;
+  readonly options: ResolvedPromptOptions;
+  readonly stream?: boolean | undefined;
   readonly maxLineBytes: number;
 }
 
-/** What messages call an input. */
-export const nameOfInput = (input: string): string => (input === '-' ? 'stdin' : input);
+/** `reviews.csv: row 7 (line 9)`, or `prompts.txt:7` as a compiler says it. */
+const placeOf = (name: string, format: InputFormat, number: number, line?: number): string =>
+  partOf(format) === 'line'
+    ? `${name}:${number}`
+    : `${name}: ${number === 0 ? 'header' : `row ${number}`}${line === undefined ? '' : ` (line ${line})`}`;
 
-const openInput = (input: string, { stdin }: CliContext): AsyncIterable<Uint8Array> =>
-  input === '-' ? stdin : createReadStream(input, { highWaterMark: 256 * 1024 });
-
-const readError = (input: string, error: unknown): unknown => {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return new CliError('input_missing', `there is no file ${input}`);
-  if (code === 'EISDIR') return new CliError('input_unreadable', `${input} is a folder; name a .txt or .jsonl file`);
-  if (code === 'EACCES') return new CliError('input_unreadable', `${input} may not be read by this user`);
-  return error;
+const describeProblems = (name: string, format: InputFormat, { problems, badRecords }: Conversion): string => {
+  const part = partOf(format);
+  const listed = problems.map(
+    ({ number, line, message, count }) =>
+      `${placeOf(name, format, number, line)}: ${message}${count > 1 ? ` (on ${plural(count, part)})` : ''}`,
+  );
+  const unlisted = badRecords - problems.reduce((sum, { count }) => sum + count, 0);
+  return [...listed, ...(unlisted > 0 ? [`and problems on ${plural(unlisted, `more ${part}`)}`] : [])].join('\n');
 };
 
-const describeProblems = (name: string, { problems, badLines }: Conversion): string => {
-  const listed = problems.map(
-    ({ line, message, lines }) => `${name}:${line}: ${message}${lines > 1 ? ` (on ${plural(lines, 'line')})` : ''}`,
-  );
-  const unlisted = badLines - problems.reduce((sum, { lines }) => sum + lines, 0);
-  return [...listed, ...(unlisted > 0 ? [`and problems on ${plural(unlisted, 'more line')}`] : [])].join('\n');
+const maxListedDuplicates = 10;
+
+const describeDuplicates = (name: string, format: InputFormat, duplicates: readonly Duplicate[]): string =>
+  duplicates
+    .map(
+      ({ id, line: number, firstLine }) =>
+        `${placeOf(name, format, number)}: the custom_id '${id}' is that of ${partOf(format)} ${firstLine} too`,
+    )
+    .join('\n');
+
+/** The custom_ids of a converted input. Its lines have the numbers of the lines or rows that they come from. */
+async function* customIds(path: string): AsyncGenerator<{ readonly id: string; readonly line: number }> {
+  let number = 0;
+  for await (const line of readLines(createReadStream(path))) {
+    number++;
+    if (line !== '') yield { id: (JSON.parse(line) as { custom_id: string }).custom_id, line: number };
+  }
+}
+
+/** @throws CliError `prompt_missing` when a table has rows, and no template says what to ask of them. */
+const assertHasPrompt = async (name: string, opened: OpenedInput, maxBytes: number): Promise<void> => {
+  if (!isTable(opened.format)) return;
+  for await (const [first] of readRecords(opened, maxBytes)) {
+    if (first?.kind !== 'row') continue;
+    const columns = Object.entries(first.values);
+    const [longest] = columns.toSorted(([, a], [, b]) => textOfValue(b).length - textOfValue(a).length);
+    throw new CliError(
+      'prompt_missing',
+      `${name} is a table with the columns ${columns.map(([column]) => column).join(', ')}: say what to ask of each ` +
+        `row, such as --prompt 'Classify: {{${longest?.[0]}}}'`,
+    );
+  }
+};
+
+const chooserOf = async (
+  { limit, sample, seed = 1 }: ResolvedPromptOptions,
+  records: () => ReturnType<typeof readRecords>,
+): Promise<Choose> => {
+  if (limit !== undefined) return takeFirst(limit);
+  return sample === undefined ? takeAll : takeSample({ size: sample, seed, total: await countRecords(records()) });
 };
 
 /**
  * Converts an input to lines of OpenAI's format, and writes them to `path`, whole or not at all.
  *
  * @param input the path of a file, or `-` for standard input.
- * @throws CliError `input_missing`, `input_unreadable`, `input_invalid` with a line for each problem, `input_empty`.
+ * @throws CliError `input_missing`, `input_unreadable`, `format_unknown`, `template_invalid`, `prompt_missing`,
+ * `input_invalid` with a line for each problem, `input_empty`.
  */
 export const prepareInput = async (
   input: string,
-  { path, defaults, maxLineBytes }: PrepareOptions,
+  { path, rowsPath, options, stream, maxLineBytes }: PrepareOptions,
   context: CliContext,
 ): Promise<PreparedInput> => {
   const name = nameOfInput(input);
-  const hash = createHash('sha256');
-  const format = formatOfName(input);
-  const found: { conversion?: Conversion } = {};
+  const composition = compositionOf(options, stream);
+  await using opened = await openInput({ input, format: options.format, scratchPath: path }, context);
+  const { format } = opened;
+  if (composition.rows === undefined) await assertHasPrompt(name, opened, maxLineBytes);
+  const records = () => readRecords(opened, maxLineBytes);
+  const choose = await chooserOf(options, records);
 
-  async function* hashed(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of openInput(input, context)) {
-      context.signal.throwIfAborted();
-      hash.update(chunk);
-      yield chunk;
-    }
-  }
+  const hash = createHash('sha256').update(opened.digest);
+  let hasImages = false;
+  const onRead = (bytes: Buffer): void => {
+    hasImages = true;
+    hash.update(bytes);
+  };
+  const folder = input === '-' ? '.' : dirname(input);
+  const idColumn = composition.rows?.idColumn;
+  const duplicates = idColumn === undefined ? undefined : createDuplicateFinder({ maxReported: maxListedDuplicates });
+  const found: { conversion?: Conversion } = {};
+  const rowsFile = rowsPath === undefined ? undefined : await open(rowsPath, 'wx', 0o600);
+
   async function* converted(): AsyncGenerator<string> {
-    const conversion = yield* convertInput(hashed(), { ...(format ? { format } : {}), defaults, maxLineBytes });
-    found.conversion = conversion;
-    if (conversion.badLines > 0) throw new CliError('input_invalid', describeProblems(name, conversion));
+    const blocks = convertInput(records(), {
+      format,
+      composition,
+      maxLineBytes,
+      choose,
+      imageUrl: (value) => imageUrl(value, { folder, maxBytes: maxLineBytes, onRead }),
+      onRequest: (customId, number) => duplicates?.add(customId, number),
+    });
+    for (;;) {
+      const next = await blocks.next();
+      if (next.done) {
+        found.conversion = next.value;
+        break;
+      }
+      context.signal.throwIfAborted();
+      await rowsFile?.writeFile(next.value.rows);
+      yield next.value.lines;
+    }
+    const { conversion } = found;
+    if (conversion.badRecords > 0) throw new CliError('input_invalid', describeProblems(name, format, conversion));
+    await rowsFile?.sync();
   }
 
   try {
     await writeFileWhole(path, converted(), { access: 'private' });
-  } catch (error) {
-    throw readError(input, error);
+  } finally {
+    await rowsFile?.close();
+  }
+  if (duplicates !== undefined && duplicates.candidateCount() > 0) {
+    const equal = await duplicates.confirm(() => customIds(path));
+    if (equal.length > 0) throw new CliError('input_invalid', describeDuplicates(name, format, equal));
   }
   const { conversion } = found;
   if (conversion?.endpoint === undefined) throw new CliError('input_empty', `${name} holds no prompts`);
-  return { ...conversion, endpoint: conversion.endpoint, digest: hash.digest('hex') };
+  const digest = hasImages ? hash.digest('hex') : opened.digest;
+  return { ...conversion, format, endpoint: conversion.endpoint, digest };
 };

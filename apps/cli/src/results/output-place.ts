@@ -2,10 +2,16 @@ import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CliError } from '../cli-error.ts';
 
-/** Where the results go: an absolute path, or `-` for standard output. */
+const inputName = /^(.*?)(?:\.(txt|jsonl|ndjson|json|csv|tsv|parquet))?(?:\.gz)?$/is;
+const tableExtensions = new Set(['csv', 'tsv', 'parquet']);
+
+/** Where the results go: an absolute path, or `-` for standard output. By default a table becomes a table of its kind. */
 export const outputOf = (input: string, output: string | undefined): string => {
   if (output !== undefined) return output === '-' ? '-' : resolve(output);
-  return input === '-' ? '-' : resolve(`${input.replace(/\.(txt|jsonl|ndjson)$/i, '')}.results.jsonl`);
+  if (input === '-') return '-';
+  const [, base = input, extension = ''] = inputName.exec(input) ?? [];
+  const kind = extension.toLowerCase();
+  return resolve(`${base}.results.${tableExtensions.has(kind) ? kind : 'jsonl'}`);
 };
 
 /**

@@ -29,7 +29,10 @@ it('counts the reasons of failed requests, the most frequent first', async () =>
       setImmediate(done);
     },
   });
-  const reasons = await publishResults({ input: each(errors), output: each([]), errors: each(errors) }, target);
+  const reasons = await publishResults(
+    { input: each(errors), output: each([]), errors: each(errors) },
+    { target, format: 'jsonl' },
+  );
   expect(written).toEqual(errors.map((line) => `${JSON.stringify(line)}\n`));
   expect(describeReasons(reasons)).toEqual([
     '2 × 401 Incorrect API key',

@@ -1,40 +1,38 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import type { OutputFormat } from '../output/output-format.ts';
+import { readResult } from '../output/read-result.ts';
+import { type InputRows, onlyIds, writeResults } from '../output/write-results.ts';
 import { printableLine } from '../terminal.ts';
-import { mergeResults, type MergeSources } from './merge-results.ts';
 import { writeFileWhole } from '../write-file-whole.ts';
-
-interface ErrorLine {
-  readonly response: { readonly status_code: number; readonly body: unknown } | null;
-  readonly error: { readonly code: string; readonly message: string } | null;
-}
+import { mergeResults, type MergeSources } from './merge-results.ts';
 
 const maxReasons = 50;
 const maxReasonLength = 160;
 
-const providerMessage = (body: unknown): string | undefined => {
-  const { error } = (body ?? {}) as { readonly error?: string | { readonly message?: unknown } };
-  const message = typeof error === 'object' ? error.message : error;
-  return typeof message === 'string' ? message : undefined;
-};
-
-const reasonOf = (line: string): string => {
-  const { response, error } = JSON.parse(line) as ErrorLine;
-  const reason = response
-    ? `${response.status_code} ${providerMessage(response.body) ?? ''}`
-    : `${error?.code}: ${error?.message}`;
-  return printableLine(reason.replaceAll(/\s+/g, ' ').trim().slice(0, maxReasonLength));
-};
+const reasonOf = (line: string): string =>
+  printableLine((readResult(line).error ?? '').replaceAll(/\s+/g, ' ').trim().slice(0, maxReasonLength));
 
 /** How many requests failed, by reason. */
 export type FailureReasons = ReadonlyMap<string, number>;
 
+export interface Publication {
+  /** An absolute path, or a stream. */
+  readonly target: string | Writable;
+  readonly format: OutputFormat;
+  /** Default: only the custom_ids are known. */
+  readonly rows?: InputRows;
+}
+
 /**
- * Writes one result line for each request, in input order, to a file (whole or not at all) or to a stream.
+ * Writes the result of each request, in input order, to a file (whole or not at all) or to a stream.
  *
  * @returns how many requests failed, by reason.
  */
-export const publishResults = async (sources: MergeSources, target: string | Writable): Promise<FailureReasons> => {
+export const publishResults = async (
+  sources: MergeSources,
+  { target, format, rows = onlyIds }: Publication,
+): Promise<FailureReasons> => {
   const reasons = new Map<string, number>();
   async function* lines(): AsyncGenerator<string> {
     for await (const { line, from } of mergeResults(sources)) {
@@ -43,11 +41,12 @@ export const publishResults = async (sources: MergeSources, target: string | Wri
         const kept = reasons.has(reason) || reasons.size < maxReasons ? reason : 'other reasons';
         reasons.set(kept, (reasons.get(kept) ?? 0) + 1);
       }
-      yield `${line}\n`;
+      yield line;
     }
   }
-  if (typeof target === 'string') await writeFileWhole(target, lines(), { access: 'shared' });
-  else for await (const line of lines()) if (!target.write(line)) await once(target, 'drain');
+  const chunks = writeResults(lines(), format, rows);
+  if (typeof target === 'string') await writeFileWhole(target, chunks, { access: 'shared' });
+  else for await (const chunk of chunks) if (!target.write(chunk)) await once(target, 'drain');
   return reasons;
 };
 

@@ -6,14 +6,19 @@ import { checkModels } from '../input/check-models.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
 import { type PreparedInput, prepareInput } from '../input/prepare-input.ts';
-import { promptDefaults, type PromptOptions } from '../input/prompt-options.ts';
+import { type PromptOptions, resolvePromptOptions } from '../input/prompt-options.ts';
+import { hasColumns, type OutputFormat, outputFormatOf } from '../output/output-format.ts';
 import { assertWritable, outputOf } from '../results/output-place.ts';
 import { runFolder } from './run-folder.ts';
 
 export interface PrepareRunOptions {
   /** The path of a file, or `-` for standard input. */
   readonly input: string;
-  readonly options: PromptOptions & { readonly output?: string; readonly stream?: boolean };
+  readonly options: PromptOptions & {
+    readonly output?: string;
+    readonly stream?: boolean;
+    readonly answers?: boolean;
+  };
   readonly config: Config;
 }
 
@@ -21,8 +26,11 @@ export interface PreparedRun {
   readonly input: PreparedInput;
   /** The path of the converted input. */
   readonly inputPath: string;
+  /** Where the input's rows are kept. Undefined when the output does not show them. */
+  readonly rowsPath: string | undefined;
   /** An absolute path, or `-` for standard output. */
   readonly output: string;
+  readonly outputFormat: OutputFormat;
   /** The folder in which the run keeps its state between processes. */
   readonly folder: string;
   /** The names of the providers that the run will call. */
@@ -40,7 +48,8 @@ export const prepareRun = async (
 ): Promise<PreparedRun> => {
   const { dataDirectory, lanes, limits } = config;
   const { maxLineBytes } = limits;
-  const output = outputOf(input, options.output);
+  const output = outputOf(input, options.answers ? '-' : options.output);
+  const outputFormat = options.answers ? 'text' : outputFormatOf(output);
   if (output === resolve(input))
     throw new CliError('output_is_input', `${input} is the input: name another file with -o`);
   await assertWritable(output);
@@ -49,17 +58,25 @@ export const prepareRun = async (
   await mkdir(runs, { recursive: true, mode: 0o700 });
   // An earlier version may have made it wider.
   await chmod(runs, 0o700);
+  const resolved = await resolvePromptOptions(options);
   const converted = join(runs, `new-${randomUUID()}.jsonl`);
+  const convertedRows = hasColumns(outputFormat) ? `${converted}.rows` : undefined;
   try {
-    const defaults = { ...promptDefaults(options), stream: options.stream };
-    const prepared = await prepareInput(input, { path: converted, defaults, maxLineBytes }, context);
+    const prepared = await prepareInput(
+      input,
+      { path: converted, rowsPath: convertedRows, options: resolved, stream: options.stream, maxLineBytes },
+      context,
+    );
     const providers = checkModels(prepared.models.keys(), lanes);
-    const folder = runFolder({ dataDirectory, inputDigest: prepared.digest, options, output });
+    const folder = runFolder({ dataDirectory, inputDigest: prepared.digest, options: resolved, output });
     const inputPath = join(folder, 'input.jsonl');
+    const rowsPath = convertedRows && join(folder, 'rows.jsonl');
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (convertedRows && rowsPath) await rename(convertedRows, rowsPath);
     await rename(converted, inputPath);
-    return { input: prepared, inputPath, output, folder, providers };
+    return { input: prepared, inputPath, rowsPath, output, outputFormat, folder, providers };
   } finally {
     await rm(converted, { force: true });
+    if (convertedRows) await rm(convertedRows, { force: true });
   }
 };

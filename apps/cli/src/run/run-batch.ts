@@ -6,6 +6,8 @@ import type { CliContext } from '../context.ts';
 import { createDeltaPrinter } from '../progress/delta-printer.ts';
 import { openBatch, type RunInput } from './open-batch.ts';
 import { createProgress } from '../progress/progress.ts';
+import type { OutputFormat } from '../output/output-format.ts';
+import type { InputRows } from '../output/write-results.ts';
 import { type FailureReasons, publishResults } from '../results/publish-results.ts';
 import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
@@ -17,6 +19,9 @@ export interface RunBatchOptions {
   readonly input: RunInput;
   /** An absolute path, or `-` for standard output. */
   readonly output: string;
+  readonly outputFormat: OutputFormat;
+  /** What the input says of each request, when the output shows it. */
+  readonly rows: InputRows | undefined;
   readonly say: (text: string) => void;
   readonly quiet: boolean;
   /** Shows the answers as they come, instead of the progress. */
@@ -30,7 +35,7 @@ export interface RunBatchOptions {
  * @throws CliError `batch_failed` when the input was refused; the record is removed then, so that the run can start over.
  */
 export const runBatch = async (
-  { client, records, input, output, say, quiet, stream }: RunBatchOptions,
+  { client, records, input, output, outputFormat, rows, say, quiet, stream }: RunBatchOptions,
   { screen, now, stdout, signal }: CliContext,
 ): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
   const opened = await openBatch({ client, records, input, signal });
@@ -49,7 +54,11 @@ export const runBatch = async (
   if (batch.status === 'failed') await records.remove();
   assertNotRefused(batch, input.filename);
 
-  const reasons = await publishResults(resultSources(client, batch, signal), output === '-' ? stdout : output);
+  const reasons = await publishResults(resultSources(client, batch, signal), {
+    target: output === '-' ? stdout : output,
+    format: outputFormat,
+    ...(rows === undefined ? {} : { rows }),
+  });
   const { completed, failed } = batch.request_counts;
   const record = await records.load();
   if (record) await records.save({ ...record, finished: { completed, failed } });

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { PromptOptions } from '../input/prompt-options.ts';
+import type { ResolvedPromptOptions } from '../input/prompt-options.ts';
 
 export interface RunFolderOptions {
   readonly dataDirectory: string;
-  /** SHA-256 of the input's bytes, in hex. */
+  /** See `PreparedInput`. */
   readonly inputDigest: string;
-  readonly options: PromptOptions;
+  readonly options: ResolvedPromptOptions;
   /** An absolute path, or `-` for standard output. */
   readonly output: string;
 }
@@ -17,6 +17,10 @@ export interface RunFolderOptions {
  */
 export const runFolder = ({ dataDirectory, inputDigest, options, output }: RunFolderOptions): string => {
   const { model, system, maxTokens, temperature, completionWindow } = options;
-  const identity = JSON.stringify([inputDigest, model, system, maxTokens, temperature, completionWindow, output]);
-  return join(dataDirectory, 'runs', createHash('sha256').update(identity).digest('hex').slice(0, 24));
+  const { prompt, id, image, endpoint, params, format, limit, sample, seed } = options;
+  const identity: unknown[] = [inputDigest, model, system, maxTokens, temperature, completionWindow, output];
+  const further = { prompt, id, image, endpoint, params, format, limit, sample, seed: sample && seed };
+  // Without them the folder is that of an earlier version, so that its run goes on.
+  if (Object.values(further).some((value) => value !== undefined)) identity.push(further);
+  return join(dataDirectory, 'runs', createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 24));
 };

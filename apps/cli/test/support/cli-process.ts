@@ -77,6 +77,14 @@ export const kill = (pid: number): void => {
   }
 };
 
+export const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
 const waitTimeoutMs = 30_000;
 const pollMs = 20;
 

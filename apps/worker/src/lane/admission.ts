@@ -2,7 +2,7 @@ import type { CallEnd, LaneAnswer, LaneControl, LaneHold } from '@promptmill/que
 import type { FreePass } from './free-pass.ts';
 import type { EndReporter } from './report-ends.ts';
 
-interface AdmissionEnd extends Pick<CallEnd, 'signal' | 'usedTokens' | 'retryAfterMs' | 'reason' | 'batchId'> {
+interface AdmissionEnd extends Pick<CallEnd, 'signal' | 'usedTokens' | 'retryAfterMs' | 'reason' | 'source'> {
   /** Whether the call got a 2xx. */
   readonly isSuccess?: boolean;
   /** Why it failed, for the log. */

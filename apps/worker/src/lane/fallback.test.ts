@@ -1,5 +1,5 @@
 import { buildLanes, buildProviders, fileConfig, type Lane, type RequestJob } from '@promptmill/core';
-import type { LaneUser } from '@promptmill/queue';
+import type { LaneUser, toLaneJob } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { beforeEach, expect, it } from 'vitest';
 import { createFindFallback, type FindFallback } from './fallback.ts';
@@ -18,6 +18,7 @@ const laneOf = (model: string): Lane => {
 };
 
 const request: RequestJob = {
+  tenant: 'acme',
   batchId: 'batch_1',
   index: 7,
   customId: 'a',
@@ -27,7 +28,6 @@ const request: RequestJob = {
   fallback: {
     models: ['openai/gpt-4.1', 'izzi/claude-sonnet-4', 'ollama/qwen3'],
     deadlineNearMs: 1000,
-    tenant: 'acme',
   },
 };
 
@@ -52,11 +52,11 @@ beforeEach(() => {
     queueOf: (lane) =>
       ({
         name: lane,
-        add: (_: string, data: RequestJob, { jobId, priority }: Partial<Added>) =>
-          Promise.resolve(added.push({ lane, data, jobId, priority })),
+        addBulk: async (jobs: ReturnType<typeof toLaneJob>[]) =>
+          void added.push(...jobs.map(({ data, opts: { jobId, priority } }) => ({ lane, data, jobId, priority }))),
       }) as unknown as Queue<RequestJob>,
     turns: {
-      take: (_, user) => Promise.resolve({ positions: [10 * users.push(user)], batches: 1 }),
+      take: (_, user) => Promise.resolve({ positions: [10 * users.push(user)], batches: 1, isAhead: false }),
       takeLive: () => Promise.resolve([0]),
     },
     weightOf: () => 2,
@@ -75,7 +75,7 @@ it('adds a request to the lane of the first fallback that has its key, under the
         ...request,
         body: { model: 'claude-sonnet-4', messages: [] },
         fallbackFrom: 'xai/grok-4',
-        fallback: { models: ['ollama/qwen3'], deadlineNearMs: 1000, tenant: 'acme' },
+        fallback: { models: ['ollama/qwen3'], deadlineNearMs: 1000 },
       },
     },
   ]);

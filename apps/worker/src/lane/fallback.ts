@@ -1,5 +1,5 @@
 import { type Lane, lacksKey, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
-import { type LaneTurns, requestJobOptions } from '@promptmill/queue';
+import { type LaneTurns, toLaneJob } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 
 /** Another model, in another lane, to which a request may go. */
@@ -39,12 +39,12 @@ export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now
       return {
         isBetter: (laneIsClosed) => laneIsClosed || now() >= chain.deadlineNearMs,
         async add() {
-          const { tenant } = chain;
-          const user = { tenant, weight: weightOf(tenant), batchId: job.batchId, isNew: true };
+          const { tenant, batchId } = job;
+          const user = { tenant, weight: weightOf(tenant), batchId, isNew: true };
           const positions = job.live
-            ? await turns.takeLive(route.lane.name, user, 1)
+            ? await turns.takeLive(route.lane.name, { ...user, share: route.lane.liveShare }, 1)
             : (await turns.take(route.lane.name, user, 1)).positions;
-          await queueOf(route.lane.name).add('request', job, requestJobOptions(job, positions[0] ?? 0, retry));
+          await queueOf(route.lane.name).addBulk([toLaneJob(job, positions[0] ?? 0, retry)]);
         },
       };
     }

@@ -12,7 +12,7 @@ const answer = (more: Partial<LaneAnswer> = {}): LaneAnswer => ({
   atMs: 5000,
   isProbe: false,
   isClosed: false,
-  failedBatches: [],
+  failedSources: [],
   isFree: true,
   ...more,
 });

@@ -13,12 +13,13 @@ const nothing: LaneAnswer = {
   isProbe: false,
   isClosed: false,
   isFree: false,
-  failedBatches: [],
+  failedSources: [],
 };
 const never = new AbortController().signal;
 
 const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCall => ({
   batchId: 'batch_1',
+  source: 'acme/batch_1',
   isLive: false,
   estimatedTokens,
   ...more,
@@ -33,9 +34,9 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
   const errors: unknown[] = [];
   let underWay = 0;
   const control = {
-    async admit(estimatedTokens: readonly number[], _probeMs: number, batchId = ''): Promise<LaneAnswer> {
+    async admit(estimatedTokens: readonly number[], _probeMs: number, source = ''): Promise<LaneAnswer> {
       asked.push([...estimatedTokens]);
-      named.push(batchId);
+      named.push(source);
       expect(++underWay).toBe(1);
       await new Promise((resolve) => setTimeout(resolve, 1));
       underWay--;
@@ -62,6 +63,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       return !stopped.has(batchId);
     },
     timeoutMs: 1000,
+    liveShare: 0.9,
     onHold: () => {},
     onError: (error) => errors.push(error),
   });
@@ -259,14 +261,14 @@ test('no batch is looked at while calls are admitted within a second', async () 
   expect(looked).toEqual([]);
 });
 
-const enterBatches = ({ gate }: Pick<ReturnType<typeof openGate>, 'gate'>, batchIds: readonly string[]) =>
-  batchIds.map((batchId, number) => gate.admit(call(number, { batchId }), never));
+const enterSources = ({ gate }: Pick<ReturnType<typeof openGate>, 'gate'>, sources: readonly string[]) =>
+  sources.map((source, number) => gate.admit(call(number, { source }), never));
 
-test('the probe of a held lane is of a batch that has not failed, else of the one that failed longest ago', async () => {
-  const held = { granted: 0, waitFor: 'batch', waitMs: 1, failedBatches: ['c', 'a'] } as const;
-  const probe = { granted: 1, isProbe: true, failedBatches: ['c', 'a'] };
-  const opened = openGate([held, probe, { ...probe, failedBatches: ['c', 'a', 'b'] }]);
-  const calls = enterBatches(opened, ['a', 'b', 'c']);
+test('the probe of a held lane is of a source that has not failed, else of the one that failed longest ago', async () => {
+  const held = { granted: 0, waitFor: 'source', waitMs: 1, failedSources: ['c', 'a'] } as const;
+  const probe = { granted: 1, isProbe: true, failedSources: ['c', 'a'] };
+  const opened = openGate([held, probe, { ...probe, failedSources: ['c', 'a', 'b'] }]);
+  const calls = enterSources(opened, ['a', 'b', 'c']);
   await vi.runAllTimersAsync();
   await Promise.all(calls);
   expect(opened.named.slice(0, 3)).toEqual(['', 'b', 'c']);
@@ -280,11 +282,11 @@ test('a lane that asks for a neutral look is asked again after it', async () => 
   expect([opened.looks, opened.asked.length]).toEqual([[7], 2]);
 });
 
-test('when no call that waits can be the probe, ten a second give their places to requests of other batches', async () => {
-  const held = { granted: 0, waitFor: 'hold', waitMs: 60_000, failedBatches: ['a'] } as const;
+test('when no call that waits can be the probe, ten a second give their places to requests of other sources', async () => {
+  const held = { granted: 0, waitFor: 'hold', waitMs: 60_000, failedSources: ['a'] } as const;
   const opened = openGate([held, held, held]);
   const settled: unknown[] = [];
-  for (const entrance of enterBatches(
+  for (const entrance of enterSources(
     opened,
     Array.from({ length: 20 }, () => 'a'),
   ))

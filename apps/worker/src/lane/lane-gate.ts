@@ -1,5 +1,6 @@
 import type { LaneAnswer, LaneControl } from '@promptmill/queue';
 import { type Admission, type MakeAdmissionOptions, createMakeAdmission } from './admission.ts';
+import { createCallOrder } from './call-order.ts';
 import type { Fallback } from './fallback.ts';
 import { createFreePass } from './free-pass.ts';
 import { createEndReporter } from './report-ends.ts';
@@ -7,6 +8,8 @@ import { createEndReporter } from './report-ends.ts';
 /** A call that waits for the lane to admit it. */
 export interface WantedCall {
   readonly batchId: string;
+  /** Who it is for, as the lane knows it. */
+  readonly source: string;
   readonly isLive: boolean;
   readonly estimatedTokens: number;
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
@@ -14,7 +17,7 @@ export interface WantedCall {
 
 /**
  * `fallback`: the call's fallback is better than waiting; `unwanted`: its batch wants no call now; `later`: its place goes
- * to requests of other batches for a while, since calls of its own batch failed.
+ * to requests of other sources for a while, since calls of its own source failed.
  */
 type Entrance = Admission | 'fallback' | 'unwanted' | 'later';
 
@@ -40,20 +43,19 @@ export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | '
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** The longest one call may take, in milliseconds. */
   readonly timeoutMs: number;
+  /** What live calls may take while batch requests wait too, between 0 and 1. */
+  readonly liveShare: number;
 }
 
 /** How many calls one question asks for. More of them would keep Redis busy with one script for too long. */
 const askAtOnce = 64;
 /** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
 const longestWaitMs = 1000;
-const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'batch', 'look']);
+const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'source', 'look']);
 /** Another process's probe may be answered at any moment. */
 const probeWaitMs = 250;
 /** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
-
-/** Live calls that go one after another while a batch request waits. */
-const mostLiveInRow = 9;
 
 /**
  * How many calls that cannot be a held lane's next probe give their places to other requests, at most once a second. A
@@ -61,10 +63,10 @@ const mostLiveInRow = 9;
  */
 const giveWay = 10;
 
-/** The call whose request finds out whether a held lane is open: of a batch that has not failed, else of that longest ago. */
-const chooseProbe = (waiting: readonly Waiter[], failedBatches: readonly string[]): Waiter | undefined => {
-  const failedAt = new Map(failedBatches.map((batchId, i) => [batchId, i]));
-  const rank = ({ batchId }: Waiter): number => failedAt.get(batchId) ?? -1;
+/** The call whose request finds out whether a held lane is open: of a source that has not failed, else of that longest ago. */
+const chooseProbe = (waiting: readonly Waiter[], failedSources: readonly string[]): Waiter | undefined => {
+  const failedAt = new Map(failedSources.map((source, i) => [source, i]));
+  const rank = ({ source }: Waiter): number => failedAt.get(source) ?? -1;
   return waiting.reduce<Waiter | undefined>(
     (best, next) => (best && rank(best) <= rank(next) ? best : next),
     undefined,
@@ -75,14 +77,15 @@ const chooseProbe = (waiting: readonly Waiter[], failedBatches: readonly string[
  * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
  * about the first of them, one question at a time, and asks again at the time that Redis names.
  */
-export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, onError }: LaneGateOptions): LaneGate => {
+export const createLaneGate = (options: LaneGateOptions): LaneGate => {
+  const { control, look, isRunning, timeoutMs, liveShare, onHold, onError } = options;
   const freePass = createFreePass();
   const ends = createEndReporter({ control, onError });
   const onLookDue = (atMs: number): void => void look(atMs).then(() => wake?.());
   const onProbeEnd = (): void => wake?.();
   const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError });
   const waiting: Waiter[] = [];
-  let liveInRow = 0;
+  const order = createCallOrder(liveShare);
   let isAsking = false;
   let isShut = false;
   let wake: (() => void) | undefined;
@@ -92,9 +95,9 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
    * again.
    */
   let closedAtMs = -Infinity;
-  /** Whether the lane was held at the last question, and of which batches calls failed. */
+  /** Whether the lane was held at the last question, and of which sources calls failed. */
   let isHeld = false;
-  let failedBatches: readonly string[] = [];
+  let failedSources: readonly string[] = [];
 
   const sleep = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -105,41 +108,27 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
       };
     });
 
-  /** The next calls to ask for. Live calls go first, but while batch requests wait, one of them goes after every ninth. */
-  const nextCalls = (): Waiter[] => {
-    const [live, batch] = [waiting.filter(({ isLive }) => isLive), waiting.filter(({ isLive }) => !isLive)];
-    const next: Waiter[] = [];
-    let inRow = liveInRow;
-    while (next.length < askAtOnce && live.length + batch.length > 0) {
-      const isBatchsTurn = live.length === 0 || (batch.length > 0 && inRow >= mostLiveInRow);
-      inRow = isBatchsTurn ? 0 : inRow + 1;
-      const call = (isBatchsTurn ? batch : live).shift();
-      if (call) next.push(call);
-    }
-    return next;
-  };
-
-  /** Whether a call waits whose batch has not failed. */
-  const canProbe = (): boolean => waiting.some(({ batchId }) => !failedBatches.includes(batchId));
+  /** Whether a call waits whose source has not failed. */
+  const canProbe = (): boolean => waiting.some(({ source }) => !failedSources.includes(source));
 
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
-    const probe = isHeld ? chooseProbe(waiting, failedBatches) : undefined;
-    const asked = probe ? [probe] : nextCalls();
+    const probe = isHeld ? chooseProbe(waiting, failedSources) : undefined;
+    const asked = probe ? [probe] : order.next(waiting, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.batchId);
+    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.source);
     renewFreePass(answer);
     isHeld = answer.isProbe || heldAnswers.has(answer.waitFor);
-    failedBatches = answer.failedBatches;
-    if (answer.waitFor === 'batch') return 0;
+    failedSources = answer.failedSources;
+    if (answer.waitFor === 'source') return 0;
     if (answer.isClosed) closedAtMs = performance.now();
 
     const granted = asked.slice(0, answer.granted);
     // Calls that were given up while the question was under way have nobody else to report their end.
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
-    for (const { isLive } of granted) liveInRow = isLive ? liveInRow + 1 : 0;
+    for (const call of granted) order.note(call);
     for (const waiter of granted)
       if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
@@ -155,18 +144,18 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
 
   /**
    * Sends away the calls of batches that are stopped or paused: the lane may be held for long. Each batch is read once.
-   * When no call that waits here can be the next probe, some give their places to requests of other batches.
+   * When no call that waits here can be the next probe, some give their places to requests of other sources.
    */
   const sendUnwantedAway = async (): Promise<void> => {
     const nowMs = performance.now();
     const [first] = waiting;
     if (!first || nowMs - Math.max(first.sinceMs, batchesSeenAtMs) < longestWaitMs) return;
     batchesSeenAtMs = nowMs;
-    const ids = [...new Set(waiting.map(({ batchId }) => batchId))];
+    const ids = [...new Set(waiting.filter(({ isLive }) => !isLive).map(({ batchId }) => batchId))];
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
-    if (isHeld && failedBatches.length > 0 && !canProbe())
+    if (isHeld && failedSources.length > 0 && !canProbe())
       for (const waiter of waiting.slice(1, 1 + giveWay)) waiter.settle('later');
   };
 
@@ -204,7 +193,7 @@ export const createLaneGate = ({ control, look, isRunning, timeoutMs, onHold, on
       };
       signal.addEventListener('abort', giveUp, { once: true });
       // It may be the next probe of a held lane at once.
-      if (failedBatches.length > 0 && !failedBatches.includes(call.batchId) && !canProbe()) wake?.();
+      if (failedSources.length > 0 && !failedSources.includes(call.source) && !canProbe()) wake?.();
       waiting.push(waiter);
       void letIn();
     });

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { limitsCalls, type RequestJob, type Tenants } from '@promptmill/core';
 import type { TokenEstimator } from '@promptmill/provider';
 import { tenantCallLastsMs, type CountedCall, type TenantCalls } from '@promptmill/queue';
-import type { BatchTenants } from './batch-tenants.ts';
 import { createWaitingJobs, type WaitingJob, type WaitingJobs, type WaitingJobsOptions } from './waiting-jobs.ts';
 
 /** A tenant's permission for one call. */
@@ -26,8 +25,6 @@ interface LimitedTenant {
   wakeAtMs: number;
 }
 
-type Owned = Pick<RequestJob, 'batchId' | 'live'>;
-
 interface HeldCall extends CountedCall {
   countedAtMs: number;
   isSent: boolean;
@@ -37,7 +34,6 @@ interface HeldCall extends CountedCall {
 export interface TenantGateOptions extends WaitingJobsOptions {
   readonly tenants: Pick<Tenants, 'limitsOf' | 'limitCalls'>;
   readonly calls: Pick<TenantCalls, 'admit' | 'keep' | 'end'>;
-  readonly batchTenants: BatchTenants;
   /** Undefined while no tenant's tokens are limited. */
   readonly estimator: () => TokenEstimator | undefined;
 }
@@ -55,10 +51,8 @@ const longestWaitMs = 1000;
  * whose tenant is over a limit goes back to its lane, delayed, and is woken when there is room.
  */
 export const createTenantGate = (options: TenantGateOptions) => {
-  const { tenants, calls, batchTenants, estimator, promote, onError } = options;
+  const { tenants, calls, estimator, promote, onError } = options;
   const limited = new Map<string, LimitedTenant>();
-
-  const knownTenant = ({ batchId, live }: Owned): string | undefined => live?.tenant ?? batchTenants.known(batchId);
 
   const limitedTenant = (name: string): LimitedTenant => {
     const known = limited.get(name);
@@ -139,20 +133,19 @@ export const createTenantGate = (options: TenantGateOptions) => {
 
   return {
     /** Whether it is known already that the request's tenant may make no call now. */
-    isFull(request: Owned): boolean {
+    isFull({ tenant: name }: Pick<RequestJob, 'tenant'>): boolean {
       if (!tenants.limitCalls()) return false;
-      const tenant = limited.get(knownTenant(request) ?? '');
+      const tenant = limited.get(name);
       return tenant !== undefined && performance.now() < tenant.fullUntilMs;
     },
 
     /** Asks for a call of the request's tenant. Undefined when nothing limits its calls. */
-    async enter(request: Owned & Pick<RequestJob, 'body'>): Promise<TenantShare | 'full' | undefined> {
-      const name = request.live?.tenant ?? (await batchTenants.find(request.batchId));
-      if (name === undefined) return undefined;
+    async enter(request: Pick<RequestJob, 'tenant' | 'body'>): Promise<TenantShare | 'full' | undefined> {
+      const { tenant: name, body } = request;
       const limits = tenants.limitsOf(name);
       if (!limitsCalls(limits)) return undefined;
       const tenant = limitedTenant(name);
-      const estimatedTokens = limits.tokensPerMinute === undefined ? 0 : (estimator()?.estimate(request.body) ?? 0);
+      const estimatedTokens = limits.tokensPerMinute === undefined ? 0 : (estimator()?.estimate(body) ?? 0);
       const keptAtMs = performance.now();
       const id = randomUUID();
       const answer = await calls.admit(name, { id, estimatedTokens });
@@ -173,12 +166,13 @@ export const createTenantGate = (options: TenantGateOptions) => {
     isInUse: (): boolean => tenants.limitCalls(),
 
     /** How long a request is to wait if nobody wakes it, in milliseconds. */
-    delayMs: (request: Owned): number => limitedTenant(knownTenant(request) ?? '').waiting.delayMs(),
+    delayMs: ({ tenant, live }: Pick<RequestJob, 'tenant' | 'live'>): number =>
+      limitedTenant(tenant).waiting.delayMs(live !== undefined),
 
     /** Notes that a request waits, delayed. */
-    note(request: Owned, job: WaitingJob): void {
-      const tenant = limitedTenant(knownTenant(request) ?? '');
-      tenant.waiting.note(job);
+    note({ tenant: name, live }: Pick<RequestJob, 'tenant' | 'live'>, job: Omit<WaitingJob, 'isLive'>): void {
+      const tenant = limitedTenant(name);
+      tenant.waiting.note({ ...job, isLive: live !== undefined });
       wakeLater(tenant, Math.max(1, tenant.fullUntilMs - performance.now()));
     },
 

@@ -1,7 +1,11 @@
+import { defaultLiveShare } from '@promptmill/core';
+import { createCallOrder } from '../lane/call-order.ts';
+
 /** A job that waits, delayed, until its tenant may make another call. */
 export interface WaitingJob {
   readonly lane: string;
   readonly jobId: string;
+  readonly isLive: boolean;
 }
 
 export interface WaitingJobsOptions {
@@ -21,22 +25,32 @@ const maxTries = 20;
 const returnEachMs = 50;
 const [firstReturnMs, lastReturnMs] = [5000, 300_000];
 
-/** One tenant's jobs that this process has put back, in the order in which they wait. */
+/** One tenant's jobs that this process has put back, live calls and batch requests each in the order in which they wait. */
 export const createWaitingJobs = ({ promote, onError }: WaitingJobsOptions) => {
-  const laneOf = new Map<string, string>();
+  const live = new Map<string, WaitingJob>();
+  const batch = new Map<string, WaitingJob>();
+  const order = createCallOrder(defaultLiveShare);
   let isWaking = false;
 
-  /** Wakes jobs, the longest waiting first, until `tries` were looked at or `most` have woken. */
+  const count = (): number => live.size + batch.size;
+  const takeNext = (): WaitingJob | undefined => {
+    const line = live.size === 0 || (batch.size > 0 && order.isBatchsTurn()) ? batch : live;
+    const [first] = line.values();
+    if (first) line.delete(first.jobId);
+    return first;
+  };
+
+  /** Wakes jobs, the longest waiting of each kind first, until `tries` were looked at or `most` have woken. */
   const wakeJobs = async (tries: number, most: number): Promise<void> => {
     if (isWaking) return;
     isWaking = true;
     try {
       for (let woken = 0; tries > 0 && woken < most; tries--) {
-        const [first] = laneOf;
-        if (!first) return;
-        const [jobId, lane] = first;
-        laneOf.delete(jobId);
-        if (await promote({ lane, jobId })) woken++;
+        const job = takeNext();
+        if (!job) return;
+        if (!(await promote(job))) continue;
+        order.note(job);
+        woken++;
       }
     } catch (error) {
       onError(error);
@@ -46,16 +60,18 @@ export const createWaitingJobs = ({ promote, onError }: WaitingJobsOptions) => {
   };
 
   return {
-    count: (): number => laneOf.size,
-    note({ lane, jobId }: WaitingJob): void {
-      if (laneOf.size < maxRemembered) laneOf.set(jobId, lane);
+    count,
+    note(job: WaitingJob): void {
+      const line = job.isLive ? live : batch;
+      if (line.size < maxRemembered) line.set(job.jobId, job);
     },
     /** How long a job is to wait if nobody wakes it, in milliseconds. */
-    delayMs(): number {
-      const spreadMs = Math.min(lastReturnMs, Math.max(firstReturnMs, laneOf.size * returnEachMs));
+    delayMs(isLive: boolean): number {
+      const ahead = isLive ? live.size : count();
+      const spreadMs = Math.min(lastReturnMs, Math.max(firstReturnMs, ahead * returnEachMs));
       return spreadMs * (0.5 + Math.random());
     },
-    /** Wakes the job that has waited longest. */
+    /** Wakes the job that has waited longest: a live call's, as long as batch requests get their share. */
     wake: (): void => void wakeJobs(maxTries, 1),
     wakeAll: (): void => void wakeJobs(Infinity, Infinity),
   };

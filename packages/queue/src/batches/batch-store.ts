@@ -9,7 +9,6 @@ import {
 } from '@promptmill/core';
 import {
   type BatchSnapshot,
-  type Counts,
   type Cursor,
   decodeBatch,
   decodeDispatchState,
@@ -39,33 +38,11 @@ const transitionBatch = defineScript<
   [to: BatchStatus, fromCount: number, ...statusesThenFieldsAndValues: string[]],
   BatchStatus | 'missing'
 >(at('transition-batch'));
-const countsDiffer = defineScript<[batch: string, settledBits: string, results: string], [id: string], 0 | 1>(
-  at('counts-differ'),
-);
-const recountBatch = defineScript<
-  [batch: string, settledBits: string, segments: string],
-  [
-    status: BatchStatus,
-    completed: number,
-    failed: number,
-    collected: number,
-    bits: Buffer,
-    newSegmentCount: number,
-    ...newSegmentsThenFieldsAndValues: string[],
-  ],
-  0 | 1
->(at('recount-batch'));
-const resultsBytes = defineScript<[results: string], [], number>(at('results-bytes'));
 const advanceCursor = defineScript<
   [batch: string, marks: string],
   [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
   'moved' | 'halted' | 'overtaken'
 >(at('advance-cursor'));
-const countBytes = defineScript<
-  [batch: string, bytesOfBatches: string, bytesOfTenants: string],
-  [id: string, tenant: string, mostOfTenant: number, mostOfAll: number, wanted: number],
-  number
->(at('count-bytes'));
 const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
@@ -135,12 +112,6 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
     get,
 
-    /** The tenant of a batch. Undefined when there is no such batch. */
-    async tenantOf(id: string): Promise<string | undefined> {
-      const fixed = await redis.hget(keys.batch(id), 'fixed');
-      return fixed === null ? undefined : (JSON.parse(fixed) as Pick<Batch, 'tenant'>).tenant;
-    },
-
     /** Undefined when there is no such batch. */
     async read(id: string): Promise<BatchSnapshot | undefined> {
       const record = await redis.hgetall(keys.batch(id));
@@ -204,48 +175,6 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     dispatchState: async (id: string): Promise<DispatchState> =>
       decodeDispatchState(await redis.hgetall(keys.batch(id))),
 
-    /** Whether a batch's counts, bits and segments disagree although no result is on its way to a segment. */
-    async countsDiffer(id: string): Promise<boolean> {
-      return (await countsDiffer(redis, [keys.batch(id), keys.settledBits(id), keys.results], [id])) === 1;
-    },
-
-    /**
-     * Sets a batch's counts and bits to what its segments hold. False when the batch has changed since it was read: its
-     * status or counts are no longer the given ones.
-     *
-     * @param settled one bit for each request, in Redis's bit order
-     * @param newSegments names of segments that Redis does not list yet
-     */
-    async recount(
-      {
-        id,
-        status,
-        completed,
-        failed,
-        collected,
-      }: Pick<Batch, 'id' | 'status' | 'completed' | 'failed'> & Pick<DispatchState, 'collected'>,
-      { usage, ...counts }: Counts,
-      settled: Buffer,
-      newSegments: readonly string[],
-    ): Promise<boolean> {
-      const written = encodeFields({
-        ...counts,
-        ...usage,
-        collected: counts.completed + counts.failed,
-        uncollectedBytes: 0,
-        dropped: 0,
-      });
-      const set = await recountBatch(
-        redis,
-        [keys.batch(id), keys.settledBits(id), keys.segments(id)],
-        [status, completed, failed, collected, settled, newSegments.length, ...newSegments, ...written],
-      );
-      return set === 1;
-    },
-
-    /** Bytes of Redis's memory that the results of all batches take until they are in segments. */
-    resultsBytes: (): Promise<number> => resultsBytes(redis, [keys.results], []),
-
     /** `halted`: it moved, but the batch is paused or stopped. `overtaken`: another dispatcher has moved it. */
     advanceCursor(id: string, from: number, to: Cursor): Promise<'moved' | 'halted' | 'overtaken'> {
       const { dispatched, cursorOffset, cursorLine, positions } = to;
@@ -253,24 +182,6 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
         redis,
         [keys.batch(id), keys.marks(id)],
         [from, dispatched, cursorOffset, cursorLine, JSON.stringify(positions), requestsBetweenMarks],
-      );
-    },
-
-    /**
-     * Counts the bytes of input lines that a batch has in its lanes, for its tenant and for all tenants. Resolves with
-     * how many the batch may have: up to `wanted`, which then count until the next call.
-     *
-     * @param wanted 0 to count only; -1 when the batch has ended and counts no more
-     */
-    countBytes(
-      { id, tenant }: Pick<Batch, 'id' | 'tenant'>,
-      wanted: number,
-      most: { readonly ofTenant: number; readonly ofAll: number } = { ofTenant: 0, ofAll: 0 },
-    ): Promise<number> {
-      return countBytes(
-        redis,
-        [keys.batch(id), keys.bytesOfBatches(tenant), keys.bytesOfTenants],
-        [id, tenant, most.ofTenant, most.ofAll, wanted],
       );
     },
 

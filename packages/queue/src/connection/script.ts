@@ -18,15 +18,15 @@ type Command = (keyCount: number, ...keysAndArguments: ScriptArguments) => Promi
  * text to each server once, and only its digest afterwards.
  *
  * @param lua its file, beside the caller: `new URL('./check-requests.lua', import.meta.url)`
- * @param shared a file of Lua that several scripts have in common. It is inserted after the script's first line.
+ * @param parts files of Lua that it uses, perhaps with other scripts. They are inserted after its first line, in order.
  */
 export const defineScript = <Keys extends ScriptKeys, Arguments extends ScriptArguments, Reply>(
   lua: URL,
-  shared?: URL,
+  ...parts: readonly URL[]
 ): Script<Keys, Arguments, Reply> => {
   const name = lua.pathname.slice(lua.pathname.lastIndexOf('/') + 1);
-  const own = readFileSync(lua, 'utf8');
-  const text = shared ? own.replace('\n', () => `\n${readFileSync(shared, 'utf8')}`) : own;
+  const inserted = parts.map((part) => readFileSync(part, 'utf8')).join('');
+  const text = readFileSync(lua, 'utf8').replace('\n', () => `\n${inserted}`);
   return (redis, keys, args) => {
     const commands = redis as unknown as Record<string, Command | undefined>;
     if (!Object.hasOwn(commands, name)) redis.defineCommand(name, { lua: text });

@@ -21,12 +21,19 @@ const releaseClaim = defineScript<[claim: string], [text: string], null>(
   new URL('./release-claim.lua', import.meta.url),
 );
 
-const rememberSeconds = 24 * 3600;
+const defaultSeconds = 24 * 3600;
 
 /**
  * Ties an idempotency key to what was made under it, so that repeated requests, even simultaneous ones, make it once.
+ *
+ * @param rememberSeconds how long a key is remembered; default 24 hours
  */
-export const createClaims = <Made>(redis: RedisConnection, keys: Keys, kind: 'batch' | 'file') => {
+export const createClaims = <Made>(
+  redis: RedisConnection,
+  keys: Keys,
+  kind: 'batch' | 'file' | 'live',
+  rememberSeconds = defaultSeconds,
+) => {
   const nameOf = (tenant: string, key: string): string =>
     keys.idempotency(tenant, kind, createHash('sha256').update(key).digest('hex'));
   const textOf = (contentHash: string, made: Made): string => JSON.stringify({ contentHash, made });

@@ -1,60 +1,62 @@
 #!lua flags=allow-oom
 -- Admits as many calls as a lane's limits allow at this moment, and says when to ask again. It reserves nothing for
 -- later calls, so a changed limit or a new hold applies to the very next call.
--- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state
--- ARGV: 1 ms after which another probe may go, 2 the batch of the first call, or '' as long as the lane does not ask for
+-- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state (lane-state.lua)
+-- ARGV: 1 ms after which another probe may go, 2 the source of the first call, or '' as long as the lane does not ask for
 --       it, then the estimated tokens of each call that wants to go, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms,
 --           1 if the granted call is a probe,
 --           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now,
---           in a held lane the batches whose calls failed, joined by commas, the latest last; else '',
+--           in a held lane the sources whose calls failed, joined by commas, the latest last; else '',
 --           ms within which granted calls must go out, absent when they may go at any time }
--- It waits for a 'batch' when the answer depends on the batch of the first call, and for a 'look' when the caller is to
+-- It waits for a 'source' when the answer depends on the source of the first call, and for a 'look' when the caller is to
 -- make a neutral look before a call.
 local limitsKey, stateKey = unpack(KEYS, 2)
 local limits = redis.call('HMGET', limitsKey, 'requests', 'windowMs', 'tokens', 'probeIntervalMs')
 -- A lane that has lost its limits must not run without limits.
 if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0, '' } end
-local state = redis.call('HMGET', stateKey, 'heldUntil', 'halfOpen', 'probeUntil', 'nextRequestAt', 'nextTokenAt',
-  'rampUntil', 'rampMs', 'closedFrom', 'tokensOwed')
-local firstCall = 3
-local wanted, batch = #ARGV - firstCall + 1, ARGV[2]
+local state = redis.call('HMGET', stateKey, 'heldFor', 'nextRequestAt', 'nextTokenAt', 'rampUntil', 'rampMs', 'closedFrom',
+  'tokensOwed')
+local probeMs, source, firstCall = tonumber(ARGV[1]), ARGV[2], 3
+local wanted = #ARGV - firstCall + 1
+local heldFor = state[1] or nil
+local closed = state[6] and tonumber(state[6]) <= now and 1 or 0
 
-local closed = state[8] and tonumber(state[8]) <= now and 1 or 0
-local heldUntil = tonumber(state[1] or 0)
-local held = state[2] and redis.call('HMGET', stateKey, 'byBatch', 'failedBatches', 'otherProbeFrom', 'probeBatch', 'heldAt',
-  'lookFirst', 'lookUntil', 'wrongHolds', 'probedAt') or {}
--- A probe without an answer has failed so far: the next one is of another batch.
-local failedBatches = held[2] or ''
-if held[4] then failedBatches = withFailedBatch(failedBatches, held[4]) end
+local failedSources = ''
 local function wait(ms, what)
-  return { 0, ms, what, now, 0, closed, 0, failedBatches }
+  return { 0, ms, what, now, 0, closed, 0, failedSources }
 end
--- A batch that has not failed need not wait long for another's probe. Where a hold is by batch, it may send one at once.
-local isOther = false
-if failedBatches ~= '' then
-  if batch == '' then return wait(1, 'batch') end
-  local _, commas = string.gsub(failedBatches, ',', ',')
-  -- A full list may have forgotten batches that failed. Where no hold was wrong yet, they must not probe all the time.
-  local mayBeForgotten = commas + 1 >= mostFailedBatches and not held[8] and now - tonumber(held[9] or 0) < 1000
-  isOther = not mayBeForgotten and not string.find(',' .. failedBatches .. ',', ',' .. batch .. ',', 1, true)
-end
-local isExempt = isOther and held[1]
--- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
--- hold began.
-if heldUntil >= now and not (isExempt and tonumber(held[5]) < now) then
-  -- A probe that went in spite of the hold may end it before its time.
-  return wait(heldUntil - now + 1, tonumber(state[3] or 0) > now and 'probe' or 'hold')
-end
-if state[2] then
+if heldFor then
+  local known = redis.call('HMGET', stateKey, 'heldUntil', 'heldAt', 'failedSources', 'probedAt', 'probeSource', 'looksLeft',
+    'lookedAt')
+  local heldUntil, heldAt, probedAt = tonumber(known[1]), tonumber(known[2]), tonumber(known[4] or nil)
+  -- A probe without an answer has failed so far: the next one is of another source.
+  failedSources = known[3] or ''
+  if known[5] then failedSources = withSource(failedSources, known[5]) end
+  -- A source that has not failed need not wait long for another's probe. Where the hold is not firm, it may send one at
+  -- once.
+  local isOther = false
+  if failedSources ~= '' then
+    if source == '' then return wait(1, 'source') end
+    -- A full list may have forgotten sources that failed. These must not probe all the time.
+    local mayBeForgotten = countSources(failedSources) >= mostFailedSources and now - heldAt < 1000
+    isOther = not mayBeForgotten and not hasSource(failedSources, source)
+  end
+  local isExempt = isOther and not isFirm[heldFor]
+  -- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
+  -- hold began.
+  if heldUntil >= now and not (isExempt and heldAt < now) then
+    -- A probe that went in spite of the hold may end it before its time.
+    return wait(heldUntil - now + 1, probedAt and probedAt + probeMs > now and 'probe' or 'hold')
+  end
   -- After a hold one call finds out whether the provider is back; all others wait for its answer.
-  local probeUntil = tonumber(state[3] or 0)
-  local nextProbeAt = isOther and tonumber(held[3] or 0) or probeUntil
+  local nextProbeAt = probedAt and probedAt + (isOther and math.min(2000, probeMs) or probeMs) or now
   if nextProbeAt > now then return wait(nextProbeAt - now, 'probe') end
-  if held[6] and not isExempt then
-    local lookUntil = tonumber(held[7] or 0)
-    if lookUntil > now then return wait(lookUntil - now, 'probe') end
-    redis.call('HSET', stateKey, 'lookUntil', now + 5000)
+  if known[6] and not isExempt then
+    -- The process that makes the last look may have died.
+    local nextLookAt = tonumber(known[7] or 0) + math.min(5000, tonumber(limits[4]))
+    if nextLookAt > now then return wait(nextLookAt - now, 'probe') end
+    redis.call('HSET', stateKey, 'lookedAt', now)
     return wait(0, 'look')
   end
   wanted = 1
@@ -68,7 +70,7 @@ local tokens = openWindow('tokens', tokenLimit and tokenLimit - roomForGuesses(t
 local msPerToken = tokens and (tokens.spanMs + tokens.slotMs) / tokenLimit
 
 -- A lane that opens again admits its calls over a second, not all at once.
-local rampMs = now < tonumber(state[6] or 0) and tonumber(state[7]) or nil
+local rampMs = now < tonumber(state[4] or 0) and tonumber(state[5]) or nil
 
 -- Calls are spread evenly over the window. A busy machine may ask late; then the next calls catch up on at most this
 -- much time.
@@ -78,10 +80,10 @@ local function pace(nextAt, intervalMs)
 end
 
 local granted, waitMs, waitFor = 0, 0, ''
-local nextRequestAt, nextTokenAt = tonumber(state[4] or 0), tonumber(state[5] or 0)
+local nextRequestAt, nextTokenAt = tonumber(state[2] or 0), tonumber(state[3] or 0)
 -- Tokens that ended calls used beyond their estimates; negative when they used fewer. The next call waits for tokens
 -- owed. The next calls may use tokens that were given back, up to a second's worth.
-local tokensOwed = tonumber(state[9] or 0)
+local tokensOwed = tonumber(state[7] or 0)
 if tokens and tokensOwed > 0 then
   nextTokenAt, tokensOwed = nextTokenAt + tokensOwed * msPerToken, 0
 end
@@ -114,20 +116,18 @@ end
 if granted > 0 then
   redis.call('HSET', stateKey, 'nextRequestAt', tostring(nextRequestAt), 'nextTokenAt', tostring(nextTokenAt),
     'tokensOwed', math.floor(tokensOwed))
-  if state[2] then
-    if held[4] then redis.call('HSET', stateKey, 'byBatch', 1, 'failedBatches', failedBatches) end
-    redis.call('HSET', stateKey, 'probeUntil', now + ARGV[1], 'otherProbeFrom', now + math.min(2000, ARGV[1]),
-      'probedAt', now)
-    if batch ~= '' then redis.call('HSET', stateKey, 'probeBatch', batch) end
+  if heldFor then
+    redis.call('HSET', stateKey, 'probedAt', now)
+    if source ~= '' then redis.call('HSET', stateKey, 'probeSource', source, 'failedSources', failedSources) end
   end
 end
 if requests then requests.save() end
 if tokens then tokens.save() end
-if waitMs == 0 and granted < #ARGV - firstCall + 1 then waitMs, waitFor = tonumber(ARGV[1]), 'probe' end
-local free = not (requests or tokens or rampMs or state[2]) and 1 or 0
+if waitMs == 0 and granted < #ARGV - firstCall + 1 then waitMs, waitFor = probeMs, 'probe' end
+local free = not (requests or tokens or rampMs or heldFor) and 1 or 0
 -- A call that goes out late is counted again (count-late-call.lua), while the window still counts it from its
 -- admission.
 local shortest = math.min(requests and requests.spanMs or math.huge, tokens and tokens.spanMs or math.huge)
 local sendWithinMs = shortest < math.huge and math.floor(shortest * 0.75) or nil
-return { granted, math.ceil(waitMs), waitFor, now, state[2] and 1 or 0, closed, free, failedBatches,
+return { granted, math.ceil(waitMs), waitFor, now, heldFor and 1 or 0, closed, free, failedSources,
   sendWithinMs }

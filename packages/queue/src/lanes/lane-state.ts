@@ -5,6 +5,8 @@ import type { RedisConnection } from '../connection/redis.ts';
 export interface LaneState {
   /** Jobs in work, including those that wait until the lane lets them in. */
   readonly inFlight: number;
+  /** Those of them that are live calls. */
+  readonly liveInFlight: number;
   /** Jobs that may be in work, all workers together; undefined before a worker has set the limits. */
   readonly allowed?: number;
   /** Jobs that wait for a worker or for their next attempt. */
@@ -37,18 +39,16 @@ export interface LaneHoldState {
   readonly isStopped: boolean;
 }
 
-/** Codes of answers after which a provider takes no call until someone acts. */
-const stoppedBy = /^(?:authentication_failed|payment_required|permission_denied|insufficient_quota)\b/;
-
 /** How the lane is held, or was held last; undefined when it is open. */
 export const readLaneHold = async (
   redis: RedisConnection,
   keys: Keys,
   lane: string,
 ): Promise<LaneHoldState | undefined> => {
-  const [heldUntil, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'reason');
+  const [heldUntil, heldFor, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'heldFor', 'reason');
   if (!heldUntil) return undefined;
-  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped: stoppedBy.test(reason ?? '') };
+  const isStopped = heldFor === 'stopped' || heldFor === 'refused';
+  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped };
 };
 
 export const readLaneState = async (
@@ -57,8 +57,8 @@ export const readLaneState = async (
   lane: string,
   nowMs: number,
 ): Promise<LaneState> => {
-  const [inFlight, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
-    redis.llen(keys.laneJobs(lane, 'active')),
+  const [active, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
+    redis.lrange(keys.laneJobs(lane, 'active'), 0, -1),
     redis.hget(keys.laneJobs(lane, 'meta'), 'concurrency'),
     redis.llen(keys.laneJobs(lane, 'wait')),
     redis.zcard(keys.laneJobs(lane, 'prioritized')),
@@ -68,7 +68,8 @@ export const readLaneState = async (
   ]);
   const [heldUntil, reason] = state;
   return {
-    inFlight,
+    inFlight: active.length,
+    liveInFlight: active.filter((jobId) => !jobId.startsWith('batch_')).length,
     ...(allowed === null ? {} : { allowed: Number(allowed) }),
     waiting: waiting + prioritized + delayed,
     ...(Number(heldUntil) > nowMs ? { heldUntilMs: Number(heldUntil) } : {}),

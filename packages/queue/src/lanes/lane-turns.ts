@@ -1,4 +1,4 @@
-import { type RequestJob, type RetryPolicy, jobIdOf } from '@promptmill/core';
+import { type RequestJob, type RetryPolicy, jobIdOf, sourceOf } from '@promptmill/core';
 import type { BulkJobOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
@@ -8,7 +8,7 @@ import { defineScript } from '../connection/script.ts';
  * Fair queueing in a lane. Every request has a position; BullMQ's priority orders jobs by it. A tenant's requests stand
  * in one line from the lane's present turn on (take-turns.lua), so a tenant with many batches gets no more than one with
  * one. Source: start-time fair queueing, https://dl.acm.org/doi/10.1145/248156.248171; that a batch which comes to the
- * line is ahead with its first requests is from https://www.rfc-editor.org/rfc/rfc8290 (new flows before old ones).
+ * line goes ahead of it is from https://www.rfc-editor.org/rfc/rfc8290 (new flows before old ones).
  */
 const requestsPerTurn = 10;
 
@@ -43,12 +43,17 @@ const whenFinished = ({ batchId, index, bytes, live }: RequestJob): BulkJobOptio
 /** A live call is tried until its deadline. */
 const untilDeadline = 1_000_000;
 
-export const requestJobOptions = (job: RequestJob, position: number, retry: RetryPolicy): BulkJobOptions => ({
-  jobId: jobIdOf(job.batchId, job.index),
-  priority: priorityOf(position, job.live ? firstPriority.live : firstPriority.batch),
-  attempts: job.live ? untilDeadline : retry.attempts,
-  backoff: { type: 'full-jitter' },
-  ...whenFinished(job),
+/** A request's job for BullMQ. Its name is its source: scripts read it (refusals.lua), and Bull Board shows it. */
+export const toLaneJob = (request: RequestJob, position: number, retry: RetryPolicy) => ({
+  name: sourceOf(request),
+  data: request,
+  opts: {
+    jobId: jobIdOf(request.batchId, request.index),
+    priority: priorityOf(position, request.live ? firstPriority.live : firstPriority.batch),
+    attempts: request.live ? untilDeadline : retry.attempts,
+    backoff: { type: 'full-jitter' },
+    ...whenFinished(request),
+  } satisfies BulkJobOptions,
 });
 
 /** Whose requests come to a lane. */
@@ -62,68 +67,88 @@ export interface LaneUser {
 }
 
 /** Whose live calls come to a lane. */
-export type LiveLaneUser = Pick<LaneUser, 'tenant' | 'weight'>;
+export interface LiveLaneUser extends Pick<LaneUser, 'tenant' | 'weight'> {
+  /** What live calls may take of the lane while batch requests wait in it, between 0 and 1. */
+  readonly share: number;
+}
 
 export interface Turns {
   /** The position of each request, in order. */
   readonly positions: readonly number[];
   /** How many batches of the tenant have requests in the lane. */
   readonly batches: number;
+  /** Whether the batch's requests are ahead of others of its tenant that came before it. */
+  readonly isAhead: boolean;
 }
 
 const takeTurns = defineScript<
-  [turn: string, line: string, batches: string, prioritized: string, waiting: string, active: string, delayed: string],
-  [batchId: string, requests: number, weight: number, positionsOfTurn: number, mostAhead: number, aheadSpacing: number],
-  [ahead: number, aheadFrom: string, from: string, batches: number]
->(new URL('./take-turns.lua', import.meta.url));
+  [
+    turn: string,
+    line: string,
+    batchesBehind: string,
+    batchesAhead: string,
+    prioritized: string,
+    waiting: string,
+    active: string,
+    delayed: string,
+    lines: string,
+  ],
+  [
+    batchId: string,
+    requests: number,
+    weight: number,
+    positionsOfTurn: number,
+    mostFirst: number,
+    firstSpacing: number,
+    nextSpacing: number,
+  ],
+  [batches: number, isAhead: 0 | 1, positions: string[]]
+>(new URL('./take-turns.lua', import.meta.url), new URL('./present-turn.lua', import.meta.url));
 
 const takeLiveTurns = defineScript<
   [turn: string, lines: string, prioritized: string, waiting: string, active: string, delayed: string],
   [tenant: string, calls: number, weight: number, positionsOfTurn: number, callsPerBatchRequest: number],
-  [from: string, step: string]
->(new URL('./take-live-turns.lua', import.meta.url));
+  [ahead: number, from: string, restFrom: string, step: string]
+>(new URL('./take-live-turns.lua', import.meta.url), new URL('./present-turn.lua', import.meta.url));
 
-/** The share of a lane that live calls may take while batch requests wait in it. */
-export const defaultLiveShare = 0.9;
-
-/** So many requests of a batch that comes to its tenant's line go ahead of it. */
-const mostAhead = 50;
-/** These are so many times as far apart as the line's requests: for a while a tenant may get a quarter more. */
-const aheadSpacing = 4;
+/** So many requests of a batch that comes to its tenant's line go ahead in the first row. */
+const mostFirst = 50;
+/** Requests of the first row are so many times as far apart as the line's: for a while a tenant may get a quarter more. */
+const firstSpacing = 4;
+/**
+ * And those of the next row: batches that came late share half of the tenant's turns, the line has the other half. Until
+ * the line has moved on, a tenant may get half more.
+ */
+const nextSpacing = 2;
 
 export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
   /** The positions for a batch's next `requests` in a lane. */
   async take(lane: string, { tenant, weight = 1, batchId, isNew }: LaneUser, requests: number): Promise<Turns> {
-    const [ahead, aheadFrom, from, batches] = await takeTurns(
+    const [batches, isAhead, positions] = await takeTurns(
       redis,
       [
         keys.laneTurn(lane),
         keys.laneLine(lane, tenant),
-        keys.laneLineBatches(lane, tenant),
+        keys.laneBatchesBehind(lane, tenant),
+        keys.laneBatchesAhead(lane, tenant),
         keys.laneJobs(lane, 'prioritized'),
         keys.laneJobs(lane, 'wait'),
         keys.laneJobs(lane, 'active'),
         keys.laneJobs(lane, 'delayed'),
+        keys.laneLines(lane),
       ],
-      [batchId, requests, weight, requestsPerTurn, isNew ? mostAhead : 0, aheadSpacing],
+      [batchId, requests, weight, requestsPerTurn, isNew ? mostFirst : 0, firstSpacing, nextSpacing],
     );
-    const positions = Array.from({ length: requests }, (_, i) =>
-      i < ahead ? Number(aheadFrom) + (i * aheadSpacing) / weight : Number(from) + (i - ahead) / weight,
-    );
-    return { positions, batches };
+    return { positions: positions.map(Number), batches, isAhead: isAhead === 1 };
   },
 
-  /**
-   * The positions for a tenant's next live calls in a lane.
-   *
-   * @param share of the lane that live calls may take while batch requests wait, between 0 and 1
-   */
-  async takeLive(lane: string, { tenant, weight = 1 }: LiveLaneUser, calls: number, share = defaultLiveShare) {
-    const [from, step] = await takeLiveTurns(
+  /** The positions for a tenant's next live calls in a lane. */
+  async takeLive(lane: string, { tenant, weight = 1, share }: LiveLaneUser, calls: number): Promise<number[]> {
+    const [ahead, from, restFrom, step] = await takeLiveTurns(
       redis,
       [
         keys.laneTurn(lane),
-        keys.laneLiveLines(lane),
+        keys.laneLines(lane),
         keys.laneJobs(lane, 'prioritized'),
         keys.laneJobs(lane, 'wait'),
         keys.laneJobs(lane, 'active'),
@@ -131,7 +156,9 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
       ],
       [tenant, calls, weight, requestsPerTurn, share / (1 - share)],
     );
-    return Array.from({ length: calls }, (_, i) => Number(from) + i * Number(step));
+    return Array.from({ length: calls }, (_, i) =>
+      i < ahead ? Number(from) + i * Number(step) : Number(restFrom) + (i - ahead) * Number(step),
+    );
   },
 });
 

@@ -7,7 +7,7 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 local concurrency = redis.call('HGET', KEYS[1], 'concurrency')
 if concurrency then
-  redis.call('HDEL', KEYS[2], 'width', 'finding', 'narrowedAt')
+  redis.call('HDEL', KEYS[2], 'width', 'narrowedAt')
 else
   redis.call('HSETNX', KEYS[2], 'width', ARGV[1])
   concurrency = math.floor(redis.call('HGET', KEYS[2], 'width'))

@@ -1,5 +1,4 @@
--- What the scripts of a lane share. First the sliding windows: what its ledger, KEYS[1], counts as `requests` and as
--- `tokens`, in slots of time.
+-- Sliding windows: what a ledger, KEYS[1], counts as `requests` and as `tokens`, in slots of time.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -107,18 +106,4 @@ local function roomForGuesses(limit)
   if meanUsed <= 0 then return 0 end
   local callsEachMs = limit / tokenWindowMs / meanUsed
   return math.min(0.015 * limit, 4 * math.sqrt(callsEachMs * meanError))
-end
-
--- A held lane remembers this many batches whose calls failed.
-local mostFailedBatches = 32
-
--- Puts a batch last in a list of batches, joined by commas. Returns the list, and how many are in it.
-local function withFailedBatch(list, batch)
-  local batches = {}
-  for id in string.gmatch(list, '[^,]+') do
-    if id ~= batch then batches[#batches + 1] = id end
-  end
-  batches[#batches + 1] = batch
-  if #batches > mostFailedBatches then table.remove(batches, 1) end
-  return table.concat(batches, ','), #batches
 end

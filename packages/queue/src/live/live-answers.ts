@@ -27,19 +27,27 @@ type Named = Pick<RequestJob, 'batchId' | 'live'>;
 
 const apiOf = ({ live }: Named): string => live?.api ?? '';
 
+/** The two parts in which an answer is sent and kept: all but its body, as JSON, and its body. */
+export const answerParts = (answer: LiveAnswer): readonly [meta: string, text: string] =>
+  answer.kind === 'response'
+    ? [JSON.stringify({ head: answer.head }), answer.body]
+    : [JSON.stringify({ error: { code: answer.code, message: answer.message } }), ''];
+
+export const answerFromParts = (meta: string, text: string): LiveAnswer => {
+  const { head, error } = JSON.parse(meta);
+  return head ? { kind: 'response', head, body: text } : { kind: 'error', ...error };
+};
+
 /** News take two fields of an entry: the kind and the call, then what else there is as JSON and the text. */
 const fieldsPerNews = 4;
 
-const fieldsOf = (news: LiveNews): string[] => {
+const fieldsOf = (news: LiveNews): readonly string[] => {
   const { kind, callId } = news;
   if (kind === 'events') {
     const { text, attempt, from, count, head } = news;
     return [kind, callId, JSON.stringify({ attempt, from, count, head }), text];
   }
-  const { answer } = news;
-  return answer.kind === 'response'
-    ? [kind, callId, JSON.stringify({ head: answer.head }), answer.body]
-    : [kind, callId, JSON.stringify({ error: { code: answer.code, message: answer.message } }), ''];
+  return [kind, callId, ...answerParts(news.answer)];
 };
 
 const newsIn = (fields: readonly string[]): LiveNews[] =>
@@ -48,12 +56,8 @@ const newsIn = (fields: readonly string[]): LiveNews[] =>
   );
 
 const newsOf = ([kind = '', callId = '', meta = '{}', text = '']: readonly string[]): LiveNews => {
-  const read = JSON.parse(meta);
-  if (kind === 'events') return { kind, callId, ...read, text };
-  const answer: LiveAnswer = read.head
-    ? { kind: 'response', head: read.head, body: text }
-    : { kind: 'error', ...read.error };
-  return { kind: kind === 'end' ? 'end' : 'failed attempt', callId, answer };
+  if (kind === 'events') return { kind, callId, ...JSON.parse(meta), text };
+  return { kind: kind === 'end' ? 'end' : 'failed attempt', callId, answer: answerFromParts(meta, text) };
 };
 
 /** Answers for an api process that has died are forgotten after this time. */
@@ -109,7 +113,11 @@ export const createLiveSender = (redis: RedisConnection, keys: Keys, now: () => 
       return false;
     },
 
-    send: (request: Named, news: LiveNews): Promise<void> => add(apiOf(request), news),
+    /** Does nothing where no process waits for the answer. */
+    async send(request: Named, news: LiveNews): Promise<void> {
+      const api = apiOf(request);
+      if (api !== '') await add(api, news);
+    },
   };
 };
 

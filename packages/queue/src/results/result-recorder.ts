@@ -5,8 +5,11 @@ import { defineScript } from '../connection/script.ts';
 import type { Keys } from '../keys.ts';
 import { groupCalls } from './group-calls.ts';
 
-/** What a worker is to do with a request: call the provider for `run`, and make no call for any other. */
-export type RequestState = 'run' | 'settled' | 'paused' | 'dropped';
+/**
+ * What a worker is to do with a request: call the provider for `run`, and make no call for any other. A kept call that
+ * has gone to a fallback is `moved`.
+ */
+export type RequestState = 'run' | 'settled' | 'paused' | 'dropped' | 'moved';
 
 export type RecordOutcome = 'recorded' | 'duplicate' | 'sealed';
 

@@ -19,7 +19,8 @@ const commitSegment = defineScript<
   'ready' | 'partial'
 >(new URL('./commit-segment.lua', import.meta.url));
 
-const group = 'collectors';
+export const collectorGroup = 'collectors';
+const group = collectorGroup;
 const streamStart = '0-0';
 
 type StreamEntry = [id: Buffer, fields: Buffer[] | null];

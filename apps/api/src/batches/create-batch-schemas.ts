@@ -1,0 +1,133 @@
+import {
+  completionWindowSeconds,
+  endpoints,
+  isJsonObject,
+  maxCustomIdLength,
+  maxModelLength,
+  type Prompt,
+} from '@promptmill/core';
+import { z } from 'zod';
+import { expiresAfter } from '../api-schemas.ts';
+
+/** Its size is checked before its items: a hostile list of a million items must not be given a million complaints. */
+const boundedArray = <T extends z.ZodType>(item: T, maxItems: number) =>
+  z.array(z.unknown()).min(1).max(maxItems).pipe(z.array(item));
+
+const metadata = z
+  .unknown()
+  .refine((pairs) => !isJsonObject(pairs) || Object.keys(pairs).length <= 16, { error: 'it may have 16 pairs at most' })
+  .pipe(z.record(z.string().max(64), z.string().max(512)).nullish())
+  .optional()
+  .meta({
+    description: 'Up to 16 pairs; keys up to 64 characters, values up to 512.',
+    override: {
+      anyOf: [
+        { type: 'object', maxProperties: 16, additionalProperties: { type: 'string', maxLength: 512 } },
+        { type: 'null' },
+      ],
+    },
+  });
+
+const completionWindow = z
+  .string()
+  .refine((window) => completionWindowSeconds(window) !== undefined, {
+    error: 'it must be from 1h to 30d, such as 24h',
+  })
+  .meta({ description: 'Whole minutes, hours or days from `1h` to `30d`.', example: '24h' });
+
+const fileBatch = z
+  .strictObject({
+    input_file_id: z.string(),
+    endpoint: z.enum(endpoints),
+    completion_window: completionWindow,
+    metadata,
+    output_expires_after: expiresAfter.nullish(),
+  })
+  .meta({ id: 'CreateBatchFromFile' });
+
+const customId = z.string().min(1).max(maxCustomIdLength).optional();
+const modelName = z.string().min(1).max(maxModelLength).optional();
+
+/** Not looked at member by member: they go to the provider as they are. */
+const messages = z
+  .array(z.unknown())
+  .min(1)
+  .refine((all) => all.every((message) => isJsonObject(message) && typeof message['role'] === 'string'))
+  .meta({
+    override: { type: 'array', minItems: 1, items: { type: 'object', required: ['role'], additionalProperties: true } },
+  });
+
+/** Checked one by one before they are written to the input file: there may be many. */
+export const prompt = z
+  .union([
+    z.string(),
+    z.strictObject({ custom_id: customId, prompt: z.string(), model: modelName }),
+    z.strictObject({ custom_id: customId, messages, model: modelName }),
+  ])
+  .meta({ id: 'Prompt' }) satisfies z.ZodType<string | Prompt>;
+
+/** They are in each line, and are read with each line. */
+const maxParamsCharacters = 128 * 1024;
+
+const promptBatch = z
+  .strictObject({
+    model: modelName.meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4' }),
+    prompts: z
+      .array(z.unknown())
+      .min(1)
+      .meta({ override: { type: 'array', minItems: 1, items: { $ref: '#/components/schemas/Prompt' } } }),
+    system: z.string().optional().meta({ description: 'The system message before each prompt.' }),
+    params: z
+      .unknown()
+      .refine(isJsonObject, { error: 'it must be an object', abort: true })
+      .refine((params) => JSON.stringify(params).length <= maxParamsCharacters, {
+        error: `it may have ${maxParamsCharacters} characters`,
+      })
+      .optional()
+      .meta({
+        description: `Further fields of each request’s body; up to ${maxParamsCharacters} characters as JSON.`,
+        override: { type: 'object', additionalProperties: true, examples: [{ max_tokens: 500 }] },
+      }),
+    endpoint: z.literal('/v1/chat/completions').default('/v1/chat/completions'),
+    completion_window: completionWindow.default('24h'),
+    metadata,
+    output_expires_after: expiresAfter.nullish(),
+  })
+  .meta({ id: 'CreateBatchFromPrompts' });
+export type PromptBatch = z.output<typeof promptBatch>;
+
+export const createBatchBody = z.union([fileBatch, promptBatch]);
+export type CreateBatchBody = z.output<typeof createBatchBody>;
+
+export const retryBatchBody = z
+  .strictObject({
+    custom_ids: boundedArray(z.string().max(maxCustomIdLength), 10_000)
+      .optional()
+      .meta({
+        description: 'These requests, failed or not; up to 10,000.',
+        override: {
+          type: 'array',
+          minItems: 1,
+          maxItems: 10_000,
+          items: { type: 'string', maxLength: maxCustomIdLength },
+        },
+      }),
+    error_codes: boundedArray(z.string().max(64), 100)
+      .optional()
+      .meta({
+        override: { type: 'array', minItems: 1, maxItems: 100, items: { type: 'string', maxLength: 64 } },
+        description:
+          'Requests that failed with one of these: `error.code`, or the status code, `code` or `type` of the answer. Without ' +
+          '`custom_ids` and `error_codes`, all that failed; with both, those that either names.',
+        example: ['request_timeout', '503', 'batch_expired'],
+      }),
+    completion_window: completionWindow.optional(),
+    metadata,
+  })
+  .meta({ id: 'RetryBatch', description: 'What is left out is as in the batch that is retried.' })
+  .optional();
+export type RetryBatchBody = z.output<typeof retryBatchBody>;
+
+/** Whether a body is meant to create a batch from a file or from prompts, whatever else is wrong with it. */
+export const createBatchKind = (body: unknown): z.ZodType<CreateBatchBody> =>
+  typeof body === 'object' && body !== null && 'prompts' in body ? promptBatch : fileBatch;

@@ -1,0 +1,69 @@
+import { CliError } from '../cli-error.ts';
+
+/**
+ * How an input is read. `text` has a prompt on each line, `jsonl` a JSON object; `json` is one array of strings or objects;
+ * the others are tables.
+ */
+export type InputFormat = 'text' | 'jsonl' | 'json' | 'csv' | 'tsv' | 'parquet';
+
+export const inputFormats = [
+  'text',
+  'jsonl',
+  'json',
+  'csv',
+  'tsv',
+  'parquet',
+] as const satisfies readonly InputFormat[];
+
+/** A table has columns, and no prompt until a template makes one. */
+export const isTable = (format: InputFormat): boolean => format === 'csv' || format === 'tsv' || format === 'parquet';
+
+/** What messages call the parts of an input that become requests. */
+export const partOf = (format: InputFormat): 'line' | 'row' =>
+  format === 'text' || format === 'jsonl' ? 'line' : 'row';
+
+const formatsByExtension: Readonly<Record<string, InputFormat | 'json-by-content'>> = {
+  txt: 'text',
+  jsonl: 'jsonl',
+  ndjson: 'jsonl',
+  json: 'json-by-content',
+  csv: 'csv',
+  tsv: 'tsv',
+  parquet: 'parquet',
+};
+
+export const isGzip = (head: Buffer): boolean => head[0] === 0x1f && head[1] === 0x8b;
+
+const startsWith = (head: Buffer, magic: string): boolean =>
+  head.subarray(0, magic.length).toString('latin1') === magic;
+
+const formatOfContent = (head: Buffer): InputFormat => {
+  const [first] = head
+    .toString('utf8')
+    .replace(/^\uFEFF/, '')
+    .trimStart();
+  if (first === '[') return 'json';
+  return first === '{' ? 'jsonl' : 'text';
+};
+
+const unknown = (message: string): CliError =>
+  new CliError('format_unknown', `${message}; --format ${inputFormats.join('|')} says how to read it`);
+
+/**
+ * The format of an input. Content that is unmistakable decides, then the name, then the first character.
+ *
+ * @param name the path of the file, with or without `.gz`, or `-`.
+ * @param head the first bytes, uncompressed.
+ * @throws CliError `format_unknown`.
+ */
+export const detectFormat = (name: string, head: Buffer): InputFormat => {
+  if (startsWith(head, 'PAR1')) return 'parquet';
+  if (startsWith(head, 'PK\u0003\u0004'))
+    throw new CliError('format_unknown', `${name} is a spreadsheet or a zip archive: save the table in it as CSV`);
+  const extension = /\.([^./\\]+)$/.exec(name.replace(/\.gz$/i, ''))?.[1]?.toLowerCase();
+  if (name === '-' || extension === undefined) return formatOfContent(head);
+  const format = formatsByExtension[extension];
+  if (format === undefined) throw unknown(`cannot tell from its name what ${name} holds`);
+  if (format === 'parquet' && head.length > 0) throw unknown(`${name} is no Parquet file`);
+  return format === 'json-by-content' ? (formatOfContent(head) === 'json' ? 'json' : 'jsonl') : format;
+};

@@ -1,0 +1,65 @@
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { isJsonObject, type JsonObject } from '@promptmill/core';
+import { asyncBufferFromFile, type Compressors, parquetMetadataAsync, parquetScan, parquetSchema } from 'hyparquet';
+import { CliError } from '../cli-error.ts';
+import type { InputRecord } from './input-record.ts';
+
+const blockRows = 1000;
+
+/** hyparquet knows Snappy; Node knows the others that are in use. */
+const compressors: Compressors = {
+  GZIP: (bytes) => gunzipSync(bytes),
+  ZSTD: (bytes) => zstdDecompressSync(bytes),
+  BROTLI: (bytes) => brotliDecompressSync(bytes),
+};
+
+/** A value as JSON has it. Numbers beyond 2^53 and dates become text, so that nothing is lost. */
+const toJsonValue = (value: unknown): unknown => {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return Array.from(value as Iterable<unknown>, toJsonValue);
+  if (isJsonObject(value))
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toJsonValue(inner)]));
+  return value ?? null;
+};
+
+/**
+ * Reads the rows of a Parquet file. Of a file with page indexes it holds a thousand rows in memory at once, of any other
+ * one row group.
+ *
+ * @throws CliError `input_invalid` when the file cannot be read.
+ */
+export async function* readParquet(path: () => Promise<string>): AsyncGenerator<InputRecord[], void, undefined> {
+  try {
+    const file = await asyncBufferFromFile(await path());
+    if (file.byteLength === 0) return;
+    const metadata = await parquetMetadataAsync(file);
+    const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+    const hasPageIndexes = metadata.row_groups.every((group) =>
+      group.columns.every((column) => column.offset_index_offset !== undefined),
+    );
+    const scan = await parquetScan({ file, metadata, compressors });
+    for (const group of scan.ranges) {
+      const step = hasPageIndexes ? blockRows : group.rowEnd - group.rowStart;
+      for (let rowStart = group.rowStart; rowStart < group.rowEnd; rowStart += step) {
+        const rowEnd = Math.min(rowStart + step, group.rowEnd);
+        const data = await Promise.all(columns.map((column) => scan.readColumn({ column, rowStart, rowEnd })));
+        for (let start = 0; start < rowEnd - rowStart; start += blockRows) {
+          const count = Math.min(blockRows, rowEnd - rowStart - start);
+          yield Array.from({ length: count }, (_, index) => {
+            const at = start + index;
+            const values: JsonObject = Object.fromEntries(
+              columns.map((column, place) => [column, toJsonValue(data[place]?.[at])]),
+            );
+            return { kind: 'row', number: rowStart + at + 1, values };
+          });
+        }
+      }
+    }
+  } catch (error) {
+    const { message } = error as Error;
+    throw new CliError('input_invalid', `cannot read this Parquet file: ${message}`, { cause: error });
+  }
+}

@@ -1,0 +1,267 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { fetch } from 'undici';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCli } from '../src/run-cli.ts';
+import { createScreen } from '../src/terminal.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'promptmill-input-'));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+const run = async (args: readonly string[], stdin = ''): Promise<{ exit: number; stdout: string; stderr: string }> => {
+  let stdout = '';
+  let stderr = '';
+  const exit = await runCli(args, {
+    env: { PROMPTMILL_DATA_DIR: join(folder, 'data') },
+    stdin: Readable.from([Buffer.from(stdin)]),
+    stdout: new Writable({
+      write(chunk, _encoding, done) {
+        stdout += String(chunk);
+        done();
+      },
+    }),
+    screen: createScreen({ write: (text: string) => (stderr += text) }),
+    fetch,
+    now: () => performance.now(),
+    signal: new AbortController().signal,
+  });
+  return { exit, stdout, stderr: stderr.replaceAll(`${folder}/`, '') };
+};
+
+const image = Buffer.from('89504e470d0a1a0a0000', 'hex');
+
+/** What each test finds in its folder. */
+const files: Readonly<Record<string, string | Uint8Array>> = {
+  'good.csv': 'id,text\n1,one\n2,two\n3,three\n',
+  'ragged.csv': '\uFEFFid,text\r\n1,"one\r\nand a half"\r\n2\r\n3,three,more\r\n',
+  'quote.csv': 'id,text\n1,one\n2,"two\n3,three\n',
+  'latin1.csv': Buffer.from('id,text\n1,one\n2,caf\u00e9\n', 'latin1'),
+  'twice.csv': 'id,text\na,one\nb,two\na,three\nb,four\n',
+  'no-id.csv': 'id,text\na,one\n,two\n',
+  'columns.csv': 'id,text,id\n1,one,2\n',
+  'long.csv': `id,text\n1,${'x'.repeat(17 * 2 ** 20)}\n`,
+  'empty.csv': '',
+  'header.csv': 'id,text\n',
+  'images.csv': 'file,text\na.png,one\nnone.png,two\nb.png,three\n',
+  'a.png': image,
+  'b.png': 'no image',
+  'rows.jsonl': '{"text":"one"}\n{"review":"two"}\n',
+  'cut.json': '["one", "two"',
+  'number.json': '["one", 2]',
+  'notes.log': 'one\n',
+  'book.xlsx': 'PK\u0003\u0004',
+  'text.parquet': 'id,text\n',
+  'torn.parquet': 'PAR1 and then nothing',
+  'cut.csv.gz': gzipSync('id,text\n1,one\n').subarray(0, 25),
+  'out.csv': 'as it was',
+};
+
+const ask = ['-p', 'Rate: {{text}}'];
+const nothingStarted = 'error: nothing was started\n';
+
+describe('an input that is wrong is refused, and nothing is written', () => {
+  it.each<[string, string[], string]>([
+    [
+      'a table without a template',
+      ['good.csv'],
+      "error: good.csv is a table with the columns id, text: say what to ask of each row, such as --prompt 'Classify: {{text}}'\n",
+    ],
+    [
+      'ragged rows',
+      ['ragged.csv', ...ask],
+      'ragged.csv: row 2 (line 4): 1 cells, where the header has 2\n' +
+        `ragged.csv: row 3 (line 5): 3 cells, where the header has 2\n${nothingStarted}`,
+    ],
+    [
+      'an open quote',
+      ['quote.csv', ...ask],
+      `quote.csv: row 2 (line 3): a quote opens and does not close\n${nothingStarted}`,
+    ],
+    ['text that is not UTF-8', ['latin1.csv', ...ask], `latin1.csv: row 2 (line 3): not UTF-8 text\n${nothingStarted}`],
+    [
+      'ids that come twice',
+      ['twice.csv', ...ask, '--id', 'id'],
+      "twice.csv: row 3: the custom_id 'a' is that of row 1 too\n" +
+        `twice.csv: row 4: the custom_id 'b' is that of row 2 too\n${nothingStarted}`,
+    ],
+    [
+      'an empty id',
+      ['no-id.csv', ...ask, '--id', 'id'],
+      `no-id.csv: row 2 (line 3): the column \`id\` is empty, and is to name the request\n${nothingStarted}`,
+    ],
+    [
+      'a missing column',
+      ['good.csv', '-p', '{{txt}}'],
+      `good.csv: row 1 (line 2): no column \`txt\`: the columns are id, text (on 3 rows)\n${nothingStarted}`,
+    ],
+    [
+      'a missing column in some row',
+      ['rows.jsonl', ...ask],
+      `rows.jsonl:2: no column \`text\`: the columns are review\n${nothingStarted}`,
+    ],
+    [
+      'two columns of one name',
+      ['columns.csv', ...ask],
+      `columns.csv: header (line 1): two columns have the name \`id\`\n${nothingStarted}`,
+    ],
+    [
+      'a cell of 17 MiB',
+      ['long.csv', ...ask],
+      'long.csv: row 1 (line 2): longer than 16777216 bytes, or a quote opens and does not close\n' + nothingStarted,
+    ],
+    [
+      'images that are missing, or no images',
+      ['images.csv', ...ask, '--image', 'file'],
+      'images.csv: row 2 (line 3): cannot read the image none.png: ENOENT\n' +
+        `images.csv: row 3 (line 4): b.png is no PNG, JPEG, GIF or WebP image\n${nothingStarted}`,
+    ],
+    ['an array that does not end', ['cut.json'], `cut.json: row 2: the JSON array does not end\n${nothingStarted}`],
+    [
+      'an element that is no prompt',
+      ['number.json'],
+      `number.json: row 2: neither a string nor an object\n${nothingStarted}`,
+    ],
+    ['an empty file', ['empty.csv', ...ask], 'error: empty.csv holds no prompts\n'],
+    ['a header alone', ['header.csv', ...ask], 'error: header.csv holds no prompts\n'],
+    ['no such file', ['none.csv', ...ask], 'error: there is no file none.csv\n'],
+    [
+      'an unknown extension',
+      ['notes.log', ...ask],
+      'error: cannot tell from its name what notes.log holds; --format text|jsonl|json|csv|tsv|parquet says how to read it\n',
+    ],
+    [
+      'a spreadsheet',
+      ['book.xlsx', ...ask],
+      'error: book.xlsx is a spreadsheet or a zip archive: save the table in it as CSV\n',
+    ],
+    [
+      'a name that lies',
+      ['text.parquet', ...ask],
+      'error: text.parquet is no Parquet file; --format text|jsonl|json|csv|tsv|parquet says how to read it\n',
+    ],
+    ['a damaged gzip file', ['cut.csv.gz', ...ask], 'error: cut.csv.gz is a damaged gzip file\n'],
+    [
+      'an output in a folder that is not there',
+      ['good.csv', ...ask, '-o', 'no/out.csv'],
+      'error: cannot write no/out.csv: make the folder no first, or name another with -o\n',
+    ],
+    [
+      'an output of an unknown kind',
+      ['good.csv', ...ask, '-o', 'out.xlsx'],
+      'error: cannot tell from its name what out.xlsx is to hold: it may end in .jsonl, .ndjson, .csv, .tsv, .parquet, .txt, .md\n',
+    ],
+    ['a template with a typo', ['good.csv', '-p', '{{text}'], 'error: --prompt: a {{ begins no {{column}}\n'],
+    [
+      'a template that is not there',
+      ['good.csv', '-p', '@none.txt'],
+      'error: --prompt: cannot read none.txt: there is no such file\n',
+    ],
+    [
+      'an id without a template',
+      ['rows.jsonl', '--id', 'text'],
+      "error: --id names a column: it needs --prompt, such as --prompt '{{text}}'\n",
+    ],
+    [
+      'a system message for embeddings',
+      ['good.csv', ...ask, '--endpoint', 'embeddings', '--system', 'x'],
+      'error: --system does not go with --endpoint embeddings\n',
+    ],
+    [
+      'params that are none',
+      ['good.csv', ...ask, '--params', '[1]'],
+      'error: --params must be a JSON object, or @file with one in it\n',
+    ],
+    [
+      'params that other options give',
+      ['good.csv', ...ask, '--params', '{"model":"x"}'],
+      'error: --params: model is not a parameter: it comes from elsewhere\n',
+    ],
+  ])('%s', async (_what, [input = '', ...options], message) => {
+    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+    const inFolder = options.map((option, index) => {
+      if (options[index - 1] === '-o') return join(folder, option);
+      return option.startsWith('@') ? `@${join(folder, option.slice(1))}` : option;
+    });
+    const output = inFolder.includes('-o') ? [] : ['-o', join(folder, 'out.csv')];
+    const { exit, stdout, stderr } = await run([
+      'run',
+      join(folder, input),
+      '-m',
+      'simulator/echo',
+      ...inFolder,
+      ...output,
+    ]);
+    expect(stderr.replaceAll(folder, 'no')).toBe(message);
+    expect([exit, stdout]).toEqual([1, '']);
+    expect(await readFile(join(folder, 'out.csv'), 'utf8')).toBe('as it was');
+    expect((await readdir(folder)).filter((name) => name !== 'data').toSorted()).toEqual(Object.keys(files).toSorted());
+    expect(await readdir(join(folder, 'data/runs')).catch(() => [])).toEqual([]);
+  });
+
+  it.each([
+    [['--param', 'top_p']],
+    [['--param', 'model=x']],
+    [['--endpoint', 'images']],
+    [['--format', 'xml']],
+    [['--limit', '1', '--sample', '1']],
+    [['--answers', '-o', 'x']],
+  ])('a wrong command line, with exit code 2: %s', async (options) => {
+    expect((await run(['run', 'a.csv', ...options])).exit).toBe(2);
+  });
+});
+
+describe('--dry-run', () => {
+  it('shows the first request and how many there are', async () => {
+    const options = ['-p', 'Rate: {{text}}', '--system', '@@me {{id}}', '--param', 'top_p=0.5', '--param', 'user=bob'];
+    const { exit, stdout, stderr } = await run(
+      ['run', '-', '--format', 'csv', '-m', 'xai/grok-4', ...options, '--max-tokens', '5', '--limit', '2', '--dry-run'],
+      files['good.csv'] as string,
+    );
+    expect(stderr).toBe('2 requests of stdin, nothing was called; the first, request-1 to /v1/chat/completions:\n');
+    expect(JSON.parse(stdout)).toEqual({
+      top_p: 0.5,
+      user: 'bob',
+      max_tokens: 5,
+      model: 'xai/grok-4',
+      messages: [
+        { role: 'system', content: '@me 1' },
+        { role: 'user', content: 'Rate: one' },
+      ],
+    });
+    expect(exit).toBe(0);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('takes the rows of the example', async () => {
+    const { pathname } = new URL('../../../examples/reviews.csv', import.meta.url);
+    const { exit, stderr } = await run(['run', pathname, '-m', 'm', '-p', '{{review}}', '--id', 'id', '--dry-run']);
+    expect([exit, stderr]).toEqual([0, expect.stringMatching(/^200 requests of .*; the first, r001 to /) as string]);
+  });
+
+  it('shows an image from beside the input as a data URL', async () => {
+    await writeFile(join(folder, 'a.png'), image);
+    await writeFile(join(folder, 'images.jsonl'), '{"file":"a.png"}\n');
+    const args = ['submit', join(folder, 'images.jsonl'), '-m', 'm', '-p', 'What?', '--image', 'file'];
+    const { stdout } = await run([...args, '--endpoint', 'responses', '--sample', '5', '--dry-run']);
+    expect(JSON.parse(stdout)).toEqual({
+      model: 'm',
+      input: [
+        {
+          role: 'user',
+          content: [
+            { type: 'input_text', text: 'What?' },
+            { type: 'input_image', image_url: `data:image/png;base64,${image.toString('base64')}` },
+          ],
+        },
+      ],
+    });
+  });
+});
