@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import OpenAI, { APIConnectionError, APIError } from 'openai';
+import OpenAI, { APIConnectionTimeoutError, APIError } from 'openai';
 import type { AppliedFault } from './apply-fault.ts';
 import { isProcessFault } from './plan-faults.ts';
 import type { Random } from './random.ts';
@@ -17,7 +17,7 @@ export interface PlannedLiveCall {
 /** How a live call ended for its caller. */
 export interface LiveCallEnd extends Span {
   readonly plan: PlannedLiveCall;
-  /** The answer's content, or the error: its status or code; `connection` where the connection broke. */
+  /** The answer's content, or the error: its status or code, `connection` where that broke, `timeout` where nothing came. */
   readonly answer?: string;
   readonly error?: string;
 }
@@ -40,10 +40,9 @@ export const planLiveCalls = (
   }));
 
 const errorOf = (error: unknown): string => {
-  if (error instanceof APIConnectionError) return 'connection';
-  // An error within a stream has a code and no status.
-  if (error instanceof APIError) return String(error.status ?? error.code);
-  return 'connection';
+  if (error instanceof APIConnectionTimeoutError) return 'timeout';
+  // An error within a stream has a code and no status; that of a broken connection has neither.
+  return error instanceof APIError ? String(error.status ?? error.code ?? 'connection') : 'connection';
 };
 
 const ask = async (client: OpenAI, { prompt, isStreamed }: PlannedLiveCall): Promise<string> => {
@@ -79,9 +78,13 @@ export const makeLiveCalls = async (
 /** A fault may make an api answer that Redis is away for so long after it. */
 const awayMs = 15_000;
 
-/** Whether a fault explains that a call ended with an error. */
-const explains = ({ error, plan, fromMs, toMs }: LiveCallEnd, { planned, ...fault }: AppliedFault): boolean => {
-  if (fromMs > fault.healedMs + awayMs || toMs < fault.fromMs) return false;
+/** Whether a fault, which was planned to begin at `beginsMs`, explains that a call ended with an error. */
+const explains = (
+  { error, plan, fromMs, toMs }: LiveCallEnd,
+  { planned, healedMs }: AppliedFault,
+  beginsMs: number,
+): boolean => {
+  if (fromMs > healedMs + awayMs || toMs < beginsMs) return false;
   const isOfItsApi = isProcessFault(planned) && planned.target.role === 'api' && planned.target.index === plan.api;
   // Its connection breaks, or is refused, only with its api.
   if (error === 'connection') return isOfItsApi;
@@ -91,13 +94,19 @@ const explains = ({ error, plan, fromMs, toMs }: LiveCallEnd, { planned, ...faul
 };
 
 /** Says what is wrong with how live calls ended. */
-export const checkLiveCalls = (ends: readonly LiveCallEnd[], faults: readonly AppliedFault[]): string[] =>
-  ends.flatMap((end) => {
+export const checkLiveCalls = (
+  ends: readonly LiveCallEnd[],
+  { faults, startedAtMs }: { readonly faults: readonly AppliedFault[]; readonly startedAtMs: number },
+): string[] => {
+  const seconds = (ms: number): string => ((ms - startedAtMs) / 1000).toFixed(1);
+  return ends.flatMap((end) => {
     const { plan, answer, error, fromMs, toMs } = end;
     const problems: string[] = [];
     if (toMs - fromMs > patienceMs + lateMs) problems.push(`took ${toMs - fromMs} ms`);
     if (error === undefined && answer !== plan.prompt) problems.push(`was answered ${JSON.stringify(answer)}`);
-    if (error !== undefined && !faults.some((fault) => explains(end, fault)))
+    if (error !== undefined && !faults.some((fault) => explains(end, fault, startedAtMs + fault.planned.atMs)))
       problems.push(`ended with ${error}, which no fault explains`);
-    return problems.map((problem) => `P11: ${plan.prompt} ${problem}`);
+    const when = `api ${plan.api}, from ${seconds(fromMs)} s to ${seconds(toMs)} s`;
+    return problems.map((problem) => `P11: ${plan.prompt} (${when}) ${problem}`);
   });
+};

@@ -28,7 +28,7 @@ export const openCall = async (
   return response.setEncoding('utf8');
 };
 
-export const readReply = async (response: IncomingMessage): Promise<string> => {
+const readReply = async (response: IncomingMessage): Promise<string> => {
   let text = '';
   for await (const chunk of response) text += chunk;
   return text;

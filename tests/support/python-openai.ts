@@ -29,7 +29,7 @@ interface Completion {
 }
 
 /** As a script sees it: `str(error)` starts with the status. */
-export class PythonApiError extends Error {}
+class PythonApiError extends Error {}
 
 /**
  * Sends what `AsyncOpenAI(base_url=…)` of openai-python sends, byte for byte as far as a server can tell. It makes no

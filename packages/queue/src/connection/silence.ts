@@ -39,10 +39,14 @@ export const watchSilence = (redis: Redis): void => {
  */
 export const silenceMs = (redis: Redis | Cluster): number => performance.now() - (heardAtMs.get(redis) ?? -Infinity);
 
+/** ioredis clears the timer in this field when the command is over. */
+const timerField = '_commandTimeoutTimer';
+
 /** Private parts of ioredis. */
 interface TimedCommand {
-  /** ioredis clears it when the command is answered. */
-  _commandTimeoutTimer?: NodeJS.Timeout;
+  [timerField]?: NodeJS.Timeout;
+  /** Whether it has an answer. */
+  readonly isResolved: boolean;
   setTimeout(ms: number): void;
   reject(error: Error): void;
 }
@@ -57,13 +61,14 @@ export const timeCommandsBySilence = (redis: Redis): void => {
     const timed = command as unknown as TimedCommand;
     timed.setTimeout = (ms) => {
       const look = (): void => {
+        if (timed.isResolved) return;
         const leftMs = ms - silenceMs(redis);
         if (leftMs <= 0) timed.reject(new Error('Command timed out'));
         else wait(leftMs);
       };
       const wait = (waitMs: number): void => {
         // An event loop that was blocked reads the answers first.
-        timed._commandTimeoutTimer = setTimeout(() => setImmediate(look), waitMs);
+        timed[timerField] = setTimeout(() => setImmediate(look), waitMs);
       };
       wait(ms);
     };
