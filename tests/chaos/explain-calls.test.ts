@@ -61,6 +61,15 @@ describe('a call that was made again', () => {
   });
 });
 
+it('a live call that was made again is explained by an api that was taken for dead, a batch request is not', () => {
+  const silenced = hit('partition', 'api', 0, 9000);
+  for (const key of ['live_a-0', 'batch_a-0'])
+    expect(accountOf([call(key, 0, { aborted: true }), call(key, 9500)], [silenced])).toMatchObject({
+      repeats: 1,
+      unexplained: key === 'live_a-0' ? [] : [key],
+    });
+});
+
 it('a fault of a worker may cost as many calls as the worker has in flight', () => {
   const faults = [hit('kill -9', 'worker', 0), hit('kill -9', 'api', 0), fault({ kind: 'Redis kill -9' }, 0)];
   expect(accountOf([], faults).allowed).toBe(5 + 15);

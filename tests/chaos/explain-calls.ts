@@ -10,8 +10,14 @@ interface Costly {
   readonly fromMs: number;
   readonly toMs: number;
   readonly calls: number;
+  /** Whether it may have lost live calls alone. */
+  readonly isLive?: boolean;
 }
 
+/**
+ * An api that says nothing for so long may be taken for dead. Its live calls are given up, and made again when it is back.
+ */
+const apiSilenceMs = 7000;
 /** Longest time from the end of a call until its result is in Redis, which may be paused for up to 4 s. */
 const recordMs = 5000;
 /** A Redis that is killed may lose what it wrote in the last two seconds. */
@@ -33,12 +39,18 @@ const costOf = (
   { fleet, concurrency, forgotten }: { fleet: Fleet; concurrency: number; forgotten: number },
 ): Costly | undefined => {
   const isWorker = 'target' in planned && planned.target.role === 'worker';
+  const isApi = 'target' in planned && planned.target.role === 'api';
+  const silencedApi: Costly | undefined =
+    isApi && toMs - fromMs > apiSilenceMs
+      ? { fromMs, toMs: toMs + deadFlowMs, calls: fleet.worker * concurrency, isLive: true }
+      : undefined;
   switch (planned.kind) {
     case 'kill -9':
-    case 'SIGSTOP':
       return isWorker ? { fromMs, toMs, calls: concurrency } : undefined;
+    case 'SIGSTOP':
+      return isWorker ? { fromMs, toMs, calls: concurrency } : silencedApi;
     case 'partition':
-      return isWorker ? { fromMs, toMs: toMs + deadFlowMs, calls: concurrency } : undefined;
+      return isWorker ? { fromMs, toMs: toMs + deadFlowMs, calls: concurrency } : silencedApi;
     case 'Redis kill -9':
       return { fromMs: fromMs - lostTailMs, toMs: toMs + backMs, calls: fleet.worker * concurrency + forgotten };
     case 'Redis loses its tail':
@@ -84,8 +96,11 @@ export const explainCalls = (
 ) => {
   const costly = faults.map((fault) => costOf(fault, options)).filter((cost) => cost !== undefined);
   /** Whether a fault may have kept a call's answer from being recorded. */
-  const wasHit = ({ at, endedAt }: ProviderCall): boolean =>
-    costly.some(({ fromMs, toMs }) => at <= toMs && endedAt + recordMs >= fromMs);
+  const wasHit = ({ at, endedAt, key }: ProviderCall): boolean =>
+    costly.some(
+      ({ fromMs, toMs, isLive = false }) =>
+        at <= toMs && endedAt + recordMs >= fromMs && (!isLive || key?.startsWith('live_') === true),
+    );
 
   const byRequest = Map.groupBy(
     calls.filter(({ key }) => key !== null),

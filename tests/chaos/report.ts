@@ -1,6 +1,7 @@
 import { quantile } from '../support/quantile.ts';
 import { type AppliedFault } from './apply-fault.ts';
 import { type CallAccount } from './explain-calls.ts';
+import type { LiveCallEnd } from './live-calls.ts';
 import { faultKinds, type FaultKind } from './plan-faults.ts';
 import type { Span } from './watch-progress.ts';
 
@@ -22,6 +23,7 @@ export interface ChaosReport {
   readonly requests: number;
   readonly completed: number;
   readonly failed: ReadonlyMap<string, number>;
+  readonly liveCalls: readonly LiveCallEnd[];
   readonly calls: CallAccount;
   /** Counts that fell. */
   readonly falls: readonly string[];
@@ -58,6 +60,11 @@ const rowOf = (kind: FaultKind, faults: readonly MeasuredFault[]): string => {
 export const formatReport = (report: ChaosReport): string => {
   const { calls, faults, standstill } = report;
   const failed = [...report.failed].map(([code, count]) => `${count} ${code}`).join(', ');
+  const liveErrors = Map.groupBy(
+    report.liveCalls.filter(({ error }) => error !== undefined),
+    ({ error }) => error,
+  );
+  const liveFailed = [...liveErrors].map(([error, ends]) => `${ends.length} ${error}`).join(', ');
   return [
     `seed ${report.seed}, ${report.seconds} s, ${report.laneConcurrency ?? 'adaptive'} calls in flight: ${faults.length} faults`,
     ...report.plan,
@@ -69,6 +76,7 @@ export const formatReport = (report: ChaosReport): string => {
       .map((kind) => rowOf(kind, faults)),
     '',
     `${report.batches} batches, ${report.requests} requests: ${report.completed} completed, failed: ${failed || 'none'}`,
+    `${report.liveCalls.length} live calls; failed: ${liveFailed || 'none'}`,
     `${calls.calls} calls: ${calls.retries} retries, ${calls.repeats} repeats, ${calls.explained} of them of calls that a fault hit (at most ${calls.allowed})`,
     `counts fell ${report.falls.length} times, after Redis had died${report.falls.map((line) => `\n  ${line}`).join('')}`,
     `longest time without a result while some were due: ${seconds(standstill.toMs - standstill.fromMs)} s, from ${seconds(standstill.fromMs)} s on`,

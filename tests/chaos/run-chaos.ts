@@ -4,6 +4,7 @@ import { checkBatches } from './check-batches.ts';
 import { startCluster } from './cluster.ts';
 import { explainCalls, timesUntilCalledAgain } from './explain-calls.ts';
 import { createMeasureRecovery, longestStandstill } from './measure-recovery.ts';
+import { checkLiveCalls, makeLiveCalls, planLiveCalls } from './live-calls.ts';
 import { describeFault, type FaultKind, isProcessFault, planFaults } from './plan-faults.ts';
 import { planWorkload } from './plan-workload.ts';
 import { createRandom } from './random.ts';
@@ -65,6 +66,8 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
   });
   const workload = planWorkload(random.fork(), { requests, durationMs, apis: fleet.api });
 
+  const livePlan = planLiveCalls(random.fork(), { calls: Math.ceil(requests / 20), durationMs, apis: fleet.api });
+
   // Half of the seeds let the answers decide how many calls may be in flight.
   const laneConcurrency = random.next() < 0.5 ? fleet.worker * concurrency : undefined;
 
@@ -79,13 +82,14 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
     const tell = (what: string): void =>
       onEvent(`${((Date.now() - startedAtMs) / 1000).toFixed(1).padStart(6)} s  ${what}`);
 
-    const [{ submitted, problems }, applied] = await Promise.all([
+    const [{ submitted, problems }, liveCalls, applied] = await Promise.all([
       submitBatches(workload, {
         apiUrls: cluster.apiUrls,
         startedAtMs,
         giveUpAtMs,
         onSubmitted: (id) => progress.add(id),
       }),
+      makeLiveCalls(livePlan, { apiUrls: cluster.apiUrls, startedAtMs }),
       Promise.all(
         plannedFaults.map(async (fault): Promise<AppliedFault> => {
           await delay(startedAtMs + fault.atMs - Date.now());
@@ -131,6 +135,8 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       problems.push(`P3: ${account.repeats} calls were repeated, the faults may cost ${account.allowed}`);
     for (const key of account.unexplained.slice(0, 20)) problems.push(`P3: ${key} was called again without a fault`);
 
+    problems.push(...checkLiveCalls(liveCalls, applied));
+
     // The last fault may have been a death of Redis, and all batches had ended before it.
     if (!(await areReady(cluster.apiUrls, Date.now() + maxRecoverySeconds * 1000)))
       problems.push(`P5: an api is not ready ${maxRecoverySeconds} s after the last fault`);
@@ -149,6 +155,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       requests,
       completed: findings.completed,
       failed: findings.failed,
+      liveCalls,
       calls: account,
       falls: seen.falls.map(({ batchId, from, to }) => `${batchId}: ${from} → ${to}`),
       standstill: { fromMs: standstill.fromMs - startedAtMs, toMs: standstill.toMs - startedAtMs },

@@ -69,7 +69,7 @@ it('live calls and batch requests are told apart: in lanes, in metrics and on th
   const shown = await (
     await fetch(`${space.url}/admin/queues/api/queues?activeQueue=lab&status=active`, { headers })
   ).text();
-  expect(shown).toContain('live chat/completions');
+  expect(shown).toContain('alice/live');
   for (const secret of [...Object.values(keys), 'sk-of-the-lab', board.password]) expect(shown).not.toContain(secret);
 
   space.provider.answerWith((_request, response) => answer(response));

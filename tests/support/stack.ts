@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { closeRedis, connectRedis } from '@promptmill/queue';
-import type { CallLogEntry } from '@promptmill/simulator';
+import type { CallLogEntry, CallStats } from '@promptmill/simulator';
 import OpenAI from 'openai';
 import { deleteKeys } from './redis-keys.ts';
 import { freePort } from './free-port.ts';
@@ -61,13 +61,16 @@ const untilReady = async (url: string, child: ChildProcess, name: string, logPat
   throw new Error(`${name} was not ready in ${readyTimeoutMs} ms`);
 };
 
+const readStats = async (url: string): Promise<CallStats> =>
+  (await (await fetch(`${url}/control/stats`)).json()) as CallStats;
+
 /** How many calls the simulator has ended, logged or not; 0 once it has stopped, since its log is complete then. */
 const endedCalls = async ({ child, url }: RoleProcess): Promise<number> => {
   if (child.exitCode)
     throw new Error(`the simulator ended with ${child.exitCode}: its log does not tell what was called`);
   if (child.exitCode !== null || child.signalCode !== null) return 0;
-  const stats = (await (await fetch(`${url}/control/stats`)).json()) as { calls: number; inFlight: number };
-  return stats.calls - stats.inFlight;
+  const { calls, inFlight } = await readStats(url);
+  return calls - inFlight;
 };
 
 /**
@@ -182,6 +185,8 @@ export const startStack = async ({
         });
         if (!answer.ok) throw new Error(`the simulator refuses ${JSON.stringify(change)}: ${await answer.text()}`);
       },
+      /** What the simulator has counted since its start. */
+      stats: () => readStats(simulator.url),
       /** The provider's own account of its calls: every call that has ended by now. */
       async calls(): Promise<CallLogEntry[]> {
         const ended = await endedCalls(simulator);

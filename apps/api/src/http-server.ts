@@ -34,6 +34,11 @@ const limits = {
 };
 const defaultIdleTimeoutMs = 600_000;
 const idleCheckMs = 50;
+/**
+ * Connections that the system takes while this process is busy. A script may open thousands at once, and beyond this
+ * number they are reset. Linux takes no more than its `net.core.somaxconn`, 4096 as a rule.
+ */
+const mostUnaccepted = 65_535;
 
 /** Listens. Rejects with the system's error when it cannot, such as `EADDRINUSE`. */
 export const startHttpServer = async (
@@ -42,7 +47,7 @@ export const startHttpServer = async (
 ): Promise<HttpServer> => {
   const server = createServer(limits, listener);
   server.setTimeout(idleTimeoutMs);
-  server.listen(port, host);
+  server.listen({ port, host, backlog: mostUnaccepted });
   await once(server, 'listening');
   const { address, family, port: actualPort } = server.address() as AddressInfo;
   return {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isRedisAway, withinQueueTimeout } from './redis-guard.ts';
 
 describe('isRedisAway', () => {
@@ -22,7 +22,30 @@ describe('isRedisAway', () => {
   );
 });
 
-it('settles as the queue does', async () => {
-  expect(await withinQueueTimeout(Promise.resolve(1))).toBe(1);
-  await expect(withinQueueTimeout(Promise.reject(new Error('no')))).rejects.toThrow('no');
+describe('within the time for the queue', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('settles as the queue does', async () => {
+    expect(await withinQueueTimeout(Promise.resolve(1))).toBe(1);
+    await expect(withinQueueTimeout(Promise.reject(new Error('no')))).rejects.toThrow('no');
+  });
+
+  it('ends within 2 s of the last answer of Redis', async () => {
+    vi.useFakeTimers();
+    const lastAnswerMs = 5000;
+    let isOver = false;
+    const work = withinQueueTimeout(new Promise(() => {}), () => Math.max(0, Date.now() - startedMs - lastAnswerMs));
+    const startedMs = Date.now();
+    const over = work.catch((error: unknown) => {
+      isOver = true;
+      return error;
+    });
+    await vi.advanceTimersByTimeAsync(lastAnswerMs + 1000);
+    expect(isOver).toBe(false);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(isOver).toBe(true);
+    expect(await over).toMatchObject({ status: 503 });
+  });
 });

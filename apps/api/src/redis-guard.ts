@@ -40,10 +40,20 @@ export const createRedisGuard =
 /** BullMQ waits without limit for a connection that has never been up; a caller is told within this time. */
 const queueTimeoutMs = 1900;
 
-/** Resolves as `work` does. Rejects with a 503 when it takes too long. */
-export const withinQueueTimeout = async <T>(work: Promise<T>): Promise<T> => {
+/**
+ * Resolves as `work` does. Rejects with a 503 when it takes too long.
+ *
+ * @param silentMs how long Redis has not answered anything. While it answers, `work` may take longer: a busy process is
+ *   late with everything. Default: that is not known.
+ */
+export const withinQueueTimeout = async <T>(work: Promise<T>, silentMs: () => number = () => Infinity): Promise<T> => {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(serviceUnavailable()), queueTimeoutMs);
+  const look = (): void => {
+    const leftMs = queueTimeoutMs - silentMs();
+    if (leftMs <= 0) reject(serviceUnavailable());
+    else timer = setTimeout(look, leftMs);
+  };
+  let timer = setTimeout(look, queueTimeoutMs);
   try {
     return await Promise.race([work, promise]);
   } finally {

@@ -131,6 +131,7 @@ export const startApi = async ({
     turns: createLaneTurns(redis, keys),
     tenants,
     shareOf: (lane) => liveShares.get(lane) ?? defaultLiveShare,
+    laneOf: (model) => config.lanes.route(model)?.lane.name,
     retry: config.retry,
     onError: (error) => logError(error, 'live calls'),
   });

@@ -59,11 +59,15 @@ type OpenStream = LiveStream & {
 };
 
 interface OpenRun {
+  readonly request: RequestJob;
   readonly controller: AbortController;
   stream?: OpenStream;
 }
 
 const fallbacksLeft = ({ fallback }: RequestJob): number => fallback?.models.length ?? 0;
+
+/** Whether the caller of a call in work is still there is asked this often. */
+const lookForCallersEveryMs = 5000;
 
 /** The live calls that this process has in work: whose callers still wait, and what they are told. */
 export const createLiveRequests = ({ sender, kept, untilRedisTakes, isHearing, giveUp }: LiveRequestsOptions) => {
@@ -73,6 +77,15 @@ export const createLiveRequests = ({ sender, kept, untilRedisTakes, isHearing, g
   giveUp.addEventListener('abort', () => {
     for (const { controller } of runs.values()) controller.abort();
   });
+  /** Gives up the calls of an api that has died, and of callers whose end was missed while Redis was away. */
+  const timer = setInterval(() => {
+    for (const { request, controller } of runs.values())
+      if (!request.live?.isKept)
+        sender.isWanted(request).then(
+          (isWanted) => void (isWanted || controller.abort()),
+          () => {},
+        );
+  }, lookForCallersEveryMs);
 
   const openStream = (request: RequestJob): OpenStream => {
     const startedAt = performance.now();
@@ -111,9 +124,11 @@ export const createLiveRequests = ({ sender, kept, untilRedisTakes, isHearing, g
   };
 
   return {
+    close: (): void => clearInterval(timer),
+
     begin(request: RequestJob): LiveRun {
       const controller = new AbortController();
-      const run: OpenRun = { controller };
+      const run: OpenRun = { request, controller };
       runs.set(request.batchId, run);
       if (giveUp.aborted || hungUp.has(request.batchId)) controller.abort();
       return {

@@ -241,6 +241,7 @@ export const startWorker = async ({
       tenantGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       hangUps.close();
+      live.close();
       await liveUsage.close().catch(onError);
       await laneQueues.close();
       clearInterval(giveUpWithNothing);

@@ -20,6 +20,7 @@ export * from './live/live-counts.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
 export * from './connection/redis.ts';
+export { silenceMs } from './connection/silence.ts';
 export { groupWhileSending } from './results/group-calls.ts';
 export * from './results/result-recorder.ts';
 export { createResultsStream, type RecordedResults, type ResultsStream } from './results/results-stream.ts';

@@ -56,6 +56,20 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
+/** Keeps Redis busy for 400 ms. */
+const busy = `local from = redis.call('TIME')
+  repeat local now = redis.call('TIME') until (now[1] - from[1]) * 1000000 + now[2] - from[2] > 400000
+  return 1`;
+
+test.runIf(binary)('`fail`: a command waits for its answer as long as Redis answers others', async () => {
+  redis = connect('fail');
+  await untilReady(redis);
+  // More than Redis reads at once, so that it answers each by itself.
+  const padding = 'x'.repeat(20_000);
+  const answers = Array.from({ length: 6 }, () => redis.eval(busy, 0, padding));
+  expect(await Promise.all(answers)).toEqual([1, 1, 1, 1, 1, 1]);
+});
+
 test.runIf(binary)('`fail`: a Redis that hangs rejects within 2 s, and serves again when it is back', async () => {
   redis = connect('fail');
   await untilReady(redis);

@@ -32,6 +32,8 @@ export const liveCallBody = z.looseObject({
 
 /** A stream that waits gets comments this often, so that nothing between its caller and here times out. */
 const commentEveryMs = 5000;
+/** What its place was after this time shows at the first comment how fast it moves up. */
+const firstLookMs = 1000;
 
 type LiveDependencies = Pick<
   ApiDependencies,
@@ -156,18 +158,22 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
       () => fail(new ApiError(504, 'The call got no answer in time.', { code: 'request_timeout' })),
       Math.max(0, deadlineMs - now()),
     );
+    const describePlace = laneWatch.follow(callId);
     const comment = async (): Promise<void> => {
-      const text = await laneWatch.describePlace(callId);
+      const text = await describePlace();
       if (waits.isWaiting() && !response.writableEnded) reply.comment(text);
     };
-    const comments =
-      body['stream'] === true ? setInterval(() => void comment().catch(() => {}), commentEveryMs) : undefined;
+    const beginComments = () => [
+      setTimeout(() => void describePlace().catch(() => {}), firstLookMs),
+      setInterval(() => void comment().catch(() => {}), commentEveryMs),
+    ];
+    let comments: NodeJS.Timeout[] = [];
     response.on('close', () => {
       if (response.writableFinished) return;
       calls.giveUp(callId);
       end('hung_up');
     });
-    const unwatch = laneWatch.watch(lane, waits);
+    const unwatch = laneWatch.watch(live.lanesOf({ lane, job }), waits);
     try {
       callId = await calls.begin({
         lane,
@@ -185,10 +191,11 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
           }
         },
       });
+      if (body['stream'] === true) comments = beginComments();
       metrics.liveCalls.inc({ lane, outcome: await over });
     } finally {
       clearTimeout(deadline);
-      clearInterval(comments);
+      for (const timer of comments) clearTimeout(timer);
       unwatch();
       leave();
     }

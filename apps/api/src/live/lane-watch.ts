@@ -19,49 +19,73 @@ export interface LaneWatchOptions {
   readonly now: () => number;
 }
 
+/** The calls that may go to the same lanes: their own, and those of their fallbacks. */
+interface Group {
+  readonly lanes: readonly string[];
+  readonly calls: Set<WaitingCall>;
+}
+
 const lookEveryMs = 1000;
 
 /**
- * Looks at the lanes in which live calls wait. Where a lane takes no call until someone acts, or opens only after a call's
- * deadline, its callers are told at once.
+ * Looks at the lanes in which live calls wait. Where no lane of a call takes it until someone acts, or each opens only
+ * after the call's deadline, its caller is told at once.
  */
 export const createLaneWatch = ({ redis, keys, live, now }: LaneWatchOptions) => {
-  const lanes = new Map<string, Set<WaitingCall>>();
+  const groups = new Map<string, Group>();
 
-  const look = async (lane: string): Promise<void> => {
-    const hold = await readLaneHold(redis, keys, lane);
-    if (!hold || hold.untilMs <= now()) return;
-    const retryAfterSeconds = Math.max(1, Math.ceil((hold.untilMs - now()) / 1000));
-    for (const call of lanes.get(lane) ?? []) {
-      if (!call.isWaiting() || !(hold.isStopped || hold.untilMs > call.deadlineMs)) continue;
-      const message = `The provider takes no calls at the moment: ${hold.reason}.`;
+  const look = async ({ lanes, calls }: Group): Promise<void> => {
+    const holds = await Promise.all(lanes.map((lane) => readLaneHold(redis, keys, lane)));
+    const lasting = holds.filter((hold) => hold !== undefined).filter(({ untilMs }) => untilMs > now());
+    const [first] = lasting;
+    if (!first || lasting.length < lanes.length) return;
+    const opensMs = Math.min(...lasting.map(({ untilMs }) => untilMs));
+    const retryAfterSeconds = Math.max(1, Math.ceil((opensMs - now()) / 1000));
+    for (const call of calls) {
+      const isInTime = lasting.some(({ isStopped, untilMs }) => !isStopped && untilMs <= call.deadlineMs);
+      if (!call.isWaiting() || isInTime) continue;
+      const message = `The provider takes no calls at the moment: ${first.reason}.`;
       call.fail(new ApiError(503, message, { code: 'lane_held', retryAfterSeconds }));
     }
   };
-  const lookAt = (lane: string): void => {
+  const lookAt = (group: Group): void => {
     // While Redis is away, calls wait.
-    look(lane).catch(() => {});
+    look(group).catch(() => {});
   };
   const timer = setInterval(() => {
-    for (const lane of lanes.keys()) lookAt(lane);
+    for (const group of groups.values()) lookAt(group);
   }, lookEveryMs);
 
   return {
-    /** Watches the lane for a call. Returns a function that ends this. */
-    watch(lane: string, call: WaitingCall): () => void {
-      const calls = lanes.get(lane) ?? new Set();
-      lanes.set(lane, calls.add(call));
-      if (calls.size === 1) lookAt(lane);
+    /** Watches the lanes of a call: its own, then those of its fallbacks. Returns a function that ends this. */
+    watch(lanes: readonly string[], call: WaitingCall): () => void {
+      const name = lanes.join('\n');
+      const group = groups.get(name) ?? { lanes, calls: new Set() };
+      groups.set(name, group);
+      group.calls.add(call);
+      if (group.calls.size === 1) lookAt(group);
       return () => {
-        calls.delete(call);
-        if (calls.size === 0) lanes.delete(lane);
+        group.calls.delete(call);
+        if (group.calls.size === 0) groups.delete(name);
       };
     },
 
-    /** Where a call stands, for people. */
-    async describePlace(callId: string): Promise<string> {
-      const ahead = await live.positionOf(callId);
-      return ahead === undefined ? 'in work' : `queued ${ahead + 1}`;
+    /**
+     * Follows a call that waits. The function that it returns tells people where the call stands and, once it has moved
+     * up, how long its wait may still take at that speed.
+     */
+    follow(callId: string): () => Promise<string> {
+      let before: { readonly ahead: number; readonly atMs: number } | undefined;
+      return async () => {
+        const ahead = await live.positionOf(callId);
+        if (ahead === undefined) return 'in work';
+        const atMs = now();
+        const passed = before ? before.ahead - ahead : 0;
+        const secondsEach = before && passed > 0 ? (atMs - before.atMs) / 1000 / passed : undefined;
+        before = { ahead, atMs };
+        const place = `queued ${ahead + 1}`;
+        return secondsEach === undefined ? place : `${place}, about ${Math.ceil((ahead + 1) * secondsEach)} s`;
+      };
     },
 
     close: (): void => clearInterval(timer),

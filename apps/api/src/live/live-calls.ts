@@ -8,6 +8,7 @@ import {
   groupWhileSending,
   onBack,
   type RedisConnection,
+  silenceMs,
   toLaneJob,
 } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
@@ -25,8 +26,12 @@ export interface LiveCallsOptions {
   readonly tenants: Pick<Tenants, 'weightOf'>;
   /** What live calls may take of a lane. */
   readonly shareOf: (lane: string) => number;
+  /** The lane of a model; undefined when there is none. */
+  readonly laneOf: (model: string) => string | undefined;
   readonly retry: RetryPolicy;
   readonly onError: (error: Error) => void;
+  /** A call whose job is missing is looked for this often, and whenever Redis is back. Default 30,000. */
+  readonly lookForLostEveryMs?: number;
 }
 
 /** A live call to add to its lane. */
@@ -40,17 +45,15 @@ export interface NewLiveCall {
 }
 
 interface WaitingCall extends NewLiveCall {
-  readonly sinceMs: number;
+  /** Whether its job is, or was, in its lane. */
+  isAdded: boolean;
   isGivenUp: boolean;
 }
 
-/** A call whose job is missing is looked for this often. */
-const lookForLostEveryMs = 30_000;
-const oldMs = 10_000;
-
 /** The live calls whose callers this process holds. */
 export const createLiveCalls = (options: LiveCallsOptions) => {
-  const { api, redis, blocking, keys, queueOf, turns, tenants, shareOf, retry, onError } = options;
+  const { api, redis, blocking, keys, queueOf, turns, tenants, shareOf, laneOf, retry, onError } = options;
+  const { lookForLostEveryMs = 30_000 } = options;
   const waiting = new Map<string, WaitingCall>();
 
   const receiver = createLiveReceiver({
@@ -71,18 +74,30 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     return [];
   });
   const add = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>) =>
-    withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job));
+    withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job), () => silenceMs(redis));
+
+  /** The lanes in which a call may have its job: its own, then those of its fallbacks, in the order in which it goes. */
+  const lanesOf = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>): string[] => [
+    lane,
+    ...(job.fallback?.models ?? []).map(laneOf).filter((name) => name !== undefined),
+  ];
+  /** Whether a worker has, or will have, the call. */
+  const hasJob = async (call: NewLiveCall): Promise<boolean> => {
+    const jobId = jobIdOf(call.job.batchId, 0);
+    const states = await Promise.all(
+      lanesOf(call).map((lane) => redis.hmget(keys.laneJob(lane, jobId), 'data', 'finishedOn')),
+    );
+    return states.some(([data, finishedOn]) => data !== null && finishedOn === null);
+  };
 
   /**
    * Adds calls again whose jobs Redis has lost. Where a job has ended, its answer came before: so a call is only added
    * again when there is no answer after its job was seen to be missing.
    */
   const restoreLost = async (): Promise<void> => {
-    const old = [...waiting.values()].filter(({ sinceMs }) => performance.now() - sinceMs > oldMs);
-    const states = await Promise.all(
-      old.map(({ lane, job }) => redis.hmget(keys.laneJob(lane, jobIdOf(job.batchId, 0)), 'data', 'finishedOn')),
-    );
-    const lost = old.filter((_, i) => states[i]?.[0] === null || states[i]?.[1] !== null);
+    const added = [...waiting.values()].filter(({ isAdded }) => isAdded);
+    const found = await Promise.all(added.map(hasJob));
+    const lost = added.filter((_, i) => !found[i]);
     if (lost.length === 0) return;
     await receiver.readAll();
     for (const call of lost)
@@ -96,8 +111,9 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
   const abandon = async (call: NewLiveCall): Promise<void> => {
     const { batchId: callId } = call.job;
     abandoned.set(callId, call);
-    const removed = await queueOf(call.lane).remove(jobIdOf(callId, 0));
-    if (removed === 0) await receiver.hangUp(callId);
+    const removed = await Promise.all(lanesOf(call).map((lane) => queueOf(lane).remove(jobIdOf(callId, 0))));
+    // A job that a worker has cannot be removed. One that is not there counts as removed.
+    if (removed.includes(0)) await receiver.hangUp(callId);
     abandoned.delete(callId);
   };
   const look = (): void => {
@@ -118,10 +134,11 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
 
     /** Adds a call to its lane. From then on its news come. Resolves with its id. Throws a 503 when Redis is away. */
     async begin(call: NewLiveCall): Promise<string> {
-      const begun: WaitingCall = { ...call, sinceMs: performance.now(), isGivenUp: false };
+      const begun: WaitingCall = { ...call, isAdded: false, isGivenUp: false };
       waiting.set(call.job.batchId, begun);
       try {
         await add(call);
+        begun.isAdded = true;
         // It may have been given up before it was there.
         if (begun.isGivenUp) abandon(call).catch(() => {});
         return call.job.batchId;
@@ -132,6 +149,8 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
         throw error;
       }
     },
+
+    lanesOf,
 
     /** The call has its answer. */
     end: (callId: string): void => void waiting.delete(callId),
@@ -150,8 +169,11 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     async positionOf(callId: string): Promise<number | undefined> {
       const call = waiting.get(callId);
       if (!call) return undefined;
-      const rank = await redis.zrank(keys.laneJobs(call.lane, 'prioritized'), jobIdOf(callId, 0));
-      return rank ?? undefined;
+      const jobId = jobIdOf(callId, 0);
+      const ranks = await Promise.all(
+        lanesOf(call).map((lane) => redis.zrank(keys.laneJobs(lane, 'prioritized'), jobId)),
+      );
+      return ranks.find((rank) => rank !== null) ?? undefined;
     },
 
     count: (): number => waiting.size,

@@ -38,3 +38,35 @@ export const watchSilence = (redis: Redis): void => {
  * one.
  */
 export const silenceMs = (redis: Redis | Cluster): number => performance.now() - (heardAtMs.get(redis) ?? -Infinity);
+
+/** Private parts of ioredis. */
+interface TimedCommand {
+  /** ioredis clears it when the command is answered. */
+  _commandTimeoutTimer?: NodeJS.Timeout;
+  setTimeout(ms: number): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Makes the time limit of commands (`commandTimeout`) count from Redis's last answer. Redis answers in order: while it
+ * answers others, a command is not lost, and a busy process or Redis is only late with it.
+ */
+export const timeCommandsBySilence = (redis: Redis): void => {
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, stream) => {
+    const timed = command as unknown as TimedCommand;
+    timed.setTimeout = (ms) => {
+      const look = (): void => {
+        const leftMs = ms - silenceMs(redis);
+        if (leftMs <= 0) timed.reject(new Error('Command timed out'));
+        else wait(leftMs);
+      };
+      const wait = (waitMs: number): void => {
+        // An event loop that was blocked reads the answers first.
+        timed._commandTimeoutTimer = setTimeout(() => setImmediate(look), waitMs);
+      };
+      wait(ms);
+    };
+    return send(command, stream);
+  };
+};

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { watchSilence } from './silence.ts';
+import { timeCommandsBySilence, watchSilence } from './silence.ts';
 import { writeTogether } from './write-together.ts';
 
 /** Private parts of ioredis. */
@@ -14,6 +14,7 @@ interface Internals {
  */
 export const keepServerSteady = (redis: Redis): Redis => {
   watchSilence(redis);
+  timeCommandsBySilence(redis);
   writeTogether(redis);
   redis.on('end', () => {
     const { prevCommandQueue: forgotten } = redis as unknown as Internals;

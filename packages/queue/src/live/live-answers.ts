@@ -147,7 +147,9 @@ export const createLiveReceiver = (options: LiveReceiverOptions) => {
   const stream = keys.liveAnswers(api);
   const stop = new AbortController();
   let lastId = '0-0';
-  const readers: (() => void)[] = [];
+  /** Called when the api has read its own mark in the stream. */
+  const marks = new Map<string, () => void>();
+  let marksMade = 0;
 
   const sayAlive = (): void => {
     redis.set(keys.liveApi(api), 1, 'PX', aliveLastsMs).catch(() => {
@@ -158,7 +160,8 @@ export const createLiveReceiver = (options: LiveReceiverOptions) => {
   const take = (entries: readonly [id: string, fields: string[]][]): void => {
     for (const [id, fields] of entries) {
       lastId = id;
-      for (const news of newsIn(fields)) onNews(news);
+      if (fields[0] === 'mark') marks.get(fields[1] ?? '')?.();
+      else for (const news of newsIn(fields)) onNews(news);
     }
   };
 
@@ -168,7 +171,8 @@ export const createLiveReceiver = (options: LiveReceiverOptions) => {
     take(entries);
     // The last one stays. What is not deleted now is deleted with the next.
     if (entries.length > 0) blocking.xtrim(stream, 'MINID', lastId).catch(() => {});
-    if (entries.length < readAtOnce) for (const resolve of readers.splice(0)) resolve();
+    // A mark that Redis has lost does not come any more.
+    if (entries.length === 0) for (const resolve of marks.values()) resolve();
     // Where much comes, it is read together.
     if (entries.length > 1) await sleep(gatherMs);
   };
@@ -191,8 +195,16 @@ export const createLiveReceiver = (options: LiveReceiverOptions) => {
   return {
     /** Resolves when all that is in the stream now has been read. */
     async readAll(): Promise<void> {
-      // The read under way may have begun before; the next one has not.
-      for (let reads = 0; reads < 2; reads++) await new Promise<void>((resolve) => readers.push(resolve));
+      const mark = String(marksMade++);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      marks.set(mark, resolve);
+      try {
+        await redis.xadd(stream, '*', 'mark', mark, '', '');
+        await redis.pexpire(stream, answersLastMs);
+        await promise;
+      } finally {
+        marks.delete(mark);
+      }
     },
     /** Tells the worker that has a call that nobody waits for it any more. */
     async hangUp(callId: string): Promise<void> {
