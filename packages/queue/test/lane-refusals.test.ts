@@ -27,7 +27,7 @@ const openLane = async (...sources: string[]) => {
     const [, batchId = ''] = nameOf(source).split('/');
     // Each live call has an id of its own.
     const jobId = batchId === 'live' ? `call${calls++}-0` : `${batchId}-0`;
-    const { id = '' } = await queue.add(nameOf(source), {} as RequestJob, { jobId, priority: 1 });
+    const { id = '' } = await queue.add(`${nameOf(source)} embeddings`, {} as RequestJob, { jobId, priority: 1 });
     return id;
   };
   for (const source of sources) {

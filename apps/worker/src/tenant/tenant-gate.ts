@@ -25,6 +25,8 @@ interface LimitedTenant {
   wakeAtMs: number;
 }
 
+type Owned = Pick<RequestJob, 'tenant' | 'live'>;
+
 interface HeldCall extends CountedCall {
   countedAtMs: number;
   isSent: boolean;
@@ -166,11 +168,10 @@ export const createTenantGate = (options: TenantGateOptions) => {
     isInUse: (): boolean => tenants.limitCalls(),
 
     /** How long a request is to wait if nobody wakes it, in milliseconds. */
-    delayMs: ({ tenant, live }: Pick<RequestJob, 'tenant' | 'live'>): number =>
-      limitedTenant(tenant).waiting.delayMs(live !== undefined),
+    delayMs: ({ tenant, live }: Owned): number => limitedTenant(tenant).waiting.delayMs(live !== undefined),
 
     /** Notes that a request waits, delayed. */
-    note({ tenant: name, live }: Pick<RequestJob, 'tenant' | 'live'>, job: Omit<WaitingJob, 'isLive'>): void {
+    note({ tenant: name, live }: Owned, job: Omit<WaitingJob, 'isLive'>): void {
       const tenant = limitedTenant(name);
       tenant.waiting.note({ ...job, isLive: live !== undefined });
       wakeLater(tenant, Math.max(1, tenant.fullUntilMs - performance.now()));

@@ -43,9 +43,12 @@ const whenFinished = ({ batchId, index, bytes, live }: RequestJob): BulkJobOptio
 /** A live call is tried until its deadline. */
 const untilDeadline = 1_000_000;
 
-/** A request's job for BullMQ. Its name is its source: scripts read it (refusals.lua), and Bull Board shows it. */
+/** What Bull Board shows as the name of a request's job. It begins with the request's source, for scripts (refusals.lua). */
+const jobName = (request: RequestJob): string =>
+  request.live ? `${sourceOf(request)} ${request.url.slice('/v1/'.length)}` : sourceOf(request);
+
 export const toLaneJob = (request: RequestJob, position: number, retry: RetryPolicy) => ({
-  name: sourceOf(request),
+  name: jobName(request),
   data: request,
   opts: {
     jobId: jobIdOf(request.batchId, request.index),

@@ -30,7 +30,7 @@ end
 -- this source's tenant, or nil. Refused jobs come back to the front of those that wait, so it looks at both ends.
 local function othersThan(source)
   local tenant, batch = string.match(source, '^(.-)/(.*)$')
-  -- BullMQ keeps a job beside its lists. The job's name is its source (lane-turns.ts).
+  -- BullMQ keeps a job beside its lists. Its name begins with its source (lane-turns.ts).
   local jobPrefix = string.sub(activeKey, 1, -1 - #'active')
   local others, seen = nil, {}
   for _, jobIds in ipairs({
@@ -44,6 +44,7 @@ local function othersThan(source)
       if jobBatch ~= batch and not seen[jobBatch] then
         seen[jobBatch] = true
         local other = redis.call('HGET', jobPrefix .. jobId, 'name')
+        other = other and string.match(other, '^%S+')
         if other and other ~= source then
           if string.sub(other, 1, #tenant + 1) ~= tenant .. '/' then return 'tenant' end
           others = 'source'
