@@ -31,6 +31,7 @@ beforeAll(() => {
     queueOf: queues.of,
     turns: createLaneTurns(redis, keys),
     tenants: createTenants({ default: {} }),
+    shareOf: () => 0.9,
     laneOf: (model) => model.split('/')[0],
     retry: { attempts: 3, baseDelayMs: 10, maxDelayMs: 10 },
     onError,
@@ -51,8 +52,9 @@ const jobOf = (id: string): RequestJob => ({
   url: '/v1/chat/completions',
   body: { model: 'm', messages: [] },
   bytes: 0,
-  live: { tenant: 'local', api: 'one', deadlineMs: Date.now() + 60_000, isKept: false },
-  fallback: { models: ['second/m'], deadlineNearMs: Date.now() + 60_000, tenant: 'local' },
+  tenant: 'local',
+  live: { api: 'one', deadlineMs: Date.now() + 60_000, isKept: false },
+  fallback: { models: ['second/m'], deadlineNearMs: Date.now() + 60_000 },
 });
 
 const begin = async (id: string) => {

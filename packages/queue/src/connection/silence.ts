@@ -45,8 +45,8 @@ const timerField = '_commandTimeoutTimer';
 /** Private parts of ioredis. */
 interface TimedCommand {
   [timerField]?: NodeJS.Timeout;
-  /** Whether it has an answer. */
-  readonly isResolved: boolean;
+  /** Whether it has an answer or has failed. */
+  readonly isSettled: boolean;
   setTimeout(ms: number): void;
   reject(error: Error): void;
 }
@@ -61,7 +61,7 @@ export const timeCommandsBySilence = (redis: Redis): void => {
     const timed = command as unknown as TimedCommand;
     timed.setTimeout = (ms) => {
       const look = (): void => {
-        if (timed.isResolved) return;
+        if (timed.isSettled) return;
         const leftMs = ms - silenceMs(redis);
         if (leftMs <= 0) timed.reject(new Error('Command timed out'));
         else wait(leftMs);
