@@ -140,10 +140,13 @@ describe('a caller who hangs up', () => {
     await expect.poll(() => metricOf(api, 'promptmill_live_calls_waiting')).toBe(0);
 
     // What is left of the calls in Redis is a sample of ended jobs for Bull Board, or runs out by itself.
-    const kept = new Set(await redis.zrange(createKeys(stack.prefix).laneJobs('simulator', 'completed'), '0', '-1'));
-    const left = await findKeys(redis, `${stack.prefix}:*live_*`);
-    const lasting = await Promise.all(left.map(async (key) => ((await redis.ttl(key)) === -1 ? [key] : [])));
-    expect(lasting.flat().filter((key) => !kept.has(key.slice(key.lastIndexOf(':') + 1)))).toEqual([]);
+    const leftForGood = async (): Promise<string[]> => {
+      const kept = new Set(await redis.zrange(createKeys(stack.prefix).laneJobs('simulator', 'completed'), '0', '-1'));
+      const left = await findKeys(redis, `${stack.prefix}:*live_*`);
+      const lasting = await Promise.all(left.map(async (key) => ((await redis.ttl(key)) === -1 ? [key] : [])));
+      return lasting.flat().filter((key) => !kept.has(key.slice(key.lastIndexOf(':') + 1)));
+    };
+    await expect.poll(leftForGood).toEqual([]);
 
     // No call was made for nobody, and each place is free again.
     const calls = await stack.calls();

@@ -48,15 +48,20 @@ const queueTimeoutMs = 1900;
  */
 export const withinQueueTimeout = async <T>(work: Promise<T>, silentMs: () => number = () => Infinity): Promise<T> => {
   const { promise, reject } = Promise.withResolvers<never>();
+  let isOver = false;
   const look = (): void => {
+    if (isOver) return;
     const leftMs = queueTimeoutMs - silentMs();
     if (leftMs <= 0) reject(serviceUnavailable());
-    else timer = setTimeout(look, leftMs);
+    else timer = lookIn(leftMs);
   };
-  let timer = setTimeout(look, queueTimeoutMs);
+  // An event loop that was blocked reads Redis's answers first.
+  const lookIn = (ms: number): NodeJS.Timeout => setTimeout(() => setImmediate(look), ms);
+  let timer = lookIn(queueTimeoutMs);
   try {
     return await Promise.race([work, promise]);
   } finally {
+    isOver = true;
     clearTimeout(timer);
   }
 };
