@@ -137,7 +137,7 @@ describe('a caller who hangs up', () => {
       const log = await readFile(join(stack.directory, name), 'utf8');
       expect(log).not.toMatch(/MaxListenersExceeded|"level":[56]0/);
     }
-    expect(await metricOf(api, 'promptmill_live_calls_waiting')).toBe(0);
+    await expect.poll(() => metricOf(api, 'promptmill_live_calls_waiting')).toBe(0);
 
     // What is left of the calls in Redis is a sample of ended jobs for Bull Board, or runs out by itself.
     const kept = new Set(await redis.zrange(createKeys(stack.prefix).laneJobs('simulator', 'completed'), '0', '-1'));
