@@ -114,6 +114,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });
       if (next.kind === 'record') return { ...next, callMs };
+      // Its caller has hung up.
+      if (result.kind === 'success') await charges.waste(request, result.usage);
       if (run.live && result.kind === 'failure') await live.tellFailedAttempt(request, outcomeOf(result));
       if (next.kind !== 'call again') return next;
     }
@@ -170,7 +172,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     try {
       const ending =
         job.stalledCounter < suspectAfter ? await answer(job, run) : await quarantine.run(() => answer(job, run));
-      if (liveRun?.isWanted() === false) return { status: 'dropped' };
+      if (liveRun?.isWanted() === false) {
+        // Nobody waits for its answer, if it has one.
+        unrecorded.delete(lock);
+        return { status: 'dropped' };
+      }
       const delayMs = quarantineWaitMs * (1 + Math.random());
       return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, fallback);
     } finally {

@@ -1,0 +1,43 @@
+import type { JobLock } from '@promptmill/queue';
+import { expect, it } from 'vitest';
+import { createProcessRequest, type ProcessRequestOptions } from './process-request.ts';
+
+it('an answer that came as its caller hung up is not one that waits to be recorded', async () => {
+  let isWanted = true;
+  let wasted = 0;
+  const unrecorded = new Set<JobLock>();
+  const { signal } = new AbortController();
+  const count = { inc: () => {}, observe: () => {}, labels: () => count };
+  const { processRequest } = createProcessRequest({
+    lane: { name: 'lane', provider: { probeIntervalMs: 1000 } },
+    client: {
+      async call() {
+        isWanted = false;
+        return { kind: 'success', statusCode: 200, requestId: '', json: '{}', usage: {}, headers: {} };
+      },
+    },
+    gate: { admit: async () => ({ send: () => true, reportEnd: async () => undefined }) },
+    tenantGate: { isFull: () => false, isInUse: () => false },
+    findFallback: () => undefined,
+    estimator: () => undefined,
+    recorder: { check: async () => 'run' },
+    retry: { attempts: 1, baseDelayMs: 1, maxDelayMs: 1 },
+    live: {
+      begin: () => ({ signal, isWanted: () => isWanted, hasBegun: () => false, end: () => {} }),
+      isFresh: () => true,
+    },
+    untilRedisTakes: (work: () => Promise<unknown>) => work(),
+    unrecorded,
+    giveUp: signal,
+    metrics: { calls: count, callDuration: count },
+    passFailPoint: () => {},
+    charges: { waste: async () => void wasted++ },
+  } as unknown as ProcessRequestOptions);
+  const data = { batchId: 'live_1', index: 0, url: '/v1/chat/completions', body: {}, live: { isKept: false } };
+  const job = { data, attemptsMade: 0, stalledCounter: 0 };
+  const ended = await processRequest(job as never, { isHeld: true });
+  expect(ended).toEqual({ status: 'dropped' });
+  expect(unrecorded.size).toBe(0);
+  // It was paid for all the same.
+  expect(wasted).toBe(1);
+});
