@@ -133,7 +133,7 @@ describe('a batch that is under way when', () => {
     const admin = new Redis(redis.url);
     const memory = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1]);
     // Each of the two fits into its batch's window, and neither into the memory that is left.
-    const input = inputOf(50, (i) => `Say ${i} ${'x'.repeat(100_000)}`);
+    const input = inputOf(35, (i) => `Say ${i} ${'x'.repeat(100_000)}`);
     const room = 3 * 1024 * 1024;
     const file = await stack.client.files.create({
       file: new File([input], 'large.jsonl'),

@@ -23,9 +23,13 @@ export interface LaneWatchOptions {
 interface Group {
   readonly lanes: readonly string[];
   readonly calls: Set<WaitingCall>;
+  /** Whether all of its lanes were held at the last look. */
+  wasHeld: boolean;
 }
 
-const lookEveryMs = 1000;
+const lookEveryMs = 500;
+/** The call that a provider has just refused gets that answer itself, which may come after the hold that it began. */
+const lookAgainMs = 250;
 
 /**
  * Looks at the lanes in which live calls wait. Where no lane of a call takes it until someone acts, or each opens only
@@ -34,11 +38,17 @@ const lookEveryMs = 1000;
 export const createLaneWatch = ({ redis, keys, live, now }: LaneWatchOptions) => {
   const groups = new Map<string, Group>();
 
-  const look = async ({ lanes, calls }: Group): Promise<void> => {
+  const look = async (group: Group): Promise<void> => {
+    const { lanes, calls, wasHeld } = group;
     const holds = await Promise.all(lanes.map((lane) => readLaneHold(redis, keys, lane)));
     const lasting = holds.filter((hold) => hold !== undefined).filter(({ untilMs }) => untilMs > now());
     const [first] = lasting;
-    if (!first || lasting.length < lanes.length) return;
+    group.wasHeld = first !== undefined && lasting.length === lanes.length;
+    if (!first || !group.wasHeld) return;
+    if (!wasHeld) {
+      setTimeout(() => lookAt(group), lookAgainMs);
+      return;
+    }
     const opensMs = Math.min(...lasting.map(({ untilMs }) => untilMs));
     const retryAfterSeconds = Math.max(1, Math.ceil((opensMs - now()) / 1000));
     for (const call of calls) {
@@ -60,7 +70,7 @@ export const createLaneWatch = ({ redis, keys, live, now }: LaneWatchOptions) =>
     /** Watches the lanes of a call: its own, then those of its fallbacks. Returns a function that ends this. */
     watch(lanes: readonly string[], call: WaitingCall): () => void {
       const name = lanes.join('\n');
-      const group = groups.get(name) ?? { lanes, calls: new Set() };
+      const group = groups.get(name) ?? { lanes, calls: new Set(), wasHeld: false };
       groups.set(name, group);
       group.calls.add(call);
       if (group.calls.size === 1) lookAt(group);
