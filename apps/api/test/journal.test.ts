@@ -93,6 +93,17 @@ test('a batch that Redis has lost is cancelled, paused or resumed again as its o
   expect(await api.alice.batches.retrieve(paused)).not.toMatchObject(isPaused);
 });
 
+test('a batch gets its job again when Redis has its record, which was written first, and not its job', async () => {
+  const { id: fileId } = await upload();
+  const batch = { input_file_id: fileId, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const { id } = await api.alice.batches.create(batch);
+  await deleteKeys(api.redis, api.keys.queuePrefix('batches'));
+  await api.redis.expire(api.keys.batch(id), 600);
+  await replay();
+  expect(await batchesQueue.getJob(id)).toBeDefined();
+  expect(await api.redis.ttl(api.keys.batch(id))).toBe(-1);
+});
+
 test('a replay changes nothing that is there, and deletes old notes', async () => {
   const file = await upload();
   await replay();

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { fileKey, type FileRecord, type NewUpload } from '@promptmill/core';
+import { fileKey, type FileRecord, isTerminal, type NewUpload } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -56,13 +56,17 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
   };
 
   const restoreBatch = async (batch: NewBatch, claim: NewClaim<Creation> | undefined): Promise<boolean> => {
-    if (await batches.get(batch.id)) return false;
-    if (claim) await claims.claim(claim);
-    await batches.create(batch);
+    const known = await batches.get(batch.id);
+    if (known && isTerminal(known.status)) return false;
+    if (!known) {
+      if (claim) await claims.claim(claim);
+      await batches.create(batch);
+    }
+    // Redis may have the record and have lost what was written after it. What is there stays as it is.
     const input = await records.get(batch.tenant, batch.inputFileId);
     await addBatchJob(batchesQueue, batch.id, batchJobName(batch.id, input));
     await batches.confirmCreated(batch, batch.createdAt * 1000);
-    return true;
+    return !known;
   };
 
   /** Resolves with whether Redis had lost the entry. */
