@@ -41,9 +41,8 @@ describe('live calls in flight when', () => {
         const response = await openCall(stack.api.url, words, { stream: true });
         let text = '';
         response.on('data', (chunk: string) => void (text += chunk));
-        await new Promise((resolve) => {
-          response.once('data', resolve);
-        });
+        // Before the first event there may be comments.
+        await expect.poll(() => text, { interval: 10 }).toContain('data:');
         return new Promise<string>((resolve) => {
           response.once('close', () => resolve(text));
         });
