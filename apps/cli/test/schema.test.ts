@@ -32,13 +32,9 @@ const texts = Array.from({ length: 20 }, (_, i) => {
 });
 
 const run = (output: string, ...more: string[]) =>
-  cli.run(
-    [
-      ...['run', 'reviews.csv', '-m', 'simulator/json', '-p', 'Rate: {{label}}', '--schema', '@rating.json'],
-      ...['-o', output, ...more],
-    ],
-    { SIMULATOR_CALL_LOG: cli.path('calls.jsonl') },
-  );
+  cli.run('run reviews.csv -m simulator/json -p {{label}} --schema @rating.json -o'.split(' ').concat(output, more), {
+    SIMULATOR_CALL_LOG: cli.path('calls.jsonl'),
+  });
 
 it('answers of a schema become columns; what does not match is mended by a second ask, or is an error', async () => {
   await writeFile(cli.path('reviews.csv'), `label\n${texts.map((text) => `${text}\n`).join('')}`);
@@ -69,7 +65,7 @@ it('writes Parquet with the types of the schema, for the endpoint of responses t
   ]);
 });
 
-it.each([
+it.each<[schema: string, message: RegExp, ...options: string[]]>([
   ['@broken.json', /--schema @broken\.json is not JSON: .*line 2 column 11/],
   ['@type.json', /--schema @type\.json is no JSON Schema: \/properties\/stars\/type must be/],
   [

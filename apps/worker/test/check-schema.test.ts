@@ -1,4 +1,5 @@
-import { type RequestJob, schemaFields } from '@promptmill/core';
+import { type Delta, type RequestJob, schemaFields } from '@promptmill/core';
+import { createDeltaSubscriber } from '@promptmill/queue';
 import { afterEach, expect, test } from 'vitest';
 import { openWorkerSpace, type WorkerSpace, type WorkerSpaceOptions } from './worker-space.ts';
 
@@ -133,6 +134,20 @@ test('when the second call fails for good, the first answer is in the error line
   expect(line?.error?.message).toContain('/stars must be integer. It was asked for again, without success: ');
 });
 
+test('a batch that was paused meanwhile makes no second call, and keeps the answer', async () => {
+  const { first, startWorker, add, batches, batchId } = await open();
+  first.answerWith((_, response) => {
+    void batches.pause(batchId, Date.now()).then(() => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(bad));
+    });
+  });
+  await startWorker();
+  await add('first', 0, { more: checked() });
+  await untilDone({ completed: 0, failed: 1 });
+  expect(first.calls).toHaveLength(1);
+  expect((await lines())[0]).toMatchObject({ response: { body: bad }, error: { code: 'schema_mismatch' } });
+});
+
 test('the second call goes to the fallback too, with what was wrong', async () => {
   const { first, second, startWorker, add } = await open();
   answerInTurn(first, [bad, [402, { error: { message: 'no money' } }]]);
@@ -176,6 +191,31 @@ test('a schema that would take for ever costs its own request only', async () =>
   await add('first', 0, { more: checked({ type: 'string', pattern: '^(a+)+$' }) });
   await add('first', 1, { more: checked({ type: 'string' }) });
   await untilDone({ completed: 1, failed: 1 });
-  expect((await lines()).find(({ error }) => error)).toMatchObject({ error: { code: 'schema_too_costly' } });
+  expect((await lines()).find(({ error }) => error)).toMatchObject({ error: { code: 'answer_unchecked' } });
   expect(first.calls).toHaveLength(2);
+});
+
+test('a stream whose answer does not match does not count as complete; the next begins again at 0', async () => {
+  const { first, startWorker, add, connect, keys, redis, batchId } = await open();
+  const chunk = (choice: object): string =>
+    `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, ...choice }] })}\n\n`;
+  let calls = 0;
+  first.answerWith((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const content = calls++ === 0 ? 'Five!' : '{"stars": 5}';
+    response.end(
+      `${chunk({ delta: { role: 'assistant', content } })}${chunk({ delta: {}, finish_reason: 'stop' })}data: [DONE]\n\n`,
+    );
+  });
+  const subscriber = createDeltaSubscriber(connect, keys);
+  const heard: Delta[] = [];
+  subscriber.subscribe(batchId, (delta) => heard.push(delta));
+  await expect.poll(() => redis.spublish(keys.deltas(batchId), '[]')).toBeGreaterThan(0);
+  await startWorker();
+  const { checkSchema, body } = checked();
+  await add('first', 0, { more: { checkSchema, body: { ...body, stream: true } } as Partial<RequestJob> });
+  await expect.poll(() => heard.at(-1)).toMatchObject({ offset: 12, done: true });
+  expect(heard.filter(({ done }) => done)).toHaveLength(1);
+  expect(heard.filter(({ done }) => !done).at(-1)).toMatchObject({ offset: 0, delta: '{"stars": 5}' });
+  subscriber.close();
 });

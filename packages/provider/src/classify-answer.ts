@@ -48,8 +48,8 @@ export const failures = {
   answer_refused: { class: 'final', lane: 'ok' },
   /** An answer that ends before it matches: it has as many tokens as it may, or a filter ended it. */
   answer_cut_off: { class: 'final', lane: 'ok' },
-  /** An answer whose check takes too long. Its schema is at fault. */
-  schema_too_costly: { class: 'final', lane: 'ok' },
+  /** An answer that cannot be checked: as a rule its schema takes too long. */
+  answer_unchecked: { class: 'final', lane: 'ok' },
 
   provider_timeout: { class: 'retry', lane: 'overloaded', statuses: [408] },
   conflict: { class: 'retry', lane: 'ok', statuses: [409] },

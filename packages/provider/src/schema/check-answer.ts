@@ -42,10 +42,14 @@ export const createAnswerCheck = (checker: Pick<SchemaChecker, 'check'>) => ({
   async check({ tenant, url, body }: Checked, answer: CallSuccess): Promise<CallSuccess | CallFailure> {
     const schema = answerSchemaOf(url, body);
     for (const text of answerTextsOf(url, JSON.parse(answer.json))) {
-      const verdict = await checker.check({ tenant, schema, text: text.text });
+      // The answer is paid for, whatever becomes of its check.
+      const verdict = await checker.check({ tenant, schema, text: text.text }).catch((error: unknown) => {
+        return { kind: 'failed', message: String(error) } as const;
+      });
       if (verdict.kind === 'mismatch') return mismatch(answer, text, verdict.faults);
-      if (verdict.kind !== 'ok')
-        return failureOf(answer, 'schema_too_costly', 'The answer could not be checked: its schema takes too long.');
+      if (verdict.kind === 'ok') continue;
+      const why = verdict.kind === 'failed' ? verdict.message : 'its schema takes too long';
+      return failureOf(answer, 'answer_unchecked', `The answer could not be checked: ${why}.`);
     }
     return answer;
   },

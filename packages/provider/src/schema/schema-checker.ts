@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { isAnswerSchema } from '@promptmill/core';
 import type { SchemaQuestion, SchemaVerdict } from './schema-thread.ts';
 
-/** `costly`: the check was cut off, since it took too long or too much memory. */
+/** `costly`: the check takes too long or too much memory, or its tenant has had too many such checks. */
 export type CheckVerdict = SchemaVerdict | { readonly kind: 'costly' };
 
 export interface SchemaCheck {
@@ -15,7 +15,7 @@ export interface SchemaCheck {
 }
 
 export interface SchemaCheckerOptions {
-  /** A check that takes longer is cut off, in milliseconds. Default 1000. */
+  /** A check that takes longer is cut off, in milliseconds, and tried once more. Default 500. */
   readonly timeoutMs?: number;
   /** The time in milliseconds. Default `Date.now`. */
   readonly now?: () => number;
@@ -25,10 +25,11 @@ export interface SchemaCheckerOptions {
 export const maxSchemaLength = 64 * 1024;
 const maxHeapMb = 128;
 /** Verdicts on schemas that are remembered. */
-const maxKnown = 1000;
-/** A tenant with so many checks cut off within this time gets no schema checked that is not known to be good. */
-const maxCutOffs = 3;
-const cutOffsMs = 60_000;
+const maxKnown = 100;
+/** A tenant with so many costly checks within this time gets no further check in it. */
+const maxCostly = 3;
+/** A costly check counts for this time, and its schema is not tried again in it. */
+const costlyMs = 60_000;
 
 interface Waiting {
   readonly question: SchemaQuestion;
@@ -39,15 +40,17 @@ interface Waiting {
 /**
  * Checks texts against schemas of strangers, in a thread of its own that is started when it is needed. A schema can make
  * ajv work for hours (patterns that backtrack, choices within choices), so a check has a time limit, at which its thread
- * is ended. Tenants take turns, and one whose checks are cut off again and again is refused for a while.
+ * is ended. It is tried once more, since a machine that stood still may be the cause. Tenants take turns, and one whose
+ * checks are costly again and again is refused for a while.
  */
-export const createSchemaChecker = ({ timeoutMs = 1000, now = Date.now }: SchemaCheckerOptions = {}) => {
+export const createSchemaChecker = ({ timeoutMs = 500, now = Date.now }: SchemaCheckerOptions = {}) => {
   let thread: Promise<Worker> | undefined;
   let isAtWork = false;
   const lines = new Map<string, Waiting[]>();
-  const cutOffs = new Map<string, number[]>();
+  /** When tenants had costly checks. */
+  const costly = new Map<string, number[]>();
   /** What is known of a schema, whatever the text. */
-  const known = new Map<string, Exclude<CheckVerdict, { kind: 'mismatch' }>>();
+  const known = new Map<string, { readonly verdict: CheckVerdict; readonly untilMs: number }>();
 
   const start = async (): Promise<Worker> => {
     const started = new Worker(new URL('./schema-thread.ts', import.meta.url), {
@@ -92,25 +95,36 @@ export const createSchemaChecker = ({ timeoutMs = 1000, now = Date.now }: Schema
     }
   };
 
+  const knownOf = (schema: string): CheckVerdict | undefined => {
+    const found = known.get(schema);
+    return found && now() < found.untilMs ? found.verdict : undefined;
+  };
+
   const remember = (schema: string, verdict: CheckVerdict): void => {
-    if (known.size >= maxKnown) known.clear();
-    known.set(schema, verdict.kind === 'mismatch' ? { kind: 'ok' } : verdict);
+    known.delete(schema);
+    const [oldest] = known.keys();
+    if (known.size >= maxKnown && oldest !== undefined) known.delete(oldest);
+    known.set(schema, {
+      verdict: verdict.kind === 'mismatch' ? { kind: 'ok' } : verdict,
+      untilMs: verdict.kind === 'costly' ? now() + costlyMs : Infinity,
+    });
   };
 
   const isRefused = (tenant: string): boolean => {
-    const recent = (cutOffs.get(tenant) ?? []).filter((atMs) => now() - atMs < cutOffsMs);
-    if (recent.length === 0) cutOffs.delete(tenant);
-    else cutOffs.set(tenant, recent);
-    return recent.length >= maxCutOffs;
+    const recent = (costly.get(tenant) ?? []).filter((atMs) => now() - atMs < costlyMs);
+    if (recent.length === 0) costly.delete(tenant);
+    else costly.set(tenant, recent);
+    return recent.length >= maxCostly;
   };
 
   const answer = async (tenant: string, question: SchemaQuestion): Promise<CheckVerdict> => {
-    const before = known.get(question.schema);
+    const before = knownOf(question.schema);
     if (before && before.kind !== 'ok') return before;
-    if (!before && isRefused(tenant)) return { kind: 'costly' };
-    const verdict = await ask(question);
+    if (isRefused(tenant)) return { kind: 'costly' };
+    const first = await ask(question);
+    const verdict = first.kind === 'costly' ? await ask(question) : first;
     remember(question.schema, verdict);
-    if (verdict.kind === 'costly') cutOffs.set(tenant, [...(cutOffs.get(tenant) ?? []), now()]);
+    if (verdict.kind === 'costly') costly.set(tenant, [...(costly.get(tenant) ?? []), now()]);
     return verdict;
   };
 
@@ -135,7 +149,7 @@ export const createSchemaChecker = ({ timeoutMs = 1000, now = Date.now }: Schema
       const asText = JSON.stringify(schema);
       if (asText.length > maxSchemaLength)
         return { kind: 'invalid', fault: `it has ${asText.length} characters; it may have ${maxSchemaLength}` };
-      const before = known.get(asText);
+      const before = knownOf(asText);
       if (before && (text === undefined || before.kind !== 'ok')) return before;
       return new Promise((resolve, reject) => {
         const line = lines.get(tenant) ?? [];
