@@ -1,4 +1,4 @@
-import { type Delta, type RequestJob, schemaFields } from '@promptmill/core';
+import { type Delta, field, type RequestJob, schemaFields } from '@promptmill/core';
 import { createDeltaSubscriber } from '@promptmill/queue';
 import { afterEach, expect, test } from 'vitest';
 import { openWorkerSpace, type WorkerSpace, type WorkerSpaceOptions } from './worker-space.ts';
@@ -61,7 +61,7 @@ const lines = async (): Promise<Line[]> => {
       .map((entry) => JSON.parse(entry.slice(entry.indexOf('{'))) as Line),
   );
 };
-const messagesOf = (call: { body: unknown } | undefined) => (call?.body as { messages: unknown }).messages;
+const messagesOf = (call: { body: unknown } | undefined) => field(call?.body, 'messages');
 
 test('an answer that does not match is asked for once more, with what was wrong with it', async () => {
   const { first, startWorker, add, batches, batchId } = await open();
@@ -216,6 +216,6 @@ test('a stream whose answer does not match does not count as complete; the next 
   await add('first', 0, { more: { checkSchema, body: { ...body, stream: true } } as Partial<RequestJob> });
   await expect.poll(() => heard.at(-1)).toMatchObject({ offset: 12, done: true });
   expect(heard.filter(({ done }) => done)).toHaveLength(1);
-  expect(heard.filter(({ done }) => !done).at(-1)).toMatchObject({ offset: 0, delta: '{"stars": 5}' });
+  expect(heard.findLast(({ done }) => !done)).toMatchObject({ offset: 0, delta: '{"stars": 5}' });
   subscriber.close();
 });
