@@ -61,6 +61,8 @@ it('tenants take turns, and one whose checks are cut off is refused for a minute
   expect(ends.indexOf('acme ok')).toBe(1);
   expect(await check({ type: 'string' }, '"a"', 'mallory')).toEqual({ kind: 'costly' });
   expect(await check({ type: 'string' }, '"a"')).toEqual({ kind: 'ok' });
+  // A request with it is not even called, also where its schema was good.
+  expect(await check({ type: 'string' }, undefined, 'mallory')).toEqual({ kind: 'costly' });
   expect(ends.filter((end) => end === 'mallory costly')).toHaveLength(20);
   nowMs = 60_000;
   expect(await check({ type: 'number' }, '1', 'mallory')).toEqual({ kind: 'ok' });

@@ -150,7 +150,9 @@ export const createSchemaChecker = ({ timeoutMs = 500, now = Date.now }: SchemaC
       if (asText.length > maxSchemaLength)
         return { kind: 'invalid', fault: `it has ${asText.length} characters; it may have ${maxSchemaLength}` };
       const before = knownOf(asText);
-      if (before && (text === undefined || before.kind !== 'ok')) return before;
+      if (before && before.kind !== 'ok') return before;
+      if (isRefused(tenant)) return { kind: 'costly' };
+      if (before && text === undefined) return before;
       return new Promise((resolve, reject) => {
         const line = lines.get(tenant) ?? [];
         line.push({ question: { schema: asText, text }, resolve, reject });
