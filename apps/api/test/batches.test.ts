@@ -119,6 +119,12 @@ describe('what a batch may not be', () => {
       'completion_window',
     ],
     ['a strange window', () => ({ ...good(), completion_window: '5s' }), 'invalid_value', 'completion_window'],
+    [
+      'an unknown key of ours',
+      () => ({ ...good(), promptmill: { check_schemas: true } }),
+      'unknown_parameter',
+      'promptmill.check_schemas',
+    ],
     ['an unknown key', () => ({ ...good(), colour: 'red' }), 'unknown_parameter', 'colour'],
     ['a number as metadata', () => ({ ...good(), metadata: { a: 1 } }), 'invalid_type', 'metadata.a'],
     ['long metadata', () => ({ ...good(), metadata: { a: 'x'.repeat(513) } }), 'string_above_max_length', 'metadata.a'],

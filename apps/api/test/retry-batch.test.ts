@@ -33,6 +33,7 @@ const newBatch = async (content = lines(4)): Promise<string> => {
     completion_window: '24h',
     metadata: { run: '7' },
     output_expires_after: { anchor: 'created_at', seconds: 7200 },
+    promptmill: { check_schema: true },
   } as const;
   return (await api.alice.batches.create(request)).id;
 };
@@ -78,7 +79,7 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
       endpoint: '/v1/chat/completions',
       completion_window: '24h',
       metadata: { run: '7' },
-      promptmill: { retry_of: id },
+      promptmill: { retry_of: id, check_schema: true },
     });
     expect(await contentOf(body.input_file_id)).toBe(line(1) + line(3));
     expect(await api.alice.files.retrieve(body.input_file_id)).toMatchObject({

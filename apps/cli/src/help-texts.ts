@@ -29,11 +29,14 @@ table. A JSON line or element is one of
   {"custom_id": "…", "method": "POST", "url": "/v1/chat/completions", "body": {…}}      OpenAI's batch format
 In --prompt and --system {{column}} stands for the row's value; a line of .txt is the column text. What data holds is
 never a template. A text that begins with @ is the name of a file, with @@ a text with one @.
+With --schema every answer is checked against a JSON Schema. One that does not match is asked for once more, with what is
+wrong with it in the conversation; if that does not match either, the row's error says so (schema_mismatch).
 
 The results are in the input's order, each in the place of its line or row. The file appears at the end, complete.
   .jsonl               OpenAI's lines
   .csv .tsv .parquet   the input's columns, then answer, error, model, input_tokens, output_tokens (answer_2 where the
-                       input has an answer); a cell that a spreadsheet would run begins with '
+                       input has an answer); a cell that a spreadsheet would run begins with '. With --schema the
+                       schema's properties take the place of answer
   .txt .md             the answers alone, the place of a failed one empty; --answers prints them
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice.
@@ -41,6 +44,7 @@ After a stop or a crash the same command carries on, and pays for no recorded an
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
   promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
   promptmill run reviews.csv -m xai/grok-4 --prompt @rate.txt --params '{"top_p": 0.9}' --sample 20 --dry-run
+  promptmill run reviews.csv -m openai/gpt-4.1 --prompt 'Rate: {{review}}' --schema @rating.json -o rated.csv
   promptmill run photos.parquet -m openai/gpt-4.1 --prompt 'What is this?' --image file -o named.parquet
   promptmill run texts.tsv -m openai/text-embedding-3-small --endpoint embeddings --prompt '{{text}}'
   grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini --answers
@@ -67,7 +71,9 @@ export const resultsHelp = `
   promptmill results batch_… -o results.jsonl            after the batch has ended: in input order
   promptmill results batch_… -o results.jsonl --follow   waits until it has ended
   promptmill results batch_… -o results.csv              custom_id, answer, error, model and tokens: what the columns of
-                                                         the input were, only run knows; --id column tells rows apart
+                                                         the input were, only run knows; --id column tells rows apart. With
+                                                         check_schema: the properties of the first request's
+                                                         schema, then the whole answer
   promptmill results batch_… --answers                   the answers alone
   promptmill results batch_… --follow | jq .custom_id    while it runs: in the order they come (rarely, one comes twice)
 `;

@@ -77,6 +77,19 @@ describe('the commands that speak to a server', () => {
     ]);
   });
 
+  it('submit with a schema, and get a table with its properties', async () => {
+    await writeFile(cli.path('asked.txt'), 'one\ntwo [[sim:mismatch=always]]\n');
+    const schema = '{"type": "object", "properties": {"stars": {"type": "integer"}}, "required": ["stars"]}';
+    const args = ['submit', 'asked.txt', '-m', 'simulator/json', '--schema', schema, '--wait'];
+    const { stdout } = await promptmill(...args);
+    expect((await promptmill('results', stdout.trim(), '-o', 'asked.csv')).exit).toBe(1);
+    const [header, one, two] = cli.lines('asked.csv');
+    expect(header).toBe('custom_id,stars,answer,error,model,input_tokens,output_tokens');
+    expect(one).toMatch(/^request-1,1,"\{""stars"":1\}",,json,/);
+    expect(two).toMatch(/^request-2,,"\{""wrong"":\[1\]\}","?schema_mismatch: /);
+    expect((await promptmill('results', stdout.trim(), '--answers')).stdout).toBe('{"stars":1}\n\n');
+  });
+
   it('print the results of a running batch, and all of them with --follow', async () => {
     const id = await submit('slow.txt');
     const early = await promptmill('results', id, '-o', 'slow.jsonl');

@@ -46,6 +46,7 @@ describe('readMarkers', () => {
     'fault=hang;status=500',
     'times=0',
     'delay=1',
+    'mismatch=second',
     '',
   ])('[[sim:%s]] is refused', (content) => {
     expect(() => readMarkers(`[[sim:${content}]]`)).toThrow(

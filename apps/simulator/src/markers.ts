@@ -17,7 +17,7 @@ export interface Marker {
 
 /**
  * Reads the markers of a prompt: `[[sim:status=503;retry-after=2;times=2]]`, `[[sim:fault=hang]]`,
- * `[[sim:latency=1500]]`. Values of `retry-after` and `retry-after-ms` are sent as they are written.
+ * `[[sim:latency=1500]]`. `[[sim:mismatch=first]]` and `[[sim:mismatch=always]]` are for the model `json`. Values of `retry-after` and `retry-after-ms` are sent as they are written.
  * @throws ApiError 400 `invalid_marker`, so that a test with a misspelled fault fails.
  */
 export function readMarkers(prompt: string): readonly Marker[] {
@@ -70,6 +70,8 @@ function readMarker(content: string): Marker {
   const status = takeNumber('status', 400, 599);
   const times = takeNumber('times', 1, 1_000_000) ?? Infinity;
   const latencyMs = takeNumber('latency', 0, 86_400_000);
+  const mismatch = take('mismatch');
+  if (mismatch !== undefined && mismatch !== 'first' && mismatch !== 'always') throw invalidMarker(content, 'mismatch');
   const faultName = take('fault');
   const headers: Record<string, string> = {};
   for (const name of ['retry-after', 'retry-after-ms']) {

@@ -15,6 +15,24 @@ const ask = (model: string, content: string, more: { max_tokens?: number; n?: nu
   client.chat.completions.create({ model, messages: [{ role: 'user', content }], ...more });
 
 describe('chat completions', () => {
+  test('json matches the schema of its request; a marker makes the first answer, or each, another', async () => {
+    const properties = { label: { enum: ['a', 'b'] }, stars: { type: ['integer', 'null'] }, tags: { type: 'array' } };
+    const schema = { type: 'object', properties };
+    const answerTo = async (...contents: string[]): Promise<unknown> => {
+      const answer = await client.chat.completions.create({
+        model: 'json',
+        messages: contents.map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content })),
+        response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
+      });
+      return JSON.parse(answer.choices[0]?.message.content ?? '');
+    };
+    const [right, wrong] = [{ label: 'a', stars: 1, tags: ['text'] }, { wrong: [1] }];
+    expect(await answerTo('Rate.')).toEqual(right);
+    expect(await answerTo('Rate. [[sim:mismatch=first]]')).toEqual(wrong);
+    expect(await answerTo('Rate. [[sim:mismatch=first]]', '{}', 'Again.')).toEqual(right);
+    expect(await answerTo('Rate. [[sim:mismatch=always]]', '{}', 'Again.')).toEqual(wrong);
+  });
+
   test('echo gives the last user message back', async () => {
     const { data, response } = await client.chat.completions
       .create({
@@ -161,7 +179,9 @@ test('moderations have a result for each text', async () => {
 
 test('models are listed', async () => {
   const models = await client.models.list();
-  expect(models.data.map(({ id }) => id)).toEqual(expect.arrayContaining(['echo', 'reverse', 'small', 'large']));
+  expect(models.data.map(({ id }) => id)).toEqual(
+    expect.arrayContaining(['echo', 'reverse', 'json', 'small', 'large']),
+  );
 });
 
 describe('errors in OpenAI’s shape', () => {

@@ -1,7 +1,7 @@
 import { noUsage, type RequestRefusals } from '@promptmill/core';
 import type { CallFailure, CallResult } from '@promptmill/provider';
 import { expect, test } from 'vitest';
-import { decide } from './decide.ts';
+import { decide, keepAnswer } from './decide.ts';
 
 const answer = { statusCode: 200, requestId: 'req_1', json: '{}', headers: {} };
 const usage = { ...noUsage, inputTokens: 3 };
@@ -12,9 +12,25 @@ const failure = (failureClass: CallFailure['class'], code: CallFailure['code'], 
   message: 'why',
   ...more,
 });
+const wrongAnswer = { statusCode: 200, requestId: 'req_1', json: '{}' };
+const wrong = { text: 'Good!', faults: ['it is not JSON'] };
+const notMatching = {
+  kind: 'record',
+  outcome: { kind: 'response', ...wrongAnswer, error: { code: 'schema_mismatch', message: 'why' } },
+  usage: noUsage,
+  failure: 'schema_mismatch: why',
+  mayPass: true,
+};
 const refusal = { statusCode: 400, requestId: 'req_2', body: { error: 'no' } };
 
-test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; refusals?: RequestRefusals }, object]>([
+test.each<
+  [
+    string,
+    CallResult,
+    { attemptsLeft?: number; hasFallback?: boolean; isAskedAgain?: boolean; refusals?: RequestRefusals },
+    object,
+  ]
+>([
   [
     'an answer is the result',
     { kind: 'success', ...answer, usage },
@@ -53,6 +69,18 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; r
       mayPass: false,
     },
   ],
+  [
+    'an answer that does not match is asked for again, also without attempts left',
+    failure('mismatch', 'schema_mismatch', { answer: wrongAnswer, mismatch: wrong }),
+    {},
+    { kind: 'ask again', mismatch: { ...wrongAnswer, ...wrong }, instead: notMatching },
+  ],
+  [
+    'the second answer that does not match is the result',
+    failure('mismatch', 'schema_mismatch', { answer: wrongAnswer, mismatch: wrong }),
+    { isAskedAgain: true, attemptsLeft: 5 },
+    notMatching,
+  ],
   ['a 429 uses no attempt', failure('retry', 'rate_limited'), {}, { kind: 'call again' }],
   [
     'a 429 does not go to the fallback',
@@ -90,6 +118,18 @@ test.each<[string, CallResult, { attemptsLeft?: number; hasFallback?: boolean; r
       mayPass: true,
     },
   ],
-])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, refusals }, decision) => {
-  expect(decide(result, { attemptsLeft, hasFallback, refusals, probeIntervalMs: 30_000 })).toEqual(decision);
+])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, isAskedAgain = false, refusals }, decision) => {
+  const situation = { attemptsLeft, hasFallback, isAskedAgain, refusals, probeIntervalMs: 30_000 };
+  expect(decide(result, situation)).toEqual(decision);
+});
+
+test('an answer that was paid for stays the result when the second call fails', () => {
+  const first = { ...wrongAnswer, ...wrong };
+  const kept = keepAnswer({ kind: 'error', code: 'request_timeout', message: 'None.' }, first);
+  expect(kept).toMatchObject({ kind: 'response', ...wrongAnswer, error: { code: 'schema_mismatch' } });
+  expect(JSON.stringify(kept)).toContain(
+    'it is not JSON. It was asked for again, without success: request_timeout: None.',
+  );
+  const better = { kind: 'response', statusCode: 200, requestId: '', json: '[]' } as const;
+  expect(keepAnswer(better, first)).toBe(better);
 });

@@ -1,4 +1,11 @@
-import { noUsage, type BatchUsage, type Outcome, type RequestRefusals } from '@promptmill/core';
+import {
+  isSuccess,
+  noUsage,
+  type BatchUsage,
+  type MismatchedAnswer,
+  type Outcome,
+  type RequestRefusals,
+} from '@promptmill/core';
 import { type CallFailure, type CallResult, laneSignalOf } from '@promptmill/provider';
 import type { RequestState } from '@promptmill/queue';
 import { isOwnFault, refusalDelayMs } from './refusals.ts';
@@ -48,11 +55,37 @@ export const isRefusal = (failure: CallFailure): boolean =>
   failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
 
 /** What a request comes to when a failure is its result. */
-export const outcomeOf = ({ response, code, message, retryAfterMs }: CallFailure): Outcome => {
+export const outcomeOf = ({ response, answer, code, message, retryAfterMs }: CallFailure): Outcome => {
+  if (answer) return { kind: 'response', ...answer, error: { code, message } };
   if (!response) return { kind: 'error', code, message };
   const { statusCode, requestId, body } = response;
   return { kind: 'response', statusCode, requestId, json: JSON.stringify(body), retryAfterMs };
 };
+
+const whatWentWrong = (outcome: Outcome): string =>
+  outcome.kind === 'error' ? `${outcome.code}: ${outcome.message}` : `the provider answered ${outcome.statusCode}`;
+
+/**
+ * What a request comes to that fails after an answer that did not match its schema: that answer was paid for, and is the
+ * better result.
+ */
+export const keepAnswer = (outcome: Outcome, mismatch: MismatchedAnswer | undefined): Outcome => {
+  if (!mismatch || (outcome.kind === 'response' && (isSuccess(outcome) || outcome.error))) return outcome;
+  const { statusCode, requestId, json, faults } = mismatch;
+  const message =
+    `The answer does not match its schema: ${faults.join('; ')}. It was asked for again, without success: ` +
+    whatWentWrong(outcome);
+  return { kind: 'response', statusCode, requestId, json, error: { code: 'schema_mismatch', message } };
+};
+
+/** A longer answer is not sent back to its model, in characters of its JSON: a job carries it in Redis. */
+const maxSentBack = 64 * 1024;
+
+/** The answer with which the provider is asked again. Undefined when this failure is the request's result. */
+const answerToSendBack = ({ class: failureClass, answer, mismatch }: CallFailure): MismatchedAnswer | undefined =>
+  failureClass === 'mismatch' && answer && mismatch && answer.json.length <= maxSentBack
+    ? { ...answer, ...mismatch }
+    : undefined;
 
 interface LiveSituation {
   /** Whether somebody waits for the answer. */
@@ -68,17 +101,24 @@ export interface RequestSituation {
   /** Refusals of this request, with this one. Undefined where the lane says nothing of them. */
   readonly refusals?: RequestRefusals | undefined;
   readonly probeIntervalMs: number;
+  /** Whether this call told the model what was wrong with its first answer. */
+  readonly isAskedAgain: boolean;
   /** Set for a live call. */
   readonly live?: LiveSituation | undefined;
 }
 
 /**
  * How a job goes on after a call. `call again`: the request waits for its lane again, since this call used no attempt.
+ * `ask again`: so it does to tell the model what is wrong with its answer; `instead` is its result when its batch wants no
+ * more calls.
  */
 export const decide = (
   result: CallResult,
-  { attemptsLeft, hasFallback, refusals, probeIntervalMs, live }: RequestSituation,
-): Ending | { readonly kind: 'call again' } => {
+  { attemptsLeft, hasFallback, refusals, probeIntervalMs, isAskedAgain, live }: RequestSituation,
+):
+  | Ending
+  | { readonly kind: 'call again' }
+  | { readonly kind: 'ask again'; readonly mismatch: MismatchedAnswer; readonly instead: Ending } => {
   if (result.kind === 'unsent') return { kind: 'call again' };
   if (live && !live.isWanted) return { kind: 'skip', status: 'dropped' };
   // The process is stopping: another worker takes the request at once.
@@ -94,6 +134,8 @@ export const decide = (
     failure: reasonOf(result),
     mayPass: result.class !== 'final',
   });
+  const mismatch = isAskedAgain ? undefined : answerToSendBack(result);
+  if (mismatch) return { kind: 'ask again', mismatch, instead: fail() };
   if (live?.hasBegun) return fail();
   if (result.class === 'provider' && hasFallback) return { kind: 'fall back' };
   // Somebody waits, who may act.

@@ -1,5 +1,6 @@
-import { jobIdOf, type Lane, type RequestJob, sourceOf } from '@promptmill/core';
+import { bodyThatAsksAgain, jobIdOf, type Lane, type RequestBody, type RequestJob, sourceOf } from '@promptmill/core';
 import {
+  type AnswerCheck,
   type CallFailure,
   type CallResult,
   laneSignalOf,
@@ -25,6 +26,7 @@ export interface MakeCallOptions {
   readonly tenantGate: TenantGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
+  readonly answers: AnswerCheck;
   readonly recorder: RequestRecorder;
   readonly deltas: DeltaPublisher;
   readonly untilRedisTakes: UntilRedisTakes;
@@ -63,6 +65,20 @@ const giveWayMs = 2000;
 /** What the lane is told of an end that is no failure. */
 const signalOf = { success: 'ok', aborted: 'none', unsent: 'unsent' } as const;
 
+/** What is sent for a request: its body, and after an answer that did not match its schema what was wrong with it. */
+const callOf = ({
+  url,
+  body,
+  mismatch,
+  batchId,
+  index,
+}: RequestJob): { readonly body: RequestBody; readonly idempotencyKey: string } => {
+  const jobId = jobIdOf(batchId, index);
+  // A provider that knows the key of the first call would give its answer again.
+  if (mismatch) return { body: bodyThatAsksAgain(url, body, mismatch), idempotencyKey: `${jobId}-again` };
+  return { body, idempotencyKey: jobId };
+};
+
 /** The tokens that a call used. Undefined when unknown: a call that broke off may have used some at the provider. */
 const totalTokens = (result: CallResult): number | undefined => {
   if (result.kind === 'success') return result.usage.inputTokens + result.usage.outputTokens || undefined;
@@ -76,7 +92,7 @@ const totalTokens = (result: CallResult): number | undefined => {
  * @param isFirst whether it is the first call of this run of the job
  */
 export const createMakeCall = (options: MakeCallOptions) => {
-  const { lane, client, gate, tenantGate, estimator, recorder, deltas } = options;
+  const { lane, client, gate, tenantGate, estimator, answers, recorder, deltas } = options;
   const { untilRedisTakes, unrecorded, onFailure, metrics, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
   const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
@@ -142,11 +158,12 @@ export const createMakeCall = (options: MakeCallOptions) => {
     const isStreamed = request.body['stream'] === true;
     const streamed = isStreamed && !live ? deltas.open(request) : undefined;
     const liveStream = isStreamed ? live?.openStream() : undefined;
+    const { body, idempotencyKey } = callOf(request);
     unrecorded.add(lock);
     const result = await client.call({
       url: request.url,
-      body: request.body,
-      idempotencyKey: jobIdOf(request.batchId, request.index),
+      body,
+      idempotencyKey,
       signal,
       maySend: () => (share?.send() ?? true) && admission.send(),
       onDelta: streamed?.add,
@@ -157,16 +174,19 @@ export const createMakeCall = (options: MakeCallOptions) => {
     await liveStream?.sent();
     if (result.kind !== 'success') unrecorded.delete(lock);
     if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
-    streamed?.end(result.kind === 'success');
-    if (result.kind !== 'unsent') {
-      if (result.kind === 'success') successes.inc();
-      else metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
-      callDuration.observe(callMs / 1000);
-    }
-    if (result.kind === 'success') estimator()?.learn(request.body, result.usage);
+    if (result.kind === 'success') estimator()?.learn(body, result.usage);
     if (result.kind === 'failure' && (result.detail !== undefined || result.class === 'provider')) onFailure(result);
     if (share) await untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result)));
-    return { result, callMs, hold: await tellLane(request, admission, result) };
+    const hold = await tellLane(request, admission, result);
+    // The lane does not wait for the check.
+    const checked = result.kind === 'success' && request.checkSchema ? await answers.check(request, result) : result;
+    streamed?.end(checked.kind === 'success');
+    if (checked.kind !== 'unsent') {
+      if (checked.kind === 'success') successes.inc();
+      else metrics.calls.inc({ lane: lane.name, class: checked.kind === 'failure' ? checked.class : checked.kind });
+      callDuration.observe(callMs / 1000);
+    }
+    return { result: checked, callMs, hold };
   };
 
   return async (

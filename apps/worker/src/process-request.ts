@@ -3,8 +3,8 @@ import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import type { ChargeCalls } from './charge-calls.ts';
-import { decide, type Ending, endingOfState, outcomeOf, type RecordedEnd } from './decide.ts';
-import { type Fallback, type FindFallback, modelName } from './lane/fallback.ts';
+import { decide, type Ending, endingOfState, keepAnswer, outcomeOf, type RecordedEnd } from './decide.ts';
+import { type FindFallback, modelName } from './lane/fallback.ts';
 import type { LiveRequests } from './live-requests.ts';
 import { createMakeCall, type MakeCallOptions, type RequestRun } from './make-call.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -15,6 +15,8 @@ export interface ProcessRequestOptions extends MakeCallOptions {
   readonly takeRetry: () => Promise<number>;
   readonly findFallback: FindFallback;
   readonly charges: ChargeCalls;
+  /** Whether a batch wants calls now. */
+  readonly isRunning: (batchId: string) => Promise<boolean>;
   readonly retry: RetryPolicy;
   readonly quarantine: Quarantine;
   readonly live: LiveRequests;
@@ -30,8 +32,8 @@ export interface JobReference {
 }
 
 /**
- * In a paused batch, a request that has used attempts keeps its job, which counts them. It is checked again after this
- * time.
+ * In a paused batch, a request that has used attempts keeps its job, which counts them, and so does one with an answer
+ * that did not match its schema. It is checked again after this time.
  */
 const pausedAgainMs = 5000;
 
@@ -61,11 +63,12 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, tenantGate, takeRetry, findFallback, charges, recorder, retry } = options;
+  const { lane, tenantGate, takeRetry, findFallback, charges, answers, recorder, isRunning, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, live, giveUp, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
-  const record = async (request: RequestJob, end: RecordedEnd) => {
+  const record = async (request: RequestJob, recordedEnd: RecordedEnd) => {
+    const end = { ...recordedEnd, outcome: keepAnswer(recordedEnd.outcome, request.mismatch) };
     const fallbackModel = request.fallbackFrom === undefined ? undefined : modelName(lane, request);
     const charge = isSuccess(end.outcome) ? await charges.chargeFor(request, end.usage) : undefined;
     const recorded = await untilRedisTakes(() => recorder.record(request, end, { fallbackModel, charge }));
@@ -90,6 +93,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     if (state !== 'run') return endingOfState(state);
     if (hasKilledItsWorkers(job))
       return { kind: 'record', outcome: killedItsWorkers, usage: noUsage, failure: killedItsWorkers.message };
+    const fault = job.data.checkSchema ? await answers.findSchemaFault(job.data) : undefined;
+    if (fault !== undefined) {
+      const outcome = { kind: 'error', code: 'invalid_schema', message: fault } as const;
+      return { kind: 'record', outcome, usage: noUsage, failure: fault };
+    }
     if (job.attemptsMade === 0) return undefined;
     const waitMs = await untilRedisTakes(takeRetry);
     return waitMs > 0 ? { kind: 'put back', delayMs: waitMs + Math.random() * retrySpreadMs } : undefined;
@@ -111,12 +119,20 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         probeIntervalMs: lane.provider.probeIntervalMs,
         attemptsLeft: attemptsLeft(job),
         hasFallback: run.fallback !== undefined,
+        isAskedAgain: job.data.mismatch !== undefined,
         live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });
       if (next.kind === 'record') return { ...next, callMs };
       // Its caller has hung up.
       if (result.kind === 'success') await charges.waste(request, result.usage);
       if (run.live && result.kind === 'failure') await live.tellFailedAttempt(request, outcomeOf(result));
+      if (next.kind === 'ask again') {
+        if (!(await untilRedisTakes(() => isRunning(request.batchId)))) return next.instead;
+        const { mismatch } = next;
+        // A worker that takes over goes on with the second call.
+        await untilRedisTakes(() => job.updateData({ ...job.data, mismatch }));
+        continue;
+      }
       if (next.kind !== 'call again') return next;
     }
   };
@@ -124,12 +140,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   /**
    * Ends the job. To BullMQ an error is a failed attempt, and DelayedError is a job that has gone back to its queue.
    */
-  const carryOut = async (
-    job: Job<RequestJob>,
-    lock: JobLock,
-    ending: Ending,
-    fallback: Fallback | undefined,
-  ): Promise<JobReference> => {
+  const carryOut = async (job: Job<RequestJob>, lock: JobLock, ending: Ending): Promise<JobReference> => {
     const putBack = async (delayMs: number): Promise<never> => {
       await untilRedisTakes(() => job.moveToDelayed(Date.now() + delayMs, job.token));
       throw new DelayedError();
@@ -144,7 +155,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       case 'retry':
         throw new Error(ending.reason);
       case 'fall back':
-        await untilRedisTakes(async () => fallback?.add());
+        // Its job may have changed since it began.
+        await untilRedisTakes(async () => findFallback(job.data, lane)?.add());
         passFailPoint('fallback-added');
         await live.noteFallback(job.data);
         metrics.fallbacks.inc({ lane: lane.name });
@@ -159,7 +171,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         tenantGate.note(job.data, { lane: lane.name, jobId: jobIdOf(job.data.batchId, job.data.index) });
         throw new DelayedError();
       case 'park':
-        return job.attemptsMade === 0 ? { status: 'parked' } : putBack(pausedAgainMs);
+        return job.attemptsMade === 0 && !job.data.mismatch ? { status: 'parked' } : putBack(pausedAgainMs);
       default:
         return { status: ending.status };
     }
@@ -178,7 +190,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         return { status: 'dropped' };
       }
       const delayMs = quarantineWaitMs * (1 + Math.random());
-      return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, fallback);
+      return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending);
     } finally {
       liveRun?.end();
     }

@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
 import {
+  createAnswerCheck,
   createPriceList,
   createProviderClient,
+  createSchemaChecker,
   openTokenEstimator,
   type ProviderClient,
   type TokenEstimator,
@@ -137,6 +139,8 @@ export const startWorker = async ({
   };
   await setTenants(config.tenants);
   const prices = createPriceList();
+  const schemas = createSchemaChecker();
+  const answers = createAnswerCheck(schemas);
   const tenantGate = createTenantGate({
     tenants,
     calls: createTenantCalls(connection, keys, tenants.limitsOf),
@@ -185,7 +189,9 @@ export const startWorker = async ({
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
       charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
+      answers,
       recorder,
+      isRunning: (batchId) => results.isRunning(batchId),
       deltas,
       retry,
       untilRedisTakes,
@@ -242,6 +248,7 @@ export const startWorker = async ({
       await Promise.all([...clients.values()].map((client) => client.close()));
       hangUps.close();
       live.close();
+      await schemas.close();
       await liveUsage.close().catch(onError);
       await laneQueues.close();
       clearInterval(giveUpWithNothing);

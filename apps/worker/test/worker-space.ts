@@ -27,6 +27,8 @@ export interface RequestOptions {
   /** Default: the batch that the space opens with. */
   readonly batchId?: string;
   readonly prompt?: string;
+  /** More of the job. */
+  readonly more?: Partial<RequestJob>;
 }
 
 /** A worker with the lanes `first` and `second`, each with a provider of its own, and a batch in progress. */
@@ -88,7 +90,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     setTenants: async (changed: TenantsConfig): Promise<void> => worker?.setLimits({ lanes, tenants: changed }),
     /** Adds the job of a request to a lane; gives its id. */
     add: async (lane: 'first' | 'second', index: number, request: RequestOptions = {}): Promise<string> => {
-      const { batchId: owner = batchId, prompt = 'Hi' } = request;
+      const { batchId: owner = batchId, prompt = 'Hi', more } = request;
       const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
       const job: RequestJob = {
         tenant: tenants.get(owner) ?? '',
@@ -98,6 +100,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
         url: '/v1/chat/completions',
         body: { model: 'm', messages: [{ role: 'user', content: prompt }] },
         bytes: 1,
+        ...more,
       };
       await queue.addBulk([toLaneJob(job, index, retry)]);
       return `${owner}-${index}`;

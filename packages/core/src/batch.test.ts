@@ -62,6 +62,7 @@ const createdObject = {
     blocked: null,
     cost: { currency: 'USD', estimated: null, spent: 0, wasted: 0 },
     paused_at: null,
+    check_schema: false,
     retry_of: null,
     retried_by: [],
   },
@@ -139,6 +140,7 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     waiting_for: [{ lane: 'xai', reason: 'rate_limited (429)', message: null, held_until: 6 }],
     blocked: { code: 'no_space', message: 'The file store is full.' },
     cost: { currency: 'USD', estimated: 0, spent: 0, wasted: 0 },
+    check_schema: false,
     retry_of: null,
     retried_by: [],
   });

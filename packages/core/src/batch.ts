@@ -76,6 +76,8 @@ export interface Batch {
   /** How a provider last refused one of its requests. */
   readonly lastRefusal?: Refusal;
   readonly blocked?: Blocked;
+  /** Whether each answer has to match the schema that its request names. Absent: no. */
+  readonly checkSchema?: true;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
@@ -155,6 +157,7 @@ const extensionOf = (batch: Batch) => {
         })),
     blocked: isOver ? null : (batch.blocked ?? null),
     cost: costObjectOf(batch),
+    check_schema: batch.checkSchema ?? false,
     retry_of: retryOf ?? null,
     retried_by: retriedBy,
   };

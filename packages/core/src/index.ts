@@ -26,6 +26,7 @@ export * from './request-job.ts';
 export * from './request-line.ts';
 export * from './result-line.ts';
 export * from './segment.ts';
+export * from './structured-answer.ts';
 export * from './tenant-config.ts';
 export * from './tenant.ts';
 export * from './upload.ts';

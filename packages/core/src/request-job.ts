@@ -19,6 +19,18 @@ export interface RequestRefusals {
   readonly lastAtMs: number;
 }
 
+/** An answer that does not match its request's schema, after which the provider is asked again. */
+export interface MismatchedAnswer {
+  readonly statusCode: number;
+  readonly requestId: string;
+  /** The answer's JSON, on one line. */
+  readonly json: string;
+  /** The text in it that does not match. */
+  readonly text: string;
+  /** What is wrong with the text. */
+  readonly faults: readonly string[];
+}
+
 /** What the BullMQ job of one request carries. */
 export interface RequestJob {
   readonly tenant: string;
@@ -40,6 +52,10 @@ export interface RequestJob {
   /** How many calls have begun for it since a worker died with it. */
   readonly begun?: number;
   readonly refusals?: RequestRefusals;
+  /** Whether its answer has to match the schema that its body names. */
+  readonly checkSchema?: true;
+  /** Its first answer, when that did not match: the next call tells the model so. */
+  readonly mismatch?: MismatchedAnswer;
 }
 
 /**

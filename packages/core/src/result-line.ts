@@ -1,5 +1,11 @@
 import { requestIdOf } from './ids.ts';
 
+/** What is wrong, in a result line. */
+export interface ResultError {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** How a request ended: with an answer of the provider, or with an error. */
 export type Outcome =
   | {
@@ -12,15 +18,17 @@ export type Outcome =
       readonly headers?: Readonly<Record<string, string>>;
       /** How long the provider asks its callers to wait, in milliseconds. */
       readonly retryAfterMs?: number | undefined;
+      /** Why the answer, although it was paid for, is not what was asked for. */
+      readonly error?: ResultError;
     }
-  | { readonly kind: 'error'; readonly code: string; readonly message: string };
+  | ({ readonly kind: 'error' } & ResultError);
 
 /** What a request with a result counts as. The output file has the completed ones, the error file those that failed. */
 export type RequestStatus = 'completed' | 'failed';
 
-/** Only a 2xx answer goes to the output file; all else goes to the error file. */
+/** Only a 2xx answer without an error goes to the output file; all else goes to the error file. */
 export const isSuccess = (outcome: Outcome): boolean =>
-  outcome.kind === 'response' && outcome.statusCode >= 200 && outcome.statusCode < 300;
+  outcome.kind === 'response' && !outcome.error && outcome.statusCode >= 200 && outcome.statusCode < 300;
 
 /** Says that a fallback has answered a request. */
 export interface FallbackNote {
@@ -51,7 +59,8 @@ export const resultLine = (
     outcome.kind === 'response'
       ? `{"status_code":${outcome.statusCode},"request_id":${JSON.stringify(outcome.requestId)},"body":${outcome.json}}`
       : 'null';
-  const error = outcome.kind === 'error' ? JSON.stringify({ code: outcome.code, message: outcome.message }) : 'null';
+  const wrong = outcome.kind === 'error' ? outcome : outcome.error;
+  const error = wrong ? JSON.stringify({ code: wrong.code, message: wrong.message }) : 'null';
   const note = fallback
     ? `,"promptmill":${JSON.stringify({ model: fallback.model, fallback_from: fallback.fallbackFrom })}`
     : '';

@@ -23,6 +23,10 @@ export interface CallFailure {
   readonly detail?: string;
   /** The provider's error answer, with the key redacted. Absent when no answer came, or a 2xx of the wrong shape. */
   readonly response?: { readonly statusCode: number; readonly requestId: string; readonly body: unknown };
+  /** The answer, where one came that is not what was asked for. */
+  readonly answer?: Pick<CallSuccess, 'statusCode' | 'requestId' | 'json'>;
+  /** The text of that answer that does not match its schema, and what is wrong with it. */
+  readonly mismatch?: { readonly text: string; readonly faults: readonly string[] };
   /** What the call used, where the provider says so although it failed. */
   readonly usage?: BatchUsage;
   /** How long the provider asks its callers to wait, in milliseconds. */

@@ -5,8 +5,9 @@ import { field } from '@promptmill/core';
  * - `retry`: the same call may succeed later.
  * - `final`: this request will never succeed; others may.
  * - `provider`: this request will not until someone acts, and perhaps no other will.
+ * - `mismatch`: the same call would fail the same way; one that says what was wrong may succeed.
  */
-export type FailureClass = 'retry' | 'final' | 'provider';
+export type FailureClass = 'retry' | 'final' | 'provider' | 'mismatch';
 
 /**
  * What an answer says about the provider, and so about its lane:
@@ -41,6 +42,14 @@ export const failures = {
   answer_too_large: { class: 'final', lane: 'ok' },
   /** JSON that is nested too deeply for other programs to read. */
   answer_not_storable: { class: 'final', lane: 'ok' },
+  /** An answer that is no JSON, or does not match the schema of its request. */
+  schema_mismatch: { class: 'mismatch', lane: 'ok' },
+  /** A refusal of the model in place of an answer that matches. */
+  answer_refused: { class: 'final', lane: 'ok' },
+  /** An answer that ends before it matches: it has as many tokens as it may, or a filter ended it. */
+  answer_cut_off: { class: 'final', lane: 'ok' },
+  /** An answer that cannot be checked: as a rule its schema takes too long. */
+  answer_unchecked: { class: 'final', lane: 'ok' },
 
   provider_timeout: { class: 'retry', lane: 'overloaded', statuses: [408] },
   conflict: { class: 'retry', lane: 'ok', statuses: [409] },

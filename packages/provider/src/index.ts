@@ -10,4 +10,6 @@ export {
   type ProviderClientOptions,
   type StreamStart,
 } from './provider-client.ts';
+export { type AnswerCheck, createAnswerCheck } from './schema/check-answer.ts';
+export { createSchemaChecker } from './schema/schema-checker.ts';
 export { openTokenEstimator, type TokenEstimator } from './token-estimator.ts';

@@ -90,6 +90,7 @@ export const batchObject = z
             'Why the batch is blocked, such as `no_lane` or `no_space`. It goes on by itself once the cause is gone.',
         }),
         cost: batchCost,
+        check_schema: z.boolean().meta({ description: 'Whether answers have to match the schemas of their requests.' }),
         paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
         retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
         retried_by: z
@@ -141,7 +142,10 @@ export const resultsPage = z
           id: z.string(),
           custom_id: z.string(),
           response: z.object({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
-          error: z.object({ code: z.string(), message: z.string() }).nullable(),
+          error: z.object({ code: z.string(), message: z.string() }).nullable().meta({
+            description:
+              'Beside a `response` of status 200: why that answer, which was paid for, is not what was asked for.',
+          }),
           promptmill: z
             .object({ model: z.string(), fallback_from: z.string() })
             .optional()

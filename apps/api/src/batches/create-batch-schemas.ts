@@ -35,6 +35,20 @@ const completionWindow = z
   })
   .meta({ description: 'Whole minutes, hours or days from `1h` to `30d`.', example: '24h' });
 
+const extension = z
+  .strictObject({
+    check_schema: z
+      .boolean()
+      .default(false)
+      .meta({
+        description:
+          'Whether each answer has to match the JSON schema that its request names (`response_format`, or `text.format` of ' +
+          '`/v1/responses`). One that does not is asked for once more, with what is wrong with it in the conversation.',
+      }),
+  })
+  .optional()
+  .meta({ description: "Beyond OpenAI's batch." });
+
 const fileBatch = z
   .strictObject({
     input_file_id: z.string(),
@@ -42,6 +56,7 @@ const fileBatch = z
     completion_window: completionWindow,
     metadata,
     output_expires_after: expiresAfter.nullish(),
+    promptmill: extension,
   })
   .meta({ id: 'CreateBatchFromFile' });
 
@@ -92,6 +107,7 @@ const promptBatch = z
     completion_window: completionWindow.default('24h'),
     metadata,
     output_expires_after: expiresAfter.nullish(),
+    promptmill: extension,
   })
   .meta({ id: 'CreateBatchFromPrompts' });
 export type PromptBatch = z.output<typeof promptBatch>;

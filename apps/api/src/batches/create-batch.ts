@@ -29,6 +29,7 @@ export const createBatch = (dependencies: Dependencies) => {
       completionWindow,
       metadata,
       ...(expiry ? { outputExpiresAfterSeconds: expiry.seconds } : {}),
+      ...(body.promptmill?.check_schema ? { checkSchema: true } : {}),
     };
   };
 

@@ -34,7 +34,7 @@ export const retryBatch = (dependencies: Dependencies) => {
 
   const prepare = async (origin: Batch, body: RetryBatchBody, creation: Creation): Promise<BatchTerms> => {
     assertEnded(origin);
-    const { id, tenant, endpoint, outputExpiresAfterSeconds } = origin;
+    const { id, tenant, endpoint, outputExpiresAfterSeconds, checkSchema } = origin;
     if (!(await records.get(tenant, origin.inputFileId)))
       throw badRequest({
         message: `The input file ${origin.inputFileId} of this batch is gone.`,
@@ -49,6 +49,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       completionWindow: body?.completion_window ?? origin.completionWindow,
       metadata: body?.metadata === undefined ? origin.metadata : body.metadata,
       ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
+      ...(checkSchema ? { checkSchema } : {}),
       retryOf: id,
     };
   };

@@ -1,4 +1,4 @@
-import { type Batch, createTenants, type LaneTable, type RequestJob } from '@promptmill/core';
+import { type Batch, createTenants, type LaneTable, type RequestJob, schemaFields } from '@promptmill/core';
 import type { Queue } from 'bullmq';
 import { expect, it } from 'vitest';
 import { createAddRequests } from './add-requests.ts';
@@ -22,7 +22,7 @@ const requestFor = (index: number, model: string): InputRequest => ({
   nextLine: index + 2,
 });
 
-it('a request whose model its tenant may use no more gets an error, and no fallback that it may not use', async () => {
+const setUp = () => {
   const tenants = createTenants({});
   const added: RequestJob[] = [];
   const recorded: { index: number; status: string; line: string }[] = [];
@@ -46,6 +46,11 @@ it('a request whose model its tenant may use no more gets an error, and no fallb
       },
     },
   });
+  return { tenants, added, recorded, add };
+};
+
+it('a request whose model its tenant may use no more gets an error, and no fallback that it may not use', async () => {
+  const { tenants, added, recorded, add } = setUp();
   const requests = [requestFor(0, 'xai/grok'), requestFor(1, 'openai/gpt')];
   await add(batch, requests, {});
   expect(added.map(({ index, fallback }) => [index, fallback?.models.length])).toEqual([
@@ -61,4 +66,20 @@ it('a request whose model its tenant may use no more gets an error, and no fallb
     custom_id: 'c1',
     error: { code: 'model_not_allowed', message: 'You may not use the model `openai/gpt`.' },
   });
+});
+
+it('says which answers are to be checked: those of a batch that wants it, for requests with a schema', async () => {
+  const { added, add } = setUp();
+  const plain = requestFor(0, 'xai/grok');
+  const { request } = plain;
+  const body = { ...request.body, ...schemaFields(request.url, 'answer', { type: 'object' }) };
+  const requests = [plain, { ...plain, index: 1, request: { ...request, body } }];
+  await add({ ...batch, checkSchema: true }, requests, {});
+  await add(batch, requests, {});
+  expect(added.map(({ index, checkSchema }) => [index, checkSchema])).toEqual([
+    [0, undefined],
+    [1, true],
+    [0, undefined],
+    [1, undefined],
+  ]);
 });

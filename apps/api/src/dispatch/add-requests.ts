@@ -1,4 +1,5 @@
 import {
+  answerSchemaOf,
   type Batch,
   deadlineNearMs,
   fullModelName,
@@ -70,6 +71,7 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
       url,
       body: { ...body, model: route.model },
       bytes,
+      ...(batch.checkSchema && answerSchemaOf(url, body) !== undefined ? { checkSchema: true } : {}),
       ...(fallback.length > 0 ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch) } } : {}),
     };
     return { lane: name, job, isAllowed: mayUse(route) };

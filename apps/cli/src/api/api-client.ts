@@ -17,6 +17,7 @@ export interface NewBatch {
   readonly input_file_id: string;
   readonly endpoint: string;
   readonly completion_window: string;
+  readonly promptmill?: { readonly check_schema: boolean };
 }
 
 export interface Upload {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { answerSchemaOf, type BatchObject, isTerminal, readCheckedLine } from '@promptmill/core';
 import type { ApiClient } from '../api/api-client.ts';
 import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
 import { countsText } from '../results/batch-summary.ts';
@@ -8,7 +8,10 @@ import { CliError } from '../cli-error.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 import { createProgress } from '../progress/progress.ts';
-import { outputFormatOf } from '../output/output-format.ts';
+import { answerColumnsOf } from '../output/answer-columns.ts';
+import { hasColumns, outputFormatOf } from '../output/output-format.ts';
+import { type AnswerTable, wholeAnswers } from '../output/result-table.ts';
+import { onlyIds } from '../output/write-results.ts';
 import { publishResults } from '../results/publish-results.ts';
 import { resultSources } from '../results/result-sources.ts';
 import { assertWritable, outputOf } from '../results/output-place.ts';
@@ -46,6 +49,19 @@ const streamResults = async (
   }
 };
 
+/**
+ * The columns of a batch whose answers match schemas: the properties of its first request's. Other requests may have other
+ * schemas, so the whole answer stays beside them.
+ */
+const answersOf = async (client: ApiClient, batch: BatchObject, signal: AbortSignal): Promise<AnswerTable> => {
+  if (!batch.promptmill.check_schema) return wholeAnswers;
+  for await (const line of client.fileLines(batch.input_file_id, signal)) {
+    const first = readCheckedLine(line);
+    return { columns: answerColumnsOf(first && answerSchemaOf(first.url, first.body)), whole: true };
+  }
+  return wholeAnswers;
+};
+
 /** Prints a batch's results: in input order once it has ended, until then in the order they come. */
 export const showResults = async (
   batchId: string,
@@ -74,7 +90,12 @@ export const showResults = async (
     batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   }
   assertNotRefused(batch, 'line');
-  await publishResults(resultSources(client, batch, signal), { target: output === '-' ? stdout : output, format });
+  const rows = hasColumns(format) ? { ...onlyIds, answers: await answersOf(client, batch, signal) } : onlyIds;
+  await publishResults(resultSources(client, batch, signal), {
+    target: output === '-' ? stdout : output,
+    format,
+    rows,
+  });
   if (output !== '-') screen.write(`${countsText(batch)}: ${output}\n`);
   return exitCodeOf(batch);
 };

@@ -16,6 +16,7 @@ import { showDryRun } from '../input/show-dry-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import type { PromptOptions } from '../input/prompt-options.ts';
 import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
+import { answerColumnsOf } from '../output/answer-columns.ts';
 import { describeSources } from '../roles/describe-sources.ts';
 import { plannedSimulatorUrl } from '../roles/start-simulator.ts';
 import { runBatch } from '../run/run-batch.ts';
@@ -116,6 +117,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     output,
     outputFormat,
     folder,
+    schema,
     providers,
   } = await prepareRun({ input, options, config: loadConfig(env) }, context);
   const records = createRunRecordStore(folder);
@@ -153,13 +155,18 @@ export const run = async (input: string, options: RunOptions, context: CliContex
           filename: basename(name),
           endpoint: prepared.endpoint,
           completionWindow: options.completionWindow,
+          checkSchema: schema !== undefined,
         },
         output,
         outputFormat,
         rows:
           rowsPath === undefined
             ? undefined
-            : { columns: prepared.columns, lines: () => readLines(createReadStream(rowsPath)) },
+            : {
+                columns: prepared.columns,
+                lines: () => readLines(createReadStream(rowsPath)),
+                answers: { columns: answerColumnsOf(schema), whole: false },
+              },
         say,
         quiet,
         stream,

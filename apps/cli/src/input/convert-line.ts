@@ -106,7 +106,7 @@ export const convertLine = (text: string, options: ConvertLineOptions): Converte
   const { system, params, endpoint } = composition;
   if (system !== undefined || params !== undefined || endpoint !== undefined)
     return problem(
-      'this line has a body: set there what --system, --endpoint, --max-tokens, --temperature, --param and --params set for prompts',
+      'this line has a body: set there what --system, --endpoint, --max-tokens, --temperature, --param, --params and --schema set for prompts',
     );
   return checked(completeLine(trimmed, value, options));
 };

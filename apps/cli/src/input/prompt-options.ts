@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { type Endpoint, isJsonObject, type JsonObject, messageEndpoints } from '@promptmill/core';
+import { type AnswerSchema, type Endpoint, isJsonObject, type JsonObject, messageEndpoints } from '@promptmill/core';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
+import { readSchema, withSchema } from './answer-schema.ts';
 import { type InputFormat, inputFormats } from './input-format.ts';
+import { readText } from './read-text.ts';
 
 const endpointsByName = {
   chat: '/v1/chat/completions',
@@ -39,6 +40,8 @@ export interface PromptOptions extends SharedOptions {
   readonly endpoint?: keyof typeof endpointsByName;
   readonly params?: string;
   readonly param?: JsonObject;
+  /** A JSON Schema or `@file`. */
+  readonly schema?: string;
 }
 
 /** The same options with the files read that they name. */
@@ -47,8 +50,10 @@ export interface ResolvedPromptOptions extends SharedOptions {
   readonly prompt: string | undefined;
   readonly system: string | undefined;
   readonly endpoint: Endpoint | undefined;
-  /** Further fields of each body. */
+  /** Further fields of each body. The schema is in them. */
   readonly params: JsonObject | undefined;
+  /** What each answer has to match. */
+  readonly schema: AnswerSchema | undefined;
 }
 
 export const wholeNumber =
@@ -106,6 +111,7 @@ export const addPromptOptions = (command: Command): Command =>
     .option('--temperature <t>', 'how random the answers are, from 0 to 2', temperature)
     .option('--param <key=value>', 'a further field of every body, such as top_p=0.9; may be repeated', collectParam)
     .option('--params <json|@file>', 'further fields of every body, as a JSON object')
+    .option('--schema <json|@file>', 'the JSON Schema that every answer has to match; its properties become columns')
     .addOption(
       new Option('--format <format>', 'how to read the input (default: as its name and content say)').choices(
         inputFormats,
@@ -122,19 +128,6 @@ export const addPromptOptions = (command: Command): Command =>
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 
 const invalid = (message: string): CliError => new CliError('options_invalid', message);
-
-/** A text as it stands, or with `@` before it the content of the file that it names; `@@` begins a text with one `@`. */
-const readText = async (option: string, text: string | undefined): Promise<string | undefined> => {
-  if (text?.startsWith('@') !== true) return text;
-  if (text.startsWith('@@')) return text.slice(1);
-  const path = text.slice(1);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path)).replace(/\r?\n$/, '');
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : 'it is no readable text';
-    throw new CliError('options_invalid', `${option}: cannot read ${path}: ${why}`, { cause: error });
-  }
-};
 
 const readParams = async ({ params: text, param }: PromptOptions): Promise<JsonObject | undefined> => {
   const json = await readText('--params', text);
@@ -165,19 +158,23 @@ export const resolvePromptOptions = async (options: PromptOptions): Promise<Reso
     throw invalid(
       `${id === undefined ? '--image' : '--id'} names a column: it needs --prompt, such as --prompt '{{text}}'`,
     );
+  const schema = await readSchema(options.schema);
   if (endpoint !== undefined && !messageEndpoints.has(endpoint)) {
     const misplaced = [
+      schema !== undefined && '--schema',
       system !== undefined && '--system',
       image !== undefined && '--image',
       maxTokens !== undefined && endpoint !== '/v1/completions' && '--max-tokens',
     ].find(Boolean);
     if (misplaced) throw invalid(`${misplaced} does not go with --endpoint ${options.endpoint}`);
   }
+  const params = await readParams(options);
   return {
     ...options,
     prompt,
     system,
     endpoint,
-    params: await readParams(options),
+    params: schema === undefined ? params : withSchema(params, endpoint, schema),
+    schema: schema?.schema,
   };
 };

@@ -16,6 +16,10 @@ const widened = (known: ColumnType | undefined, type: ColumnType): ColumnType =>
   return isNumeric(known) && isNumeric(type) ? 'number' : 'text';
 };
 
+/** Whether a value can stand in a column of that type. */
+export const typeFits = (value: unknown, type: ColumnType): boolean =>
+  type === 'text' || value === null || widened(type, typeOf(value)) === type;
+
 /** Learns from its rows which columns a table has, in the order in which they come, and of which type. */
 export const createColumns = () => {
   const types = new Map<string, ColumnType | undefined>();

@@ -3,9 +3,9 @@ import { field, isJsonObject, usageOf } from '@promptmill/core';
 /** What a line of the output or the error file says, for people. */
 export interface ResultSummary {
   readonly customId: string;
-  /** Null when there is an error. An answer that is no text is JSON. */
+  /** Null when none came. An answer that is no text is JSON. */
   readonly answer: string | null;
-  /** Status or code, and message; null when there is an answer. */
+  /** Status or code, and message; null when the answer is what was asked for. */
   readonly error: string | null;
   readonly model: string | null;
   readonly inputTokens: number | null;
@@ -72,7 +72,7 @@ export const readResult = (line: string): ResultSummary => {
   return {
     customId,
     answer: textOf(answerOf(body)),
-    error: null,
+    error: error ? `${error.code}: ${error.message}` : null,
     model: typeof model === 'string' ? model : null,
     inputTokens: usage?.inputTokens ?? null,
     outputTokens: usage?.outputTokens ?? null,

@@ -1,5 +1,5 @@
-import type { JsonObject } from '@promptmill/core';
-import type { ColumnType } from '../input/table-columns.ts';
+import { isJsonObject, type JsonObject } from '@promptmill/core';
+import { type ColumnType, typeFits } from '../input/table-columns.ts';
 import type { ResultSummary } from './read-result.ts';
 
 export interface TableColumn {
@@ -16,8 +16,20 @@ export interface ResultTable {
   readonly cells: (row: JsonObject, result: ResultSummary) => readonly Cell[];
 }
 
-const resultColumns: readonly (TableColumn & { readonly value: (result: ResultSummary) => Cell })[] = [
-  { name: 'answer', type: 'text', value: ({ answer }) => answer },
+/** How answers become columns. */
+export interface AnswerTable {
+  /** Properties of the answers. Without any, each answer is one cell. */
+  readonly columns: ReadonlyMap<string, ColumnType>;
+  /** Whether there is a column with the whole answer too. */
+  readonly whole: boolean;
+}
+
+export const wholeAnswers: AnswerTable = { columns: new Map(), whole: true };
+
+type ResultColumn = TableColumn & { readonly value: (result: ResultSummary, answer: JsonObject) => Cell };
+
+const answerColumn: ResultColumn = { name: 'answer', type: 'text', value: ({ answer }) => answer };
+const otherColumns: readonly ResultColumn[] = [
   { name: 'error', type: 'text', value: ({ error }) => error },
   { name: 'model', type: 'text', value: ({ model }) => model },
   { name: 'input_tokens', type: 'integer', value: ({ inputTokens }) => inputTokens },
@@ -37,10 +49,38 @@ const cellOf = (value: unknown, type: ColumnType): Cell => {
   return typeof value === 'string' ? value : JSON.stringify(value);
 };
 
+/** The properties of an answer that is a JSON object. */
+const propertiesOf = ({ answer }: ResultSummary): JsonObject => {
+  try {
+    const value: unknown = JSON.parse(answer ?? '');
+    return isJsonObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+};
+
+const propertyColumn = (name: string, type: ColumnType): ResultColumn => ({
+  name,
+  type,
+  value: (_, answer) => {
+    const value = Object.hasOwn(answer, name) ? answer[name] : null;
+    // An answer that does not match its schema may hold anything.
+    return typeFits(value, type) ? cellOf(value, type) : null;
+  },
+});
+
 /** @param inputColumns what the input has. */
-export const createResultTable = (inputColumns: ReadonlyMap<string, ColumnType>): ResultTable => {
+export const createResultTable = (
+  inputColumns: ReadonlyMap<string, ColumnType>,
+  { columns: properties, whole }: AnswerTable = wholeAnswers,
+): ResultTable => {
   const taken = new Set(inputColumns.keys());
   const input = [...inputColumns].map(([name, type]) => ({ name, type }));
+  const resultColumns = [
+    ...[...properties].map(([name, type]) => propertyColumn(name, type)),
+    ...(whole || properties.size === 0 ? [answerColumn] : []),
+    ...otherColumns,
+  ];
   const added = resultColumns.map(({ name, type }) => {
     const free = freeName(name, taken);
     taken.add(free);
@@ -48,9 +88,12 @@ export const createResultTable = (inputColumns: ReadonlyMap<string, ColumnType>)
   });
   return {
     columns: [...input, ...added],
-    cells: (row, result) => [
-      ...input.map(({ name, type }) => cellOf(Object.hasOwn(row, name) ? row[name] : null, type)),
-      ...resultColumns.map(({ value }) => value(result)),
-    ],
+    cells: (row, result) => {
+      const answer = properties.size > 0 ? propertiesOf(result) : {};
+      return [
+        ...input.map(({ name, type }) => cellOf(Object.hasOwn(row, name) ? row[name] : null, type)),
+        ...resultColumns.map(({ value }) => value(result, answer)),
+      ];
+    },
   };
 };

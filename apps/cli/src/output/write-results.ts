@@ -2,7 +2,7 @@ import type { JsonObject } from '@promptmill/core';
 import type { ColumnType } from '../input/table-columns.ts';
 import type { OutputFormat } from './output-format.ts';
 import { readResult } from './read-result.ts';
-import { type Cell, createResultTable, type ResultTable, type TableColumn } from './result-table.ts';
+import { type AnswerTable, type Cell, createResultTable, type ResultTable, type TableColumn } from './result-table.ts';
 import { writeCsv } from './write-csv.ts';
 import { writeParquet } from './write-parquet.ts';
 
@@ -11,6 +11,8 @@ export interface InputRows {
   readonly columns: ReadonlyMap<string, ColumnType>;
   /** For each request a line of JSON, in the order of the input. Default: only its custom_id is known. */
   readonly lines?: () => AsyncIterable<string>;
+  /** Default: each answer is one cell. */
+  readonly answers?: AnswerTable;
 }
 
 /** Where only a batch's id is known, its requests have no columns but their custom_id. */
@@ -30,11 +32,12 @@ async function* cellsOf(lines: AsyncIterable<string>, table: ResultTable, rows: 
   }
 }
 
-/** Answers alone. A request without an answer leaves its place empty. */
+/** Answers alone. A request that failed leaves its place empty. */
 async function* writeAnswers(lines: AsyncIterable<string>, between: string): AsyncGenerator<string> {
   let isFirst = true;
   for await (const line of lines) {
-    yield `${isFirst ? '' : between}${readResult(line).answer ?? ''}\n`;
+    const { answer, error } = readResult(line);
+    yield `${isFirst ? '' : between}${error === null ? (answer ?? '') : ''}\n`;
     isFirst = false;
   }
 }
@@ -48,7 +51,7 @@ type Write = (lines: AsyncIterable<string>, rows: InputRows) => AsyncIterable<st
 const tableWriter =
   (write: (columns: readonly TableColumn[], cells: AsyncIterable<readonly Cell[]>) => ReturnType<Write>): Write =>
   (lines, rows) => {
-    const table = createResultTable(rows.columns);
+    const table = createResultTable(rows.columns, rows.answers);
     return write(table.columns, cellsOf(lines, table, rows));
   };
 

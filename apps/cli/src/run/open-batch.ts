@@ -11,6 +11,8 @@ export interface RunInput {
   readonly filename: string;
   readonly endpoint: string;
   readonly completionWindow: string;
+  /** Whether answers have to match the schemas of their requests. */
+  readonly checkSchema: boolean;
 }
 
 export interface OpenBatchOptions {
@@ -46,6 +48,7 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
     input_file_id: file.id,
     endpoint: input.endpoint,
     completion_window: input.completionWindow,
+    ...(input.checkSchema ? { promptmill: { check_schema: true } } : {}),
   };
   const created = await client.createBatch(batch, record.key);
   await records.save({ ...record, batchId: created.id });

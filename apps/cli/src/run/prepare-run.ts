@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { AnswerSchema } from '@promptmill/core';
 import type { Config } from '@promptmill/runtime';
 import { checkModels } from '../input/check-models.ts';
 import { CliError } from '../cli-error.ts';
@@ -33,6 +34,8 @@ export interface PreparedRun {
   readonly outputFormat: OutputFormat;
   /** The folder in which the run keeps its state between processes. */
   readonly folder: string;
+  /** What each answer has to match. */
+  readonly schema: AnswerSchema | undefined;
   /** The names of the providers that the run will call. */
   readonly providers: ReadonlySet<string>;
 }
@@ -74,7 +77,7 @@ export const prepareRun = async (
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (convertedRows && rowsPath) await rename(convertedRows, rowsPath);
     await rename(converted, inputPath);
-    return { input: prepared, inputPath, rowsPath, output, outputFormat, folder, providers };
+    return { input: prepared, inputPath, rowsPath, output, outputFormat, folder, schema: resolved.schema, providers };
   } finally {
     await rm(converted, { force: true });
     if (convertedRows) await rm(convertedRows, { force: true });

@@ -9,6 +9,7 @@ describe('runFolder', () => {
     system: undefined,
     endpoint: undefined,
     params: undefined,
+    schema: undefined,
   };
   const run = { dataDirectory: '/data', inputDigest: 'abc', options, output: '/out.jsonl' };
   const folder = runFolder(run);

@@ -1,3 +1,4 @@
+import { answerSchemaOf } from '@promptmill/core';
 import type OpenAI from 'openai';
 import type { LimitedText } from '../tokens.ts';
 import { systemFingerprint, wantsStreamUsage, writeChoices, type CompletionChoices } from './completion-choices.ts';
@@ -10,7 +11,10 @@ type ChunkChoice = OpenAI.ChatCompletionChunk.Choice;
 
 /** Source: https://platform.openai.com/docs/api-reference/chat/create */
 export const answerChatCompletion: PrepareAnswer = (body, model) => {
-  const prompt = readMessages(body['messages'], 'messages');
+  const prompt = {
+    ...readMessages(body['messages'], 'messages'),
+    schema: answerSchemaOf('/v1/chat/completions', body),
+  };
   const answer = writeChoices(model, [prompt], {
     n: readInteger(body, 'n', 1, 128),
     maxTokens: readMaxTokens(body, 'max_completion_tokens') ?? readMaxTokens(body, 'max_tokens'),

@@ -1,4 +1,4 @@
-import type { JsonObject } from '@promptmill/core';
+import { answerSchemaOf, type JsonObject } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { countTokens, limitTokens, type LimitedText } from '../tokens.ts';
 import { readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
@@ -26,7 +26,7 @@ interface Draft {
 
 /** Source: https://platform.openai.com/docs/api-reference/responses/create */
 export const answerResponse: PrepareAnswer = (body, model) => {
-  const prompt = readPrompt(body);
+  const prompt = { ...readPrompt(body), schema: answerSchemaOf('/v1/responses', body) };
   const maxOutputTokens = readMaxTokens(body, 'max_output_tokens');
   const draft: Draft = {
     model,

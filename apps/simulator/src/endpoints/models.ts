@@ -1,6 +1,7 @@
 import type OpenAI from 'openai';
 import { hashText, createRandom } from '../random.ts';
 import type { PromptText } from './prompt-text.ts';
+import { writeJson } from './write-json.ts';
 
 type WriteText = (prompt: PromptText, model: string, choice: number) => string;
 
@@ -9,6 +10,7 @@ const writers: Readonly<Record<string, WriteText>> = {
   echo: ({ lastUser }) => lastUser,
   reverse: ({ lastUser }) => Array.from(lastUser).toReversed().join(''),
   small: (prompt, model, choice) => writeWords(`${model}:${choice}:${prompt.whole}`, 4, 12),
+  json: writeJson,
   large: (prompt, model, choice) => writeWords(`${model}:${choice}:${prompt.whole}`, 24, 56),
 };
 

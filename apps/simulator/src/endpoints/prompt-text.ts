@@ -6,6 +6,10 @@ export interface PromptText {
   readonly whole: string;
   /** The last text that came from the user; empty when none did. */
   readonly lastUser: string;
+  /** Whether there is an earlier answer in it. */
+  readonly hasAnswer?: boolean;
+  /** The JSON schema that the answer has to match. */
+  readonly schema?: unknown;
 }
 
 /**
@@ -20,12 +24,14 @@ export function readMessages(value: unknown, param: string): PromptText {
   }
   const texts: string[] = [];
   let lastUser = '';
+  let hasAnswer = false;
   for (const { role, content } of value) {
     const text = readContent(content);
     texts.push(text);
     if (role === 'user') lastUser = text;
+    if (role === 'assistant') hasAnswer = true;
   }
-  return { whole: texts.join('\n'), lastUser };
+  return { whole: texts.join('\n'), lastUser, hasAnswer };
 }
 
 /**

@@ -28,6 +28,7 @@ export type NewBatch = Pick<
   | 'createdAt'
   | 'expiresAt'
   | 'retryOf'
+  | 'checkSchema'
 >;
 
 /** How far a batch's input has been dispatched. */

@@ -1,0 +1,40 @@
+import { field, isJsonObject } from '@promptmill/core';
+import type { PromptText } from './prompt-text.ts';
+
+/** The simplest value that matches a schema of types, properties, items and enums. */
+const valueOf = (schema: unknown, depth: number): unknown => {
+  if (depth === 0) return null;
+  const allowed = field(schema, 'enum');
+  if (Array.isArray(allowed)) return allowed[0];
+  if (field(schema, 'const') !== undefined) return field(schema, 'const');
+  const types = field(schema, 'type');
+  switch (Array.isArray(types) ? types[0] : types) {
+    case 'object': {
+      const properties = field(schema, 'properties');
+      const entries = isJsonObject(properties) ? Object.entries(properties) : [];
+      return Object.fromEntries(entries.map(([name, of]) => [name, valueOf(of, depth - 1)]));
+    }
+    case 'array':
+      return [valueOf(field(schema, 'items'), depth - 1)];
+    case 'integer':
+    case 'number':
+      return field(schema, 'minimum') ?? 1;
+    case 'boolean':
+      return true;
+    case 'null':
+      return null;
+    default:
+      return 'text';
+  }
+};
+
+const maxDepth = 20;
+
+/**
+ * Answers with JSON that matches the schema of the request. With `[[sim:mismatch=first]]` in the prompt the first answer
+ * is other JSON, as long as the conversation holds no answer; with `[[sim:mismatch=always]]` every answer is.
+ */
+export const writeJson = ({ whole, hasAnswer, schema }: PromptText): string => {
+  const isWrong = whole.includes('[[sim:mismatch=always]]') || (whole.includes('[[sim:mismatch=first]]') && !hasAnswer);
+  return JSON.stringify(isWrong ? { wrong: [1] } : valueOf(schema, maxDepth));
+};
