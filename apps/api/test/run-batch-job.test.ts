@@ -19,7 +19,7 @@ import { afterAll, beforeAll, beforeEach, expect, inject, test, vi } from 'vites
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { createFindCallsInFlight } from '../src/recovery/find-calls-in-flight.ts';
 import { createPlaces } from '../src/dispatch/places.ts';
-import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
+import { createRunBatchJob, type RunBatchJobOptions } from '../src/dispatch/run-batch-job.ts';
 
 const prefix = `test-${randomBytes(6).toString('hex')}`;
 const keys = createKeys(prefix);
@@ -34,6 +34,8 @@ let lane: Queue<RequestJob>;
 let nowMs: number;
 /** What the steps asked for. */
 let asked: string[];
+/** What a look at the cost of a held batch finds. */
+let cost: Awaited<ReturnType<RunBatchJobOptions['lookAtCost']>> = 'open';
 let takeStep: ReturnType<typeof createRunBatchJob>;
 /** As {@link takeStep}, but it keeps its place. */
 let live: typeof takeStep;
@@ -59,6 +61,7 @@ beforeAll(() => {
       return false;
     },
     observe: note('observe'),
+    lookAtCost: async () => cost,
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     wake: note('wake'),
     finalize: note('finalize'),

@@ -17,6 +17,7 @@ import {
   createLaneControl,
   createLaneTurns,
   createLiveSender,
+  createReservedCosts,
   createResultRecorder,
   createTenantCalls,
   createUsageCounter,
@@ -37,6 +38,8 @@ import {
   type PassFailPoint,
 } from '@promptmill/runtime';
 import { createChargeCalls } from './charge-calls.ts';
+import { createCostGate } from './cost/cost-gate.ts';
+import { createFirstCost } from './cost/first-cost.ts';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
@@ -145,6 +148,17 @@ export const startWorker = async ({
     onError: (error) => logError(error, 'tenant limits'),
   });
 
+  const costGate = createCostGate({
+    tenants,
+    costs: createReservedCosts(connection, keys, tenants.limitsOf),
+    prices,
+    firstCost: createFirstCost(),
+    writeLiveUsage: () => liveUsage.write(),
+    untilRedisTakes,
+    onError: (error) => logError(error, 'cost limits'),
+    now: Date.now,
+  });
+
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
@@ -185,6 +199,7 @@ export const startWorker = async ({
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
       charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
+      costGate,
       recorder,
       deltas,
       retry,
@@ -239,6 +254,7 @@ export const startWorker = async ({
       clearTimeout(giveUpLater);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       tenantGate.close();
+      costGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       hangUps.close();
       live.close();

@@ -31,11 +31,19 @@ export const pricesConfig = z.strictObject({
   output: price.optional(),
 });
 
+/** The largest limit of a cost, in USD. */
+export const maxUsd = 1_000_000;
+
 /** Costs are whole billionths of a dollar, so that sums are exact: up to 9 million dollars in a number. */
 const nanosPerUsd = 1e9;
 const nanosPerTokenAtOneUsd = nanosPerUsd / 1e6;
 
 export const nanosToUsd = (nanoUsd: number): number => nanoUsd / nanosPerUsd;
+export const usdToNanos = (usd: number): number => Math.round(usd * nanosPerUsd);
+
+/** An amount for people, in USD: `4.998`, `0.0000125`. */
+export const formatUsd = (nanoUsd: number): string =>
+  nanosToUsd(nanoUsd).toLocaleString('en-US', { maximumSignificantDigits: 4, useGrouping: false });
 
 const priceAt = (tokenPrice: TokenPrice | undefined, inputTokens: number): number | undefined => {
   if (typeof tokenPrice !== 'object') return tokenPrice;

@@ -4,6 +4,7 @@ import {
   isJsonObject,
   maxCustomIdLength,
   maxModelLength,
+  maxUsd,
   type Prompt,
 } from '@promptmill/core';
 import { z } from 'zod';
@@ -35,6 +36,15 @@ const completionWindow = z
   })
   .meta({ description: 'Whole minutes, hours or days from `1h` to `30d`.', example: '24h' });
 
+const maxCost = z
+  .number()
+  .positive()
+  .max(maxUsd)
+  .meta({ description: 'What the batch may cost at most, in USD. Each model needs a known price.', example: 5 });
+
+/** What OpenAI's API has no field for. */
+const extension = z.strictObject({ max_cost: maxCost.optional() }).optional();
+
 const fileBatch = z
   .strictObject({
     input_file_id: z.string(),
@@ -42,6 +52,7 @@ const fileBatch = z
     completion_window: completionWindow,
     metadata,
     output_expires_after: expiresAfter.nullish(),
+    promptmill: extension,
   })
   .meta({ id: 'CreateBatchFromFile' });
 
@@ -92,6 +103,7 @@ const promptBatch = z
     completion_window: completionWindow.default('24h'),
     metadata,
     output_expires_after: expiresAfter.nullish(),
+    promptmill: extension,
   })
   .meta({ id: 'CreateBatchFromPrompts' });
 export type PromptBatch = z.output<typeof promptBatch>;
@@ -123,10 +135,14 @@ export const retryBatchBody = z
       }),
     completion_window: completionWindow.optional(),
     metadata,
+    promptmill: extension,
   })
   .meta({ id: 'RetryBatch', description: 'What is left out is as in the batch that is retried.' })
   .optional();
 export type RetryBatchBody = z.output<typeof retryBatchBody>;
+
+export const resumeBatchBody = z.strictObject({ max_cost: maxCost.optional() }).meta({ id: 'ResumeBatch' }).optional();
+export type ResumeBatchBody = z.output<typeof resumeBatchBody>;
 
 /** Whether a body is meant to create a batch from a file or from prompts, whatever else is wrong with it. */
 export const createBatchKind = (body: unknown): z.ZodType<CreateBatchBody> =>

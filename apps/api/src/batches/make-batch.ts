@@ -11,7 +11,13 @@ import { type Creation, newCreation } from './creation.ts';
 /** The terms of a batch that the client's request decides. */
 export type BatchTerms = Pick<
   NewBatch,
-  'endpoint' | 'inputFileId' | 'completionWindow' | 'metadata' | 'outputExpiresAfterSeconds' | 'retryOf'
+  | 'endpoint'
+  | 'inputFileId'
+  | 'completionWindow'
+  | 'metadata'
+  | 'outputExpiresAfterSeconds'
+  | 'maxCostNanoUsd'
+  | 'retryOf'
 >;
 
 export interface BatchOrder {

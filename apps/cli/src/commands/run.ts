@@ -153,6 +153,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
           filename: basename(name),
           endpoint: prepared.endpoint,
           completionWindow: options.completionWindow,
+          maxCost: options.maxCost,
         },
         output,
         outputFormat,

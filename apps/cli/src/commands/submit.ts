@@ -40,7 +40,12 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
     const key = randomUUID();
     const file = await client.uploadFile({ path, filename: basename(nameOfInput(input)), idempotencyKey: key, signal });
     const batch = await client.createBatch(
-      { input_file_id: file.id, endpoint, completion_window: options.completionWindow },
+      {
+        input_file_id: file.id,
+        endpoint,
+        completion_window: options.completionWindow,
+        ...(options.maxCost === undefined ? {} : { promptmill: { max_cost: options.maxCost } }),
+      },
       key,
     );
     batchId = batch.id;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { BatchObject } from '@promptmill/core';
+import { type BatchObject, isTerminal } from '@promptmill/core';
 import type { ApiClient, NewBatch } from '../api/api-client.ts';
 import { CliError } from '../cli-error.ts';
 import type { RunRecord, RunRecordStore } from './run-record.ts';
@@ -11,6 +11,8 @@ export interface RunInput {
   readonly filename: string;
   readonly endpoint: string;
   readonly completionWindow: string;
+  /** What the run may cost at most, in USD. */
+  readonly maxCost: number | undefined;
 }
 
 export interface OpenBatchOptions {
@@ -33,7 +35,11 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
 export const openBatch = async ({ client, records, input, signal }: OpenBatchOptions): Promise<BatchObject> => {
   let record: RunRecord = (await records.load()) ?? { key: randomUUID() };
   const known = record.batchId === undefined ? undefined : await unlessMissing(client.getBatch(record.batchId));
-  if (known) return known;
+  if (known) {
+    const { maxCost } = input;
+    const isChanged = maxCost !== undefined && maxCost !== known.promptmill.max_cost && !isTerminal(known.status);
+    return isChanged ? client.resumeBatch(known.id, maxCost) : known;
+  }
 
   let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
   if (!file) {
@@ -46,6 +52,7 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
     input_file_id: file.id,
     endpoint: input.endpoint,
     completion_window: input.completionWindow,
+    ...(input.maxCost === undefined ? {} : { promptmill: { max_cost: input.maxCost } }),
   };
   const created = await client.createBatch(batch, record.key);
   await records.save({ ...record, batchId: created.id });
