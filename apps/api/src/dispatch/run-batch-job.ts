@@ -40,10 +40,6 @@ const watchTickMs = 1000;
  * results of calls that were in flight, and once a minute at least, should the one who wakes it die before.
  */
 const longestRestMs = 60_000;
-/** A batch that is held by a limit of its cost looks so often while calls in flight may leave money. */
-const moneyTickMs = 250;
-/** One that has reached a limit of its tenant looks so often whether the limit was raised, or its day is over. */
-const tenantMoneyTickMs = 5000;
 /** Batches that wait for a lane or a cause look once a second, and all of a process together 100 times. */
 const betweenLooksMs = 10;
 /** How long calls in flight may take to end after a batch was cancelled or has expired. */
@@ -143,9 +139,9 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const waitForMoney = async ({ batch }: BatchSnapshot): Promise<NextStep> => {
     const look = await lookAtCost(batch);
     if (look === 'open') return { afterMs: 0 };
-    if (look === 'calls in flight') return { afterMs: moneyTickMs };
-    const isOwn = batch.costHold?.limit === 'max_cost';
-    return { afterMs: isOwn ? pausedRestMs(batch) : tenantMoneyTickMs, rests: true };
+    if (look === 'calls in flight') return { afterMs: dispatchTickMs };
+    // Nobody tells when a tenant's limit is raised.
+    return { afterMs: batch.costHold?.limit === 'max_cost' ? pausedRestMs(batch) : nextLookMs(), rests: true };
   };
 
   /** Whether a batch that was paused no longer is, or has another reason to take a step. */

@@ -1,12 +1,14 @@
 -- What calls in flight are expected to cost is reserved in accounts: that of the tenant, and that of the batch. An account is
 -- a hash and a sorted set. The set has a member '<call id> <amount>' for each call, and the time until which it counts. The
--- hash has their sum `reserved`, what calls of unknown cost are taken for (`assumed`), and for each model the number and the
--- average cost of its calls. Amounts are billionths of a dollar. A call that nobody keeps counts no more, since its
+-- hash has their sum `reserved`, what calls of unknown cost are taken for (`assumed`), and for each model the number of its
+-- calls, their average cost and its variance. Amounts are billionths of a dollar. A call that nobody keeps counts no more, since its
 -- worker has died.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- The averages follow the latest calls, about this many.
-local averageCalls = 50
+-- Averages follow the latest calls, about this many.
+local averageCalls = 200
+-- Fewer calls say too little of the next ones: a few answers are often many times longer than most.
+local enoughCalls = 10
 local accountSeconds = 40 * 86400
 
 local function amountOf(member) return tonumber(string.match(member, ' (%d+)$')) end
@@ -37,6 +39,23 @@ end
 
 local function removeMember(account, member)
   if redis.call('ZREM', account.set, member) == 1 then addReserved(account, -amountOf(member)) end
+end
+
+-- What is known of a model's calls: their number, and what the next will cost on average: as it was, and twice the standard
+-- error more, so that the sum of many is not too low.
+local function costOfModel(hash, model)
+  local known = redis.call('HMGET', hash, 'calls:' .. model, 'average:' .. model, 'variance:' .. model)
+  local calls, average, variance = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
+  local careful = average + 2 * math.sqrt(variance / math.max(1, math.min(calls, averageCalls)))
+  return { calls = calls, average = average, variance = variance, careful = math.ceil(careful) }
+end
+
+local function learnCost(hash, model, cost)
+  local known = costOfModel(hash, model)
+  local weight = 1 / math.min(known.calls + 1, averageCalls)
+  local off = cost - known.average
+  redis.call('HSET', hash, 'calls:' .. model, known.calls + 1, 'average:' .. model, known.average + weight * off,
+    'variance:' .. model, (1 - weight) * (known.variance + weight * off * off))
 end
 
 local function sumOf(key, fields)

@@ -19,10 +19,7 @@ for i = 2, #ARGV, 3 do
     redis.call('HINCRBY', tenant.hash, 'assumed:' .. ARGV[1], amount)
     redis.call('HINCRBY', tenant.hash, 'assumed:' .. string.sub(ARGV[1], 1, 7), amount)
   elseif cost ~= '' then
-    local known = redis.call('HMGET', source.hash, 'calls:' .. model, 'average:' .. model)
-    local calls, average = tonumber(known[1] or 0) + 1, tonumber(known[2] or 0)
-    average = average + (cost - average) / math.min(calls, averageCalls)
-    redis.call('HSET', source.hash, 'calls:' .. model, calls, 'average:' .. model, string.format('%.0f', average))
+    learnCost(source.hash, model, tonumber(cost))
   end
   answers[#answers + 1] = 1
 end
