@@ -4,7 +4,7 @@ import { inputOf } from './batches.ts';
 import type { Stack } from './stack.ts';
 
 /** USD per million tokens of the simulator's model `echo`, input and output alike: the provider's log has their sum. */
-export const usdPerMillion = 100;
+const usdPerMillion = 100;
 
 export const pricedConfig = (more: object = {}): string =>
   JSON.stringify({
