@@ -173,10 +173,13 @@ test('a batch that has reached its max_cost is paused, and waits for that alone'
     ...created,
     status: 'in_progress',
     maxCostNanoUsd: 2_500_000_000,
+    requestsPerSecond: 9,
     waitingFor: [{ lane: 'xai', reason: 'rate_limited (429)', heldUntilMs: 1 }],
     costHold: { limit: 'max_cost', reached },
   };
   expect(toBatchObject(held).promptmill).toMatchObject({
+    requests_per_second: 0,
+    eta_seconds: null,
     max_cost: 2.5,
     paused_at: 1010,
     waiting_for: [{ lane: 'cost_limit', reason: 'It is spent.', message: null, held_until: null }],

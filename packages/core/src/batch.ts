@@ -175,17 +175,9 @@ const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
 
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
-  const {
-    requestsPerSecond: rate,
-    total,
-    completed,
-    failed,
-    lastRefusal,
-    maxCostNanoUsd,
-    retryOf,
-    retriedBy = [],
-  } = batch;
+  const { total, completed, failed, lastRefusal, maxCostNanoUsd, retryOf, retriedBy = [] } = batch;
   const isOver = isTerminal(batch.status);
+  const rate = batch.costHold?.reached ? 0 : batch.requestsPerSecond;
   const pausedAt = canPause(batch.status) ? pausedSince(batch) : undefined;
   return {
     requests_per_second: isOver || rate === undefined ? null : Number(rate.toFixed(2)),

@@ -41,9 +41,15 @@ const nanosPerTokenAtOneUsd = nanosPerUsd / 1e6;
 export const nanosToUsd = (nanoUsd: number): number => nanoUsd / nanosPerUsd;
 export const usdToNanos = (usd: number): number => Math.round(usd * nanosPerUsd);
 
-/** An amount for people, in USD: `4.998`, `0.0000125`. */
-export const formatUsd = (nanoUsd: number): string =>
-  nanosToUsd(nanoUsd).toLocaleString('en-US', { maximumSignificantDigits: 4, useGrouping: false });
+const forPeople = new Intl.NumberFormat('en-US', {
+  maximumSignificantDigits: 4,
+  maximumFractionDigits: 2,
+  roundingPriority: 'morePrecision',
+  useGrouping: false,
+});
+
+/** An amount for people, in USD: `4.998`, `1234.57`, `0.0000125`. */
+export const formatUsd = (nanoUsd: number): string => forPeople.format(nanosToUsd(nanoUsd));
 
 const priceAt = (tokenPrice: TokenPrice | undefined, inputTokens: number): number | undefined => {
   if (typeof tokenPrice !== 'object') return tokenPrice;

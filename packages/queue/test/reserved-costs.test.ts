@@ -64,7 +64,7 @@ const openBatch = async (maxCostNanoUsd?: number, limits: CostLimits = {}) => {
 
 describe('a batch with max_cost', () => {
   it('lets calls in for as much as they may cost, until enough answers tell their average', async () => {
-    const { reserve, reserved, answer, learn } = await openBatch(1000);
+    const { reserve, reserved, answer } = await openBatch(1000);
     const asked = await Promise.all(Array.from({ length: 12 }, () => reserve(100)));
     expect(asked.filter(({ kind }) => kind === 'reserved')).toHaveLength(10);
     expect(asked.at(-1)).toEqual({ kind: 'refused', limit: 'max_cost' });
