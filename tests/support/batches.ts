@@ -23,9 +23,11 @@ export const inputOf = (
     .map((line) => `${line}\n`)
     .join('');
 
-export const createBatch = async (client: OpenAI, input: string): Promise<Batch> => {
+/** @param more fields of the body beyond OpenAI's */
+export const createBatch = async (client: OpenAI, input: string, more: object = {}): Promise<Batch> => {
   const file = await client.files.create({ file: await toFile(Buffer.from(input), 'input.jsonl'), purpose: 'batch' });
-  return client.batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' });
+  const terms = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  return client.batches.create({ ...terms, ...more });
 };
 
 /** Polls until the batch meets the condition. Default: until it is terminal. */

@@ -29,6 +29,7 @@ import type { CountLiveCalls } from './live/count-live-calls.ts';
 import type { LaneWatch } from './live/lane-watch.ts';
 import type { LiveCalls } from './live/live-calls.ts';
 import type { LivePlaces } from './live/live-places.ts';
+import type { CheckPrices } from './spending/check-prices.ts';
 import type { Measuring } from './spending/measuring.ts';
 
 /** What route handlers need. */
@@ -51,6 +52,7 @@ export interface ApiDependencies {
   /** What tenants have used. */
   readonly usage: UsageRecords;
   readonly measuring: Measuring;
+  readonly checkPrices: CheckPrices;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
   readonly journal: Journal;

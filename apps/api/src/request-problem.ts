@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { ApiError } from '@promptmill/core';
 import type { z } from 'zod';
 
@@ -71,3 +72,7 @@ export const checkRequest = <T extends z.ZodType>(schema: T, value: unknown): z.
   const [issue] = checked.error.issues;
   throw issue ? badRequest(problemOf(issue)) : checked.error;
 };
+
+/** Whether a request has a body, JSON or not. */
+export const hasContent = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;

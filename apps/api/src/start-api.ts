@@ -50,6 +50,7 @@ import { createCountLiveCalls } from './live/count-live-calls.ts';
 import { createLaneWatch } from './live/lane-watch.ts';
 import { createLiveCalls } from './live/live-calls.ts';
 import { createLivePlaces } from './live/live-places.ts';
+import { createCheckPrices } from './spending/check-prices.ts';
 import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
@@ -167,6 +168,7 @@ export const startApi = async ({
     tenantIndex: createTenantIndex(redis, keys),
     usage: createUsageRecords(redis, keys),
     measuring: createMeasuring(),
+    checkPrices: createCheckPrices({ lanes: config.lanes, limitsOf: tenants.limitsOf, now: Date.now }),
     journal,
     replayed,
     claims,

@@ -17,7 +17,8 @@ let api: TestApi;
 let batchesQueue: ReturnType<typeof openBatchesQueue>;
 
 beforeAll(async () => {
-  api = await startTestApi({ redisUrl: inject('redisUrl') });
+  const configFile = 'providers: { simulator: { models: { echo: { prices: { input: 1, output: 1 } } } } }';
+  api = await startTestApi({ redisUrl: inject('redisUrl'), configFile });
   batchesQueue = openBatchesQueue(api.redis, api.keys);
 });
 afterAll(async () => {
@@ -80,7 +81,7 @@ test('a batch that Redis has lost is cancelled, paused or resumed again as its o
   const [cancelled, paused, resumed] = [await create(), await create(), await create()];
   await api.alice.batches.cancel(cancelled);
   for (const id of [paused, resumed]) await api.alice.post(`/batches/${id}/pause`);
-  await api.alice.post(`/batches/${resumed}/resume`);
+  await api.alice.post(`/batches/${resumed}/resume`, { body: { max_cost: 3 } });
   await deleteKeys(api.redis, api.prefix);
   await replay();
   // A cancelled batch may have come to its end by now.
@@ -88,6 +89,7 @@ test('a batch that Redis has lost is cancelled, paused or resumed again as its o
   const isPaused = { promptmill: { paused_at: expect.any(Number) } };
   expect(await api.alice.batches.retrieve(paused)).toMatchObject(isPaused);
   expect(await api.alice.batches.retrieve(resumed)).not.toMatchObject(isPaused);
+  expect(await api.alice.batches.retrieve(resumed)).toMatchObject({ promptmill: { max_cost: 3 } });
   await api.alice.post(`/batches/${paused}/resume`);
   await replay();
   expect(await api.alice.batches.retrieve(paused)).not.toMatchObject(isPaused);

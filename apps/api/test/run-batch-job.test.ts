@@ -15,11 +15,11 @@ import {
   type ResultRecorder,
 } from '@promptmill/queue';
 import { DelayedError, type Job, type JobProgress, type Queue } from 'bullmq';
-import { afterAll, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { deleteKeys } from '../../../tests/support/redis-keys.ts';
 import { createFindCallsInFlight } from '../src/recovery/find-calls-in-flight.ts';
 import { createPlaces } from '../src/dispatch/places.ts';
-import { createRunBatchJob } from '../src/dispatch/run-batch-job.ts';
+import { createRunBatchJob, type RunBatchJobOptions } from '../src/dispatch/run-batch-job.ts';
 
 const prefix = `test-${randomBytes(6).toString('hex')}`;
 const keys = createKeys(prefix);
@@ -34,6 +34,8 @@ let lane: Queue<RequestJob>;
 let nowMs: number;
 /** What the steps asked for. */
 let asked: string[];
+/** What a look at the cost of a held batch finds. */
+let cost: Awaited<ReturnType<RunBatchJobOptions['lookAtCost']>> = 'open';
 let takeStep: ReturnType<typeof createRunBatchJob>;
 /** As {@link takeStep}, but it keeps its place. */
 let live: typeof takeStep;
@@ -59,6 +61,7 @@ beforeAll(() => {
       return false;
     },
     observe: note('observe'),
+    lookAtCost: async () => cost,
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     wake: note('wake'),
     finalize: note('finalize'),
@@ -282,4 +285,52 @@ test('a batch that another process has taken stays there', async () => {
   lock.isHeld = false;
   await expect(ended).rejects.toBeInstanceOf(DelayedError);
   expect(delayMs()).toBe(0);
+});
+
+describe('a batch that a limit of its cost holds', () => {
+  const hold = async (limit: string): Promise<string> => {
+    const id = await startBatch();
+    await redis.hset(keys.batch(id), 'costHeld', limit);
+    return id;
+  };
+
+  test('adds nothing, and looks again soon while calls in flight may leave money', async () => {
+    const id = await hold('max_cost');
+    cost = 'calls in flight';
+    expect(await step(id)).toBe(100);
+    cost = 'open';
+    expect(await step(id)).toBe(0);
+    expect(asked).toEqual([]);
+  });
+
+  test('rests like a paused one when it has reached its max_cost', async () => {
+    const id = await hold('max_cost');
+    cost = 'reached';
+    await batches.noteCostReached(id, { at: createdAt, reason: '' });
+    nowMs += 40_000;
+    expect(await step(id)).toBe(20_000);
+    expect(asked).toEqual([]);
+  });
+
+  test('looks once a second whether its tenant’s limit is open again', async () => {
+    const id = await hold('usdPerDay');
+    cost = 'reached';
+    await batches.noteCostReached(id, { at: createdAt, reason: '' });
+    nowMs += 400_000;
+    expect(await step(id)).toBe(1000);
+  });
+
+  test('is woken when it may go on by the time it rests', async () => {
+    const id = await hold('max_cost');
+    cost = 'reached';
+    await batches.noteCostReached(id, { at: createdAt, reason: '' });
+    const { job, delayMs } = jobOf(id);
+    const moved = job.moveToDelayed.bind(job);
+    job.moveToDelayed = async (...to) => {
+      await batches.resume(id, 9);
+      return moved(...to);
+    };
+    await step(id, { job, told: [], delayMs });
+    expect(asked).toEqual(['wake']);
+  });
 });

@@ -39,7 +39,8 @@ The results are in the input's order, each in the place of its line or row. The 
                        schema's properties take the place of answer
   .txt .md             the answers alone, the place of a failed one empty; --answers prints them
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
-After a stop or a crash the same command carries on, and pays for no recorded answer twice.
+After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
+--max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
   promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
@@ -64,6 +65,7 @@ export const submitHelp = `
 It prints only the batch's id to standard output:
   id=$(promptmill submit prompts.txt -m xai/grok-4)
   promptmill submit batch.jsonl --watch
+With --max-cost it pauses before it costs more; promptmill resume batch_… --max-cost 10 lets it go on.
 Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 

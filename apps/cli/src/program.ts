@@ -4,7 +4,7 @@ import type { DoctorOptions } from './commands/doctor.ts';
 import { listBatches } from './commands/list.ts';
 import { pauseBatch } from './commands/pause.ts';
 import { showResults } from './commands/results.ts';
-import { resumeBatch } from './commands/resume.ts';
+import { resumeBatch, type ResumeOptions } from './commands/resume.ts';
 import { retryBatch, type RetryOptions } from './commands/retry.ts';
 import type { run } from './commands/run.ts';
 import type { serve } from './commands/serve.ts';
@@ -129,7 +129,12 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .command('resume')
     .argument('<batch>')
     .description('Resumes a paused batch where it stopped.')
-    .action(async (id: string) => done(await resumeBatch(id, context)));
+    .option(
+      '--max-cost <usd>',
+      'what it may cost at most from now on; needed when it has reached its limit',
+      positiveNumber,
+    )
+    .action(async (id: string, options: ResumeOptions) => done(await resumeBatch(id, options, context)));
 
   program
     .command('retry')

@@ -127,6 +127,26 @@ describe('run keeps the limits it is given', () => {
   });
 });
 
+it('--max-cost: a run stops before it costs more, and goes on with more money', async () => {
+  await writeFile(cli.path('prompts.txt'), prompts(30).join('\n'));
+  const run = (usd: string) => cli.run(['run', 'prompts.txt', '-m', 'simulator/echo', '--max-cost', usd], env());
+  expect((await run('1')).stderr).toContain('The price of simulator/echo is not known, so max_cost could not hold.');
+  await writeFile(
+    cli.path('promptmill.yaml'),
+    'providers: { simulator: { models: { echo: { prices: { input: 100, output: 100 } } } } }',
+  );
+  const stopped = await run('0.003');
+  expect(stopped.exit).toBe(1);
+  expect(stopped.stderr).toMatch(
+    /of its max_cost of 0\.003 USD\. \d+ requests left: the same command with a higher --max-cost/,
+  );
+  const before = calls().length;
+  expect(before).toBeLessThan(20);
+  expect((await run('5')).exit).toBe(0);
+  expect(answers('prompts.results.jsonl')).toEqual(prompts(30));
+  expect(calls()).toHaveLength(30);
+});
+
 describe('run refuses before anything starts', () => {
   it.each([
     [['run', 'none.txt', '-m', 'simulator/echo'], /^error: there is no file none\.txt\n$/],

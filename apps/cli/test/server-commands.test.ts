@@ -117,6 +117,8 @@ describe('the commands that speak to a server', () => {
     expect((await promptmill('status', id)).stdout).toMatch(/\n {2}paused {4}since \d{4}-/);
     expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  paused `));
     expect((await promptmill('resume', id)).stdout).toContain(`${id} is resumed: `);
+    expect((await promptmill('resume', id, '--max-cost', '5')).stderr).toContain('The price of simulator/echo');
+    expect((await promptmill('resume', id, '--max-cost', '0')).stderr).toContain('It must be a number above 0.');
     expect((await promptmill('status', id)).stdout).not.toContain('paused');
     await promptmill('cancel', id);
     expect((await promptmill('watch', id)).exit).toBe(1);

@@ -34,11 +34,12 @@ export const createChargeCalls = (options: ChargeCallsOptions) => {
       metrics.spending.add(charge, outcome === 'recorded' ? usage : undefined);
     },
 
-    /** Counts a failed call whose provider says what it used. */
-    async waste(request: RequestJob, usage: BatchUsage): Promise<void> {
+    /** Counts a failed call whose provider says what it used. Resolves with the charge for it. */
+    async waste(request: RequestJob, usage: BatchUsage): Promise<Charge> {
       const charge = await chargeFor(request, usage);
       await untilRedisTakes(() => recorder.noteWaste(request, charge));
       metrics.spending.add(charge, undefined);
+      return charge;
     },
   };
 };

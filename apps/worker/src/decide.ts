@@ -31,7 +31,7 @@ export type Ending =
   | { readonly kind: 'put back'; readonly delayMs: number; readonly refusals?: RequestRefusals }
   /** Its tenant may make no call now: the job goes back into its lane, and no attempt is used. */
   | { readonly kind: 'wait for tenant' }
-  /** The batch is paused: the request waits until it is resumed. */
+  /** The batch is paused, or a limit of its cost holds it: the request waits until it goes on. */
   | { readonly kind: 'park' }
   /**
    * The job ends without a call: the request has its result (`settled`), its batch wants no more calls (`dropped`), or
@@ -39,9 +39,15 @@ export type Ending =
    */
   | { readonly kind: 'skip'; readonly status: 'settled' | 'dropped' | 'moved' };
 
+/** The states in which a request may be called. */
+const callable = { run: true, capped: true } as const;
+type Callable = keyof typeof callable;
+
+export const mayCall = (state: RequestState): state is Callable => state in callable;
+
 /** How a job ends whose request must not be called. */
-export const endingOfState = (state: Exclude<RequestState, 'run'>): Ending =>
-  state === 'paused' ? { kind: 'park' } : { kind: 'skip', status: state };
+export const endingOfState = (state: Exclude<RequestState, Callable>): Ending =>
+  state === 'paused' || state === 'held' ? { kind: 'park' } : { kind: 'skip', status: state };
 
 /** For the request's owner and the log. */
 export const reasonOf = ({ code, message }: CallFailure): string => `${code}: ${message}`;

@@ -10,7 +10,7 @@ import {
 import type { DeltaPublisher, JobLock, LaneHold } from '@promptmill/queue';
 import type { Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Job } from 'bullmq';
-import { type Ending, endingOfState, isRefusal, publicReasonOf, reasonOf } from './decide.ts';
+import { type Ending, endingOfState, isRefusal, mayCall, publicReasonOf, reasonOf } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
 import type { Fallback } from './lane/fallback.ts';
 import type { LaneGate } from './lane/lane-gate.ts';
@@ -118,7 +118,8 @@ export const createMakeCall = (options: MakeCallOptions) => {
       if (admission === 'unwanted' || performance.now() - askedAtMs > askAgainAfterMs) {
         askedAtMs = performance.now();
         const state = await untilRedisTakes(() => recorder.check(request));
-        if (state !== 'run') return giveBack(endingOfState(state));
+        // What the call is expected to cost is reserved, whatever the batch waits for by now.
+        if (!mayCall(state) && state !== 'held') return giveBack(endingOfState(state));
         if (admission === 'unwanted') continue;
       }
       return lock.isHeld ? admission : giveBack({ kind: 'skip', status: 'moved' });

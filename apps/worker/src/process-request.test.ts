@@ -5,6 +5,7 @@ import { createProcessRequest, type ProcessRequestOptions } from './process-requ
 it('an answer that came as its caller hung up is not one that waits to be recorded', async () => {
   let isWanted = true;
   let wasted = 0;
+  const spent: number[] = [];
   const unrecorded = new Set<JobLock>();
   const { signal } = new AbortController();
   const count = { inc: () => {}, observe: () => {}, labels: () => count };
@@ -31,7 +32,15 @@ it('an answer that came as its caller hung up is not one that waits to be record
     giveUp: signal,
     metrics: { calls: count, callDuration: count },
     passFailPoint: () => {},
-    charges: { waste: async () => void wasted++ },
+    charges: {
+      async waste() {
+        wasted++;
+        return { nanoUsd: 7 };
+      },
+    },
+    costGate: {
+      open: () => ({ reserve: () => undefined, note: (nanoUsd: number) => spent.push(nanoUsd), end: () => undefined }),
+    },
   } as unknown as ProcessRequestOptions);
   const data = { batchId: 'live_1', index: 0, url: '/v1/chat/completions', body: {}, live: { isKept: false } };
   const job = { data, attemptsMade: 0, stalledCounter: 0 };
@@ -40,4 +49,5 @@ it('an answer that came as its caller hung up is not one that waits to be record
   expect(unrecorded.size).toBe(0);
   // It was paid for all the same.
   expect(wasted).toBe(1);
+  expect(spent).toEqual([7]);
 });

@@ -1,9 +1,10 @@
-import { isSuccess, jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import { type BatchUsage, isSuccess, jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import type { ChargeCalls } from './charge-calls.ts';
-import { decide, type Ending, endingOfState, keepAnswer, outcomeOf, type RecordedEnd } from './decide.ts';
+import type { CostGate, CostRefusal, CostShare } from './cost/cost-gate.ts';
+import { decide, type Ending, endingOfState, keepAnswer, mayCall, outcomeOf, type RecordedEnd } from './decide.ts';
 import { type FindFallback, modelName } from './lane/fallback.ts';
 import type { LiveRequests } from './live-requests.ts';
 import { createMakeCall, type MakeCallOptions, type RequestRun } from './make-call.ts';
@@ -17,6 +18,7 @@ export interface ProcessRequestOptions extends MakeCallOptions {
   readonly charges: ChargeCalls;
   /** Whether a batch wants calls now. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
+  readonly costGate: Pick<CostGate, 'open'>;
   readonly retry: RetryPolicy;
   readonly quarantine: Quarantine;
   readonly live: LiveRequests;
@@ -54,6 +56,13 @@ const quarantineWaitMs = 1000;
 /** Retries beyond the lane's budget come back spread over this time. */
 const retrySpreadMs = 4000;
 
+/** How the job ends of a request for which there is no money. A batch is held, and a live call fails. */
+const endingOfRefusal = ({ kind, message }: CostRefusal, { live }: RequestJob): Ending => {
+  if (kind === 'limit' && !live) return { kind: 'park' };
+  const code = kind === 'limit' ? 'cost_limit' : 'price_unknown';
+  return { kind: 'record', outcome: { kind: 'error', code, message }, usage: noUsage, failure: message, mayPass: true };
+};
+
 const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean =>
   stalledCounter > suspectAfter && (data.begun ?? 0) >= suspectAfter;
 
@@ -63,19 +72,23 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, tenantGate, takeRetry, findFallback, charges, answers, recorder, isRunning, retry } = options;
+  const { lane, tenantGate, takeRetry, findFallback, charges, costGate, answers, recorder, isRunning, retry } = options;
   const { untilRedisTakes, unrecorded, quarantine, live, giveUp, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
-  const record = async (request: RequestJob, recordedEnd: RecordedEnd) => {
+  const record = async (request: RequestJob, recordedEnd: RecordedEnd, cost?: CostShare) => {
     const end = { ...recordedEnd, outcome: keepAnswer(recordedEnd.outcome, request.mismatch) };
     const fallbackModel = request.fallbackFrom === undefined ? undefined : modelName(lane, request);
     const charge = isSuccess(end.outcome) ? await charges.chargeFor(request, end.usage) : undefined;
     const recorded = await untilRedisTakes(() => recorder.record(request, end, { fallbackModel, charge }));
     if (charge) charges.count(recorded, end.usage, charge);
+    if (charge) cost?.note(charge.nanoUsd);
     passFailPoint('recorded');
     return recorded;
   };
+
+  const waste = async (request: RequestJob, usage: BatchUsage, cost: CostShare): Promise<void> =>
+    cost.note((await charges.waste(request, usage)).nanoUsd);
 
   /** How many attempts may follow this one. */
   const attemptsLeft = ({ attemptsMade, data }: Job<RequestJob>): number => {
@@ -84,13 +97,21 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   };
 
   /**
-   * Checks a request before it waits for its lane. Returns how the job ends without a call, or undefined when it may be
-   * called.
+   * Checks a request before it waits for its lane, and reserves what it is expected to cost where that is limited. Returns
+   * how the job ends without a call, or undefined when it may be called.
    */
-  const check = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
-    if (live.isFresh(job)) return undefined;
-    const state = await untilRedisTakes(() => recorder.check(job.data));
-    if (state !== 'run') return endingOfState(state);
+  const check = async (job: Job<RequestJob>, cost: CostShare): Promise<Ending | undefined> => {
+    const isFresh = live.isFresh(job);
+    const state = isFresh ? 'run' : await untilRedisTakes(() => recorder.check(job.data));
+    if (!mayCall(state)) return endingOfState(state);
+    const ending = isFresh ? undefined : await checkRuns(job);
+    if (ending) return ending;
+    const refusal = await cost.reserve(state === 'capped');
+    return refusal && endingOfRefusal(refusal, job.data);
+  };
+
+  /** Looks at what earlier runs of the job came to. */
+  const checkRuns = async (job: Job<RequestJob>): Promise<Ending | undefined> => {
     if (hasKilledItsWorkers(job))
       return { kind: 'record', outcome: killedItsWorkers, usage: noUsage, failure: killedItsWorkers.message };
     const fault = job.data.checkSchema ? await answers.findSchemaFault(job.data) : undefined;
@@ -104,16 +125,16 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   };
 
   /** Checks a request, waits for its lane and calls the provider, until it is known how the job ends. */
-  const answer = async (job: Job<RequestJob>, run: RequestRun): Promise<Ending> => {
+  const answer = async (job: Job<RequestJob>, run: RequestRun, cost: CostShare): Promise<Ending> => {
     const request = job.data;
     if (tenantGate.isFull(request)) return { kind: 'wait for tenant' };
-    const ending = await check(job);
+    const ending = await check(job, cost);
     if (ending) return ending;
     for (let calls = 0; ; calls++) {
       const called = await makeCall(job, run, calls === 0);
       if ('ending' in called) return called.ending;
       const { result, callMs, hold } = called;
-      if (result.kind === 'failure' && result.usage) await charges.waste(request, result.usage);
+      if (result.kind === 'failure' && result.usage) await waste(request, result.usage, cost);
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
         probeIntervalMs: lane.provider.probeIntervalMs,
@@ -124,13 +145,16 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       });
       if (next.kind === 'record') return { ...next, callMs };
       // Its caller has hung up.
-      if (result.kind === 'success') await charges.waste(request, result.usage);
+      if (result.kind === 'success') await waste(request, result.usage, cost);
       if (run.live && result.kind === 'failure') await live.tellFailedAttempt(request, outcomeOf(result));
       if (next.kind === 'ask again') {
         if (!(await untilRedisTakes(() => isRunning(request.batchId)))) return next.instead;
         const { mismatch } = next;
         // A worker that takes over goes on with the second call.
         await untilRedisTakes(() => job.updateData({ ...job.data, mismatch }));
+        unrecorded.delete(run.lock);
+        const refusal = await cost.reserveAgain();
+        if (refusal) return endingOfRefusal(refusal, job.data);
         continue;
       }
       if (next.kind !== 'call again') return next;
@@ -140,14 +164,19 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   /**
    * Ends the job. To BullMQ an error is a failed attempt, and DelayedError is a job that has gone back to its queue.
    */
-  const carryOut = async (job: Job<RequestJob>, lock: JobLock, ending: Ending): Promise<JobReference> => {
+  const carryOut = async (
+    job: Job<RequestJob>,
+    lock: JobLock,
+    ending: Ending,
+    cost: CostShare,
+  ): Promise<JobReference> => {
     const putBack = async (delayMs: number): Promise<never> => {
       await untilRedisTakes(() => job.moveToDelayed(Date.now() + delayMs, job.token));
       throw new DelayedError();
     };
     switch (ending.kind) {
       case 'record': {
-        const status = await record(job.data, ending);
+        const status = await record(job.data, ending, cost);
         unrecorded.delete(lock);
         if (ending.failure !== undefined) throw new UnrecoverableError(ending.failure);
         return { status };
@@ -180,19 +209,23 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const processRequest = async (job: Job<RequestJob>, lock: JobLock): Promise<JobReference> => {
     const fallback = findFallback(job.data, lane);
     const liveRun = job.data.live && live.begin(job.data);
+    const cost = costGate.open(job.data, lane);
     const run: RequestRun = { lock, fallback, live: liveRun, signal: liveRun?.signal ?? giveUp };
     try {
       const ending =
-        job.stalledCounter < suspectAfter ? await answer(job, run) : await quarantine.run(() => answer(job, run));
+        job.stalledCounter < suspectAfter
+          ? await answer(job, run, cost)
+          : await quarantine.run(() => answer(job, run, cost));
       if (liveRun?.isWanted() === false) {
         // Nobody waits for its answer, if it has one.
         unrecorded.delete(lock);
         return { status: 'dropped' };
       }
       const delayMs = quarantineWaitMs * (1 + Math.random());
-      return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending);
+      return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, cost);
     } finally {
       liveRun?.end();
+      await cost.end();
     }
   };
 

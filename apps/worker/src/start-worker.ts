@@ -19,6 +19,7 @@ import {
   createLaneControl,
   createLaneTurns,
   createLiveSender,
+  createReservedCosts,
   createResultRecorder,
   createTenantCalls,
   createUsageCounter,
@@ -39,6 +40,8 @@ import {
   type PassFailPoint,
 } from '@promptmill/runtime';
 import { createChargeCalls } from './charge-calls.ts';
+import { createCostGate } from './cost/cost-gate.ts';
+import { createFirstCost } from './cost/first-cost.ts';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
@@ -149,6 +152,17 @@ export const startWorker = async ({
     onError: (error) => logError(error, 'tenant limits'),
   });
 
+  const costGate = createCostGate({
+    tenants,
+    costs: createReservedCosts(connection, keys, tenants.limitsOf),
+    prices,
+    firstCost: createFirstCost(),
+    writeLiveUsage: () => liveUsage.write(),
+    untilRedisTakes,
+    onError: (error) => logError(error, 'cost limits'),
+    now: Date.now,
+  });
+
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
     let limitsTokens = false;
@@ -190,6 +204,7 @@ export const startWorker = async ({
       findFallback,
       charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
       answers,
+      costGate,
       recorder,
       isRunning: (batchId) => results.isRunning(batchId),
       deltas,
@@ -245,6 +260,7 @@ export const startWorker = async ({
       clearTimeout(giveUpLater);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       tenantGate.close();
+      costGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
       hangUps.close();
       live.close();

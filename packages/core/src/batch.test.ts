@@ -61,6 +61,7 @@ const createdObject = {
     waiting_for: [],
     blocked: null,
     cost: { currency: 'USD', estimated: null, spent: 0, wasted: 0 },
+    max_cost: null,
     paused_at: null,
     check_schema: false,
     retry_of: null,
@@ -141,6 +142,7 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     blocked: { code: 'no_space', message: 'The file store is full.' },
     cost: { currency: 'USD', estimated: 0, spent: 0, wasted: 0 },
     check_schema: false,
+    max_cost: null,
     retry_of: null,
     retried_by: [],
   });
@@ -165,6 +167,30 @@ test('a batch that can be paused shows its pause, and then no time at which it w
   const paused: Batch = { ...created, status: 'in_progress', total: 9, requestsPerSecond: 1, pausedAt: 1010 };
   expect(toBatchObject(paused).promptmill).toMatchObject({ paused_at: 1010, eta_seconds: null });
   expect(toBatchObject({ ...paused, status: 'cancelling' }).promptmill.paused_at).toBeNull();
+});
+
+test('a batch that has reached its max_cost is paused, and waits for that alone', () => {
+  const reached = { at: 1010, reason: 'It is spent.' };
+  const held: Batch = {
+    ...created,
+    status: 'in_progress',
+    maxCostNanoUsd: 2_500_000_000,
+    requestsPerSecond: 9,
+    waitingFor: [{ lane: 'xai', reason: 'rate_limited (429)', heldUntilMs: 1 }],
+    costHold: { limit: 'max_cost', reached },
+  };
+  expect(toBatchObject(held).promptmill).toMatchObject({
+    requests_per_second: 0,
+    eta_seconds: null,
+    max_cost: 2.5,
+    paused_at: 1010,
+    waiting_for: [{ lane: 'cost_limit', reason: 'It is spent.', message: null, held_until: null }],
+  });
+  const ofTenant = { ...held, costHold: { limit: 'usdPerDay', reached: { ...reached, untilMs: 86_400_000 } } } as const;
+  expect(toBatchObject(ofTenant).promptmill).toMatchObject({ paused_at: null, waiting_for: [{ held_until: 86_400 }] });
+  // Its calls in flight may leave money for others.
+  const settling: Batch = { ...held, costHold: { limit: 'max_cost' } };
+  expect(toBatchObject(settling).promptmill).toMatchObject({ paused_at: null, waiting_for: [{ lane: 'xai' }] });
 });
 
 test('a batch and its retries name each other, also once they are terminal', () => {

@@ -1,6 +1,6 @@
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
-import { nanosToUsd } from './prices.ts';
+import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
 
 /**
@@ -69,6 +69,10 @@ export interface Batch {
   readonly failed: number;
   readonly usage: BatchUsage;
   readonly cost: BatchCost;
+  /** What it may cost at most, in billionths of a dollar. Absent: not limited. */
+  readonly maxCostNanoUsd?: number;
+  /** Set while no call begins because of a limit of its cost. */
+  readonly costHold?: CostHold;
   /** How many requests were settled a second, lately. */
   readonly requestsPerSecond?: number;
   /** The held lanes its requests wait for. */
@@ -92,6 +96,25 @@ export interface Blocked {
   readonly message: string;
 }
 
+/** A limit of what calls may cost: that of a batch, or one of its tenant. */
+export type CostLimit = 'max_cost' | 'usdPerDay' | 'usdPerMonth';
+
+/** Why no call of a batch begins: the money that is left may not be enough for it. */
+export interface CostHold {
+  readonly limit: CostLimit;
+  /** Set once the calls in flight have ended and the money is not enough for another. */
+  readonly reached?: ReachedCostLimit;
+}
+
+export interface ReachedCostLimit {
+  /** Unix seconds. */
+  readonly at: number;
+  /** For the batch's owner to read. */
+  readonly reason: string;
+  /** When it goes on by itself, in Unix milliseconds. Absent: when someone raises the limit. */
+  readonly untilMs?: number;
+}
+
 /** When a batch ended, in Unix seconds; undefined while it is not terminal. */
 export const endedAt = ({ completedAt, failedAt, expiredAt, cancelledAt }: Batch): number | undefined =>
   completedAt ?? failedAt ?? expiredAt ?? cancelledAt;
@@ -101,8 +124,8 @@ export interface HeldLane {
   readonly lane: string;
   /** A code, and the HTTP status when an answer came. */
   readonly reason: string;
-  /** Unix milliseconds. */
-  readonly heldUntilMs: number;
+  /** Unix milliseconds. Absent: until someone acts. */
+  readonly heldUntilMs?: number;
 }
 
 /** How a provider refused a request, or why a request's call made its lane hold. */
@@ -113,6 +136,29 @@ export interface Refusal {
   /** The provider's own words, which may quote the request: for the batch's owner only. */
   readonly message: string;
 }
+
+/** The lane of a batch that waits for money. No provider has such a name, so no lane has. */
+export const costLimitName = 'cost_limit';
+
+/** What a batch waits for: held lanes, or in the place of one a limit of its cost. */
+export const waitsFor = ({
+  waitingFor = [],
+  costHold,
+}: Pick<Batch, 'waitingFor' | 'costHold'>): readonly HeldLane[] => {
+  if (!costHold?.reached) return waitingFor;
+  const { reason, untilMs } = costHold.reached;
+  return [{ lane: costLimitName, reason, ...(untilMs === undefined ? {} : { heldUntilMs: untilMs }) }];
+};
+
+/** Since when a batch is paused, by its owner or because it has reached its `max_cost`. */
+export const pausedSince = ({ pausedAt, costHold }: Pick<Batch, 'pausedAt' | 'costHold'>): number | undefined =>
+  pausedAt ?? (costHold?.limit === 'max_cost' ? costHold.reached?.at : undefined);
+
+/** What of its `max_cost` a batch has used, for its owner to read. */
+export const describeMaxCost = ({ cost, maxCostNanoUsd = 0 }: Pick<Batch, 'cost' | 'maxCostNanoUsd'>): string => {
+  const spent = formatUsd(cost.spentNanoUsd + cost.wastedNanoUsd);
+  return `The batch has spent ${spent} of its max_cost of ${formatUsd(maxCostNanoUsd)} USD.`;
+};
 
 /** A sum of which any part is unknown is unknown, which is null. */
 const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
@@ -131,33 +177,26 @@ const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
 
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
-  const {
-    requestsPerSecond: rate,
-    total,
-    completed,
-    failed,
-    waitingFor = [],
-    lastRefusal,
-    retryOf,
-    retriedBy = [],
-  } = batch;
+  const { total, completed, failed, lastRefusal, maxCostNanoUsd, retryOf, retriedBy = [] } = batch;
   const isOver = isTerminal(batch.status);
-  const pausedAt = canPause(batch.status) ? batch.pausedAt : undefined;
+  const rate = batch.costHold?.reached ? 0 : batch.requestsPerSecond;
+  const pausedAt = canPause(batch.status) ? pausedSince(batch) : undefined;
   return {
     requests_per_second: isOver || rate === undefined ? null : Number(rate.toFixed(2)),
     eta_seconds: isOver || pausedAt !== undefined || !rate ? null : Math.ceil((total - completed - failed) / rate),
     paused_at: pausedAt ?? null,
     waiting_for: isOver
       ? []
-      : waitingFor.map(({ lane, reason, heldUntilMs }) => ({
+      : waitsFor(batch).map(({ lane, reason, heldUntilMs }) => ({
           lane,
           reason,
           message: lastRefusal?.lane === lane && lastRefusal.reason === reason ? lastRefusal.message : null,
-          held_until: Math.ceil(heldUntilMs / 1000),
+          held_until: heldUntilMs === undefined ? null : Math.ceil(heldUntilMs / 1000),
         })),
     blocked: isOver ? null : (batch.blocked ?? null),
     cost: costObjectOf(batch),
     check_schema: batch.checkSchema ?? false,
+    max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,
   };

@@ -3,6 +3,7 @@ export * from './api-key.ts';
 export * from './backoff.ts';
 export * from './batch-status.ts';
 export * from './batch.ts';
+export * from './cost-limit.ts';
 export * from './completion-window.ts';
 export * from './delta.ts';
 export * from './endpoints.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { costOf, nanosToUsd, type Prices, pricesConfig } from './prices.ts';
+import { costOf, formatUsd, nanosToUsd, type Prices, pricesConfig } from './prices.ts';
 import { noUsage } from './usage.ts';
 
 const usage = { inputTokens: 1000, cachedTokens: 200, outputTokens: 100, reasoningTokens: 40 };
@@ -49,3 +49,12 @@ test.each([{ input: -1 }, { output: 1 }, { input: '1' }, { input: 1, batch: 1 },
     expect(pricesConfig.safeParse(prices).success).toBe(false);
   },
 );
+
+test.each([
+  [5_000_000_000, '5'],
+  [1_234_567_000_000, '1234.57'],
+  [12_500, '0.0000125'],
+  [0, '0'],
+])('%i billionths of a dollar are %s USD to people', (nanoUsd, text) => {
+  expect(formatUsd(nanoUsd)).toBe(text);
+});

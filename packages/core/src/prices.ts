@@ -31,11 +31,25 @@ export const pricesConfig = z.strictObject({
   output: price.optional(),
 });
 
+/** The largest limit of a cost, in USD. */
+export const maxUsd = 1_000_000;
+
 /** Costs are whole billionths of a dollar, so that sums are exact: up to 9 million dollars in a number. */
 const nanosPerUsd = 1e9;
 const nanosPerTokenAtOneUsd = nanosPerUsd / 1e6;
 
 export const nanosToUsd = (nanoUsd: number): number => nanoUsd / nanosPerUsd;
+export const usdToNanos = (usd: number): number => Math.round(usd * nanosPerUsd);
+
+const forPeople = new Intl.NumberFormat('en-US', {
+  maximumSignificantDigits: 4,
+  maximumFractionDigits: 2,
+  roundingPriority: 'morePrecision',
+  useGrouping: false,
+});
+
+/** An amount for people, in USD: `4.998`, `1234.57`, `0.0000125`. */
+export const formatUsd = (nanoUsd: number): string => forPeople.format(nanosToUsd(nanoUsd));
 
 const priceAt = (tokenPrice: TokenPrice | undefined, inputTokens: number): number | undefined => {
   if (typeof tokenPrice !== 'object') return tokenPrice;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTenants, mayUseModel, tenantsConfig } from './tenant-config.ts';
+import { createTenants, limitsCost, mayUseModel, tenantsConfig } from './tenant-config.ts';
 
 describe('the limits of tenants', () => {
   it('are those of the tenant, then those of `default`, then the built-in ones', () => {
@@ -31,8 +31,15 @@ describe('the limits of tenants', () => {
     expect(tenants.limitsOf('acme').tokensPerMinute).toBe(10);
   });
 
+  it('may be of the cost', () => {
+    const tenants = createTenants({ acme: { usdPerMonth: 10 } });
+    expect([tenants.limitCosts(), tenants.limitCalls()]).toEqual([true, false]);
+    expect([limitsCost(tenants.limitsOf('acme')), limitsCost(tenants.limitsOf('other'))]).toEqual([true, false]);
+  });
+
   it('are checked, and unknown ones are refused', () => {
     expect(tenantsConfig.safeParse({ acme: { concurrency: 0 } }).success).toBe(false);
+    expect(tenantsConfig.safeParse({ acme: { usdPerDay: 0 } }).success).toBe(false);
     expect(tenantsConfig.safeParse({ acme: { speed: 1 } }).success).toBe(false);
     expect(tenantsConfig.safeParse({ acme: { models: ['x*i/grok'] } }).success).toBe(false);
     expect(tenantsConfig.safeParse({ acme: { models: ['xai/grok-*', 'openai'] } }).success).toBe(true);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { maxUsd } from './prices.ts';
 
 const count = z.int().positive();
 
@@ -23,6 +24,10 @@ const tenantConfig = z.strictObject({
   tokensPerMinute: count.optional(),
   /** Calls in flight at all providers together. */
   concurrency: count.optional(),
+  /** USD for calls of a day (UTC), at all providers together. */
+  usdPerDay: z.number().positive().max(maxUsd).optional(),
+  /** USD for calls of a month (UTC), at all providers together. */
+  usdPerMonth: z.number().positive().max(maxUsd).optional(),
   /** Models the tenant may use: `provider`, `provider/model`, or the start of such a name and `*`. Default: all. */
   models: z
     .array(
@@ -44,6 +49,9 @@ export type TenantLimits = Readonly<z.infer<typeof tenantConfig>>;
 /** What limits a tenant's calls to providers. */
 export type CallLimits = Pick<TenantLimits, 'requestsPerMinute' | 'tokensPerMinute' | 'concurrency'>;
 
+/** What limits the cost of a tenant's calls. */
+export type CostLimits = Pick<TenantLimits, 'usdPerDay' | 'usdPerMonth'>;
+
 /** Limits that a tenant has even where the configuration sets none. */
 type BuiltIn = 'uploadsAtOnce' | 'eventStreamsAtOnce' | 'liveCallsAtOnce';
 const builtIn: Readonly<Record<BuiltIn, number>> = {
@@ -55,14 +63,17 @@ const builtIn: Readonly<Record<BuiltIn, number>> = {
 export const limitsCalls = ({ requestsPerMinute, tokensPerMinute, concurrency }: CallLimits): boolean =>
   (requestsPerMinute ?? tokensPerMinute ?? concurrency) !== undefined;
 
+export const limitsCost = ({ usdPerDay, usdPerMonth }: CostLimits): boolean => (usdPerDay ?? usdPerMonth) !== undefined;
+
 /** The limits that are in force. They may be replaced while the process runs. */
 export const createTenants = (config: TenantsConfig) => {
   let inForce = config;
   const anyIs = (isLimited: (limits: TenantLimits) => boolean): boolean => Object.values(inForce).some(isLimited);
-  let [calls, tokens] = [false, false];
+  let [calls, tokens, costs] = [false, false, false];
   const replace = (changed: TenantsConfig): void => {
     inForce = changed;
     calls = anyIs(limitsCalls);
+    costs = anyIs(limitsCost);
     tokens = anyIs(({ tokensPerMinute }) => tokensPerMinute !== undefined);
   };
   replace(config);
@@ -82,6 +93,8 @@ export const createTenants = (config: TenantsConfig) => {
     limitCalls: (): boolean => calls,
     /** Whether tokens of any tenant are limited. */
     limitTokens: (): boolean => tokens,
+    /** Whether the cost of any tenant's calls is limited. */
+    limitCosts: (): boolean => costs,
     replace,
   };
 };

@@ -19,6 +19,7 @@ export * from './live/live-answers.ts';
 export * from './live/live-counts.ts';
 export type { JobLock } from './jobs/job-locks.ts';
 export * from './jobs/queues.ts';
+export * from './costs/reserved-costs.ts';
 export * from './connection/redis.ts';
 export { silenceMs } from './connection/silence.ts';
 export { groupWhileSending } from './results/group-calls.ts';

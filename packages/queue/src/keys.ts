@@ -20,8 +20,16 @@ export const createKeys = (prefix: string) => {
     bytesOfTenants: `${batchesTag}:bytes`,
     /** What a tenant has used of each model in a day. */
     usage: (tenant: string, day: string) => `${batchesTag}:usage:${tenant}:${day}`,
+    /** What a batch's calls cost on average, and what those in flight are expected to cost. */
+    batchCosts: (id: string) => `${batchKey(id)}:costs`,
+    /** Each call in flight with what it is expected to cost. */
+    batchReserved: (id: string) => `${batchKey(id)}:reserved`,
+    /** The same of all calls of a tenant. */
+    tenantCosts: (tenant: string) => `${batchesTag}:costs:${tenant}`,
+    tenantReserved: (tenant: string) => `${batchesTag}:reserved:${tenant}`,
     /** Every key that is named after a batch. */
-    ofBatch: (id: string) => ['', ':settled', ':segments', ':marks'].map((part) => batchKey(id) + part),
+    ofBatch: (id: string) =>
+      ['', ':settled', ':segments', ':marks', ':costs', ':reserved'].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */

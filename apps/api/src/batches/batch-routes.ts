@@ -7,7 +7,7 @@ import {
   resultsPage,
   resultsQuery,
 } from './batch-schemas.ts';
-import { createBatchBody, createBatchKind, retryBatchBody } from './create-batch-schemas.ts';
+import { createBatchBody, createBatchKind, resumeBatchBody, retryBatchBody } from './create-batch-schemas.ts';
 import { cancelBatch } from './cancel-batch.ts';
 import { createBatch } from './create-batch.ts';
 import { getBatch } from './get-batch.ts';
@@ -92,10 +92,11 @@ export const createBatchRoutes = (dependencies: ApiDependencies): AnyRoute[] => 
   route({
     method: 'post',
     path: '/v1/batches/{batch_id}/resume',
-    summary: 'Let a paused batch go on',
+    summary: 'Let a paused batch go on, with more money if it has reached its max_cost',
     tag: 'Batches',
     audit: 'batch.resume',
     params: batchParams,
+    body: resumeBatchBody,
     answer: { description: 'The batch, running.', schema: batchObject },
     handle: resumeBatch(dependencies),
   }),

@@ -77,13 +77,13 @@ export const batchObject = z
               message: z.string().nullable().meta({
                 description: "The provider's own words, when it refused a request of this batch with that reason.",
               }),
-              held_until: seconds,
+              held_until: seconds.nullable().meta({ description: 'Null: until someone acts.' }),
             }),
           )
           .meta({
             description:
               'Lanes of this batch that let no call in for a while, and why; `tenant_limit` when a limit of your own ' +
-              'keeps calls waiting.',
+              'keeps calls waiting, and `cost_limit` when `max_cost` or your limit of costs is reached.',
           }),
         blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({
           description:
@@ -91,7 +91,10 @@ export const batchObject = z
         }),
         cost: batchCost,
         check_schema: z.boolean().meta({ description: 'Whether answers have to match the schemas of their requests.' }),
-        paused_at: time.meta({ description: 'Unix time in seconds; null while it is not paused.' }),
+        max_cost: z.number().nullable().meta({ description: 'What the batch may cost at most, in USD.' }),
+        paused_at: time.meta({
+          description: 'Unix time in seconds; null while it is not paused. Reaching `max_cost` pauses a batch too.',
+        }),
         retry_of: z.string().nullable().meta({ description: 'The batch whose requests this one runs again.' }),
         retried_by: z
           .array(z.string())

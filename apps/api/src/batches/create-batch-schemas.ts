@@ -4,6 +4,7 @@ import {
   isJsonObject,
   maxCustomIdLength,
   maxModelLength,
+  maxUsd,
   type Prompt,
 } from '@promptmill/core';
 import { z } from 'zod';
@@ -35,6 +36,12 @@ const completionWindow = z
   })
   .meta({ description: 'Whole minutes, hours or days from `1h` to `30d`.', example: '24h' });
 
+const maxCost = z
+  .number()
+  .positive()
+  .max(maxUsd)
+  .meta({ description: 'What the batch may cost at most, in USD. Each model needs a known price.', example: 5 });
+
 const extension = z
   .strictObject({
     check_schema: z
@@ -45,6 +52,7 @@ const extension = z
           'Whether each answer has to match the JSON schema that its request names (`response_format`, or `text.format` of ' +
           '`/v1/responses`). One that does not is asked for once more, with what is wrong with it in the conversation.',
       }),
+    max_cost: maxCost.optional(),
   })
   .optional()
   .meta({ description: "Beyond OpenAI's batch." });
@@ -139,10 +147,14 @@ export const retryBatchBody = z
       }),
     completion_window: completionWindow.optional(),
     metadata,
+    promptmill: extension,
   })
   .meta({ id: 'RetryBatch', description: 'What is left out is as in the batch that is retried.' })
   .optional();
 export type RetryBatchBody = z.output<typeof retryBatchBody>;
+
+export const resumeBatchBody = z.strictObject({ max_cost: maxCost.optional() }).meta({ id: 'ResumeBatch' }).optional();
+export type ResumeBatchBody = z.output<typeof resumeBatchBody>;
 
 /** Whether a body is meant to create a batch from a file or from prompts, whatever else is wrong with it. */
 export const createBatchKind = (body: unknown): z.ZodType<CreateBatchBody> =>

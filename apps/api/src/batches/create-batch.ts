@@ -1,9 +1,9 @@
-import { type BatchObject, toBatchObject } from '@promptmill/core';
+import { type BatchObject, field, toBatchObject, usdToNanos } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
-import type { CreateBatchBody } from './create-batch-schemas.ts';
+import type { CreateBatchBody, PromptBatch } from './create-batch-schemas.ts';
 import { checkPrompts } from './check-prompts.ts';
 import type { Creation } from './creation.ts';
 import { findInputFile } from './find-input-file.ts';
@@ -11,23 +11,37 @@ import { type BatchTerms, createMakeBatch } from './make-batch.ts';
 import { createStoreInput } from './store-input.ts';
 import { promptLines } from './prompt-lines.ts';
 
-type Dependencies = Parameters<typeof createMakeBatch>[0] & Pick<ApiDependencies, 'records' | 'receiveInput'>;
+type Dependencies = Parameters<typeof createMakeBatch>[0] &
+  Pick<ApiDependencies, 'records' | 'receiveInput' | 'checkPrices'>;
+
+const modelsOf = ({ model, prompts }: PromptBatch): Set<string> => {
+  const named = prompts.map((prompt) => field(prompt, 'model') ?? model);
+  return new Set(named.filter((name) => typeof name === 'string'));
+};
 
 /** `POST /v1/batches`, from an input file or from prompts. */
 export const createBatch = (dependencies: Dependencies) => {
-  const { records } = dependencies;
+  const { records, checkPrices } = dependencies;
   const makeBatch = createMakeBatch(dependencies);
   const storeInput = createStoreInput(dependencies);
 
   const prepare = async (tenant: string, body: CreateBatchBody, creation: Creation): Promise<BatchTerms> => {
-    if ('prompts' in body) await storeInput(promptLines(body), { ...creation, tenant, filename: 'prompts.jsonl' });
-    else await findInputFile(records, tenant, body.input_file_id);
+    const maxCost = body.promptmill?.max_cost;
+    const param = maxCost === undefined ? undefined : 'promptmill.max_cost';
+    if ('prompts' in body) {
+      await checkPrices(tenant, modelsOf(body), param);
+      await storeInput(promptLines(body), { ...creation, tenant, filename: 'prompts.jsonl' });
+    } else {
+      const { summary } = await findInputFile(records, tenant, body.input_file_id);
+      await checkPrices(tenant, Object.keys(summary?.models ?? {}), param);
+    }
     const { endpoint, completion_window: completionWindow, metadata = null, output_expires_after: expiry } = body;
     return {
       endpoint,
       inputFileId: 'prompts' in body ? creation.inputFileId : body.input_file_id,
       completionWindow,
       metadata,
+      ...(maxCost === undefined ? {} : { maxCostNanoUsd: usdToNanos(maxCost) }),
       ...(expiry ? { outputExpiresAfterSeconds: expiry.seconds } : {}),
       ...(body.promptmill?.check_schema ? { checkSchema: true } : {}),
     };

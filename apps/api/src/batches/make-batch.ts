@@ -11,7 +11,14 @@ import { type Creation, newCreation } from './creation.ts';
 /** The terms of a batch that the client's request decides. */
 export type BatchTerms = Pick<
   NewBatch,
-  'endpoint' | 'inputFileId' | 'completionWindow' | 'metadata' | 'outputExpiresAfterSeconds' | 'checkSchema' | 'retryOf'
+  | 'endpoint'
+  | 'inputFileId'
+  | 'completionWindow'
+  | 'metadata'
+  | 'outputExpiresAfterSeconds'
+  | 'checkSchema'
+  | 'maxCostNanoUsd'
+  | 'retryOf'
 >;
 
 export interface BatchOrder {

@@ -1,8 +1,8 @@
-import { ApiError, type Batch, type BatchObject, isTerminal, toBatchObject } from '@promptmill/core';
+import { ApiError, type Batch, type BatchObject, isTerminal, toBatchObject, usdToNanos } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
-import { badRequest, checkRequest } from '../request-problem.ts';
+import { badRequest, checkRequest, hasContent } from '../request-problem.ts';
 import type { BatchParams } from './batch-schemas.ts';
 import type { RetryBatchBody } from './create-batch-schemas.ts';
 import type { Creation } from './creation.ts';
@@ -11,10 +11,8 @@ import { type BatchTerms, createMakeBatch } from './make-batch.ts';
 import { retryLines } from './retry-lines.ts';
 import { createStoreInput } from './store-input.ts';
 
-type Dependencies = Parameters<typeof createMakeBatch>[0] & Pick<ApiDependencies, 'records' | 'files' | 'receiveInput'>;
-
-const hasContent = ({ headers }: Call['request']): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+type Dependencies = Parameters<typeof createMakeBatch>[0] &
+  Pick<ApiDependencies, 'records' | 'files' | 'receiveInput' | 'checkPrices'>;
 
 const assertEnded = ({ status }: Batch): void => {
   if (!isTerminal(status))
@@ -28,19 +26,24 @@ const assertEnded = ({ status }: Batch): void => {
  * Each names the other. 409 while it has not ended, 400 when nothing is chosen or the input is gone.
  */
 export const retryBatch = (dependencies: Dependencies) => {
-  const { batches, files, records } = dependencies;
+  const { batches, files, records, checkPrices } = dependencies;
   const makeBatch = createMakeBatch(dependencies);
   const storeInput = createStoreInput(dependencies);
 
   const prepare = async (origin: Batch, body: RetryBatchBody, creation: Creation): Promise<BatchTerms> => {
     assertEnded(origin);
     const { id, tenant, endpoint, outputExpiresAfterSeconds, checkSchema } = origin;
-    if (!(await records.get(tenant, origin.inputFileId)))
+    const input = await records.get(tenant, origin.inputFileId);
+    if (!input)
       throw badRequest({
         message: `The input file ${origin.inputFileId} of this batch is gone.`,
         code: 'file_not_found',
         param: null,
       });
+    const maxCost = body?.promptmill?.max_cost;
+    const maxCostNanoUsd = maxCost === undefined ? origin.maxCostNanoUsd : usdToNanos(maxCost);
+    const param = maxCostNanoUsd === undefined ? undefined : 'promptmill.max_cost';
+    await checkPrices(tenant, Object.keys(input.summary?.models ?? {}), param);
     const lines = retryLines(files, origin, { customIds: body?.custom_ids, errorCodes: body?.error_codes });
     await storeInput(lines, { ...creation, tenant, filename: `${id}_retry.jsonl` });
     return {
@@ -48,6 +51,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       inputFileId: creation.inputFileId,
       completionWindow: body?.completion_window ?? origin.completionWindow,
       metadata: body?.metadata === undefined ? origin.metadata : body.metadata,
+      ...(maxCostNanoUsd === undefined ? {} : { maxCostNanoUsd }),
       ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
       ...(checkSchema ? { checkSchema } : {}),
       retryOf: id,

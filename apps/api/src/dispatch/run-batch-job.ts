@@ -1,4 +1,4 @@
-import { type Batch, canPause, isTerminal } from '@promptmill/core';
+import { type Batch, canPause, isTerminal, pausedSince, waitsFor } from '@promptmill/core';
 import type { BatchJob, BatchSnapshot, BatchStore, FileRecords, JobLock } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
 import { DispatchBlockedError, isDispatchBlockedCode } from './dispatch-blocked-error.ts';
@@ -16,6 +16,8 @@ export interface RunBatchJobOptions {
   readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
   /** Notes how fast the batch runs and what it waits for. */
   readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
+  /** Looks whether a batch that a limit of its cost holds may go on. */
+  readonly lookAtCost: (batch: Batch) => Promise<'open' | 'calls in flight' | 'reached'>;
   /** Whether calls of a stopped batch may still be in flight, in these lanes or in any other. */
   readonly hasCallsInFlight: (batchId: string, lanes: readonly string[]) => Promise<boolean>;
   /** Ends the rest of a batch's job. */
@@ -67,11 +69,11 @@ interface BatchProgress {
 const progressOf = (batch: Batch): BatchProgress => {
   const { status, total, completed, failed } = batch;
   const percent = total === 0 ? 0 : Math.floor((100 * (completed + failed)) / total);
-  const waitingFor = isTerminal(status) ? [] : (batch.waitingFor ?? []).map(({ lane, reason }) => `${lane}: ${reason}`);
+  const waitingFor = isTerminal(status) ? [] : waitsFor(batch).map(({ lane, reason }) => `${lane}: ${reason}`);
   return {
     progress: isTerminal(status) ? 100 : Math.min(99, percent),
     status,
-    ...(canPause(status) && batch.pausedAt !== undefined ? { paused: true } : {}),
+    ...(canPause(status) && pausedSince(batch) !== undefined ? { paused: true } : {}),
     total,
     completed,
     failed,
@@ -101,6 +103,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     dispatch,
     reconcile,
     observe,
+    lookAtCost,
     hasCallsInFlight,
     wake,
     finalize,
@@ -120,8 +123,9 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     await batches.seal(batch.id, batch.total || runnable);
   };
 
-  const pausedRestMs = ({ pausedAt = 0, expiresAt }: Batch): number => {
-    const restMs = Math.max(watchTickMs, Math.min(longestRestMs, (now() - pausedAt * 1000) / 2));
+  const pausedRestMs = (batch: Batch): number => {
+    const { expiresAt } = batch;
+    const restMs = Math.max(watchTickMs, Math.min(longestRestMs, (now() - (pausedSince(batch) ?? 0) * 1000) / 2));
     return Math.max(0, Math.min(restMs, expiresAt * 1000 - now()));
   };
 
@@ -131,10 +135,21 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     return lastLookAtMs - now();
   };
 
+  /** What a batch does that a limit of its cost holds. */
+  const waitForMoney = async ({ batch }: BatchSnapshot): Promise<NextStep> => {
+    const look = await lookAtCost(batch);
+    if (look === 'open') return { afterMs: 0 };
+    if (look === 'calls in flight') return { afterMs: dispatchTickMs };
+    // Nobody tells when a tenant's limit is raised.
+    return { afterMs: batch.costHold?.limit === 'max_cost' ? pausedRestMs(batch) : nextLookMs(), rests: true };
+  };
+
   /** Whether a batch that was paused no longer is, or has another reason to take a step. */
   const wantsStep = async (id: string): Promise<boolean> => {
     const snapshot = await batches.read(id);
-    return snapshot !== undefined && (snapshot.batch.pausedAt === undefined || snapshot.state.stopping !== undefined);
+    if (!snapshot) return false;
+    const { batch, state } = snapshot;
+    return (batch.pausedAt === undefined && batch.costHold === undefined) || state.stopping !== undefined;
   };
 
   /** Restores what was lost and dispatches as many requests as there is room for. Notes why the batch is blocked. */
@@ -185,6 +200,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       await observe(snapshot);
       return { afterMs: pausedRestMs(batch), rests: true };
     }
+    if (batch.costHold !== undefined) return waitForMoney(snapshot);
     const advanced = await advance(snapshot);
     if (advanced === 'changed') return { afterMs: 0 };
     await observe(snapshot);
@@ -209,7 +225,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       }
       const [{ afterMs, rests = false }] = await Promise.all([step(snapshot), showing]);
       const nextAtMs = Date.now() + afterMs;
-      const isLong = rests && batch.pausedAt !== undefined;
+      const isLong = rests && (batch.pausedAt !== undefined || batch.costHold !== undefined);
       const staysInPlace = !rests && (await places.wait(afterMs));
       if (!lock.isHeld) throw new DelayedError();
       if (staysInPlace) continue;

@@ -13,6 +13,7 @@ import {
   createFileRecords,
   createKeys,
   createLaneTurns,
+  createReservedCosts,
   createResultRecorder,
   createTenantCalls,
   onBack,
@@ -31,6 +32,7 @@ import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
 import { createFindCallsInFlight } from '../recovery/find-calls-in-flight.ts';
 import { createFindLostRequests } from '../recovery/find-lost-requests.ts';
+import { createLookAtCost } from './look-at-cost.ts';
 import { createObserveBatch } from './observe-batch.ts';
 import { createPlaces } from './places.ts';
 import { createReconcileBatch } from '../recovery/reconcile-batch.ts';
@@ -124,6 +126,12 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
       limitsOf: tenants.limitsOf,
       refusal: (tenant, nowMs) => tenantCalls.refusal(tenant, nowMs),
+      now: Date.now,
+    }),
+    lookAtCost: createLookAtCost({
+      batches,
+      costs: createReservedCosts(redis, keys, tenants.limitsOf),
+      limitsOf: tenants.limitsOf,
       now: Date.now,
     }),
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>

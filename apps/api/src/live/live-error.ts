@@ -5,10 +5,13 @@ const statuses: Readonly<Record<string, number>> = {
   request_timeout: 504,
   worker_lost: 500,
   internal_error: 500,
+  price_unknown: 400,
 };
 
 export const errorOf = ({ code, message }: LiveError): ApiError =>
-  new ApiError(statuses[code] ?? 502, message, { code });
+  code === 'cost_limit'
+    ? new ApiError(429, message, { code: 'insufficient_quota', type: 'insufficient_quota' })
+    : new ApiError(statuses[code] ?? 502, message, { code });
 
 /** Whether a status can be passed on as that of an answer. A redirect, or one with which no body may come, cannot. */
 const maySend = (statusCode: number): boolean =>

@@ -17,7 +17,11 @@ export interface NewBatch {
   readonly input_file_id: string;
   readonly endpoint: string;
   readonly completion_window: string;
-  readonly promptmill?: { readonly check_schema: boolean };
+  readonly promptmill?: {
+    readonly check_schema: boolean;
+    /** In USD. */
+    readonly max_cost: number | undefined;
+  };
 }
 
 export interface Upload {
@@ -164,8 +168,15 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/cancel`, { method: 'POST', repeatable: true }),
     pauseBatch: (id: string) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/pause`, { method: 'POST', repeatable: true }),
-    resumeBatch: (id: string) =>
-      json<BatchObject>(`/batches/${encodeURIComponent(id)}/resume`, { method: 'POST', repeatable: true }),
+    /** @param maxCost what the batch may cost at most from now on, in USD */
+    resumeBatch: (id: string, maxCost?: number) =>
+      json<BatchObject>(`/batches/${encodeURIComponent(id)}/resume`, {
+        method: 'POST',
+        ...(maxCost === undefined
+          ? {}
+          : { body: JSON.stringify({ max_cost: maxCost }), headers: { 'content-type': 'application/json' } }),
+        repeatable: true,
+      }),
     /** Creates a new batch. Called again with the same key, it returns the batch of the first call. */
     retryBatch: (id: string, choice: RetryChoice, idempotencyKey: string) =>
       json<BatchObject>(`/batches/${encodeURIComponent(id)}/retry`, {

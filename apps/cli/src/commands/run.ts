@@ -156,6 +156,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
           endpoint: prepared.endpoint,
           completionWindow: options.completionWindow,
           checkSchema: schema !== undefined,
+          maxCost: options.maxCost,
         },
         output,
         outputFormat,

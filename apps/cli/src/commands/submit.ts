@@ -44,7 +44,7 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
         input_file_id: file.id,
         endpoint,
         completion_window: options.completionWindow,
-        ...(resolved.schema === undefined ? {} : { promptmill: { check_schema: true } }),
+        promptmill: { check_schema: resolved.schema !== undefined, max_cost: options.maxCost },
       },
       key,
     );

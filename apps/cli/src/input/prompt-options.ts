@@ -30,6 +30,8 @@ interface SharedOptions {
   /** Decides which requests a sample takes. */
   readonly seed?: number | undefined;
   readonly completionWindow: string;
+  /** What the batch may cost at most, in USD. */
+  readonly maxCost?: number | undefined;
 }
 
 /** Options of both `run` and `submit`, as the command line has them: how an input becomes requests. */
@@ -124,6 +126,7 @@ export const addPromptOptions = (command: Command): Command =>
         .conflicts('limit'),
     )
     .option('--seed <n>', 'choose the same sample again for the same number', wholeNumber(0, 2 ** 32 - 1), 1)
+    .option('--max-cost <usd>', 'pause before it costs more; each model needs a known price', positiveNumber)
     .option('--dry-run', 'show the first request and how many there are, and call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 

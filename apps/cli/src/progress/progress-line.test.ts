@@ -61,6 +61,13 @@ it('shows that a batch is paused, even when its lane is held', () => {
   expect(progressText({ batch: paused, perSecond: 0 })).toBe('42 % · 840/2,000 done · paused');
 });
 
+it('shows that the money is used up', () => {
+  const batch = batchOf('in_progress', 840);
+  const waitingFor = [{ lane: 'cost_limit', reason: 'It has spent 5 USD.', message: null, held_until: null }];
+  const held = { ...batch, promptmill: { ...batch.promptmill, waiting_for: waitingFor, paused_at: 1 } };
+  expect(progressText({ batch: held, perSecond: 0 })).toBe('42 % · 840/2,000 done · waiting: It has spent 5 USD.');
+});
+
 it('shows why the results are not in the files yet', () => {
   const batch = batchOf('finalizing', 2000);
   const blocked = { code: 'no_space', message: 'The file store is full.' };

@@ -1,4 +1,4 @@
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { type BatchObject, costLimitName, isTerminal } from '@promptmill/core';
 import { formatCount, formatDuration } from '../format.ts';
 import { printableLine } from '../terminal.ts';
 
@@ -22,8 +22,9 @@ const stageOf = ({ batch, perSecond }: ProgressState): string => {
   const { blocked } = batch.promptmill;
   if (blocked) return `${batch.status}: ${printableLine(blocked.message)}`;
   if (batch.status !== 'in_progress') return batch.status;
-  if (batch.promptmill.paused_at !== null) return 'paused';
   const [held] = batch.promptmill.waiting_for;
+  if (held?.lane === costLimitName) return `waiting: ${printableLine(held.reason)}`;
+  if (batch.promptmill.paused_at !== null) return 'paused';
   if (held) return `waiting for ${held.lane}: ${printableLine(held.message ?? held.reason)}`;
   return perSecond > 0 ? `${formatDuration(left / perSecond)} left` : 'waiting for answers';
 };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { BatchObject } from '@promptmill/core';
+import { type BatchObject, isTerminal } from '@promptmill/core';
 import type { ApiClient, NewBatch } from '../api/api-client.ts';
 import { CliError } from '../cli-error.ts';
 import type { RunRecord, RunRecordStore } from './run-record.ts';
@@ -13,6 +13,8 @@ export interface RunInput {
   readonly completionWindow: string;
   /** Whether answers have to match the schemas of their requests. */
   readonly checkSchema: boolean;
+  /** What the run may cost at most, in USD. */
+  readonly maxCost: number | undefined;
 }
 
 export interface OpenBatchOptions {
@@ -35,7 +37,11 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
 export const openBatch = async ({ client, records, input, signal }: OpenBatchOptions): Promise<BatchObject> => {
   let record: RunRecord = (await records.load()) ?? { key: randomUUID() };
   const known = record.batchId === undefined ? undefined : await unlessMissing(client.getBatch(record.batchId));
-  if (known) return known;
+  if (known) {
+    const { maxCost } = input;
+    const isChanged = maxCost !== undefined && maxCost !== known.promptmill.max_cost && !isTerminal(known.status);
+    return isChanged ? client.resumeBatch(known.id, maxCost) : known;
+  }
 
   let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
   if (!file) {
@@ -48,7 +54,7 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
     input_file_id: file.id,
     endpoint: input.endpoint,
     completion_window: input.completionWindow,
-    ...(input.checkSchema ? { promptmill: { check_schema: true } } : {}),
+    promptmill: { check_schema: input.checkSchema, max_cost: input.maxCost },
   };
   const created = await client.createBatch(batch, record.key);
   await records.save({ ...record, batchId: created.id });

@@ -1,8 +1,11 @@
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { type BatchObject, costLimitName, isTerminal } from '@promptmill/core';
 import type { ApiClient } from '../api/api-client.ts';
 import { assertNotRefused } from '../results/batch-outcome.ts';
 import { countsText } from '../results/batch-summary.ts';
+import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
+import { plural } from '../format.ts';
+import { printableLine } from '../terminal.ts';
 import { createDeltaPrinter } from '../progress/delta-printer.ts';
 import { openBatch, type RunInput } from './open-batch.ts';
 import { createProgress } from '../progress/progress.ts';
@@ -28,6 +31,18 @@ export interface RunBatchOptions {
   readonly stream: boolean;
 }
 
+/** Nobody but the one who started a run can raise its `max_cost`. @throws CliError `cost_limit` when that is reached. */
+const assertMoneyLeft = ({ promptmill, request_counts: counts }: BatchObject): void => {
+  const [held] = promptmill.waiting_for;
+  // A tenant's limit is open again by itself.
+  if (held?.lane !== costLimitName || held.held_until !== null) return;
+  const left = counts.total - counts.completed - counts.failed;
+  throw new CliError(
+    'cost_limit',
+    `${printableLine(held.reason)} ${plural(left, 'request')} left: the same command with a higher --max-cost goes on`,
+  );
+};
+
 /**
  * Brings a run to its end as any client of the api would: it creates or finds the batch, watches it and publishes its
  * results.
@@ -44,7 +59,10 @@ export const runBatch = async (
   const progress = quiet || stream ? undefined : createProgress({ screen, now });
   const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
   const batch = await watchBatch(client, opened.id, {
-    onProgress: (state) => progress?.update(state),
+    onProgress(state) {
+      progress?.update(state);
+      assertMoneyLeft(state);
+    },
     onDelta: printer && ((delta) => printer.add(delta)),
     signal,
   }).finally(() => {

@@ -5,11 +5,12 @@
 --       any request
 -- ARGV: 1 number of requests dispatched when the caller read the record, 2 number dispatched now, 3 byte offset and 4
 --       line number of the next line, 5 the batch's position in each lane as JSON, 6 requests between marks
--- Returns 'moved'; 'halted' when moved, but the batch is paused or stopped; 'overtaken' when another dispatcher moved it
-local record = redis.call('HMGET', KEYS[1], 'dispatched', 'status', 'stopping', 'paused')
+-- Returns 'moved'; 'halted' when moved, but the batch is paused, stopped or held by a limit of
+--         its cost; 'overtaken' when another dispatcher moved it
+local record = redis.call('HMGET', KEYS[1], 'dispatched', 'status', 'stopping', 'paused', 'costHeld')
 if (record[1] or '0') ~= ARGV[1] then return 'overtaken' end
 redis.call('HSET', KEYS[1], 'dispatched', ARGV[2], 'cursorOffset', ARGV[3], 'cursorLine', ARGV[4], 'positions', ARGV[5])
 if math.floor(ARGV[2] / ARGV[6]) > math.floor(ARGV[1] / ARGV[6]) then
   redis.call('RPUSH', KEYS[2], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
 end
-return record[2] == 'in_progress' and not record[3] and not record[4] and 'moved' or 'halted'
+return record[2] == 'in_progress' and not record[3] and not record[4] and not record[5] and 'moved' or 'halted'

@@ -3,9 +3,12 @@ import {
   type BatchCost,
   type BatchError,
   type BatchStatus,
+  type CostHold,
+  type CostLimit,
   type Blocked,
   type HeldLane,
   noUsage,
+  type ReachedCostLimit,
   type Refusal,
   timestampOf,
 } from '@promptmill/core';
@@ -27,6 +30,7 @@ export type NewBatch = Pick<
   | 'outputExpiresAfterSeconds'
   | 'createdAt'
   | 'expiresAt'
+  | 'maxCostNanoUsd'
   | 'retryOf'
   | 'checkSchema'
 >;
@@ -102,6 +106,11 @@ export const encodeFields = (fields: Readonly<Record<string, unknown>>): string[
     .filter(([, value]) => value !== undefined)
     .flatMap(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
 
+const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
+  limit: costHeld as CostLimit,
+  ...(costReached === undefined ? {} : { reached: JSON.parse(costReached) as ReachedCostLimit }),
+});
+
 /** Undefined when there is no such batch. */
 export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
   const fixed = record['fixed'];
@@ -138,6 +147,8 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       wastedNanoUsd: number('wastedNanoUsd'),
       unpricedWaste: number('unpricedWaste'),
     },
+    ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
+    ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
     waitingFor: JSON.parse(record['waitingFor'] ?? '[]') as HeldLane[],
     ...(record['lastRefusal'] === undefined ? {} : { lastRefusal: JSON.parse(record['lastRefusal']) as Refusal }),

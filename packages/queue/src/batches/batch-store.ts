@@ -4,6 +4,7 @@ import {
   type Blocked,
   canTransition,
   isTerminal,
+  type ReachedCostLimit,
   statusesBefore,
   timestampOf,
 } from '@promptmill/core';
@@ -24,13 +25,15 @@ import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 
 const at = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
-const createBatch = defineScript<[batch: string], [fixed: string, status: BatchStatus, seconds: number], null>(
-  at('create-batch'),
-);
+const createBatch = defineScript<
+  [batch: string],
+  [fixed: string, status: BatchStatus, seconds: number, maxCost: number | ''],
+  null
+>(at('create-batch'));
 const linkRetry = defineScript<[retried: string], [id: string], null>(at('link-retry'));
 const pauseBatch = defineScript<
   [batch: string],
-  [since: number | '', number: number | ''],
+  [since: number | '', number: number | '', maxCost: number | ''],
   number | 'known' | 'missing' | BatchStatus
 >(at('pause-batch'));
 const transitionBatch = defineScript<
@@ -57,6 +60,8 @@ export interface Pause {
   readonly number: number;
   /** Unix seconds. */
   readonly since?: number;
+  /** What the resumed batch may cost at most, in billionths of a dollar. Absent: as before. */
+  readonly maxCostNanoUsd?: number;
 }
 
 export type PauseOutcome =
@@ -85,10 +90,13 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
 
   const get = async (id: string): Promise<Batch | undefined> => decodeBatch(id, await redis.hgetall(keys.batch(id)));
 
-  const setPaused = async (id: string, { number, since }: Partial<Pause>): Promise<PauseOutcome> => {
-    const answer = await pauseBatch(redis, [keys.batch(id)], [since ?? '', number ?? '']);
-    if (typeof answer === 'number')
-      return { kind: 'done', pause: { number: answer, ...(since === undefined ? {} : { since }) } };
+  const setPaused = async (id: string, { number, ...pause }: Partial<Pause>): Promise<PauseOutcome> => {
+    const answer = await pauseBatch(
+      redis,
+      [keys.batch(id)],
+      [pause.since ?? '', number ?? '', pause.maxCostNanoUsd ?? ''],
+    );
+    if (typeof answer === 'number') return { kind: 'done', pause: { number: answer, ...pause } };
     return answer === 'known' || answer === 'missing' ? { kind: answer } : { kind: 'refused', status: answer };
   };
 
@@ -96,8 +104,13 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     /** Writes the record, which expires unless {@link confirmCreated} runs. Does nothing when the batch exists. */
     async create(batch: NewBatch): Promise<void> {
       const { id, ...fixed } = batch;
+      const { maxCostNanoUsd = '' } = fixed;
       const status: BatchStatus = 'validating';
-      await createBatch(redis, [keys.batch(id)], [JSON.stringify(fixed), status, unfinishedCreateSeconds]);
+      await createBatch(
+        redis,
+        [keys.batch(id)],
+        [JSON.stringify(fixed), status, unfinishedCreateSeconds, maxCostNanoUsd],
+      );
     },
 
     /** Makes the record last, lists the batch for its tenant, and names a retry in the batch that it retries. */
@@ -166,8 +179,13 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
      */
     pause: (id: string, nowMs: number): Promise<PauseOutcome> => setPaused(id, { since: Math.floor(nowMs / 1000) }),
 
-    /** Resumes a paused batch. */
-    resume: (id: string): Promise<PauseOutcome> => setPaused(id, {}),
+    /**
+     * Resumes a paused batch.
+     *
+     * @param maxCostNanoUsd what it may cost at most from now on; a batch that waits for money then goes on
+     */
+    resume: (id: string, maxCostNanoUsd?: number): Promise<PauseOutcome> =>
+      setPaused(id, maxCostNanoUsd === undefined ? {} : { maxCostNanoUsd }),
 
     /** Repeats a pause or resume that Redis may have lost. */
     pauseAgain: (id: string, pause: Pause): Promise<PauseOutcome> => setPaused(id, pause),
@@ -188,6 +206,11 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     /** Notes how fast a batch runs and which lanes it waits for. */
     async observe(id: string, seen: Pick<Batch, 'requestsPerSecond' | 'waitingFor'>): Promise<void> {
       await redis.hset(keys.batch(id), ...encodeFields(seen));
+    },
+
+    /** Notes that a batch has reached a limit of its cost, for as long as that holds it. */
+    async noteCostReached(id: string, reached: ReachedCostLimit): Promise<void> {
+      await redis.hset(keys.batch(id), ...encodeFields({ costReached: reached }));
     },
 
     /** Notes why a batch is blocked, until its next segment or status. Resolves with whether the reason is new. */

@@ -6,10 +6,10 @@ import type { Keys } from '../keys.ts';
 import { groupCalls } from './group-calls.ts';
 
 /**
- * What a worker is to do with a request: call the provider for `run`, and make no call for any other. A kept call that
- * has gone to a fallback is `moved`.
+ * What a worker is to do with a request: call the provider for `run`, for `capped` when its batch's money is enough, and
+ * make no call for any other. A limit of cost has `held` its batch. A kept call that has gone to a fallback is `moved`.
  */
-export type RequestState = 'run' | 'settled' | 'paused' | 'dropped' | 'moved';
+export type RequestState = 'run' | 'capped' | 'held' | 'settled' | 'paused' | 'dropped' | 'moved';
 
 export type RecordOutcome = 'recorded' | 'duplicate' | 'sealed';
 

@@ -60,6 +60,7 @@ export const createUsageCounter = (
       count(charge, charge.nanoUsd === undefined ? { unpricedWaste: 1 } : { wastedNanoUsd: charge.nanoUsd });
     },
     /** Writes what has been counted. */
+    write,
     close: write,
   };
 };
