@@ -6,7 +6,7 @@ import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/co
 import { loadConfig } from '@promptmill/runtime';
 import { type ApiClient, createApiClient } from '../api/api-client.ts';
 import { exitCodeOf } from '../results/batch-outcome.ts';
-import { countsText, tokensText } from '../results/batch-summary.ts';
+import { costText, countsText, tokensText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import { formatDuration, plural } from '../format.ts';
@@ -92,7 +92,7 @@ interface Ending {
 
 const summary = ({ batch, reasons, output, seconds }: Ending): string =>
   [
-    `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}`,
+    `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}, ${costText(batch)}`,
     ...describeReasons(reasons).map((reason) => `  failed: ${reason}`),
     ...(output === '-' ? [] : [`results: ${output}`]),
   ].join('\n');
