@@ -42,6 +42,12 @@ it('a batch costs what the provider counted, at the configured price', async () 
   expect(inputTokens + outputTokens).toBe(tokens);
   const spent = (2500 * inputTokens + 10_000 * outputTokens) / 1e9;
   expect(costOf(priced)).toEqual({ currency: 'USD', estimated: null, spent, wasted: 0 });
+  const output = await (await stack.client.files.content(priced.output_file_id ?? '')).text();
+  const costs = output
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { promptmill: { cost_usd: number } }).promptmill.cost_usd);
+  expect(costs.reduce((sum, cost) => sum + cost)).toBeCloseTo(spent, 12);
   const day = new Date((priced.completed_at ?? 0) * 1000).toISOString().slice(0, 10);
   const usage = await stack.client.get<{ data: unknown[] }>(`/usage?from=${day}&by=model`);
   expect(usage.data).toMatchObject([{ model: 'simulator/echo', answers: 200, cost: { currency: 'USD', spent } }]);

@@ -20,7 +20,7 @@ const run = async (args: readonly string[], stdin = ''): Promise<{ exit: number;
   let stdout = '';
   let stderr = '';
   const exit = await runCli(args, {
-    env: { PROMPTMILL_DATA_DIR: join(folder, 'data') },
+    env: { PROMPTMILL_DATA_DIR: join(folder, 'data'), SIMULATOR_CALL_LOG: join(folder, 'data/calls.jsonl') },
     stdin: Readable.from([Buffer.from(stdin)]),
     stdout: new Writable({
       write(chunk, _encoding, done) {
@@ -44,6 +44,7 @@ const files: Readonly<Record<string, string | Uint8Array>> = {
   'ragged.csv': '\uFEFFid,text\r\n1,"one\r\nand a half"\r\n2\r\n3,three,more\r\n',
   'quote.csv': 'id,text\n1,one\n2,"two\n3,three\n',
   'latin1.csv': Buffer.from('id,text\n1,one\n2,caf\u00e9\n', 'latin1'),
+  'utf16.csv': Buffer.from('\uFEFFid,text\n1,one\n', 'utf16le'),
   'twice.csv': 'id,text\na,one\nb,two\na,three\nb,four\n',
   'no-id.csv': 'id,text\na,one\n,two\n',
   'columns.csv': 'id,text,id\n1,one,2\n',
@@ -56,6 +57,8 @@ const files: Readonly<Record<string, string | Uint8Array>> = {
   'rows.jsonl': '{"text":"one"}\n{"review":"two"}\n',
   'cut.json': '["one", "two"',
   'number.json': '["one", 2]',
+  'schema.json': '{"type": "objekt"}',
+  'cut-schema.json': '{"type": "object"',
   'notes.log': 'one\n',
   'book.xlsx': 'PK\u0003\u0004',
   'text.parquet': 'id,text\n',
@@ -77,7 +80,7 @@ describe('an input that is wrong is refused, and nothing is written', () => {
     [
       'ragged rows',
       ['ragged.csv', ...ask],
-      'ragged.csv: row 2 (line 4): 1 cells, where the header has 2\n' +
+      'ragged.csv: row 2 (line 4): 1 cell, where the header has 2\n' +
         `ragged.csv: row 3 (line 5): 3 cells, where the header has 2\n${nothingStarted}`,
     ],
     [
@@ -85,7 +88,16 @@ describe('an input that is wrong is refused, and nothing is written', () => {
       ['quote.csv', ...ask],
       `quote.csv: row 2 (line 3): a quote opens and does not close\n${nothingStarted}`,
     ],
-    ['text that is not UTF-8', ['latin1.csv', ...ask], `latin1.csv: row 2 (line 3): not UTF-8 text\n${nothingStarted}`],
+    [
+      'text that is not UTF-8',
+      ['latin1.csv', ...ask],
+      `latin1.csv: row 2 (line 3): not UTF-8 text: save the file as UTF-8\n${nothingStarted}`,
+    ],
+    [
+      'UTF-16, as some spreadsheets write it',
+      ['utf16.csv', ...ask],
+      `utf16.csv: header (line 1): not UTF-8 text: save the file as UTF-8\n${nothingStarted}`,
+    ],
     [
       'ids that come twice',
       ['twice.csv', ...ask, '--id', 'id'],
@@ -153,6 +165,23 @@ describe('an input that is wrong is refused, and nothing is written', () => {
       ['good.csv', ...ask, '-o', 'no/out.csv'],
       'error: cannot write no/out.csv: make the folder no first, or name another with -o\n',
     ],
+    ['an output that is a folder', ['good.csv', ...ask, '-o', '.'], 'error: no is a folder: name a file with -o\n'],
+    [
+      'a schema that is none',
+      ['good.csv', ...ask, '--schema', '@schema.json'],
+      'error: --schema @schema.json is no JSON Schema: /type must be equal to one of the allowed values: ' +
+        '["array","boolean","integer","null","number","object","string"]\n',
+    ],
+    [
+      'a schema that is no JSON',
+      ['good.csv', ...ask, '--schema', '@cut-schema.json'],
+      "error: --schema @cut-schema.json is not JSON: Expected ',' or '}' after property value in JSON at position 17 (line 1 column 18)\n",
+    ],
+    [
+      'a schema that is not there',
+      ['good.csv', ...ask, '--schema', '@none.json'],
+      'error: --schema: cannot read none.json: there is no such file\n',
+    ],
     [
       'an output of an unknown kind',
       ['good.csv', ...ask, '-o', 'out.xlsx'],
@@ -204,6 +233,8 @@ describe('an input that is wrong is refused, and nothing is written', () => {
     expect(await readFile(join(folder, 'out.csv'), 'utf8')).toBe('as it was');
     expect((await readdir(folder)).filter((name) => name !== 'data').toSorted()).toEqual(Object.keys(files).toSorted());
     expect(await readdir(join(folder, 'data/runs')).catch(() => [])).toEqual([]);
+    // The simulator would have noted its calls.
+    expect(await readdir(join(folder, 'data')).catch(() => ['runs'])).toEqual(['runs']);
   });
 
   it.each([
@@ -215,6 +246,25 @@ describe('an input that is wrong is refused, and nothing is written', () => {
     [['--answers', '-o', 'x']],
   ])('a wrong command line, with exit code 2: %s', async (options) => {
     expect((await run(['run', 'a.csv', ...options])).exit).toBe(2);
+  });
+});
+
+describe('an input that only looks wrong is taken', () => {
+  it.each<[string, string, string, number]>([
+    ['a byte order mark', '\uFEFFtext\none\ntwo\n', 'one', 2],
+    ['CRLF, and no line break at the end', 'text,id\r\none,1\r\ntwo,2', 'one', 2],
+    ['line breaks and quotes in a cell', 'text\n"a ""b""\r\n\nc"\ntwo\n', 'a "b"\r\n\nc', 2],
+    ['blank lines', '\n\ntext,id\none,1\n\n', 'one', 1],
+    ['a cell of 2 MB', `text\n${'é'.repeat(1_000_000)}\ntwo\n`, 'é'.repeat(1_000_000), 2],
+  ])('%s', async (_what, table, text, requests) => {
+    const args = ['run', '-', '--format', 'csv', '-m', 'simulator/echo', '-p', '{{text}}', '--dry-run'];
+    const { exit, stdout, stderr } = await run(args, table);
+    expect(stderr).toMatch(new RegExp(`^${requests} requests? of stdin, nothing was called; the first, request-1 to `));
+    expect([exit, JSON.parse(stdout)]).toEqual([
+      0,
+      { model: 'simulator/echo', messages: [{ role: 'user', content: text }] },
+    ]);
+    expect(await readdir(folder)).toEqual([]);
   });
 });
 

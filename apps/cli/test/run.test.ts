@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { appendFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Cli, kill, openCli, until } from './support/cli-process.ts';
 
@@ -222,8 +222,12 @@ describe('run, run again', () => {
     expect(third.exit).toBe(0);
 
     const before = [calls().length, readFileSync(cli.path('prompts.results.jsonl'), 'utf8')];
-    await rm(cli.path('prompts.results.jsonl'));
-    expect((await cli.run(command, env())).exit).toBe(0);
+    await writeFile(cli.path('prompts.results.jsonl'), 'what another command has written since');
+    const fourth = await cli.run(command, env());
+    expect(fourth.stderr).toMatch(
+      /prompts\.results\.jsonl is there already: it stays as it is until the results replace it/,
+    );
+    expect(fourth.exit).toBe(0);
     expect([calls().length, readFileSync(cli.path('prompts.results.jsonl'), 'utf8')]).toEqual(before);
   });
 

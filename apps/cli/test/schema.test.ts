@@ -8,7 +8,7 @@ import { type Cli, openCli } from './support/cli-process.ts';
 const rating = {
   type: 'object',
   properties: {
-    label: { enum: ['=good', 'bad'] },
+    label: { enum: ['=good'] },
     stars: { type: 'integer', minimum: 1 },
     why: { type: 'array', items: { type: 'string' } },
   },
@@ -42,7 +42,17 @@ it('answers of a schema become columns; what does not match is mended by a secon
   expect(exit).toBe(1);
   expect(stderr).toMatch(/failed: 1 × schema_mismatch: The answer does not match its schema: .*must have required/);
   const [header, ...rows] = parse(readFileSync(cli.path('rated.csv'), 'utf8'));
-  expect(header).toEqual(['label', 'label_2', 'stars', 'why', 'error', 'model', 'input_tokens', 'output_tokens']);
+  expect(header).toEqual([
+    'label',
+    'label_2',
+    'stars',
+    'why',
+    'error',
+    'model',
+    'input_tokens',
+    'output_tokens',
+    'cost_usd',
+  ]);
   expect(rows.map(([text, label, stars, why, error]) => [text, label, stars, why, error?.slice(0, 15)])).toEqual(
     texts.map((text, i) => (i === 17 ? [text, '', '', '', 'schema_mismatch'] : [text, "'=good", '1', '["text"]', ''])),
   );

@@ -71,9 +71,9 @@ describe('the commands that speak to a server', () => {
     );
     expect((await promptmill('results', stdout.trim(), '-o', 'table.out.csv')).exit).toBe(0);
     expect(cli.lines('table.out.csv')).toEqual([
-      'custom_id,answer,error,model,input_tokens,output_tokens',
-      'a,Say one,,echo,2,2',
-      'b,Say two,,echo,2,2',
+      'custom_id,answer,error,model,input_tokens,output_tokens,cost_usd',
+      'a,Say one,,echo,2,2,',
+      'b,Say two,,echo,2,2,',
     ]);
   });
 
@@ -84,9 +84,9 @@ describe('the commands that speak to a server', () => {
     const { stdout } = await promptmill(...args);
     expect((await promptmill('results', stdout.trim(), '-o', 'asked.csv')).exit).toBe(1);
     const [header, one, two] = cli.lines('asked.csv');
-    expect(header).toBe('custom_id,stars,answer,error,model,input_tokens,output_tokens');
-    expect(one).toMatch(/^request-1,1,"\{""stars"":1\}",,json,/);
-    expect(two).toMatch(/^request-2,,"\{""wrong"":\[1\]\}","?schema_mismatch: /);
+    expect(header).toBe('custom_id,stars,answer,error,model,input_tokens,output_tokens,cost_usd');
+    expect(one).toMatch(/^request-1,1,"\{""stars"":1\}",,json,\d+,3,[\de.-]+$/);
+    expect(two).toMatch(/^request-2,,"\{""wrong"":\[1\]\}","?schema_mismatch: .*,$/);
     expect((await promptmill('results', stdout.trim(), '--answers')).stdout).toBe('{"stars":1}\n\n');
   });
 

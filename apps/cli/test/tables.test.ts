@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, symlink, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import { parquetReadObjects } from 'hyparquet';
@@ -47,6 +48,35 @@ const calls = (): { key: string }[] =>
     ? cli.lines('calls.jsonl').map((line) => JSON.parse(line) as { key: string })
     : [];
 
+/** The README's command that classifies the example's rows, as an argument list. */
+const readmeExample = (): string[] => {
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+  const command = /^bin\/promptmill (run examples\/reviews\.csv (?:.*\\\n)*.*)$/m.exec(readme)?.[1] ?? '';
+  return [...command.replaceAll('\\\n', ' ').matchAll(/'([^']*)'|(\S+)/g)].map(
+    ([, quoted, bare]) => quoted ?? bare ?? '',
+  );
+};
+
+it("the README's example classifies 200 rows into two columns, with what it cost", async () => {
+  await symlink(fileURLToPath(new URL('../../../examples', import.meta.url)), cli.path('examples'));
+  const { exit, stderr } = await cli.run(readmeExample());
+  expect([exit, stderr]).toEqual([0, expect.stringContaining('200 completed, 0 failed of 200') as string]);
+  const input = csv('examples/reviews.csv').slice(1);
+  const [header, ...rows] = csv('rated.csv');
+  const added = ['sentiment', 'topic', 'error', 'model', 'input_tokens', 'output_tokens', 'cost_usd'];
+  expect(header).toEqual(['id', 'product', 'stars', 'review', ...added]);
+  expect(rows.map((row) => row.slice(0, 4))).toEqual(input);
+  let sum = 0;
+  for (const [, , , , sentiment, topic, error, model, inputTokens, outputTokens, costUsd] of rows) {
+    expect(['positive', 'mixed', 'negative']).toContain(sentiment);
+    expect(['quality', 'price', 'delivery', 'use']).toContain(topic);
+    expect([error, model]).toEqual(['', 'json']);
+    expect(Number(costUsd)).toBeCloseTo((0.2 * Number(inputTokens) + 0.5 * Number(outputTokens)) / 1e6, 12);
+    sum += Number(costUsd);
+  }
+  expect(Number(/\b0\.00\d+/.exec(stderr)?.[0])).toBeCloseTo(sum, 4);
+});
+
 describe('run with a table', () => {
   it('reads what spreadsheets write, and answers each row in its place', async () => {
     const long = 'é'.repeat(2 ** 20);
@@ -72,7 +102,17 @@ describe('run with a table', () => {
     expect(stderr).toContain('3 prompts of reviews.csv.gz');
     expect(exit).toBe(1);
     const [header, ...rows] = csv('out.csv');
-    expect(header).toEqual(['id', 'text', 'stars', 'answer', 'error', 'model', 'input_tokens', 'output_tokens']);
+    expect(header).toEqual([
+      'id',
+      'text',
+      'stars',
+      'answer',
+      'error',
+      'model',
+      'input_tokens',
+      'output_tokens',
+      'cost_usd',
+    ]);
     expect(rows.map(([id, , , answer, error]) => [id, answer, error?.slice(0, 4)])).toEqual([
       ['a', 'Rate 5: one;\ntwo', ''],
       ['b', `Rate 4: ${long}`, ''],

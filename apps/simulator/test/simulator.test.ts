@@ -15,6 +15,7 @@ const ask = (model: string, content: string, more: { max_tokens?: number; n?: nu
   client.chat.completions.create({ model, messages: [{ role: 'user', content }], ...more });
 
 describe('chat completions', () => {
+  // Of an enum it takes the value that the length of the prompt chooses.
   test('json matches the schema of its request; a marker makes the first answer, or each, another', async () => {
     const properties = { label: { enum: ['a', 'b'] }, stars: { type: ['integer', 'null'] }, tags: { type: 'array' } };
     const schema = { type: 'object', properties };
@@ -26,10 +27,10 @@ describe('chat completions', () => {
       });
       return JSON.parse(answer.choices[0]?.message.content ?? '');
     };
-    const [right, wrong] = [{ label: 'a', stars: 1, tags: ['text'] }, { wrong: [1] }];
+    const [right, wrong] = [{ label: 'b', stars: 1, tags: ['text'] }, { wrong: [1] }];
     expect(await answerTo('Rate.')).toEqual(right);
     expect(await answerTo('Rate. [[sim:mismatch=first]]')).toEqual(wrong);
-    expect(await answerTo('Rate. [[sim:mismatch=first]]', '{}', 'Again.')).toEqual(right);
+    expect(await answerTo('Rate. [[sim:mismatch=first]]', '{}', 'Again.')).toEqual({ ...right, label: 'a' });
     expect(await answerTo('Rate. [[sim:mismatch=always]]', '{}', 'Again.')).toEqual(wrong);
   });
 

@@ -33,9 +33,9 @@ export const createRequestRecorder = (
       return outcome;
     }
     const { fallbackFrom } = request;
-    const note =
+    const fallback =
       fallbackFrom === undefined || fallbackModel === undefined ? undefined : { model: fallbackModel, fallbackFrom };
-    const { status, line } = toResult(request, end.outcome, note);
+    const { status, line } = toResult(request, end.outcome, { fallback, nanoUsd: charge?.nanoUsd });
     return batches.record(request, status, line, end.usage, charge);
   },
   async noteWaste({ batchId, live: liveCall }, charge) {

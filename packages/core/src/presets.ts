@@ -1,4 +1,5 @@
 import type { Environment } from './environment.ts';
+import type { Prices } from './prices.ts';
 
 export interface Preset {
   readonly baseUrl: string;
@@ -7,6 +8,8 @@ export interface Preset {
   /** Whether it can be called without a key: it runs beside Promptmill. It is there only when it is configured. */
   readonly isLocal?: boolean;
   readonly streamUsage?: boolean;
+  /** Of models that no list of public prices has, in USD per million tokens. */
+  readonly prices?: Readonly<Record<string, Prices>>;
 }
 
 /** Providers that need no configuration but the variable with their key, or for a local one its base URL. */
@@ -23,7 +26,13 @@ export const presets: Readonly<Record<string, Preset>> = {
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
   vllm: { baseUrl: 'http://127.0.0.1:8000/v1', apiKeyEnv: 'VLLM_API_KEY', isLocal: true },
   ollama: { baseUrl: 'http://127.0.0.1:11434/v1', apiKeyEnv: 'OLLAMA_API_KEY', isLocal: true },
-  simulator: { baseUrl: 'http://127.0.0.1:8089/v1', apiKeyEnv: 'SIMULATOR_API_KEY', isLocal: true },
+  simulator: {
+    baseUrl: 'http://127.0.0.1:8089/v1',
+    apiKeyEnv: 'SIMULATOR_API_KEY',
+    isLocal: true,
+    // Made up, so that a first try shows what a cost looks like. Nobody is billed.
+    prices: { json: { input: 0.2, output: 0.5 } },
+  },
 };
 
 /** Returns undefined for what every object has, such as `constructor`. */

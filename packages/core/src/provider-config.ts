@@ -216,7 +216,7 @@ const buildProvider = (
     probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
     ...buildLaneConfig(config),
     models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane)])),
-    prices: Object.fromEntries(priced),
+    prices: { ...preset?.prices, ...Object.fromEntries(priced) },
   };
 };
 

@@ -56,9 +56,26 @@ test('an error goes to the error file', () => {
 });
 
 test('a line says which model answered in place of which', () => {
-  const line = resultLine(request, response(200), { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' });
+  const fallback = { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' };
+  const line = resultLine(request, response(200), { fallback });
   expect(JSON.parse(line)).toMatchObject({ promptmill: { model: 'openai/gpt-4.1', fallback_from: 'xai/grok-4' } });
   expect(resultLine(request, response(200))).not.toContain('promptmill');
+});
+
+test.each([
+  [120_000, 0.00012],
+  [1, 1e-9],
+  [0, 0],
+])('a line says what its answer cost: %i billionths of a dollar', (nanoUsd, usd) => {
+  expect(JSON.parse(resultLine(request, response(200), { nanoUsd }))).toMatchObject({ promptmill: { cost_usd: usd } });
+});
+
+test('a line says nothing of a cost that is unknown', () => {
+  const fallback = { model: 'openai/gpt-4.1', fallbackFrom: 'xai/grok-4' };
+  expect(resultLine(request, response(200), { fallback, nanoUsd: undefined })).not.toContain('cost_usd');
+  expect(JSON.parse(resultLine(request, response(200), { fallback, nanoUsd: 5 }))).toMatchObject({
+    promptmill: { model: 'openai/gpt-4.1', fallback_from: 'xai/grok-4', cost_usd: 5e-9 },
+  });
 });
 
 test.each([

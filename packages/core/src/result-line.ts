@@ -1,4 +1,5 @@
 import { requestIdOf } from './ids.ts';
+import { nanosToUsd } from './prices.ts';
 
 /** What is wrong, in a result line. */
 export interface ResultError {
@@ -38,6 +39,23 @@ export interface FallbackNote {
   readonly fallbackFrom: string;
 }
 
+/** What a line says of its answer beside OpenAI's fields. */
+export interface ResultNote {
+  /** Set when a fallback has answered. */
+  readonly fallback?: FallbackNote | undefined;
+  /** What the answer cost, in billionths of a dollar. Undefined when that is unknown, and when no answer came. */
+  readonly nanoUsd?: number | undefined;
+}
+
+const noteText = ({ fallback, nanoUsd }: ResultNote): string => {
+  if (!fallback && nanoUsd === undefined) return '';
+  const note = {
+    ...(fallback && { model: fallback.model, fallback_from: fallback.fallbackFrom }),
+    ...(nanoUsd !== undefined && { cost_usd: nanosToUsd(nanoUsd) }),
+  };
+  return `,"promptmill":${JSON.stringify(note)}`;
+};
+
 export interface AnsweredRequest {
   readonly batchId: string;
   /** 0-based position of the request in its batch. */
@@ -48,12 +66,12 @@ export interface AnsweredRequest {
 /**
  * A request's line in the output or error file, without its line ending.
  * Source: https://platform.openai.com/docs/api-reference/batch/request-output. Only the field `promptmill` is our own;
- * it is there when a fallback has answered.
+ * it is there when the answer's cost is known, or a fallback has answered.
  */
 export const resultLine = (
   { batchId, index, customId }: AnsweredRequest,
   outcome: Outcome,
-  fallback?: FallbackNote,
+  note: ResultNote = {},
 ): string => {
   const response =
     outcome.kind === 'response'
@@ -61,19 +79,16 @@ export const resultLine = (
       : 'null';
   const wrong = outcome.kind === 'error' ? outcome : outcome.error;
   const error = wrong ? JSON.stringify({ code: wrong.code, message: wrong.message }) : 'null';
-  const note = fallback
-    ? `,"promptmill":${JSON.stringify({ model: fallback.model, fallback_from: fallback.fallbackFrom })}`
-    : '';
   // The answer's text is copied as it is. Parsing it and writing it again would cost more than the rest of the line.
-  return `{"id":"${requestIdOf(batchId, index)}","custom_id":${JSON.stringify(customId)},"response":${response},"error":${error}${note}}`;
+  return `{"id":"${requestIdOf(batchId, index)}","custom_id":${JSON.stringify(customId)},"response":${response},"error":${error}${noteText(note)}}`;
 };
 
 /** A request's line, and which file it is for. */
 export const toResult = (
   request: AnsweredRequest,
   outcome: Outcome,
-  fallback?: FallbackNote,
+  note?: ResultNote,
 ): { readonly status: RequestStatus; readonly line: string } => ({
   status: isSuccess(outcome) ? 'completed' : 'failed',
-  line: resultLine(request, outcome, fallback),
+  line: resultLine(request, outcome, note),
 });

@@ -150,9 +150,14 @@ export const resultsPage = z
               'Beside a `response` of status 200: why that answer, which was paid for, is not what was asked for.',
           }),
           promptmill: z
-            .object({ model: z.string(), fallback_from: z.string() })
-            .optional()
-            .meta({ description: 'When a fallback has answered: the model that did, and the one the request names.' }),
+            .object({
+              model: z.string().optional().meta({ description: 'The model that answered, when a fallback has.' }),
+              fallback_from: z.string().optional().meta({ description: 'The model that the request names then.' }),
+              cost_usd: z.number().optional().meta({
+                description: 'What the answer cost, in USD. Absent when its price is unknown, and when no answer came.',
+              }),
+            })
+            .optional(),
         }),
       )
       .meta({

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
 import { type ApiClient, createApiClient } from '../api/api-client.ts';
 import { exitCodeOf } from '../results/batch-outcome.ts';
-import { countsText, tokensText } from '../results/batch-summary.ts';
+import { costText, countsText, tokensText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import { formatDuration, plural } from '../format.ts';
@@ -15,6 +15,7 @@ import { nameOfInput } from '../input/open-input.ts';
 import { showDryRun } from '../input/show-dry-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import type { PromptOptions } from '../input/prompt-options.ts';
+import { outputVersion } from '../results/output-place.ts';
 import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
 import { answerColumnsOf } from '../output/answer-columns.ts';
 import { describeSources } from '../roles/describe-sources.ts';
@@ -92,7 +93,7 @@ interface Ending {
 
 const summary = ({ batch, reasons, output, seconds }: Ending): string =>
   [
-    `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}`,
+    `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}, ${costText(batch)}`,
     ...describeReasons(reasons).map((reason) => `  failed: ${reason}`),
     ...(output === '-' ? [] : [`results: ${output}`]),
   ].join('\n');
@@ -122,10 +123,12 @@ export const run = async (input: string, options: RunOptions, context: CliContex
   } = await prepareRun({ input, options, config: loadConfig(env) }, context);
   const records = createRunRecordStore(folder);
   const finished = fresh ? undefined : (await records.load())?.finished;
-  if (finished && output !== '-' && existsSync(output)) {
+  const present = await outputVersion(output);
+  if (finished && present !== undefined && present === finished.output) {
     say(`${output} already holds the results of this run (${finished.failed} failed); --fresh runs it again`);
     return finished.failed === 0 ? 0 : 1;
   }
+  if (present !== undefined) say(`${output} is there already: it stays as it is until the results replace it`);
 
   const connect = (baseUrl: string): ApiClient => createApiClient({ baseUrl, apiKey: login.apiKey, fetch });
   try {

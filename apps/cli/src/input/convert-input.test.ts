@@ -60,7 +60,7 @@ describe('convertInput', () => {
       { number: 2, message: 'longer than 1000 bytes', count: 1 },
     ]);
     expect((await convert(Buffer.from([0x68, 0xe9, 0x0a]))).problems).toEqual([
-      { number: 1, message: 'not UTF-8 text', count: 1 },
+      { number: 1, message: 'not UTF-8 text: save the file as UTF-8', count: 1 },
     ]);
   });
 

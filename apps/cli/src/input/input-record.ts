@@ -13,5 +13,5 @@ export type InputRecord = {
   | { readonly kind: 'problem'; readonly message: string }
 );
 
-export const notUtf8 = 'not UTF-8 text';
+export const notUtf8 = 'not UTF-8 text: save the file as UTF-8';
 export const tooLong = (maxBytes: number): string => `longer than ${maxBytes} bytes`;

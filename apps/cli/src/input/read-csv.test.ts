@@ -44,7 +44,7 @@ describe('readCsv', () => {
     [
       'a row with too few cells',
       'a,b\n1,2\n3\n4,5\n',
-      { number: 2, line: 3, message: '1 cells, where the header has 2' },
+      { number: 2, line: 3, message: '1 cell, where the header has 2' },
     ],
     ['a row with too many', 'a\n1,2\n', { number: 1, line: 2, message: '2 cells, where the header has 1' }],
     ['two columns of one name', 'a,b,a\n', { number: 0, line: 1, message: 'two columns have the name `a`' }],
@@ -68,10 +68,10 @@ describe('readCsv', () => {
       kind: 'problem',
       number: 3,
       line: 4,
-      message: 'not UTF-8 text',
+      message: 'not UTF-8 text: save the file as UTF-8',
     });
     expect((await read(Buffer.from([0x61, 0x0a, 0xf0, 0x9f]), size)).at(-1)).toMatchObject({
-      message: 'not UTF-8 text',
+      message: 'not UTF-8 text: save the file as UTF-8',
     });
   });
 

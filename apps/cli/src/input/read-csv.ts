@@ -1,5 +1,6 @@
 import { finished } from 'node:stream/promises';
 import { CsvError, parse } from 'csv-parse';
+import { plural } from '../format.ts';
 import { type InputRecord, notUtf8, tooLong } from './input-record.ts';
 import { validUtf8 } from './valid-utf8.ts';
 
@@ -55,7 +56,8 @@ const createRowReader = () => {
         number++;
         if (cells.length === columns.length)
           add({ kind: 'row', values: Object.fromEntries(columns.map((name, index) => [name, cells[index]])) });
-        else add({ kind: 'problem', message: `${cells.length} cells, where the header has ${columns.length}` });
+        else
+          add({ kind: 'problem', message: `${plural(cells.length, 'cell')}, where the header has ${columns.length}` });
       }
       for (const cell of cells) if (cell.includes('\r\n')) overcounted += cell.split('\r\n').length - 1;
       line = lastLine - overcounted + 1;

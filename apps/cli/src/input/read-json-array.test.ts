@@ -39,7 +39,7 @@ describe('readJsonArray', () => {
     ['[1,,2]', 'an element is missing', 2],
     ['[1,]', 'an element is missing', 2],
     [`[1,"${'x'.repeat(1001)}",3]`, 'longer than 1000 bytes', 2],
-    [Buffer.from([0x5b, 0x22, 0xe9, 0x22, 0x5d]), 'not UTF-8 text', 1],
+    [Buffer.from([0x5b, 0x22, 0xe9, 0x22, 0x5d]), 'not UTF-8 text: save the file as UTF-8', 1],
   ])('says what is wrong with %s', async (text, message, number) => {
     for (const chunkBytes of [1, 1000])
       expect((await read(text, chunkBytes)).filter(({ kind }) => kind === 'problem')).toEqual([

@@ -24,6 +24,16 @@ describe('readResult', () => {
     expect(readResult(lineOf(body))).toMatchObject({ customId: 'a', answer, error: null });
   });
 
+  it('tells what the answer cost, where the server knows', () => {
+    expect(readResult(lineOf({}, { promptmill: { cost_usd: 0.00012 } }))).toMatchObject({
+      model: null,
+      costUsd: 0.00012,
+    });
+    expect(readResult(lineOf({}, { promptmill: { cost_usd: 0 } }))).toMatchObject({ costUsd: 0 });
+    expect(readResult(lineOf({}, { promptmill: { model: 'm' } }))).toMatchObject({ model: 'm', costUsd: null });
+    expect(readResult(lineOf({}))).toMatchObject({ costUsd: null });
+  });
+
   it('tells model and tokens, and the model of the fallback that answered', () => {
     const body = { model: 'grok-4', usage, choices: [] };
     expect(readResult(lineOf(body))).toMatchObject({ model: 'grok-4', inputTokens: 3, outputTokens: 5 });

@@ -10,13 +10,15 @@ export interface ResultSummary {
   readonly model: string | null;
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
+  /** Null when it is unknown. */
+  readonly costUsd: number | null;
 }
 
 interface ResultLine {
   readonly custom_id: string;
   readonly response: { readonly status_code: number; readonly body: unknown } | null;
   readonly error: { readonly code: string; readonly message: string } | null;
-  readonly promptmill?: { readonly model: string };
+  readonly promptmill?: { readonly model?: string; readonly cost_usd?: number };
 }
 
 const first = (value: unknown): unknown => (Array.isArray(value) ? (value as unknown[])[0] : undefined);
@@ -64,7 +66,7 @@ export const readResult = (line: string): ResultSummary => {
     const reason = response
       ? `${response.status_code} ${providerMessage(response.body)}`.trim()
       : `${error?.code}: ${error?.message}`;
-    return { customId, answer: null, error: reason, model: null, inputTokens: null, outputTokens: null };
+    return { customId, answer: null, error: reason, model: null, inputTokens: null, outputTokens: null, costUsd: null };
   }
   const { body } = response;
   const model = promptmill?.model ?? field(body, 'model');
@@ -76,5 +78,6 @@ export const readResult = (line: string): ResultSummary => {
     model: typeof model === 'string' ? model : null,
     inputTokens: usage?.inputTokens ?? null,
     outputTokens: usage?.outputTokens ?? null,
+    costUsd: promptmill?.cost_usd ?? null,
   };
 };

@@ -34,6 +34,7 @@ const otherColumns: readonly ResultColumn[] = [
   { name: 'model', type: 'text', value: ({ model }) => model },
   { name: 'input_tokens', type: 'integer', value: ({ inputTokens }) => inputTokens },
   { name: 'output_tokens', type: 'integer', value: ({ outputTokens }) => outputTokens },
+  { name: 'cost_usd', type: 'number', value: ({ costUsd }) => costUsd },
 ];
 
 /** A name that no column has yet: `answer`, else `answer_2` and so on. */

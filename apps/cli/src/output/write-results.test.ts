@@ -8,18 +8,23 @@ async function* each(items: readonly unknown[]): AsyncGenerator<string> {
   for (const item of items) yield JSON.stringify(item);
 }
 
-const answered = (id: string, content: string) => ({
+const answered = (id: string, content: string, more: object = {}) => ({
   custom_id: id,
   response: {
     status_code: 200,
     body: { model: 'echo', choices: [{ message: { content } }], usage: { prompt_tokens: 1, completion_tokens: 2 } },
   },
   error: null,
+  ...more,
 });
 
 const failed = (id: string) => ({ custom_id: id, response: null, error: { code: 'timeout', message: 'None.' } });
 
-const results = [answered('r1', 'two\nlines, "quoted"'), failed('r2'), answered('r3', '=HYPERLINK("x")')];
+const results = [
+  answered('r1', 'two\nlines, "quoted"'),
+  failed('r2'),
+  answered('r3', '=HYPERLINK("x")', { promptmill: { cost_usd: 0.0000125 } }),
+];
 
 const inputRows: InputRows = {
   columns: new Map([
@@ -41,17 +46,17 @@ describe('writeResults', () => {
   it('writes CSV that reads back as it was, but for what a spreadsheet would run', async () => {
     const text = (await write('csv')).toString();
     expect(parse(text)).toEqual([
-      ['text', 'stars', 'answer', 'ok', 'answer_2', 'error', 'model', 'input_tokens', 'output_tokens'],
-      ['+1', '5', '-5.5', 'true', 'two\nlines, "quoted"', '', 'echo', '1', '2'],
-      ["'@x", '', '', '', '', 'timeout: None.', '', '', ''],
-      [' é;', '', '', '', `'=HYPERLINK("x")`, '', 'echo', '1', '2'],
+      ['text', 'stars', 'answer', 'ok', 'answer_2', 'error', 'model', 'input_tokens', 'output_tokens', 'cost_usd'],
+      ['+1', '5', '-5.5', 'true', 'two\nlines, "quoted"', '', 'echo', '1', '2', ''],
+      ["'@x", '', '', '', '', 'timeout: None.', '', '', '', ''],
+      [' é;', '', '', '', `'=HYPERLINK("x")`, '', 'echo', '1', '2', '0.0000125'],
     ]);
     expect(text).toContain('" é;"');
   });
 
   it('writes TSV', async () => {
     const [, row] = parse((await write('tsv')).toString(), { delimiter: '\t' });
-    expect(row).toEqual(['+1', '5', '-5.5', 'true', 'two\nlines, "quoted"', '', 'echo', '1', '2']);
+    expect(row).toEqual(['+1', '5', '-5.5', 'true', 'two\nlines, "quoted"', '', 'echo', '1', '2', '']);
   });
 
   it('writes Parquet with the types of the columns', async () => {
@@ -69,6 +74,7 @@ describe('writeResults', () => {
         model: 'echo',
         input_tokens: 1n,
         output_tokens: 2n,
+        cost_usd: null,
       },
       {
         ...none,
@@ -79,6 +85,7 @@ describe('writeResults', () => {
         model: null,
         input_tokens: null,
         output_tokens: null,
+        cost_usd: null,
       },
       {
         ...none,
@@ -89,6 +96,7 @@ describe('writeResults', () => {
         model: 'echo',
         input_tokens: 1n,
         output_tokens: 2n,
+        cost_usd: 0.0000125,
       },
     ]);
   });
@@ -100,7 +108,7 @@ describe('writeResults', () => {
 
   it('has the custom_id in place of columns that nobody knows', async () => {
     const [header, ...rows] = parse((await write('csv', onlyIds)).toString());
-    expect(header).toEqual(['custom_id', 'answer', 'error', 'model', 'input_tokens', 'output_tokens']);
+    expect(header).toEqual(['custom_id', 'answer', 'error', 'model', 'input_tokens', 'output_tokens', 'cost_usd']);
     expect(rows.map(([id]) => id)).toEqual(['r1', 'r2', 'r3']);
   });
 

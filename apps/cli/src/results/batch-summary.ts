@@ -1,4 +1,4 @@
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { type BatchObject, formatUsd, isTerminal, usdToNanos } from '@promptmill/core';
 import { describeBatchErrors } from './batch-outcome.ts';
 import { formatCount, formatDuration, plural } from '../format.ts';
 
@@ -15,6 +15,10 @@ export const countsText = ({ request_counts: { total, completed, failed } }: Bat
 export const tokensText = ({ usage }: BatchObject): string =>
   `${plural(usage.total_tokens, 'token')} (${formatCount(usage.input_tokens)} in, ${formatCount(usage.output_tokens)} out)`;
 
+/** What the results have cost: `0.0042 USD`. */
+export const costText = ({ promptmill: { cost } }: BatchObject): string =>
+  cost.spent === null ? 'price unknown' : `${formatUsd(usdToNanos(cost.spent))} USD`;
+
 /** A batch's id, status, counts, times and files, one line each. */
 export const batchSummary = (batch: BatchObject): string => {
   const { paused_at: pausedAt, retry_of: retryOf, retried_by: retriedBy } = batch.promptmill;
@@ -24,6 +28,7 @@ export const batchSummary = (batch: BatchObject): string => {
     ['requests', countsText(batch)],
     ['model', batch.model],
     ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
+    ['price', batch.usage.total_tokens > 0 ? costText(batch) : null],
     ['created', utc(batch.created_at)],
     isTerminal(batch.status)
       ? ['took', formatDuration((endedAt(batch) ?? batch.created_at) - batch.created_at)]

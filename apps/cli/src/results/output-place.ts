@@ -14,6 +14,12 @@ export const outputOf = (input: string, output: string | undefined): string => {
   return resolve(`${base}.results.${tableExtensions.has(kind) ? kind : 'jsonl'}`);
 };
 
+/** Tells apart what is in the file of an output at different times. Undefined when there is no file. */
+export const outputVersion = async (output: string): Promise<string | undefined> => {
+  const found = output === '-' ? undefined : await stat(output).catch(() => undefined);
+  return found && `${found.size} bytes at ${found.mtimeMs}`;
+};
+
 /**
  * Checks that `output` can be written, before any request is paid for.
  *

@@ -12,6 +12,7 @@ import { createProgress } from '../progress/progress.ts';
 import type { OutputFormat } from '../output/output-format.ts';
 import type { InputRows } from '../output/write-results.ts';
 import { type FailureReasons, publishResults } from '../results/publish-results.ts';
+import { outputVersion } from '../results/output-place.ts';
 import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
@@ -79,6 +80,8 @@ export const runBatch = async (
   });
   const { completed, failed } = batch.request_counts;
   const record = await records.load();
-  if (record) await records.save({ ...record, finished: { completed, failed } });
+  const version = await outputVersion(output);
+  const published = version === undefined ? {} : { output: version };
+  if (record) await records.save({ ...record, finished: { completed, failed, ...published } });
   return { batch, reasons };
 };

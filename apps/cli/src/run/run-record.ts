@@ -10,7 +10,14 @@ const runRecord = z.object({
   fileId: z.string().exactOptional(),
   batchId: z.string().exactOptional(),
   /** Set once the output file was published. */
-  finished: z.object({ completed: z.number(), failed: z.number() }).exactOptional(),
+  finished: z
+    .object({
+      completed: z.number(),
+      failed: z.number(),
+      /** The output as it was published. Absent for standard output. */
+      output: z.string().exactOptional(),
+    })
+    .exactOptional(),
 });
 
 /** How far a run has come: enough to carry on after any crash. */
