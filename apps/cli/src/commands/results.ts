@@ -74,7 +74,7 @@ export const showResults = async (
     batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   }
   assertNotRefused(batch, 'line');
-  await publishResults(resultSources(client, batch, signal), { target: output === '-' ? stdout : output, format });
+  await publishResults(resultSources(client, [batch], signal), { target: output === '-' ? stdout : output, format });
   if (output !== '-') screen.write(`${countsText(batch)}: ${output}\n`);
   return exitCodeOf(batch);
 };

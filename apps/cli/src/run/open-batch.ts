@@ -11,6 +11,8 @@ export interface RunInput {
   readonly filename: string;
   readonly endpoint: string;
   readonly completionWindow: string;
+  /** Is told how much of the file is sent, as `45 %`. */
+  readonly onSent?: (share: string) => void;
 }
 
 export interface OpenBatchOptions {
@@ -38,7 +40,7 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
   let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
   if (!file) {
     await records.save(record);
-    file = await client.uploadFile({ path: input.path, filename: input.filename, idempotencyKey: record.key, signal });
+    file = await client.uploadFile({ ...input, idempotencyKey: record.key, signal });
     record = { ...record, fileId: file.id };
     await records.save(record);
   }
