@@ -15,12 +15,12 @@ export interface SchemaCheck {
 }
 
 export interface SchemaCheckerOptions {
-  /** A check that takes longer is cut off, in milliseconds, and tried once more. Default 500. */
-  readonly timeoutMs?: number;
   /** The time in milliseconds. Default `Date.now`. */
   readonly now?: () => number;
 }
 
+/** A check that takes longer is cut off, and tried once more. */
+const timeoutMs = 500;
 /** Most characters of a schema, as JSON. */
 export const maxSchemaLength = 64 * 1024;
 const maxHeapMb = 128;
@@ -43,7 +43,7 @@ interface Waiting {
  * is ended. It is tried once more, since a machine that stood still may be the cause. Tenants take turns, and one whose
  * checks are costly again and again is refused for a while.
  */
-export const createSchemaChecker = ({ timeoutMs = 500, now = Date.now }: SchemaCheckerOptions = {}) => {
+export const createSchemaChecker = ({ now = Date.now }: SchemaCheckerOptions = {}) => {
   let thread: Promise<Worker> | undefined;
   let isAtWork = false;
   const lines = new Map<string, Waiting[]>();
