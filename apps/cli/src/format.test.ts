@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDuration, plural } from './format.ts';
+import { formatDuration, formatShortCount, formatUsd, plural } from './format.ts';
 
 it.each([
   [0.4, '0 s'],
@@ -12,4 +12,17 @@ it.each([
 
 it('counts things', () => {
   expect([plural(1, 'line'), plural(1200, 'line')]).toEqual(['1 line', '1,200 lines']);
+});
+
+it('shortens counts', () => {
+  expect([999, 12_345, 2_131_846].map(formatShortCount)).toEqual(['999', '12.3K', '2.1M']);
+});
+
+it.each([
+  [1234.5, '$1,234.50'],
+  [0.4234, '$0.42'],
+  [0.00423, '$0.0042'],
+  [0, '$0.00'],
+])('writes %d USD as %s', (usd, text) => {
+  expect(formatUsd(usd)).toBe(text);
 });

@@ -9,6 +9,16 @@ export const formatDuration = (seconds: number): string => {
 /** A count with its thousands separated: `12,345`. */
 export const formatCount = (count: number): string => count.toLocaleString('en-US');
 
+/** A count in few characters: `12K`, `1.2M`. */
+export const formatShortCount = (count: number): string =>
+  count.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
+
+/** `$1,234.50`, and `$0.0042` where cents would not show it. */
+export const formatUsd = (usd: number): string => {
+  const shown = usd >= 0.1 ? usd : Number(usd.toPrecision(2));
+  return `$${shown.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: usd >= 0.1 ? 2 : 12 })}`;
+};
+
 /** `1 line`, `2 lines`. */
 export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 

@@ -41,6 +41,7 @@ The results are in the input's order, each in the place of its line or row. The 
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
 --max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it.
+With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
   promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
@@ -84,4 +85,5 @@ export const retryHelp = `
   promptmill retry batch_…                                    all requests that failed or never ran
   promptmill retry batch_… --error-code 503 request_timeout   those that failed with these codes
   promptmill watch $(promptmill retry batch_… --custom-id a b)
+The results of the new batch are its own: those of the batch that it retries stay as they are.
 `;

@@ -22,7 +22,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
   stdout: createOutput(process.stdout),
-  screen: createScreen(process.stderr),
+  screen: createScreen(process.stderr, process.env['TERM']),
   fetch,
   now: () => performance.now(),
   signal: stop.signal,

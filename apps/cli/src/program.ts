@@ -59,12 +59,15 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
       wholeNumber(0, 65_535),
     )
     .option('--fresh', 'forget an earlier run of the same input, and pay for every request again')
+    .addOption(
+      new Option('--retry-failed', 'run only the failed requests of the finished run again').conflicts('fresh'),
+    )
     .option('--stream', 'show the answers while they are being written')
     .option('-q, --quiet', 'print errors only')
     .addHelpText('after', runHelp)
     .action(async (input: string, options: Parameters<typeof run>[1]) => {
       const { run } = await import('./commands/run.ts');
-      done(await run(input, options, context));
+      done(await run(input, { ...options, words: program.args }, context));
     });
 
   program

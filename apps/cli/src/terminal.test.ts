@@ -27,5 +27,13 @@ test('a screen clears its own line, and no other text can', () => {
   const screen = createScreen({ write: (text) => written.push(text), isTTY: true, columns: 80 });
   screen.write('\r\u001B[2Kgone\n');
   screen.redraw('50 %\r\u001B[2K');
-  expect(written).toEqual([String.raw`\u000d\u001b[2Kgone` + '\n', '\r\u001B[2K50 % ' + String.raw`\u001b[2K`]);
+  screen.redraw('51 %');
+  screen.write('below\n');
+  screen.redraw('');
+  expect(written).toEqual([
+    String.raw`\u000d\u001b[2Kgone` + '\n',
+    '50 % ' + String.raw`\u001b[2K`,
+    '\r\u001B[2K51 %',
+    '\r\u001B[2Kbelow\n',
+  ]);
 });

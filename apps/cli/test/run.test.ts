@@ -81,7 +81,7 @@ describe('run', () => {
     );
     const { exit, stderr } = await cli.run(['run', 'mixed.jsonl', '-m', 'simulator/echo']);
     expect(exit).toBe(1);
-    expect(stderr).toMatch(/failed: 1 × 400 /);
+    expect(stderr).toMatch(/ failed +1 × 400.*, such as bad: /);
     expect(results('mixed.results.jsonl').map((line) => [line.custom_id, line.response?.status_code])).toEqual([
       ['request-1', 200],
       ['bad', 400],

@@ -77,7 +77,7 @@ it('what a provider and an input say cannot control the terminal, and is in the 
     await writeFile(cli.path('one.jsonl'), JSON.stringify({ prompt: 'Hi', custom_id: 'a\u001B[31m' }));
     const ran = await cli.run(['run', 'one.jsonl', '-m', 'lab/any', '-o', 'out.jsonl']);
     const controls = /(?![\n\t])[\p{Cc}\u202E]/u;
-    expect(ran.stderr).toContain(String.raw`failed: 1 × 400 no \u001b]0;title\u0007`);
+    expect(ran.stderr).toContain(String.raw`failed    1 × 400, such as a\u001b[31m: no \u001b]0;title\u0007`);
     expect(ran.stderr).not.toMatch(controls);
     expect(ran.stderr).toMatch(
       /^configuration: .*promptmill\.yaml \(found in this folder\); calls go to 127\.0\.0\.1:/m,

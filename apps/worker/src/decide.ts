@@ -28,7 +28,14 @@ export type Ending =
   /** The request gets a job in its fallback's lane. */
   | { readonly kind: 'fall back' }
   /** The job goes back into its lane; no attempt is used. With `refusals` it keeps their number. */
-  | { readonly kind: 'put back'; readonly delayMs: number; readonly refusals?: RequestRefusals }
+  | {
+      readonly kind: 'put back';
+      readonly delayMs: number;
+      /** Set when it was refused. */
+      readonly refusals?: RequestRefusals;
+      /** Whether others are to have its turn. A request that was refused gives way too. */
+      readonly givesWay?: boolean;
+    }
   /** Its tenant may make no call now: the job goes back into its lane, and no attempt is used. */
   | { readonly kind: 'wait for tenant' }
   /** The batch is paused, or a limit of its cost holds it: the request waits until it goes on. */

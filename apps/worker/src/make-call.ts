@@ -110,7 +110,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
       const admission = await gate.admit(wanted, signal);
       if (!admission) return { ending: { kind: 'put back', delayMs: 0 } };
       if (admission === 'fallback') return { ending: { kind: 'fall back' } };
-      if (admission === 'later') return { ending: { kind: 'put back', delayMs: giveWayMs } };
+      if (admission === 'later') return { ending: { kind: 'put back', delayMs: giveWayMs, givesWay: true } };
       const giveBack = async (ending: Ending) => {
         if (admission !== 'unwanted') await untilRedisTakes(() => admission.reportEnd({ signal: 'unsent' }));
         return { ending };

@@ -6,6 +6,7 @@ import type { ChargeCalls } from './charge-calls.ts';
 import type { CostGate, CostRefusal, CostShare } from './cost/cost-gate.ts';
 import { decide, type Ending, endingOfState, keepAnswer, mayCall, outcomeOf, type RecordedEnd } from './decide.ts';
 import { type FindFallback, modelName } from './lane/fallback.ts';
+import type { LineUp } from './lane/line-up.ts';
 import type { LiveRequests } from './live-requests.ts';
 import { createMakeCall, type MakeCallOptions, type RequestRun } from './make-call.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -15,6 +16,7 @@ export interface ProcessRequestOptions extends MakeCallOptions {
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly findFallback: FindFallback;
+  readonly lineUp: LineUp;
   readonly charges: ChargeCalls;
   /** Whether a batch wants calls now. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
@@ -72,7 +74,8 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, tenantGate, takeRetry, findFallback, charges, costGate, answers, recorder, isRunning, retry } = options;
+  const { lane, tenantGate, takeRetry, findFallback, lineUp, charges, costGate, answers, recorder, isRunning, retry } =
+    options;
   const { untilRedisTakes, unrecorded, quarantine, live, giveUp, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
@@ -193,6 +196,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       case 'put back': {
         const { delayMs, refusals } = ending;
         if (refusals) await untilRedisTakes(() => job.updateData({ ...job.data, refusals }));
+        if (refusals || ending.givesWay) await untilRedisTakes(() => lineUp(job));
         return putBack(delayMs);
       }
       case 'wait for tenant':

@@ -43,6 +43,7 @@ import { createChargeCalls } from './charge-calls.ts';
 import { createCostGate } from './cost/cost-gate.ts';
 import { createFirstCost } from './cost/first-cost.ts';
 import { createFindFallback } from './lane/fallback.ts';
+import { createLineUp } from './lane/line-up.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
 import { createLiveRequests } from './live-requests.ts';
@@ -202,6 +203,7 @@ export const startWorker = async ({
       // Counting tokens takes time; only a lane that limits them needs it.
       estimator: () => (limitsTokens ? estimator : undefined),
       findFallback,
+      lineUp: createLineUp({ lane, turns, weightOf: tenants.weightOf }),
       charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
       answers,
       costGate,

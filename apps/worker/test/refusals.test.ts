@@ -96,6 +96,27 @@ test.each([
   expect(await space.redis.hget(space.keys.laneState('first'), 'heldAt')).toBeNull();
 });
 
+test('a tenant sends ever new batches that are refused: the lane opens for another tenant that comes', async () => {
+  await open(modelsForKey, poisonOrNot(403), { first: { probeIntervalMs: 30_000 }, graceMs: 100 });
+  await space.startWorker();
+  const flood = new AbortController();
+  const flooding = (async () => {
+    for (let position = 0; !flood.signal.aborted; position++)
+      await space.add('first', 0, { batchId: await space.addBatch('one'), prompt: 'poison', position });
+  })();
+  try {
+    const failedSources = async () =>
+      (await space.redis.hget(space.keys.laneState('first'), 'failedSources'))?.split(',').length;
+    await expect.poll(failedSources, { timeout: 20_000 }).toBe(32);
+    const other = await space.addBatch('two');
+    await addAll(other, 20, 'fine');
+    await expect.poll(() => counts(other), soon).toEqual({ completed: 20, failed: 0 });
+  } finally {
+    flood.abort();
+    await flooding;
+  }
+});
+
 test('a request that alone is refused again and again becomes an error line, with the answer', async () => {
   const { called } = await open(noModels, poisonOrNot(403));
   await space.add('first', 0, { prompt: 'poison' });

@@ -27,6 +27,8 @@ export interface RequestOptions {
   /** Default: the batch that the space opens with. */
   readonly batchId?: string;
   readonly prompt?: string;
+  /** Its turn in the lane. Default: its index. */
+  readonly position?: number;
   /** More of the job. */
   readonly more?: Partial<RequestJob>;
 }
@@ -90,7 +92,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     setTenants: async (changed: TenantsConfig): Promise<void> => worker?.setLimits({ lanes, tenants: changed }),
     /** Adds the job of a request to a lane; gives its id. */
     add: async (lane: 'first' | 'second', index: number, request: RequestOptions = {}): Promise<string> => {
-      const { batchId: owner = batchId, prompt = 'Hi', more } = request;
+      const { batchId: owner = batchId, prompt = 'Hi', position = index, more } = request;
       const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
       const job: RequestJob = {
         tenant: tenants.get(owner) ?? '',
@@ -102,7 +104,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
         bytes: 1,
         ...more,
       };
-      await queue.addBulk([toLaneJob(job, index, retry)]);
+      await queue.addBulk([toLaneJob(job, position, retry)]);
       return `${owner}-${index}`;
     },
     /** Adds a live call to the lane `first`, whose caller waits for a minute. */

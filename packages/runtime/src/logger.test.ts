@@ -22,10 +22,18 @@ it.each([
   { lane: { provider: { apiKey: 'secret' } } },
   { config: { board: { password: 'secret' } }, res: { headers: { 'set-cookie': 'secret' } } },
   { config: { apiKeys: [{ tenant: 'a', key: 'secret' }] } },
+  { err: Object.assign(new Error('no'), { config: { headers: { authorization: 'secret' } } }) },
 ])('shows no secret of %j', (fields) => {
   const [line] = logged('info', fields);
   expect(line).toContain('[redacted]');
   expect(line).not.toContain('secret');
+});
+
+it('leaves what it is given as it is', () => {
+  const fields = { lane: { provider: { apiKey: 'secret', name: 'xai' } }, at: new Date(0) };
+  const [line = ''] = logged('info', fields);
+  expect(JSON.parse(line)).toMatchObject({ lane: { provider: { name: 'xai' } }, at: '1970-01-01T00:00:00.000Z' });
+  expect(fields.lane.provider.apiKey).toBe('secret');
 });
 
 it('writes no arguments of a failed Redis command', () => {

@@ -29,6 +29,8 @@ export interface Upload {
   /** The name that the file gets on the server. */
   readonly filename: string;
   readonly idempotencyKey: string;
+  /** Is told how much of the file is sent, as `45 %`. */
+  readonly onSent?: ((share: string) => void) | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -37,6 +39,14 @@ export interface RetryChoice {
   readonly custom_ids?: readonly string[];
   readonly error_codes?: readonly string[];
   readonly completion_window?: string;
+  /** In USD. */
+  readonly promptmill?: { readonly max_cost: number };
+}
+
+/** In USD; null what is unknown. */
+interface BatchEstimate {
+  readonly requests: number;
+  readonly cost: { readonly low: number | null; readonly expected: number | null; readonly high: number | null };
 }
 
 interface List<Item> {
@@ -60,7 +70,7 @@ interface Page {
 }
 
 interface Call {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: (() => AsyncIterable<Uint8Array>) | string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the call is sent again after no answer or a temporary error. Default: true for GET, else false. */
@@ -140,8 +150,8 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
      * Uploads a file from the disk, in flat memory. Called again with the same key, it returns the file of the first
      * call.
      */
-    uploadFile({ path, filename, idempotencyKey, signal }: Upload): Promise<FileObject> {
-      const { contentType, content } = createUploadBody(path, filename);
+    uploadFile({ path, filename, idempotencyKey, onSent, signal }: Upload): Promise<FileObject> {
+      const { contentType, content } = createUploadBody(path, { filename, onSent });
       return json<FileObject>('/files', {
         method: 'POST',
         body: content,
@@ -151,6 +161,9 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       });
     },
     getFile: (id: string) => json<FileObject>(`/files/${id}`),
+    deleteFile: async (id: string): Promise<void> => {
+      await call(`/files/${encodeURIComponent(id)}`, { method: 'DELETE', repeatable: true });
+    },
     async *fileLines(id: string, signal?: AbortSignal): AsyncGenerator<string> {
       const { body } = await call(`/files/${id}/content`, { signal });
       if (body) yield* readLines(body);
@@ -161,6 +174,14 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
         method: 'POST',
         body: JSON.stringify(batch),
         headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+        repeatable: true,
+      }),
+    /** What a batch would use and cost. Makes nothing. */
+    estimateBatch: (batch: NewBatch) =>
+      json<BatchEstimate>('/batches/estimate', {
+        method: 'POST',
+        body: JSON.stringify(batch),
+        headers: { 'content-type': 'application/json' },
         repeatable: true,
       }),
     getBatch: (id: string) => json<BatchObject>(`/batches/${encodeURIComponent(id)}`),

@@ -91,7 +91,7 @@ export const showResults = async (
   }
   assertNotRefused(batch, 'line');
   const rows = hasColumns(format) ? { ...onlyIds, answers: await answersOf(client, batch, signal) } : onlyIds;
-  await publishResults(resultSources(client, batch, signal), {
+  await publishResults(resultSources(client, [batch], signal), {
     target: output === '-' ? stdout : output,
     format,
     rows,

@@ -19,5 +19,6 @@ export const retryBatch = async (batchId: string, options: RetryOptions, context
   };
   const batch = await connectToServer(context).retryBatch(batchId, choice, randomUUID());
   context.stdout.write(`${printableLine(batch.id)}\n`);
+  context.screen.write(`promptmill watch ${batch.id} shows its progress, promptmill results ${batch.id} its results\n`);
   return 0;
 };

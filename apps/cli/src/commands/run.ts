@@ -2,27 +2,27 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
+import { buildLimits, type LimitsConfig } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
 import { type ApiClient, createApiClient } from '../api/api-client.ts';
 import { exitCodeOf } from '../results/batch-outcome.ts';
-import { costText, countsText, tokensText } from '../results/batch-summary.ts';
+import { describeEnding } from '../results/describe-ending.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
-import { formatDuration, plural } from '../format.ts';
+import { plural } from '../format.ts';
 import { readLines } from '../api/read-lines.ts';
 import { nameOfInput } from '../input/open-input.ts';
 import { showDryRun } from '../input/show-dry-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import type { PromptOptions } from '../input/prompt-options.ts';
 import { outputVersion } from '../results/output-place.ts';
-import { describeReasons, type FailureReasons } from '../results/publish-results.ts';
 import { answerColumnsOf } from '../output/answer-columns.ts';
 import { describeSources } from '../roles/describe-sources.ts';
 import { plannedSimulatorUrl } from '../roles/start-simulator.ts';
 import { runBatch } from '../run/run-batch.ts';
-import { createRunRecordStore, type RunRecordStore } from '../run/run-record.ts';
+import { createRunRecordStore, finishedOf, type RunRecordStore } from '../run/run-record.ts';
 import { startRun } from '../run/start-run.ts';
+import { shellCommand } from '../shell-command.ts';
 
 /** Limits in these options replace those of every lane. */
 export interface RunOptions extends PromptOptions, LimitsConfig {
@@ -32,6 +32,10 @@ export interface RunOptions extends PromptOptions, LimitsConfig {
   readonly dataDir?: string;
   readonly port?: number;
   readonly fresh?: boolean;
+  /** Runs again only what failed. */
+  readonly retryFailed?: boolean;
+  /** The words of the command line, from `run` on. */
+  readonly words?: readonly string[];
   readonly quiet?: boolean;
   readonly stream?: boolean;
   /** Prints the answers alone. */
@@ -79,30 +83,24 @@ const embeddedEnv = (
 const forgetEarlier = async (client: ApiClient, records: RunRecordStore): Promise<void> => {
   const record = await records.load().catch(() => undefined);
   // The server refuses when the batch has ended or is gone: no calls are made then either.
-  if (record?.batchId !== undefined) await client.cancelBatch(record.batchId).catch(() => {});
+  for (const { batchId } of [record ?? {}, ...(record?.retries ?? [])])
+    if (batchId !== undefined) await client.cancelBatch(batchId).catch(() => {});
   await records.remove();
 };
 
-interface Ending {
-  readonly batch: BatchObject;
-  readonly reasons: FailureReasons;
-  /** An absolute path, or `-` for standard output. */
-  readonly output: string;
-  readonly seconds: number;
-}
-
-const summary = ({ batch, reasons, output, seconds }: Ending): string =>
-  [
-    `${batch.status} in ${formatDuration(seconds)}: ${countsText(batch)}, ${tokensText(batch)}, ${costText(batch)}`,
-    ...describeReasons(reasons).map((reason) => `  failed: ${reason}`),
-    ...(output === '-' ? [] : [`results: ${output}`]),
-  ].join('\n');
+/** The same command, for what failed alone. */
+const retryCommandOf = ({ words = ['run'] }: RunOptions): string =>
+  shellCommand([
+    'promptmill',
+    ...words.filter((word) => word !== '--fresh' && word !== '--retry-failed'),
+    '--retry-failed',
+  ]);
 
 /** Runs an input to its end in this process, or carries on where an earlier process stopped. */
 export const run = async (input: string, options: RunOptions, context: CliContext): Promise<number> => {
   const { screen, fetch, now, signal } = context;
   const startedAtMs = now();
-  const { fresh = false, quiet = false, stream = false, timeout } = options;
+  const { fresh = false, quiet = false, stream = false, retryFailed = false, timeout } = options;
   const say = (text: string): void => {
     if (!quiet) screen.write(`${text}\n`);
   };
@@ -122,11 +120,25 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     providers,
   } = await prepareRun({ input, options, config: loadConfig(env) }, context);
   const records = createRunRecordStore(folder);
-  const finished = fresh ? undefined : (await records.load())?.finished;
+  const retryCommand = retryCommandOf(options);
+  const record = fresh ? undefined : await records.load();
+  const finished = record && finishedOf(record);
+  const wantsRetry = retryFailed && finished !== undefined && finished.failed > 0;
+  if (retryFailed && record === undefined)
+    throw new CliError(
+      'no_such_run',
+      'nothing has run with this input, these options and this output: leave --retry-failed out',
+    );
   const present = await outputVersion(output);
-  if (finished && present !== undefined && present === finished.output) {
-    say(`${output} already holds the results of this run (${finished.failed} failed); --fresh runs it again`);
-    return finished.failed === 0 ? 0 : 1;
+  if (finished && !wantsRetry && present !== undefined && present === finished.output) {
+    const { failed } = finished;
+    say(
+      failed === 0
+        ? `${output} already holds the results of this run, and none failed; --fresh runs it again`
+        : `${output} already holds the results of this run (${failed} failed); --fresh runs it again, and what failed alone:\n` +
+            `  ${retryCommand}`,
+    );
+    return failed === 0 ? 0 : 1;
   }
   if (present !== undefined) say(`${output} is there already: it stays as it is until the results replace it`);
 
@@ -142,13 +154,14 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     });
     stack.defer(() => started.close());
     stack.defer(() => {
-      if (signal.aborted) say('stopping: calls in flight get 8 s to end (Ctrl-C again ends them at once)');
+      if (signal.aborted) say('stopping: calls in flight get 8 s to end');
     });
     say(describeSources(started.config, providers));
     say(
       `${plural(prepared.requests, 'prompt')} of ${name}; watch them at ${started.url}/admin/queues ` +
         `(user ${boardUser}, password ${login.boardPassword})`,
     );
+    if (screen.isTTY) say('Ctrl-C stops, and the same command carries on; twice, it does not wait for calls in flight');
     const { batch, reasons } = await runBatch(
       {
         client: connect(started.url),
@@ -174,10 +187,20 @@ export const run = async (input: string, options: RunOptions, context: CliContex
         say,
         quiet,
         stream,
+        retryFailed,
       },
       context,
     );
-    say(summary({ batch, reasons, output, seconds: (now() - startedAtMs) / 1000 }));
+    say(
+      describeEnding({
+        batch,
+        reasons,
+        seconds: (now() - startedAtMs) / 1000,
+        output: output === '-' ? undefined : output,
+        retryCommand,
+        columns: screen.isTTY ? screen.columns : undefined,
+      }),
+    );
     return exitCodeOf(batch);
   } catch (error) {
     if (error instanceof CliError && error.code === 'batch_failed') await rm(folder, { recursive: true, force: true });

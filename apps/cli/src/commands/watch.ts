@@ -8,6 +8,7 @@ import { watchBatch } from '../progress/watch-batch.ts';
 /** Shows a batch's progress until it is terminal. Ctrl-C leaves the batch alone. */
 export const watch = async (batchId: string, context: CliContext): Promise<number> => {
   const { screen, now, signal } = context;
+  if (screen.isTTY) screen.write('Ctrl-C stops watching; the batch goes on\n');
   const progress = createProgress({ screen, now });
   const client = connectToServer(context);
   const batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);

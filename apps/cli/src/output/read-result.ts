@@ -7,11 +7,19 @@ export interface ResultSummary {
   readonly answer: string | null;
   /** Status or code, and message; null when the answer is what was asked for. */
   readonly error: string | null;
+  /** The same in parts; null when there is an answer. */
+  readonly failure: Failure | null;
   readonly model: string | null;
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   /** Null when it is unknown. */
   readonly costUsd: number | null;
+}
+
+interface Failure {
+  /** What failures are counted by: a status with the provider's own code if it has one, or a code. */
+  readonly reason: string;
+  readonly message: string;
 }
 
 interface ResultLine {
@@ -63,10 +71,21 @@ export const readResult = (line: string): ResultSummary => {
   const { custom_id: customId, response, error, promptmill } = JSON.parse(line) as ResultLine;
   const isAnswer = response !== null && response.status_code >= 200 && response.status_code < 300;
   if (!isAnswer) {
-    const reason = response
-      ? `${response.status_code} ${providerMessage(response.body)}`.trim()
-      : `${error?.code}: ${error?.message}`;
-    return { customId, answer: null, error: reason, model: null, inputTokens: null, outputTokens: null, costUsd: null };
+    const message = response ? providerMessage(response.body) : String(error?.message);
+    const text = response ? `${response.status_code} ${message}`.trim() : `${error?.code}: ${message}`;
+    const code = response && field(field(response.body, 'error'), 'code');
+    const reason = response ? [response.status_code, typeof code === 'string' ? code : ''].join(' ') : `${error?.code}`;
+    const failure = { reason: reason.trim(), message };
+    return {
+      customId,
+      answer: null,
+      error: text,
+      failure,
+      model: null,
+      inputTokens: null,
+      outputTokens: null,
+      costUsd: null,
+    };
   }
   const { body } = response;
   const model = promptmill?.model ?? field(body, 'model');
@@ -75,6 +94,7 @@ export const readResult = (line: string): ResultSummary => {
     customId,
     answer: textOf(answerOf(body)),
     error: error ? `${error.code}: ${error.message}` : null,
+    failure: error ? { reason: error.code, message: error.message } : null,
     model: typeof model === 'string' ? model : null,
     inputTokens: usage?.inputTokens ?? null,
     outputTokens: usage?.outputTokens ?? null,

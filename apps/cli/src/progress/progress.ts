@@ -1,7 +1,8 @@
 import type { BatchObject } from '@promptmill/core';
 import type { Screen } from '../terminal.ts';
-import { progressBar, progressText } from './progress-line.ts';
+import { progressBar, progressText, waitOf } from './progress-line.ts';
 import { createRateMeter } from './rate-meter.ts';
+import { createStatusLine } from './status-line.ts';
 
 export interface ProgressOptions {
   readonly screen: Screen;
@@ -9,45 +10,34 @@ export interface ProgressOptions {
   readonly now: () => number;
 }
 
-const plainIntervalMs = 5000;
-const drawIntervalMs = 100;
-const redrawIntervalMs = 1000;
-const defaultColumns = 80;
-
-/** Shows a batch's progress: on a terminal one line that is kept up to date, elsewhere a new line at most every 5 s. */
+/** Shows a batch's progress: on a terminal one line that is kept up to date, elsewhere a new line every 10 s. */
 export const createProgress = ({ screen, now }: ProgressOptions) => {
-  const meter = createRateMeter(now);
-  let batch: BatchObject | undefined;
-  let writtenAtMs = -Infinity;
-  let written = '';
+  const line = createStatusLine({ screen, now });
+  const requests = createRateMeter(now);
+  const tokens = createRateMeter(now);
+  let saidWhy: string | undefined;
 
-  const draw = (): void => {
-    if (!batch) return;
-    const state = { batch, perSecond: meter.perSecond() };
-    const text = screen.isTTY ? progressBar(state, screen.columns ?? defaultColumns) : progressText(state);
-    writtenAtMs = now();
-    if (text === written) return;
-    written = text;
-    if (screen.isTTY) screen.redraw(text);
-    else screen.write(`${text}\n`);
+  /** A terminal's line has no room for all that a provider says, so that stands above the line, once. */
+  const sayWhy = (batch: BatchObject): void => {
+    const wait = waitOf(batch);
+    const why = wait?.why === undefined ? undefined : `${wait.what}: ${wait.why}`;
+    if (why !== undefined && why !== saidWhy && screen.canRedraw) screen.write(`${why}\n`);
+    saidWhy = why;
   };
-  // Without an update the rate must fall too: the batch stands still.
-  const redraw = screen.isTTY ? setInterval(draw, redrawIntervalMs) : undefined;
-  redraw?.unref();
 
   return {
-    update: (next: BatchObject): void => {
+    update: (batch: BatchObject): void => {
       // A batch has no requests until its input is checked, and none when its input is refused.
-      if (next.request_counts.total === 0) return;
-      batch = next;
-      meter.add(next.request_counts.completed + next.request_counts.failed);
-      if (now() - writtenAtMs >= (screen.isTTY ? drawIntervalMs : plainIntervalMs)) draw();
+      if (batch.request_counts.total === 0) return;
+      requests.add(batch.request_counts.completed + batch.request_counts.failed);
+      tokens.add(batch.usage.total_tokens);
+      sayWhy(batch);
+      line.show((columns) => {
+        const state = { batch, perSecond: requests.perSecond(), tokensPerSecond: tokens.perSecond() };
+        return columns === undefined ? progressText(state) : progressBar(state, columns);
+      });
     },
     /** Shows the last state, and leaves it on the screen. */
-    end: (): void => {
-      clearInterval(redraw);
-      draw();
-      if (screen.isTTY && written !== '') screen.write('\n');
-    },
+    end: (): void => line.leave(),
   };
 };

@@ -1,6 +1,6 @@
-import { type BatchObject, formatUsd, isTerminal, usdToNanos } from '@promptmill/core';
+import { type BatchObject, isTerminal } from '@promptmill/core';
 import { describeBatchErrors } from './batch-outcome.ts';
-import { formatCount, formatDuration, plural } from '../format.ts';
+import { formatCount, formatDuration, formatUsd, plural } from '../format.ts';
 
 const endedAt = (batch: BatchObject): number | null =>
   batch.completed_at ?? batch.failed_at ?? batch.expired_at ?? batch.cancelled_at;
@@ -15,14 +15,21 @@ export const countsText = ({ request_counts: { total, completed, failed } }: Bat
 export const tokensText = ({ usage }: BatchObject): string =>
   `${plural(usage.total_tokens, 'token')} (${formatCount(usage.input_tokens)} in, ${formatCount(usage.output_tokens)} out)`;
 
-/** What the results have cost: `0.0042 USD`. */
-export const costText = ({ promptmill: { cost } }: BatchObject): string =>
-  cost.spent === null ? 'price unknown' : `${formatUsd(usdToNanos(cost.spent))} USD`;
+/** What the results have cost by list prices or those of the configuration, and what calls without a result cost. */
+export const costText = ({ model, promptmill: { cost } }: BatchObject): string => {
+  if (cost.spent === null)
+    return `unknown: nothing says what ${model ?? 'each model'} costs; prices in promptmill.yaml can`;
+  return `${formatUsd(cost.spent)}${cost.wasted ? `, and ${formatUsd(cost.wasted)} for calls that gave no result` : ''}`;
+};
+
+/** Rows of a label and a text; one whose text is null is left out. */
+export const rowsText = (rows: readonly (readonly [label: string, text: string | null])[]): string =>
+  rows.flatMap(([label, text]) => (text === null ? [] : [`  ${label.padEnd(9)} ${text}`])).join('\n');
 
 /** A batch's id, status, counts, times and files, one line each. */
 export const batchSummary = (batch: BatchObject): string => {
   const { paused_at: pausedAt, retry_of: retryOf, retried_by: retriedBy } = batch.promptmill;
-  const rows: [string, string | null][] = [
+  const rows = rowsText([
     ['status', batch.status],
     ['paused', pausedAt === null ? null : `since ${utc(pausedAt)}`],
     ['requests', countsText(batch)],
@@ -39,8 +46,8 @@ export const batchSummary = (batch: BatchObject): string => {
     ['errors', batch.error_file_id],
     ['retry of', retryOf],
     ['retries', retriedBy.length > 0 ? retriedBy.join(' ') : null],
-  ];
-  const lines = rows.flatMap(([label, value]) => (value === null ? [] : [`  ${label.padEnd(9)} ${value}`]));
+    ['retry', isTerminal(batch.status) && batch.request_counts.failed > 0 ? `promptmill retry ${batch.id}` : null],
+  ]);
   const problems = batch.errors === null ? [] : [describeBatchErrors(batch, '  line')];
-  return [batch.id, ...lines, ...problems].join('\n');
+  return [batch.id, rows, ...problems].join('\n');
 };

@@ -5,55 +5,64 @@ const customIdOf = (line: string): string => {
   return customId;
 };
 
-interface Head {
-  readonly line: string;
-  readonly customId: string;
-}
-
-const openHead = async (lines: AsyncIterator<string>): Promise<Head | undefined> => {
-  const next = await lines.next();
-  return next.done ? undefined : { line: next.value, customId: customIdOf(next.value) };
-};
-
-export interface MergeSources {
-  /** The batch's input lines. */
-  readonly input: AsyncIterable<string>;
-  readonly output: AsyncIterable<string>;
-  readonly errors: AsyncIterable<string>;
-}
-
 /** A line of the output or the error file. */
 export interface MergedResult {
   readonly line: string;
   readonly from: 'output' | 'errors';
 }
 
+interface Head {
+  readonly result: MergedResult;
+  readonly customId: string;
+}
+
+const openHead = async (results: AsyncIterator<MergedResult>): Promise<Head | undefined> => {
+  const next = await results.next();
+  return next.done ? undefined : { result: next.value, customId: customIdOf(next.value.line) };
+};
+
+async function* resultsOf(lines: AsyncIterable<string>, from: MergedResult['from']): AsyncGenerator<MergedResult> {
+  for await (const line of lines) yield { line, from };
+}
+
+export interface MergeSources {
+  /** The batch's input lines. */
+  readonly input: AsyncIterable<string>;
+  readonly output: AsyncIterable<string>;
+  readonly errors: AsyncIterable<string>;
+  /**
+   * The files of a batch that ran again all requests that failed in this one. Its results take the place of this one's
+   * errors. Default: nothing ran again.
+   */
+  readonly retry?: MergeSources | undefined;
+}
+
 /**
- * Yields one result for each request, in input order. The output and the error file are in input order too, so all
- * three are read side by side, with one line of each in memory.
+ * Yields one result for each request, in input order. The output and the error file are in input order too, and so are
+ * those of a batch that ran the failed requests again, so all are read side by side, with one line of each in memory.
  *
  * @throws CliError `result_missing` when neither file has a line for a request.
  */
-export async function* mergeResults({ input, output, errors }: MergeSources): AsyncGenerator<MergedResult> {
-  const outputLines = output[Symbol.asyncIterator]();
-  const errorLines = errors[Symbol.asyncIterator]();
+export async function* mergeResults({ input, output, errors, retry }: MergeSources): AsyncGenerator<MergedResult> {
+  const outputLines = resultsOf(output, 'output');
+  const failedLines = retry ? mergeResults(retry) : resultsOf(errors, 'errors');
   try {
     let good = await openHead(outputLines);
-    let bad = await openHead(errorLines);
+    let bad = await openHead(failedLines);
     for await (const line of input) {
       if (line.trim() === '') continue;
       const customId = customIdOf(line);
       if (good?.customId === customId) {
-        yield { line: good.line, from: 'output' };
+        yield good.result;
         good = await openHead(outputLines);
       } else if (bad?.customId === customId) {
-        yield { line: bad.line, from: 'errors' };
-        bad = await openHead(errorLines);
+        yield bad.result;
+        bad = await openHead(failedLines);
       } else {
         throw new CliError('result_missing', `the server's files hold no result for the request ${customId}`);
       }
     }
   } finally {
-    await Promise.all([outputLines.return?.(), errorLines.return?.()]);
+    await Promise.all([outputLines.return(undefined), failedLines.return(undefined)]);
   }
 }

@@ -4,12 +4,22 @@ import type { MergeSources } from './merge-results.ts';
 
 async function* nothing(): AsyncGenerator<string> {}
 
-/** Streams the three files of a batch that has ended from the server, line by line. */
-export const resultSources = (client: ApiClient, batch: BatchObject, signal: AbortSignal): MergeSources => {
+/**
+ * Streams the three files of a batch that has ended from the server, line by line.
+ *
+ * @param retries batches each of which ran again all that failed in the one before it.
+ */
+export const resultSources = (
+  client: ApiClient,
+  [batch, ...retries]: readonly [BatchObject, ...BatchObject[]],
+  signal: AbortSignal,
+): MergeSources => {
   const linesOf = (id: string | null) => (id === null ? nothing() : client.fileLines(id, signal));
+  const [next, ...later] = retries;
   return {
     input: linesOf(batch.input_file_id),
     output: linesOf(batch.output_file_id),
     errors: linesOf(batch.error_file_id),
+    retry: next && resultSources(client, [next, ...later], signal),
   };
 };

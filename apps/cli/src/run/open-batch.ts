@@ -15,6 +15,8 @@ export interface RunInput {
   readonly checkSchema: boolean;
   /** What the run may cost at most, in USD. */
   readonly maxCost: number | undefined;
+  /** Is told how much of the file is sent, as `45 %`. */
+  readonly onSent?: (share: string) => void;
 }
 
 export interface OpenBatchOptions {
@@ -30,6 +32,16 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
     throw error;
   });
 
+/** The batch with the `max_cost` that a run asks for now, if it asks for one. A batch that has reached its own goes on. */
+export const withMaxCost = async (
+  client: ApiClient,
+  batch: BatchObject,
+  maxCost: number | undefined,
+): Promise<BatchObject> => {
+  const isChanged = maxCost !== undefined && maxCost !== batch.promptmill.max_cost && !isTerminal(batch.status);
+  return isChanged ? client.resumeBatch(batch.id, maxCost) : batch;
+};
+
 /**
  * Returns a run's batch: the one that an earlier process created, or a new one. The record holds the idempotency key
  * before the file or the batch is created, so a kill at any point leads to no second file or batch.
@@ -37,16 +49,12 @@ const unlessMissing = <T>(answer: Promise<T>): Promise<T | undefined> =>
 export const openBatch = async ({ client, records, input, signal }: OpenBatchOptions): Promise<BatchObject> => {
   let record: RunRecord = (await records.load()) ?? { key: randomUUID() };
   const known = record.batchId === undefined ? undefined : await unlessMissing(client.getBatch(record.batchId));
-  if (known) {
-    const { maxCost } = input;
-    const isChanged = maxCost !== undefined && maxCost !== known.promptmill.max_cost && !isTerminal(known.status);
-    return isChanged ? client.resumeBatch(known.id, maxCost) : known;
-  }
+  if (known) return withMaxCost(client, known, input.maxCost);
 
   let file = record.fileId === undefined ? undefined : await unlessMissing(client.getFile(record.fileId));
   if (!file) {
     await records.save(record);
-    file = await client.uploadFile({ path: input.path, filename: input.filename, idempotencyKey: record.key, signal });
+    file = await client.uploadFile({ ...input, idempotencyKey: record.key, signal });
     record = { ...record, fileId: file.id };
     await records.save(record);
   }

@@ -1,20 +1,23 @@
 import { type BatchObject, costLimitName, isTerminal } from '@promptmill/core';
 import type { ApiClient } from '../api/api-client.ts';
-import { assertNotRefused } from '../results/batch-outcome.ts';
-import { countsText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
+import { assertNotRefused, describeBatchErrors } from '../results/batch-outcome.ts';
+import { countsText } from '../results/batch-summary.ts';
 import type { CliContext } from '../context.ts';
 import { plural } from '../format.ts';
 import { printableLine } from '../terminal.ts';
 import { createDeltaPrinter } from '../progress/delta-printer.ts';
-import { openBatch, type RunInput } from './open-batch.ts';
+import type { RunInput } from './open-batch.ts';
+import { openBatches, type RunBatches } from './open-batches.ts';
 import { createProgress } from '../progress/progress.ts';
+import { createStepProgress, shareText } from '../progress/step-progress.ts';
 import type { OutputFormat } from '../output/output-format.ts';
 import type { InputRows } from '../output/write-results.ts';
 import { type FailureReasons, publishResults } from '../results/publish-results.ts';
 import { outputVersion } from '../results/output-place.ts';
 import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
+import { sumBatches } from './sum-batches.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface RunBatchOptions {
@@ -30,6 +33,8 @@ export interface RunBatchOptions {
   readonly quiet: boolean;
   /** Shows the answers as they come, instead of the progress. */
   readonly stream: boolean;
+  /** Run again what failed, when the run has ended. */
+  readonly retryFailed: boolean;
 }
 
 /** Nobody but the one who started a run can raise its `max_cost`. @throws CliError `cost_limit` when that is reached. */
@@ -44,22 +49,48 @@ const assertMoneyLeft = ({ promptmill, request_counts: counts }: BatchObject): v
   );
 };
 
+const describeStart = (batches: RunBatches, last: BatchObject): string | undefined => {
+  if (isTerminal(last.status)) return 'every request of this run has its result already';
+  const failed = batches.at(-2)?.request_counts.failed;
+  const again = failed === undefined ? '' : `running ${plural(failed, 'failed request')} again`;
+  const begun = last.request_counts.total > 0 ? `carrying on: ${countsText(last)}` : '';
+  return [again, begun].filter((text) => text !== '').join('; ') || undefined;
+};
+
+/** Forgets what was refused: the retry alone, so that the results of the run stay, or the run, so that it can start over. */
+const forgetRefused = async (records: RunRecordStore, batches: RunBatches): Promise<void> => {
+  const record = await records.load();
+  if (record?.retries && batches.length > 1) await records.save({ ...record, retries: record.retries.slice(0, -1) });
+  else await records.remove();
+};
+
 /**
  * Brings a run to its end as any client of the api would: it creates or finds the batch, watches it and publishes its
  * results.
  *
+ * @returns the run as one batch, and why requests of it failed.
  * @throws CliError `batch_failed` when the input was refused; the record is removed then, so that the run can start over.
+ *   `retry_refused` when the failed requests are refused now; the run stays as it was.
  */
 export const runBatch = async (
-  { client, records, input, output, outputFormat, rows, say, quiet, stream }: RunBatchOptions,
+  { client, records, input, output, outputFormat, rows, say, quiet, stream, retryFailed }: RunBatchOptions,
   { screen, now, stdout, signal }: CliContext,
 ): Promise<{ readonly batch: BatchObject; readonly reasons: FailureReasons }> => {
-  const opened = await openBatch({ client, records, input, signal });
-  if (isTerminal(opened.status)) say('every request of this run has its result already');
-  else if (opened.request_counts.total > 0) say(`carrying on: ${countsText(opened)}`);
+  const steps = quiet ? undefined : createStepProgress({ screen, now });
+  const opened = await openBatches({
+    client,
+    records,
+    input: { ...input, onSent: (share) => steps?.show(`sending the input: ${share}`) },
+    signal,
+    retryFailed,
+  }).finally(() => steps?.end());
+  const [first, ...earlier] = opened;
+  const newest = earlier.pop() ?? first;
+  const start = describeStart(opened, newest);
+  if (start !== undefined) say(start);
   const progress = quiet || stream ? undefined : createProgress({ screen, now });
   const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
-  const batch = await watchBatch(client, opened.id, {
+  const last = await watchBatch(client, newest.id, {
     onProgress(state) {
       progress?.update(state);
       assertMoneyLeft(state);
@@ -70,18 +101,29 @@ export const runBatch = async (
     progress?.end();
     printer?.end();
   });
-  if (batch.status === 'failed') await records.remove();
-  assertNotRefused(batch, input.filename);
+  if (last.status === 'failed') {
+    await forgetRefused(records, opened);
+    if (opened.length > 1) throw new CliError('retry_refused', describeBatchErrors(last, 'failed request'));
+  }
+  assertNotRefused(last, input.filename);
 
-  const reasons = await publishResults(resultSources(client, batch, signal), {
+  const batches: RunBatches = newest === first ? [last] : [first, ...earlier, last];
+  const batch = sumBatches(batches);
+  const writing = quiet || output === '-' ? undefined : createStepProgress({ screen, now });
+  const reasons = await publishResults(resultSources(client, batches, signal), {
     target: output === '-' ? stdout : output,
     format: outputFormat,
     ...(rows === undefined ? {} : { rows }),
-  });
+    onWritten: (results) => writing?.show(`writing the results: ${shareText(results, batch.request_counts.total)}`),
+  }).finally(() => writing?.end());
   const { completed, failed } = batch.request_counts;
   const record = await records.load();
   const version = await outputVersion(output);
-  const published = version === undefined ? {} : { output: version };
-  if (record) await records.save({ ...record, finished: { completed, failed, ...published } });
+  if (record)
+    await records.save({
+      ...record,
+      finished: { completed, failed, ...(version === undefined ? {} : { output: version }) },
+      ...(record.retries ? { retries: record.retries.map((retry) => Object.assign(retry, { published: true })) } : {}),
+    });
   return { batch, reasons };
 };

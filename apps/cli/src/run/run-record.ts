@@ -9,7 +9,7 @@ const runRecord = z.object({
   key: z.string(),
   fileId: z.string().exactOptional(),
   batchId: z.string().exactOptional(),
-  /** Set once the output file was published. */
+  /** Set once the output file was published, with the counts of what it holds. */
   finished: z
     .object({
       completed: z.number(),
@@ -18,10 +18,26 @@ const runRecord = z.object({
       output: z.string().exactOptional(),
     })
     .exactOptional(),
+  /** Batches that run again what failed, each of what failed in the one before it. */
+  retries: z
+    .array(
+      z.object({
+        /** The `Idempotency-Key` of the batch. */
+        key: z.string(),
+        batchId: z.string().exactOptional(),
+        /** Whether the output file that was published last has its results. */
+        published: z.boolean(),
+      }),
+    )
+    .exactOptional(),
 });
 
 /** How far a run has come: enough to carry on after any crash. */
 export type RunRecord = z.infer<typeof runRecord>;
+
+/** The counts of a run that has nothing left to do; undefined when it has. */
+export const finishedOf = ({ finished, retries = [] }: RunRecord): RunRecord['finished'] =>
+  retries.every(({ published }) => published) ? finished : undefined;
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 

@@ -56,8 +56,7 @@ beforeEach(() => {
           void added.push(...jobs.map(({ data, opts: { jobId, priority } }) => ({ lane, data, jobId, priority }))),
       }) as unknown as Queue<RequestJob>,
     turns: {
-      take: (_, user) => Promise.resolve({ positions: [10 * users.push(user)], batches: 1, isAhead: false }),
-      takeLive: () => Promise.resolve([0]),
+      takeOne: (_, { tenant, batchId }, share) => Promise.resolve(10 * users.push({ tenant, batchId, ...share })),
     },
     weightOf: () => 2,
     retry: { attempts: 3, baseDelayMs: 1, maxDelayMs: 1 },

@@ -13,7 +13,7 @@ export interface Fallback {
 export interface FindFallbackOptions {
   readonly lanes: LaneTable;
   readonly queueOf: (lane: string) => Queue<RequestJob>;
-  readonly turns: LaneTurns;
+  readonly turns: Pick<LaneTurns, 'takeOne'>;
   readonly weightOf: (tenant: string) => number;
   readonly retry: RetryPolicy;
   readonly now: () => number;
@@ -39,12 +39,8 @@ export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now
       return {
         isBetter: (laneIsClosed) => laneIsClosed || now() >= chain.deadlineNearMs,
         async add() {
-          const { tenant, batchId } = job;
-          const user = { tenant, weight: weightOf(tenant), batchId, isNew: true };
-          const positions = job.live
-            ? await turns.takeLive(route.lane.name, { ...user, share: route.lane.liveShare }, 1)
-            : (await turns.take(route.lane.name, user, 1)).positions;
-          await queueOf(route.lane.name).addBulk([toLaneJob(job, positions[0] ?? 0, retry)]);
+          const position = await turns.takeOne(route.lane, job, { weight: weightOf(job.tenant), isNew: true });
+          await queueOf(route.lane.name).addBulk([toLaneJob(job, position, retry)]);
         },
       };
     }

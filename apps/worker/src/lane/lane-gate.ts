@@ -58,20 +58,28 @@ const probeWaitMs = 250;
 const longestProbeMs = 8000;
 
 /**
- * How many calls that cannot be a held lane's next probe give their places to other requests, at most once a second. A
+ * How many calls that are not to be a held lane's next probe give their places to other requests, at most once a second. A
  * batch that comes lines up that near to the lane's present turn.
  */
 const giveWay = 10;
 
-/** The call whose request finds out whether a held lane is open: of a source that has not failed, else of that longest ago. */
-const chooseProbe = (waiting: readonly Waiter[], failedSources: readonly string[]): Waiter | undefined => {
+const tenantOf = (source: string): string => source.slice(0, source.lastIndexOf('/'));
+
+/**
+ * Ranks the sources that may probe a held lane, the best of them lowest: one of a tenant none of whose sources has failed,
+ * one that has not failed itself, and then the one that failed longest ago.
+ *
+ * @param failedSources the latest last
+ */
+const rankProbes = (failedSources: readonly string[]) => {
   const failedAt = new Map(failedSources.map((source, i) => [source, i]));
-  const rank = ({ source }: Waiter): number => failedAt.get(source) ?? -1;
-  return waiting.reduce<Waiter | undefined>(
-    (best, next) => (best && rank(best) <= rank(next) ? best : next),
-    undefined,
-  );
+  const failedTenants = new Set(failedSources.map(tenantOf));
+  return (source: string): number => {
+    if (!failedTenants.has(tenantOf(source))) return bestRank;
+    return failedAt.get(source) ?? -1;
+  };
 };
+const bestRank = -2;
 
 /**
  * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
@@ -95,9 +103,10 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
    * again.
    */
   let closedAtMs = -Infinity;
-  /** Whether the lane was held at the last question, and of which sources calls failed. */
+  /** Whether the lane was held at the last question, whether calls of known sources had failed, and who probes best. */
   let isHeld = false;
-  let failedSources: readonly string[] = [];
+  let hasFailedSources = false;
+  let rankOf = rankProbes([]);
 
   const sleep = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -108,12 +117,16 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       };
     });
 
-  /** Whether a call waits whose source has not failed. */
-  const canProbe = (): boolean => waiting.some(({ source }) => !failedSources.includes(source));
+  /** Of the calls that wait, the one whose request finds out best whether a held lane is open. */
+  const findProbe = (): Waiter | undefined =>
+    waiting.reduce<Waiter | undefined>(
+      (best, next) => (best && rankOf(best.source) <= rankOf(next.source) ? best : next),
+      undefined,
+    );
 
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
-    const probe = isHeld ? chooseProbe(waiting, failedSources) : undefined;
+    const probe = isHeld ? findProbe() : undefined;
     const asked = probe ? [probe] : order.next(waiting, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
@@ -121,7 +134,8 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.source);
     renewFreePass(answer);
     isHeld = answer.isProbe || heldAnswers.has(answer.waitFor);
-    failedSources = answer.failedSources;
+    hasFailedSources = answer.failedSources.length > 0;
+    rankOf = rankProbes(answer.failedSources);
     if (answer.waitFor === 'source') return 0;
     if (answer.isClosed) closedAtMs = performance.now();
 
@@ -144,7 +158,7 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
 
   /**
    * Sends away the calls of batches that are stopped or paused: the lane may be held for long. Each batch is read once.
-   * When no call that waits here can be the next probe, some give their places to requests of other sources.
+   * When calls of each tenant that waits here have failed, some give their places to requests of other sources.
    */
   const sendUnwantedAway = async (): Promise<void> => {
     const nowMs = performance.now();
@@ -155,8 +169,10 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
-    if (isHeld && failedSources.length > 0 && !canProbe())
-      for (const waiter of waiting.slice(1, 1 + giveWay)) waiter.settle('later');
+    if (!isHeld || !hasFailedSources) return;
+    const probe = findProbe();
+    if (probe && rankOf(probe.source) !== bestRank)
+      for (const waiter of waiting.filter((each) => each !== probe).slice(0, giveWay)) waiter.settle('later');
   };
 
   const letIn = async (): Promise<void> => {
@@ -193,7 +209,8 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       };
       signal.addEventListener('abort', giveUp, { once: true });
       // It may be the next probe of a held lane at once.
-      if (failedSources.length > 0 && !failedSources.includes(call.source) && !canProbe()) wake?.();
+      const probe = hasFailedSources ? findProbe() : undefined;
+      if (probe && rankOf(call.source) < Math.min(0, rankOf(probe.source))) wake?.();
       waiting.push(waiter);
       void letIn();
     });

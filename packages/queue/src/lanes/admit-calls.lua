@@ -38,8 +38,9 @@ if heldFor then
   local isOther = false
   if failedSources ~= '' then
     if source == '' then return wait(1, 'source') end
-    -- A full list may have forgotten sources that failed. These must not probe all the time.
+    -- A full list may have forgotten sources of a tenant in it. These must not probe all the time.
     local mayBeForgotten = countSources(failedSources) >= mostFailedSources and now - heldAt < 1000
+      and hasTenantOf(failedSources, source)
     isOther = not mayBeForgotten and not hasSource(failedSources, source)
   end
   local isExempt = isOther and not isFirm[heldFor]

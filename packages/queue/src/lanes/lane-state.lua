@@ -37,6 +37,11 @@ local function hasSource(list, source)
   return string.find(',' .. list .. ',', ',' .. source .. ',', 1, true) ~= nil
 end
 
+-- Whether the list has a source of the same tenant.
+local function hasTenantOf(list, source)
+  return string.find(',' .. list, ',' .. string.match(source, '^.-/'), 1, true) ~= nil
+end
+
 local function withSource(list, source)
   local sources = {}
   for known in string.gmatch(list, '[^,]+') do

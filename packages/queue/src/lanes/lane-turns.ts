@@ -1,4 +1,4 @@
-import { type RequestJob, type RetryPolicy, jobIdOf, sourceOf } from '@promptmill/core';
+import { type Lane, type RequestJob, type RetryPolicy, jobIdOf, sourceOf } from '@promptmill/core';
 import type { BulkJobOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
@@ -18,8 +18,9 @@ const lastPriority = 2 ** 21 - 1;
 /** In a turn, live calls go before batch requests. */
 const firstPriority = { live: 1, batch: 2 } as const;
 
-const priorityOf = (position: number, first: number): number =>
-  Math.min(lastPriority, first + Math.floor(position / requestsPerTurn));
+/** BullMQ's priority of a request's job at a position of its lane. */
+export const priorityOf = ({ live }: Pick<RequestJob, 'live'>, position: number): number =>
+  Math.min(lastPriority, (live ? firstPriority.live : firstPriority.batch) + Math.floor(position / requestsPerTurn));
 
 /**
  * Bull Board shows finished jobs: those of a batch's first requests and a sample of the others. Redis spends a fifth
@@ -52,7 +53,7 @@ export const toLaneJob = (request: RequestJob, position: number, retry: RetryPol
   data: request,
   opts: {
     jobId: jobIdOf(request.batchId, request.index),
-    priority: priorityOf(position, request.live ? firstPriority.live : firstPriority.batch),
+    priority: priorityOf(request, position),
     attempts: request.live ? untilDeadline : retry.attempts,
     backoff: { type: 'full-jitter' },
     ...whenFinished(request),
@@ -124,9 +125,13 @@ const firstSpacing = 4;
  */
 const nextSpacing = 2;
 
-export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
+export const createLaneTurns = (redis: RedisConnection, keys: Keys) => {
   /** The positions for a batch's next `requests` in a lane. */
-  async take(lane: string, { tenant, weight = 1, batchId, isNew }: LaneUser, requests: number): Promise<Turns> {
+  const take = async (
+    lane: string,
+    { tenant, weight = 1, batchId, isNew }: LaneUser,
+    requests: number,
+  ): Promise<Turns> => {
     const [batches, isAhead, positions] = await takeTurns(
       redis,
       [
@@ -143,10 +148,14 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
       [batchId, requests, weight, requestsPerTurn, isNew ? mostFirst : 0, firstSpacing, nextSpacing],
     );
     return { positions: positions.map(Number), batches, isAhead: isAhead === 1 };
-  },
+  };
 
   /** The positions for a tenant's next live calls in a lane. */
-  async takeLive(lane: string, { tenant, weight = 1, share }: LiveLaneUser, calls: number): Promise<number[]> {
+  const takeLive = async (
+    lane: string,
+    { tenant, weight = 1, share }: LiveLaneUser,
+    calls: number,
+  ): Promise<number[]> => {
     const [ahead, from, restFrom, step] = await takeLiveTurns(
       redis,
       [
@@ -162,7 +171,24 @@ export const createLaneTurns = (redis: RedisConnection, keys: Keys) => ({
     return Array.from({ length: calls }, (_, i) =>
       i < ahead ? Number(from) + i * Number(step) : Number(restFrom) + (i - ahead) * Number(step),
     );
-  },
-});
+  };
+
+  return {
+    take,
+    takeLive,
+
+    /** The position for one request: of a batch, or a live call. */
+    async takeOne(
+      lane: Pick<Lane, 'name' | 'liveShare'>,
+      { tenant, batchId, live }: Pick<RequestJob, 'tenant' | 'batchId' | 'live'>,
+      { weight, isNew }: Required<Pick<LaneUser, 'weight' | 'isNew'>>,
+    ): Promise<number> {
+      const positions = live
+        ? await takeLive(lane.name, { tenant, weight, share: lane.liveShare }, 1)
+        : (await take(lane.name, { tenant, weight, batchId, isNew }, 1)).positions;
+      return positions[0] ?? 0;
+    },
+  };
+};
 
 export type LaneTurns = ReturnType<typeof createLaneTurns>;

@@ -7,7 +7,7 @@
 --   acceptedAt      when a neutral look last showed that the key is good, if none was refused since
 --   lookRefusedAt   when one was last refused, if none has shown a good key and no call has succeeded since
 --   looksMislead    1 when a call has succeeded in spite of a refused look: no more looks are due
---   wrongHolds      holds for refusals that their first probe ended, 4 at most
+--   wrongHolds      holds for refusals that were wrong, 4 at most
 local activeKey, waitingKey, refusalsKey = unpack(KEYS, 5)
 
 -- Neutral looks for refusals are this far apart, and what one has shown counts until the next may be due.
@@ -136,10 +136,13 @@ local function noteSuccess(succeededAt)
   end
 end
 
--- A hold for refusals whose first probe succeeds was wrong: the lane has requests that are refused for themselves. The
--- next such hold takes twice as many sources, refusals and time without a success.
+-- A hold for refusals was wrong when its first probe succeeds, or any while looks have shown a good key: the lane has
+-- requests that are refused for themselves. The next such hold takes twice as many sources, refusals and time without a
+-- success.
 local function noteProbeSuccess(lane)
-  if lane.heldFor ~= 'refused' or lane.holds > 1 then return end
-  local wrong = tonumber(redis.call('HGET', refusalsKey, 'wrongHolds') or 0)
-  remember(lane, 'wrongHolds', math.min(mostWrongHolds, wrong + 1))
+  if lane.heldFor ~= 'refused' then return end
+  local known = redis.call('HMGET', refusalsKey, 'wrongHolds', 'acceptedAt', 'from')
+  local keyWasGood = known[2] and tonumber(known[2]) + lookEveryMs >= tonumber(known[3] or 0)
+  if lane.holds > 1 and not keyWasGood then return end
+  remember(lane, 'wrongHolds', math.min(mostWrongHolds, tonumber(known[1] or 0) + 1))
 end
