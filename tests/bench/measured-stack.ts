@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { startDurableRedis } from '../support/local-redis.ts';
-import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
+import { startStack, type StackOptions } from '../support/stack.ts';
 import { cpuSecondsOf } from './processes.ts';
 
 /** The most memory that a process has held so far, in MiB. Linux only. */

@@ -1,9 +1,9 @@
 /**
- * Runs `promptmill run` from a table to a table, or its dry run, on inputs of growing length. Checks that the output has each
+ * Runs `promptmill run` from a CSV to a CSV, or its dry run, on inputs of growing length. Checks that the output has each
  * row in its place, and prints how long it took and the most memory that the command and its Redis held. All roles and the
  * simulator are in the command's process.
  *
- *   node tests/bench/table.ts [--rows 100000,1000000] [--output csv] [--concurrency 200] [--dry-run]
+ *   node tests/bench/table.ts [--rows 100000,1000000] [--concurrency 200] [--dry-run]
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,6 @@ import { peakMiB } from './measured-stack.ts';
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '100000,1000000' },
-    output: { type: 'string', default: 'csv' },
     concurrency: { type: 'string', default: '200' },
     'dry-run': { type: 'boolean', default: false },
   },
@@ -60,7 +59,7 @@ const measure = async (rows: number) => {
   const folder = await mkdtemp(join(tmpdir(), 'promptmill-table-'));
   try {
     await writeTable(join(folder, 'reviews.csv'), rows);
-    const output = `rated.${values.output}`;
+    const output = 'rated.csv';
     const options = ['-m', 'simulator/echo', '-p', 'Rate: {{review}}', '--id', 'id', '-c', values.concurrency];
     const startedAt = performance.now();
     const child = spawn(
@@ -82,7 +81,7 @@ const measure = async (rows: number) => {
     const [code] = (await once(child, 'exit').finally(() => clearInterval(sampling))) as [number];
     const seconds = (performance.now() - startedAt) / 1000;
     if (code !== 0) throw new Error(`the command ended with ${code}`);
-    if (!values['dry-run'] && values.output === 'csv') await checkCsv(join(folder, output), rows);
+    if (!values['dry-run']) await checkCsv(join(folder, output), rows);
     return {
       rows,
       seconds: Number(seconds.toFixed(1)),
