@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { startDurableRedis } from '../support/local-redis.ts';
-import { type RoleProcess, startStack, type StackOptions } from '../support/stack.ts';
+import { startStack, type StackOptions } from '../support/stack.ts';
 import { cpuSecondsOf } from './processes.ts';
 
 /** The most memory that a process has held so far, in MiB. Linux only. */
-export const peakMiB = async ({ child }: RoleProcess): Promise<number> => {
-  const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
+export const peakMiB = async (pid: number | undefined): Promise<number> => {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024);
 };
 
@@ -38,7 +38,7 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
       }))
         for (const [i, running] of list.entries())
           costs[`${name} ${i + 1}`] = {
-            peakMiB: await peakMiB(running),
+            peakMiB: await peakMiB(running.child.pid),
             cpuSeconds: await cpuSecondsOf(running.child.pid),
           };
       const info = await admin.info();

@@ -78,7 +78,7 @@ const sample = async (workers: readonly RoleProcess[]): Promise<void> => {
   for (const [role, list] of Object.entries(running))
     for (const [i, started] of list.entries()) {
       const name = `${role} ${i + 1}`;
-      peaks.set(name, Math.max(peaks.get(name) ?? 0, (await peakMiB(started)) || 0));
+      peaks.set(name, Math.max(peaks.get(name) ?? 0, (await peakMiB(started.child.pid)) || 0));
     }
   redisSamples.push(await stack.redisMiB());
 };
