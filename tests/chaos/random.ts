@@ -1,3 +1,5 @@
+import { createRandom as createNumbers } from '@promptmill/core';
+
 /** A sequence of numbers that its seed decides. */
 export interface Random {
   /** In [0, 1). */
@@ -10,15 +12,8 @@ export interface Random {
   fork(): Random;
 }
 
-/** Mulberry32. Source: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
 export const createRandom = (seed: number): Random => {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = createNumbers(seed);
   const between = (min: number, max: number): number => min + Math.floor(next() * (max - min + 1));
   return {
     next,

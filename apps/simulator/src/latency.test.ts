@@ -1,6 +1,6 @@
+import { createRandom } from '@promptmill/core';
 import { expect, test } from 'vitest';
 import { sampleLatencyMs } from './latency.ts';
-import { createRandom } from './random.ts';
 
 const logNormal = { kind: 'log-normal', medianMs: 200, sigma: 0.5 } as const;
 

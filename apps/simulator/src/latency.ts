@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '@promptmill/core';
 
 /** How long a call takes before its answer starts. */
 export type Latency =

@@ -1,9 +1,9 @@
+import { createRandom } from '@promptmill/core';
 import { expect, test } from 'vitest';
 import { changeBehaviour, defaultBehaviour } from './behaviour.ts';
 import { createCallCounter } from './call-counter.ts';
 import { readMarkers } from './markers.ts';
 import { createCallPlanner } from './plan-call.ts';
-import { createRandom } from './random.ts';
 
 function planner(change: object = {}) {
   const behaviour = changeBehaviour(defaultBehaviour, change);

@@ -1,9 +1,9 @@
+import type { Random } from '@promptmill/core';
 import type { Behaviour } from './behaviour.ts';
 import type { CallCounter } from './call-counter.ts';
 import { isFaultName } from './faults.ts';
 import { sampleLatencyMs } from './latency.ts';
 import { markerForCall, type Fault, type Marker } from './markers.ts';
-import type { Random } from './random.ts';
 
 /** What will happen to a call. */
 interface CallPlan {

@@ -1,5 +1,5 @@
+import { createRandom } from '@promptmill/core';
 import { describe, expect, test } from 'vitest';
-import { createRandom } from './random.ts';
 import { createRateLimiter, formatReset, type Limits } from './rate-limiter.ts';
 
 function setup(limits: Limits) {

@@ -1,3 +1,4 @@
+import { createRandom } from '@promptmill/core';
 import type { InputRecord } from './input-record.ts';
 
 /** What becomes of the next record that could be a request. */
@@ -12,17 +13,6 @@ export const takeFirst = (limit: number): Choose => {
   return () => (++taken > limit ? 'stop' : 'take');
 };
 
-/** Numbers in [0, 1) that the seed decides. Mulberry32. Source: https://github.com/bryc/code/blob/master/jshash/PRNGs.md */
-const randomNumbers = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
-
 export interface SampleOptions {
   readonly size: number;
   readonly seed: number;
@@ -32,7 +22,7 @@ export interface SampleOptions {
 
 /** Takes each set of `size` records with the same probability (Knuth's selection sampling). */
 export const takeSample = ({ size, seed, total }: SampleOptions): Choose => {
-  const random = randomNumbers(seed);
+  const random = createRandom(seed);
   let wanted = size;
   let left = total;
   return () => {

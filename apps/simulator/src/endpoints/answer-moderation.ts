@@ -1,9 +1,9 @@
-import { isJsonObject } from '@promptmill/core';
+import { createRandom, isJsonObject } from '@promptmill/core';
 import type OpenAI from 'openai';
-import { createRandom, hashText } from '../random.ts';
 import { countTokens } from '../tokens.ts';
 import type { PrepareAnswer } from './endpoint.ts';
 import { readMessages, readTexts } from './prompt-text.ts';
+import { hashText } from '../hash-text.ts';
 
 const categories = [
   'harassment',

@@ -1,7 +1,8 @@
+import { createRandom } from '@promptmill/core';
 import type OpenAI from 'openai';
-import { hashText, createRandom } from '../random.ts';
 import type { PromptText } from './prompt-text.ts';
 import { writeJson } from './write-json.ts';
+import { hashText } from '../hash-text.ts';
 
 type WriteText = (prompt: PromptText, model: string, choice: number) => string;
 
