@@ -86,7 +86,7 @@ describe('the package that npm pack makes', () => {
     );
   });
 
-  it('serves, checks schemas in a thread, and counts tokens in another', async () => {
+  it('serves, checks schemas in another process, and counts tokens in another thread', async () => {
     const { child, ended, texts } = start('node_modules/.bin/promptmill', ['serve', '--simulator'], {
       env: { PORT: '0', LOG_LEVEL: 'warn' },
     });
