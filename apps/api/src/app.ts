@@ -26,7 +26,7 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
   const openApi = createOpenApiDocument(routes);
   const authenticate = createAuthenticate(ring);
   const guards = {
-    closed: [requireTenant(authenticate, logins), createRedisGuard(redis)],
+    closed: [requireTenant(authenticate, logins, dependencies.present), createRedisGuard(redis)],
     metrics: requireMetricsToken(config.metricsToken, { authenticate, isKeyless, logins }),
     largeBodies: createLargeBodies(largeBodyLimits),
   };

@@ -5,6 +5,7 @@ import type { Caller } from './access/caller.ts';
 import { cutWhenEnded } from './access/cut-when-ended.ts';
 import type { FoundKey, KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
+import type { PresentTenants } from './access/present-tenants.ts';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -46,13 +47,14 @@ export const createAuthenticate =
 export type Authenticate = ReturnType<typeof createAuthenticate>;
 
 export const requireTenant =
-  (authenticate: Authenticate, logins: Logins): RequestHandler =>
+  (authenticate: Authenticate, logins: Logins, present: Pick<PresentTenants, 'note'>): RequestHandler =>
   async (request, response, next) => {
     const { authorization } = request.headers;
     const caller = await logins.check(request, response, () => authenticate(authorization));
     cutWhenEnded(caller.ended, response);
     response.locals.caller = caller;
     response.locals.tenant = caller.tenant;
+    present.note(caller.tenant);
     next();
   };
 

@@ -18,6 +18,7 @@ import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
+import type { PresentTenants } from './access/present-tenants.ts';
 import type { ApiConfig } from './api-config.ts';
 import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
@@ -61,6 +62,7 @@ export interface ApiDependencies {
   /** Which batches were created under idempotency keys. */
   readonly claims: Claims<Creation>;
   readonly places: TenantPlaces;
+  readonly present: PresentTenants;
   readonly uploadPlaces: UploadPlaces;
   readonly live: LiveCalls;
   readonly kept: KeptCallers;

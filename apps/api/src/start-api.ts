@@ -30,6 +30,7 @@ import {
   type PassFailPoint,
 } from '@promptmill/runtime';
 import { createLogins } from './access/logins.ts';
+import { createPresentTenants } from './access/present-tenants.ts';
 import { readKeys } from './access/read-keys.ts';
 import { watchKeys } from './access/watch-keys.ts';
 import { createApp } from './app.ts';
@@ -118,6 +119,7 @@ export const startApi = async ({
   const due = createDueIndex(redis, keys);
   const tenants = createTenants(config.tenants);
   const places = createTenantPlaces(redis, keys);
+  const present = createPresentTenants(() => performance.now());
   const uploads = createUploadRecords(redis, keys);
   const uploadPlaces = createUploadPlaces({ places, limitsOf: tenants.limitsOf });
   const api = randomUUID();
@@ -187,8 +189,10 @@ export const startApi = async ({
       due,
       places: uploadPlaces,
       limits,
+      present,
       now: Date.now,
     }),
+    present,
     removeFile: createRemoveFile({ batches, records, due, files, now: Date.now }),
     logger,
     metrics,

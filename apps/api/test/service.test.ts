@@ -119,7 +119,8 @@ it('counts requests by route, never by path', async () => {
 
 it('lists models', async () => {
   const { data } = await api.alice.models.list();
-  expect(data).toEqual([{ id: 'simulator/echo', object: 'model', created: expect.any(Number), owned_by: 'simulator' }]);
+  const model = { object: 'model', created: expect.any(Number), owned_by: 'simulator' };
+  expect(data).toEqual(['json', 'echo'].map((name) => ({ ...model, id: `simulator/${name}` })));
 });
 
 it.each(['simulator/echo', 'simulator/any/one'])('retrieves the model %s', async (name) => {

@@ -34,8 +34,14 @@ const called = (): string[] => provider.calls.filter(({ body }) => body !== unde
 const answerUnless = (isRefused: (prompt: string) => boolean, waits: ServerResponse[] = [], answersMost = Infinity) => {
   let answers = 0;
   provider.answerWith((request, response) => {
-    if (request.method === 'GET') return void response.writeHead(404).end();
-    if (answers++ >= answersMost) return void waits.push(response);
+    if (request.method === 'GET') {
+      response.writeHead(404).end();
+      return;
+    }
+    if (answers++ >= answersMost) {
+      waits.push(response);
+      return;
+    }
     const prompt = called().at(-1) ?? '';
     const [status, body] = isRefused(prompt)
       ? [400, { error: { message: `not now: ${prompt}`, code: 'not_now' } }]

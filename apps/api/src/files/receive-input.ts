@@ -1,6 +1,7 @@
 import { fileKey, type InputSummary } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import type { DueIndex } from '@promptmill/queue';
+import type { PresentTenants } from '../access/present-tenants.ts';
 import type { ReceivedAs, UploadPlaces } from '../tenants/upload-places.ts';
 import { createChunkTurns } from './chunk-turns.ts';
 import { createInputCheck } from './check-input.ts';
@@ -34,6 +35,7 @@ export interface ReceiveInputOptions {
   readonly due: DueIndex;
   readonly places: UploadPlaces;
   readonly limits: InputLimits;
+  readonly present: Pick<PresentTenants, 'hasOthers'>;
   readonly now: () => number;
 }
 
@@ -45,9 +47,9 @@ const unrecordedMs = 2 * 86_400_000;
  * the bytes unless they get a record. The returned function rejects with ApiError 413 `file_too_large`, with what the
  * source or the store throws, and when the tenant is over a limit.
  */
-export const createReceiveInput = ({ files, due, places, limits, now }: ReceiveInputOptions): ReceiveInput => {
+export const createReceiveInput = ({ files, due, places, limits, present, now }: ReceiveInputOptions): ReceiveInput => {
   const { maxLineBytes, maxFileBytes } = limits;
-  const turnOf = createChunkTurns();
+  const turnOf = createChunkTurns(present);
   return async ({ tenant, fileId, source, receivedAs, expectedBytes, signal }) => {
     const key = fileKey(fileId);
     const place = await places.take(tenant, fileId, receivedAs, expectedBytes && Math.min(expectedBytes, maxFileBytes));

@@ -57,6 +57,8 @@ const describeStart = (batches: RunBatches, last: BatchObject): string | undefin
   return [again, begun].filter((text) => text !== '').join('; ') || undefined;
 };
 
+const asPublished = <T extends object>(retry: T) => ({ ...retry, published: true });
+
 /** Forgets what was refused: the retry alone, so that the results of the run stay, or the run, so that it can start over. */
 const forgetRefused = async (records: RunRecordStore, batches: RunBatches): Promise<void> => {
   const record = await records.load();
@@ -123,7 +125,7 @@ export const runBatch = async (
     await records.save({
       ...record,
       finished: { completed, failed, ...(version === undefined ? {} : { output: version }) },
-      ...(record.retries ? { retries: record.retries.map((retry) => Object.assign(retry, { published: true })) } : {}),
+      ...(record.retries ? { retries: record.retries.map(asPublished) } : {}),
     });
   return { batch, reasons };
 };

@@ -5,7 +5,7 @@ let checker: SchemaChecker;
 let nowMs = 0;
 beforeEach(() => {
   nowMs = 0;
-  checker = createSchemaChecker({ timeoutMs: 150, now: () => nowMs });
+  checker = createSchemaChecker({ now: () => nowMs });
 });
 afterEach(() => checker.close());
 

@@ -1,7 +1,8 @@
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { isAnswerSchema } from '@promptmill/core';
-import type { SchemaQuestion, SchemaVerdict } from './schema-thread.ts';
+import type { SchemaQuestion, SchemaVerdict } from './schema-process.ts';
 
 /** `costly`: the check takes too long or too much memory, or its tenant has had too many such checks. */
 export type CheckVerdict = SchemaVerdict | { readonly kind: 'costly' };
@@ -15,12 +16,12 @@ export interface SchemaCheck {
 }
 
 export interface SchemaCheckerOptions {
-  /** A check that takes longer is cut off, in milliseconds, and tried once more. Default 500. */
-  readonly timeoutMs?: number;
   /** The time in milliseconds. Default `Date.now`. */
   readonly now?: () => number;
 }
 
+/** A check that takes longer is cut off, and tried once more. */
+const timeoutMs = 500;
 /** Most characters of a schema, as JSON. */
 export const maxSchemaLength = 64 * 1024;
 const maxHeapMb = 128;
@@ -37,14 +38,40 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
+/** @throws when the process ends or cannot be started, or the signal fires before the message comes */
+const nextMessage = async (child: ChildProcess, signal?: AbortSignal): Promise<unknown> => {
+  const ended = new AbortController();
+  const end = (): void => ended.abort(new Error('the process that checks schemas has ended'));
+  child.once('exit', end).once('error', end);
+  try {
+    const [message] = (await once(child, 'message', {
+      signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal,
+    })) as [unknown];
+    return message;
+  } finally {
+    child.off('exit', end).off('error', end);
+  }
+};
+
+/** A process that has nothing to check does not keep this one alive. */
+const keepAlive = (child: ChildProcess, alive: boolean): void => {
+  if (alive) {
+    child.ref();
+    child.channel?.ref();
+  } else {
+    child.unref();
+    child.channel?.unref();
+  }
+};
+
 /**
- * Checks texts against schemas of strangers, in a thread of its own that is started when it is needed. A schema can make
- * ajv work for hours (patterns that backtrack, choices within choices), so a check has a time limit, at which its thread
- * is ended. It is tried once more, since a machine that stood still may be the cause. Tenants take turns, and one whose
+ * Checks texts against schemas of strangers, in a process of its own that is started when it is needed. A schema can make
+ * ajv work for hours or take all memory (patterns that backtrack, choices within choices), and a thread that is ended in
+ * the middle of that may end the whole process with it. So a check has a time limit, at which its process is killed. It is tried once more, since a machine that stood still may be the cause. Tenants take turns, and one whose
  * checks are costly again and again is refused for a while.
  */
-export const createSchemaChecker = ({ timeoutMs = 500, now = Date.now }: SchemaCheckerOptions = {}) => {
-  let thread: Promise<Worker> | undefined;
+export const createSchemaChecker = ({ now = Date.now }: SchemaCheckerOptions = {}) => {
+  let child: Promise<ChildProcess> | undefined;
   let isAtWork = false;
   const lines = new Map<string, Waiting[]>();
   /** When tenants had costly checks. */
@@ -52,46 +79,46 @@ export const createSchemaChecker = ({ timeoutMs = 500, now = Date.now }: SchemaC
   /** What is known of a schema, whatever the text. */
   const known = new Map<string, { readonly verdict: CheckVerdict; readonly untilMs: number }>();
 
-  const start = async (): Promise<Worker> => {
-    const started = new Worker(new URL('./schema-thread.ts', import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
+  const start = async (): Promise<ChildProcess> => {
+    // It needs none of the environment, which holds keys.
+    const started = fork(fileURLToPath(new URL('./schema-process.ts', import.meta.url)), {
+      execArgv: [`--max-old-space-size=${maxHeapMb}`],
+      env: {},
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
-    started.unref();
-    // Who waits for the thread gets its error.
+    // Who waits for its next message hears of it.
     started.on('error', () => {});
-    await once(started, 'message');
+    await nextMessage(started);
+    keepAlive(started, false);
     return started;
   };
 
   const end = async (): Promise<void> => {
-    const ending = thread;
-    thread = undefined;
-    await ending?.then(
-      (worker) => worker.terminate(),
-      () => {},
-    );
+    const ending = await child?.catch(() => undefined);
+    child = undefined;
+    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
+    keepAlive(ending, true);
+    const exited = once(ending, 'exit');
+    ending.kill('SIGKILL');
+    await exited;
   };
 
   const ask = async (question: SchemaQuestion): Promise<CheckVerdict> => {
-    thread ??= start();
+    child ??= start();
     // That it cannot be started says nothing of the schema: the next question tries again.
-    const worker = await thread.catch((error: unknown) => {
-      thread = undefined;
+    const checking = await child.catch((error: unknown) => {
+      child = undefined;
       throw error;
     });
-    worker.ref();
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), timeoutMs);
+    keepAlive(checking, true);
     try {
-      worker.postMessage(question);
-      const [verdict] = (await once(worker, 'message', { signal: limit.signal })) as [SchemaVerdict];
-      return verdict;
+      checking.send(question);
+      return (await nextMessage(checking, AbortSignal.timeout(timeoutMs))) as SchemaVerdict;
     } catch {
       await end();
       return { kind: 'costly' };
     } finally {
-      clearTimeout(timer);
-      worker.unref();
+      keepAlive(checking, false);
     }
   };
 
@@ -143,7 +170,7 @@ export const createSchemaChecker = ({ timeoutMs = 500, now = Date.now }: SchemaC
   };
 
   return {
-    /** Throws when the thread cannot be started. */
+    /** Throws when the process cannot be started. */
     async check({ tenant, schema, text }: SchemaCheck): Promise<CheckVerdict> {
       if (!isAnswerSchema(schema)) return { kind: 'invalid', fault: 'it is neither an object nor a boolean' };
       const asText = JSON.stringify(schema);

@@ -1,8 +1,8 @@
-import { parentPort } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import type { AnswerSchema } from '@promptmill/core';
 import { type CompiledSchema, compileSchema } from './compile-schema.ts';
 
-/** What the thread of `schema-checker.ts` is asked. Without a text only the schema is looked at. */
+/** What the process of `schema-checker.ts` is asked. Without a text only the schema is looked at. */
 export interface SchemaQuestion {
   readonly schema: string;
   readonly text: string | undefined;
@@ -36,5 +36,11 @@ const judge = ({ schema, text }: SchemaQuestion): SchemaVerdict => {
   return faults.length === 0 ? { kind: 'ok' } : { kind: 'mismatch', faults };
 };
 
-parentPort?.on('message', (question: SchemaQuestion) => parentPort?.postMessage(judge(question)));
-parentPort?.postMessage('ready');
+/** Ends this process when its parent has died: a check that takes for ever does not hear of that. */
+const watchParent = `setInterval(() => {
+  try { process.kill(${process.ppid}, 0); } catch { process.kill(${process.pid}, 'SIGKILL'); }
+}, 1000);`;
+
+new Worker(watchParent, { eval: true }).unref();
+process.on('message', (question: SchemaQuestion) => process.send?.(judge(question)));
+process.send?.('ready');
