@@ -8,6 +8,8 @@ export interface CliContext {
   readonly stdin: Readable;
   /** Gets a command's output: ids, results, JSON. */
   readonly stdout: Writable;
+  /** Whether a person reads that output. */
+  readonly stdoutIsTerminal: boolean;
   /** Standard error. It gets messages and progress. */
   readonly screen: Screen;
   readonly fetch: typeof fetch;

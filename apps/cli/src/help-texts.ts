@@ -13,6 +13,11 @@ When something is wrong, doctor says what, and what to do:
   promptmill doctor --provider xai
 `;
 
+export const initHelp = `
+Keys are never written into the file: they stay in the environment. Nothing needs the file: a provider's key is enough.
+  promptmill init --provider xai ollama
+`;
+
 export const keysHelp = `
 They work on the file store and the Redis that the environment names, as the api does: run them where its data folder or
 its variables are. Every api sees a change within a second. Once a key was created, an api without a key in its

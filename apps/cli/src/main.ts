@@ -22,6 +22,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
   stdout: createOutput(process.stdout),
+  stdoutIsTerminal: process.stdout.isTTY,
   screen: createScreen(process.stderr, process.env['TERM']),
   fetch,
   now: () => performance.now(),

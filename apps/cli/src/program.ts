@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { cancelBatch } from './commands/cancel.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
+import { init, type InitOptions } from './commands/init.ts';
 import { listBatches } from './commands/list.ts';
 import { pauseBatch } from './commands/pause.ts';
 import { showResults } from './commands/results.ts';
@@ -13,7 +14,7 @@ import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
 import { addKeyCommands } from './keys/key-commands.ts';
-import { overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
+import { initHelp, overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
 const inputArgument = '.txt, .jsonl, .json, .csv, .tsv, .parquet, each also with .gz, or -';
@@ -93,7 +94,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .command('status')
     .argument('<batch>')
     .description('Shows the status and the counts of a batch.')
-    .option('--json', "print the batch as OpenAI's object")
+    .option('--json', "print the batch as OpenAI's object, as into a pipe")
     .action(async (id: string, options: Parameters<typeof showStatus>[1]) =>
       done(await showStatus(id, options, context)),
     );
@@ -153,7 +154,15 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .command('list')
     .description('Lists batches, newest first.')
     .option('-n, --limit <n>', 'most batches to list', wholeNumber(1, maxWhole), 20)
+    .option('--json', "print an array of OpenAI's objects, as into a pipe")
     .action(async (options: Parameters<typeof listBatches>[0]) => done(await listBatches(options, context)));
+
+  program
+    .command('init')
+    .description('Writes a commented promptmill.yaml into this folder. It replaces none.')
+    .option('--provider <preset...>', 'presets to put into it; on a terminal it asks (default: whose key is set)')
+    .addHelpText('after', initHelp)
+    .action(async (options: InitOptions) => done(await init(options, context)));
 
   program
     .command('doctor')

@@ -28,6 +28,7 @@ const run = async (args: readonly string[], stdin = ''): Promise<{ exit: number;
         done();
       },
     }),
+    stdoutIsTerminal: false,
     screen: createScreen({ write: (text: string) => (stderr += text) }),
     fetch,
     now: () => performance.now(),

@@ -29,6 +29,11 @@ afterAll(() => cli.close());
 
 const promptmill = (...args: string[]): Promise<Ended> => cli.run(args, env);
 
+/** What the command shows on a terminal. */
+const shown = (...args: string[]): Promise<string> => cli.onTerminal(args, env);
+
+const batchOf = async (id: string): Promise<unknown> => JSON.parse((await promptmill('status', id)).stdout);
+
 const submit = async (input: string): Promise<string> => {
   const { exit, stdout } = await promptmill('submit', input, '-m', 'simulator/echo');
   expect(exit).toBe(0);
@@ -101,9 +106,13 @@ describe('the commands that speak to a server', () => {
 
   it('show, list and cancel a batch', async () => {
     const id = await submit('endless.txt');
-    expect((await promptmill('status', id)).stdout).toContain(`${id}\n  status `);
-    expect(JSON.parse((await promptmill('status', id, '--json')).stdout)).toMatchObject({ id, object: 'batch' });
-    expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  .*\n$`));
+    expect(await batchOf(id)).toMatchObject({ id, object: 'batch' });
+    expect(JSON.parse((await promptmill('list', '-n', '1')).stdout)).toMatchObject([{ id, object: 'batch' }]);
+    expect(await shown('status', id)).toContain(`${id}\n  status `);
+    expect(await shown('list', '-n', '1')).toMatch(
+      new RegExp(`^BATCH +STATUS .*\n${id}  (validating|in_progress) .*\n$`),
+    );
+    expect(JSON.parse(await shown('list', '-n', '1', '--json'))).toMatchObject([{ id }]);
 
     expect((await promptmill('cancel', id)).stdout).toMatch(/ is cancell(ing|ed): /);
     expect((await promptmill('watch', id)).exit).toBe(1);
@@ -114,12 +123,12 @@ describe('the commands that speak to a server', () => {
   it('pause and resume', async () => {
     const id = await submit('endless.txt');
     expect((await promptmill('pause', id)).stdout).toContain(`${id} is paused: `);
-    expect((await promptmill('status', id)).stdout).toMatch(/\n {2}paused {4}since \d{4}-/);
-    expect((await promptmill('list', '-n', '1')).stdout).toMatch(new RegExp(`^${id}  paused `));
+    expect(await shown('status', id)).toMatch(/\n {2}paused {4}since \d{4}-/);
+    expect(await shown('list', '-n', '1')).toMatch(new RegExp(`\n${id}  paused `));
     expect((await promptmill('resume', id)).stdout).toContain(`${id} is resumed: `);
     expect((await promptmill('resume', id, '--max-cost', '5')).stderr).toContain('The price of simulator/echo');
     expect((await promptmill('resume', id, '--max-cost', '0')).stderr).toContain('It must be a number above 0.');
-    expect((await promptmill('status', id)).stdout).not.toContain('paused');
+    expect(await batchOf(id)).toMatchObject({ promptmill: { paused_at: null } });
     await promptmill('cancel', id);
     expect((await promptmill('watch', id)).exit).toBe(1);
     expect(await promptmill('pause', id)).toMatchObject({
@@ -141,8 +150,8 @@ describe('the commands that speak to a server', () => {
     expect(ids((await promptmill('results', failed)).stdout)).toEqual(['request-2']);
     const named = await retryOf('--error-code', '400', '--custom-id', 'request-1');
     expect(ids((await promptmill('results', named)).stdout)).toEqual(['request-1', 'request-2']);
-    expect((await promptmill('status', id)).stdout).toContain(`retries   ${failed} ${named}`);
-    expect((await promptmill('status', named)).stdout).toContain(`retry of  ${id}`);
+    expect(await shown('status', id)).toContain(`retries   ${failed} ${named}`);
+    expect(await batchOf(named)).toMatchObject({ promptmill: { retry_of: id } });
     expect((await promptmill('retry', id, '--custom-id', 'other')).stderr).toContain("has no request 'other'");
   });
 

@@ -2,17 +2,21 @@ import { stateOfKey, type StoredApiKey } from '@promptmill/core';
 import type { CliContext } from '../context.ts';
 import { formatTime } from '../format.ts';
 import { openKeys } from '../keys/open-keys.ts';
+import { type Column, formatTable, show } from '../show.ts';
 
-const row = (key: StoredApiKey, nowMs: number): string =>
-  [
-    key.prefix,
-    stateOfKey(key, nowMs).padEnd(7),
-    (key.admin ? 'admin' : '').padEnd(5),
-    `created ${formatTime(key.createdAt)}`,
-    (key.expiresAt === undefined ? 'does not expire' : `expires ${formatTime(key.expiresAt)}`).padEnd(24),
-    key.tenant,
-    ...(key.note === undefined ? [] : [key.note]),
-  ].join('  ');
+const columns: readonly Column[] = ['KEY', 'STATE', 'KIND', 'CREATED (UTC)', 'EXPIRES (UTC)', 'TENANT', 'NOTE'].map(
+  (title) => ({ title }),
+);
+
+const rowOf = (key: StoredApiKey, nowMs: number): readonly string[] => [
+  key.prefix,
+  stateOfKey(key, nowMs),
+  key.admin ? 'admin' : '',
+  formatTime(key.createdAt),
+  key.expiresAt === undefined ? 'never' : formatTime(key.expiresAt),
+  key.tenant,
+  key.note ?? '',
+];
 
 const toJson = (key: StoredApiKey, nowMs: number) => ({
   prefix: key.prefix,
@@ -25,21 +29,15 @@ const toJson = (key: StoredApiKey, nowMs: number) => ({
   note: key.note ?? null,
 });
 
-export const listKeys = async ({ json = false }: { readonly json?: boolean }, context: CliContext): Promise<number> => {
-  const { stdout, screen } = context;
+export const listKeys = async ({ json }: { readonly json?: boolean }, context: CliContext): Promise<number> => {
+  const { screen } = context;
   const { store } = await openKeys(context);
   const { keys, unreadable } = await store.list();
   const nowMs = Date.now();
-  if (json)
-    stdout.write(
-      `${JSON.stringify(
-        keys.map((key) => toJson(key, nowMs)),
-        undefined,
-        2,
-      )}\n`,
-    );
-  else for (const key of keys) stdout.write(`${row(key, nowMs)}\n`);
   for (const file of unreadable) screen.write(`${file} in the file store holds no key, or cannot be read\n`);
-  if (keys.length === 0) screen.write('no keys yet\n');
+  if (keys.length === 0) screen.write('no keys yet: promptmill keys create --tenant NAME makes one\n');
+  const value = keys.map((key) => toJson(key, nowMs));
+  const rows = keys.map((key) => rowOf(key, nowMs));
+  show(value, { json, text: () => formatTable(columns, rows) }, context);
   return unreadable.length === 0 ? 0 : 1;
 };

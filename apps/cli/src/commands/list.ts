@@ -1,33 +1,46 @@
 import type { BatchObject } from '@promptmill/core';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { formatTime } from '../format.ts';
-import { printableLine } from '../terminal.ts';
+import { formatCount, formatTime } from '../format.ts';
 import { percentOf } from '../progress/progress-line.ts';
+import { type Column, formatTable, show } from '../show.ts';
+
+export interface ListOptions {
+  readonly limit: number;
+  readonly json?: boolean;
+}
 
 const maxPerPage = 100;
 
-const row = (batch: BatchObject): string =>
-  [
-    batch.id,
-    (batch.promptmill.paused_at === null ? batch.status : 'paused').padEnd(11),
-    `${percentOf(batch)} %`.padStart(5),
-    `${batch.request_counts.completed + batch.request_counts.failed}/${batch.request_counts.total}`.padStart(15),
-    `${batch.request_counts.failed} failed`.padStart(12),
-    formatTime(batch.created_at),
-  ].join('  ');
+const columns: readonly Column[] = [
+  { title: 'BATCH' },
+  { title: 'STATUS' },
+  { title: 'DONE', align: 'right' },
+  { title: 'REQUESTS', align: 'right' },
+  { title: 'FAILED', align: 'right' },
+  { title: 'CREATED (UTC)' },
+];
 
-export const listBatches = async ({ limit }: { readonly limit: number }, context: CliContext): Promise<number> => {
+const rowOf = (batch: BatchObject): readonly string[] => [
+  batch.id,
+  batch.promptmill.paused_at === null ? batch.status : 'paused',
+  `${percentOf(batch)} %`,
+  formatCount(batch.request_counts.total),
+  formatCount(batch.request_counts.failed),
+  formatTime(batch.created_at),
+];
+
+export const listBatches = async ({ limit, json }: ListOptions, context: CliContext): Promise<number> => {
   const client = connectToServer(context);
-  let left = limit;
+  const batches: BatchObject[] = [];
   let after: string | undefined;
-  while (left > 0) {
-    const page = await client.listBatches({ limit: Math.min(left, maxPerPage), after });
-    for (const batch of page.data) context.stdout.write(`${printableLine(row(batch))}\n`);
-    left -= page.data.length;
+  while (batches.length < limit) {
+    const page = await client.listBatches({ limit: Math.min(limit - batches.length, maxPerPage), after });
+    batches.push(...page.data);
     if (!page.has_more || page.last_id === null) break;
     after = page.last_id;
   }
-  if (left === limit) context.screen.write('no batches yet\n');
+  if (batches.length === 0) context.screen.write('no batches yet: promptmill submit makes one\n');
+  show(batches, { json, text: () => formatTable(columns, batches.map(rowOf)) }, context);
   return 0;
 };

@@ -1,7 +1,7 @@
 import { batchSummary } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { printable } from '../terminal.ts';
+import { show } from '../show.ts';
 
 export const showStatus = async (
   batchId: string,
@@ -9,6 +9,6 @@ export const showStatus = async (
   context: CliContext,
 ): Promise<number> => {
   const batch = await connectToServer(context).getBatch(batchId);
-  context.stdout.write(json ? `${JSON.stringify(batch)}\n` : printable(`${batchSummary(batch)}\n`));
+  show(batch, { json, text: () => batchSummary(batch) }, context);
   return 0;
 };

@@ -27,7 +27,7 @@ export const addKeyCommands = (program: Command, context: CliContext, done: (exi
   keys
     .command('list')
     .description('Lists the API keys that were created, the oldest first, without those of the environment.')
-    .option('--json', 'print them as JSON')
+    .option('--json', 'print them as JSON, as into a pipe')
     .action(async (options: { readonly json?: boolean }) => {
       const { listKeys } = await import('../commands/list-keys.ts');
       done(await listKeys(options, context));

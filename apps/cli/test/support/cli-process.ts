@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { shellCommand } from '../../src/shell-command.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -21,8 +22,10 @@ export const openCli = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'promptmill-cli-'));
   const children = new Set<ChildProcess>();
 
-  const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-    const child = spawn(process.execPath, [main, ...args], {
+  type Env = Readonly<Record<string, string>>;
+
+  const startCommand = (command: string, args: readonly string[], env: Env = {}) => {
+    const child = spawn(command, args, {
       cwd: folder,
       // The child leads a process group, which a test can kill whole.
       detached: true,
@@ -46,6 +49,16 @@ export const openCli = async () => {
     return { child, ended, stdin: child.stdin, stderr: () => stderr };
   };
 
+  const start = (args: readonly string[], env?: Env) => startCommand(process.execPath, [main, ...args], env);
+
+  /** The same on a terminal. What it shows comes as standard output. Source: script(1) of util-linux and of macOS. */
+  const startOnTerminal = (args: readonly string[], env?: Env) => {
+    const words = [process.execPath, main, ...args];
+    return process.platform === 'darwin'
+      ? startCommand('script', ['-q', '/dev/null', ...words], env)
+      : startCommand('script', ['-qec', shellCommand(words), '/dev/null'], env);
+  };
+
   /** The ids of the Redis processes that were started in this folder and not stopped. */
   const redisPids = (): number[] =>
     globSync('**/redis/server.json', { cwd: folder }).map(
@@ -54,7 +67,11 @@ export const openCli = async () => {
 
   return {
     start,
-    run: (args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended> => start(args, env).ended,
+    startCommand,
+    startOnTerminal,
+    run: (args: readonly string[], env?: Env): Promise<Ended> => start(args, env).ended,
+    onTerminal: async (args: readonly string[], env?: Env): Promise<string> =>
+      (await startOnTerminal(args, env).ended).stdout.replaceAll('\r\n', '\n'),
     path: (name: string) => join(folder, name),
     lines: (name: string): string[] => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1),
     redisPids,
