@@ -18,6 +18,12 @@ Keys are never written into the file: they stay in the environment. Nothing need
   promptmill init --provider xai ollama
 `;
 
+export const completionHelp = `
+  bash, in ~/.bashrc:                  eval "$(promptmill completion bash)"
+  zsh, in ~/.zshrc after compinit:     source <(promptmill completion zsh)
+  fish:                                promptmill completion fish > ~/.config/fish/completions/promptmill.fish
+`;
+
 export const keysHelp = `
 They work on the file store and the Redis that the environment names, as the api does: run them where its data folder or
 its variables are. Every api sees a change within a second. Once a key was created, an api without a key in its

@@ -1,5 +1,6 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { cancelBatch } from './commands/cancel.ts';
+import { printCompletion, type Shell, shells } from './commands/completion.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import { init, type InitOptions } from './commands/init.ts';
 import { listBatches } from './commands/list.ts';
@@ -14,7 +15,16 @@ import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
 import { addKeyCommands } from './keys/key-commands.ts';
-import { initHelp, overview, resultsHelp, retryHelp, runHelp, serveHelp, submitHelp } from './help-texts.ts';
+import {
+  completionHelp,
+  initHelp,
+  overview,
+  resultsHelp,
+  retryHelp,
+  runHelp,
+  serveHelp,
+  submitHelp,
+} from './help-texts.ts';
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
 const inputArgument = '.txt, .jsonl, .json, .csv, .tsv, .parquet, each also with .gz, or -';
@@ -177,5 +187,13 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     });
 
   addKeyCommands(program, context, done);
+
+  program
+    .command('completion')
+    .addArgument(new Argument('<shell>').choices(shells))
+    .description('Prints the script that lets a shell complete commands and options.')
+    .addHelpText('after', completionHelp)
+    .action((shell: Shell) => done(printCompletion(program, shell, context)));
+
   return program;
 };
