@@ -8,7 +8,7 @@ export interface OptionWords {
   readonly value: 'file' | 'other' | readonly string[] | undefined;
 }
 
-export interface NamedWord {
+interface NamedWord {
   readonly name: string;
   readonly description: string;
 }
