@@ -24,6 +24,15 @@ export const completionHelp = `
   fish:                                promptmill completion fish > ~/.config/fish/completions/promptmill.fish
 `;
 
+export const filesHelp = `
+They read what run reads: .txt, .jsonl, .json, .csv, .tsv and .parquet, each also with .gz, or - for standard input. A file
+is checked to its end before anything is written. Rows may be written as another kind of table, or as .jsonl.
+  promptmill files sample reviews.csv -n 20 --seed 7 -o few.csv
+  promptmill files split prompts.jsonl --lines 50000 -o parts        parts/prompts.part-0001.jsonl …
+  promptmill files merge parts/*.jsonl -o prompts.jsonl
+  promptmill files diff old.jsonl new.jsonl                          exit code 1 when they differ
+`;
+
 export const keysHelp = `
 They work on the file store and the Redis that the environment names, as the api does: run them where its data folder or
 its variables are. Every api sees a change within a second. Once a key was created, an api without a key in its

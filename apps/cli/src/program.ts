@@ -14,6 +14,7 @@ import { showStatus } from './commands/status.ts';
 import { submit } from './commands/submit.ts';
 import { watch } from './commands/watch.ts';
 import type { CliContext } from './context.ts';
+import { addFileCommands } from './files/file-commands.ts';
 import { addKeyCommands } from './keys/key-commands.ts';
 import {
   completionHelp,
@@ -186,6 +187,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
       done(await doctor(options, context));
     });
 
+  addFileCommands(program, context, done);
   addKeyCommands(program, context, done);
 
   program

@@ -32,6 +32,13 @@ const formatsByExtension: Readonly<Record<string, InputFormat | 'json-by-content
   parquet: 'parquet',
 };
 
+/** The format that the name of a file says, with or without `.gz`; undefined when it says none. `.json` is an array. */
+export const formatOfName = (name: string): InputFormat | undefined => {
+  const extension = /\.([^./\\]+)$/.exec(name.replace(/\.gz$/i, ''))?.[1]?.toLowerCase();
+  const format = extension === undefined ? undefined : formatsByExtension[extension];
+  return format === 'json-by-content' ? 'json' : format;
+};
+
 export const isGzip = (head: Buffer): boolean => head[0] === 0x1f && head[1] === 0x8b;
 
 const startsWith = (head: Buffer, magic: string): boolean =>

@@ -15,6 +15,7 @@ import { imageUrl } from './image-url.ts';
 import { type InputFormat, isTable, partOf } from './input-format.ts';
 import { nameOfInput, openInput, type OpenedInput } from './open-input.ts';
 import type { ResolvedPromptOptions } from './prompt-options.ts';
+import { placeOf } from './place-of.ts';
 import { readRecords } from './read-records.ts';
 import { textOfValue } from './template.ts';
 
@@ -34,12 +35,6 @@ export interface PrepareOptions {
   readonly stream?: boolean | undefined;
   readonly maxLineBytes: number;
 }
-
-/** `reviews.csv: row 7 (line 9)`, or `prompts.txt:7` as a compiler says it. */
-const placeOf = (name: string, format: InputFormat, number: number, line?: number): string =>
-  partOf(format) === 'line'
-    ? `${name}:${number}`
-    : `${name}: ${number === 0 ? 'header' : `row ${number}`}${line === undefined ? '' : ` (line ${line})`}`;
 
 const describeProblems = (name: string, format: InputFormat, { problems, badRecords }: Conversion): string => {
   const part = partOf(format);

@@ -44,7 +44,8 @@ const freeName = (name: string, taken: ReadonlySet<string>): string => {
   return free;
 };
 
-const cellOf = (value: unknown, type: ColumnType): Cell => {
+/** A value as a cell of a column of that type. What is no text becomes JSON in a column of text. */
+export const cellOf = (value: unknown, type: ColumnType): Cell => {
   if (value === undefined || value === null) return null;
   if (type !== 'text') return value as number | boolean;
   return typeof value === 'string' ? value : JSON.stringify(value);

@@ -6,20 +6,28 @@ const plainNumber = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 /** A spreadsheet may split cells at any of these, whatever the delimiter is. */
 const needsQuotes = /[",;\t\r\n]|^\s|\s$/;
 
-const csvCell = (cell: Cell): string => {
+export interface WriteCsvOptions {
+  readonly delimiter: ',' | '\t';
+  /** `escape`: no spreadsheet runs a cell, since one that looks like a formula begins with `'`. */
+  readonly formulas: 'escape' | 'keep';
+}
+
+const csvCell = (cell: Cell, formulas: WriteCsvOptions['formulas']): string => {
   if (cell === null) return '';
   if (typeof cell !== 'string') return String(cell);
-  const safe = formulaStart.test(cell) && !plainNumber.test(cell) ? `'${cell}` : cell;
+  const isFormula = formulas === 'escape' && formulaStart.test(cell) && !plainNumber.test(cell);
+  const safe = isFormula ? `'${cell}` : cell;
   return needsQuotes.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
 
-/** Writes a table of separated values. No spreadsheet runs a cell: one that looks like a formula begins with `'`. */
+/** Writes a table of separated values. */
 export async function* writeCsv(
   columns: readonly TableColumn[],
   rows: AsyncIterable<readonly Cell[]>,
-  delimiter: ',' | '\t',
+  { delimiter, formulas }: WriteCsvOptions,
 ): AsyncGenerator<string> {
-  const lineOf = (cells: readonly Cell[]): string => `${cells.map(csvCell).join(delimiter)}\n`;
+  const lineOf = (cells: readonly Cell[]): string =>
+    `${cells.map((cell) => csvCell(cell, formulas)).join(delimiter)}\n`;
   yield lineOf(columns.map(({ name }) => name));
   for await (const cells of rows) yield lineOf(cells);
 }

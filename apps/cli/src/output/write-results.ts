@@ -57,8 +57,8 @@ const tableWriter =
 
 const writers: Readonly<Record<OutputFormat, Write>> = {
   jsonl: writeLines,
-  csv: tableWriter((columns, cells) => writeCsv(columns, cells, ',')),
-  tsv: tableWriter((columns, cells) => writeCsv(columns, cells, '\t')),
+  csv: tableWriter((columns, cells) => writeCsv(columns, cells, { delimiter: ',', formulas: 'escape' })),
+  tsv: tableWriter((columns, cells) => writeCsv(columns, cells, { delimiter: '\t', formulas: 'escape' })),
   parquet: tableWriter(writeParquet),
   text: (lines) => writeAnswers(lines, ''),
   markdown: (lines) => writeAnswers(lines, '\n---\n\n'),
