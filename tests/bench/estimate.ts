@@ -1,7 +1,7 @@
 /**
- * Asks what a batch will cost before it runs, and runs it: with none, 20 and 200 answers of its model known. Prints the estimate
- * beside the bill, and fails when with 200 known answers it is off by more than 10 %. The provider counts tokens in its own
- * way, and its answers are of random length (`large`) or as long as the prompts (`echo`).
+ * Asks what a batch will cost before it runs, and runs it: with none, 20 and 200 answers of its model known. Prints the
+ * estimate beside the bill, and fails when with 200 known answers it is off by more than 10 %. The provider counts tokens in
+ * its own way, and its answers are of random length (`large`) or as long as the prompts (`echo`).
  *
  *   node tests/bench/estimate.ts [--requests 1000]
  */

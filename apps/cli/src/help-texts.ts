@@ -55,8 +55,8 @@ wrong with it in the conversation; if that does not match either, the row's erro
 The results are in the input's order, each in the place of its line or row. The file appears at the end, complete.
   .jsonl               OpenAI's lines
   .csv .tsv .parquet   the input's columns, then answer, error, model, input_tokens, output_tokens, cost_usd (answer_2
-                       where the input has an answer; no cost where the price is unknown); a cell that a spreadsheet would run begins with '. With --schema the
-                       schema's properties take the place of answer
+                       where the input has an answer; no cost where the price is unknown); a cell that a spreadsheet
+                       would run begins with '. With --schema the schema's properties take the place of answer
   .txt .md             the answers alone, the place of a failed one empty; --answers prints them
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
@@ -94,9 +94,9 @@ export const resultsHelp = `
   promptmill results batch_… -o results.jsonl            after the batch has ended: in input order
   promptmill results batch_… -o results.jsonl --follow   waits until it has ended
   promptmill results batch_… -o results.csv              custom_id, answer, error, model, tokens and cost_usd: what the
-                                                         columns of the input were, only run knows; --id column tells rows apart. With
-                                                         check_schema: the properties of the first request's
-                                                         schema, then the whole answer
+                                                         columns of the input were, only run knows; --id column
+                                                         tells rows apart. With check_schema: the properties of the
+                                                         first request's schema, then the whole answer
   promptmill results batch_… --answers                   the answers alone
   promptmill results batch_… --follow | jq .custom_id    while it runs: in the order they come (rarely, one comes twice)
 `;

@@ -1,12 +1,9 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { fetch } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runCli } from '../src/run-cli.ts';
-import { createScreen } from '../src/terminal.ts';
+import { runInProcess } from './support/run-in-process.ts';
 
 let folder: string;
 
@@ -17,24 +14,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const run = async (args: readonly string[], stdin = ''): Promise<{ exit: number; stdout: string; stderr: string }> => {
-  let stdout = '';
-  let stderr = '';
-  const exit = await runCli(args, {
-    env: { PROMPTMILL_DATA_DIR: join(folder, 'data'), SIMULATOR_CALL_LOG: join(folder, 'data/calls.jsonl') },
-    stdin: Readable.from([Buffer.from(stdin)]),
-    stdout: new Writable({
-      write(chunk, _encoding, done) {
-        stdout += String(chunk);
-        done();
-      },
-    }),
-    stdoutIsTerminal: false,
-    screen: createScreen({ write: (text: string) => (stderr += text) }),
-    fetch,
-    now: () => performance.now(),
-    signal: new AbortController().signal,
-  });
-  return { exit, stdout, stderr: stderr.replaceAll(`${folder}/`, '') };
+  const env = { PROMPTMILL_DATA_DIR: join(folder, 'data'), SIMULATOR_CALL_LOG: join(folder, 'data/calls.jsonl') };
+  const ended = await runInProcess(args, { env, stdin });
+  return { ...ended, stderr: ended.stderr.replaceAll(`${folder}/`, '') };
 };
 
 const image = Buffer.from('89504e470d0a1a0a0000', 'hex');

@@ -1,12 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
-import { Readable, Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { fetch } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runCli } from '../src/run-cli.ts';
-import { createScreen } from '../src/terminal.ts';
-import { type Cli, type Ended, openCli } from './support/cli-process.ts';
+import { type Cli, openCli } from './support/cli-process.ts';
+import { runInProcess } from './support/run-in-process.ts';
 
 const home = process.cwd();
 let cli: Cli;
@@ -21,27 +18,7 @@ afterEach(async () => {
   await cli.close();
 });
 
-/** Runs a command in this process, which starts none. */
-const files = async (...args: string[]): Promise<Ended> => {
-  let stdout = '';
-  let stderr = '';
-  const exit = await runCli(['files', ...args], {
-    env: {},
-    stdin: Readable.from([]),
-    stdout: new Writable({
-      write(chunk, _encoding, done) {
-        stdout += String(chunk);
-        done();
-      },
-    }),
-    stdoutIsTerminal: false,
-    screen: createScreen({ write: (text: string) => (stderr += text) }),
-    fetch,
-    now: () => performance.now(),
-    signal: new AbortController().signal,
-  });
-  return { exit, stdout, stderr };
-};
+const files = (...args: string[]) => runInProcess(['files', ...args]);
 const textOf = (name: string): string => readFileSync(cli.path(name), 'utf8');
 const write = (name: string, content: string | Uint8Array): Promise<void> => writeFile(cli.path(name), content);
 

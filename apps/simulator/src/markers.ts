@@ -17,7 +17,8 @@ export interface Marker {
 
 /**
  * Reads the markers of a prompt: `[[sim:status=503;retry-after=2;times=2]]`, `[[sim:fault=hang]]`,
- * `[[sim:latency=1500]]`. `[[sim:mismatch=first]]` and `[[sim:mismatch=always]]` are for the model `json`. Values of `retry-after` and `retry-after-ms` are sent as they are written.
+ * `[[sim:latency=1500]]`. `[[sim:mismatch=first]]` and `[[sim:mismatch=always]]` are for the model `json`. Values of
+ * `retry-after` and `retry-after-ms` are sent as they are written.
  * @throws ApiError 400 `invalid_marker`, so that a test with a misspelled fault fails.
  */
 export function readMarkers(prompt: string): readonly Marker[] {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sourceOf } from '@promptmill/core';
-import { readLaneState } from '@promptmill/queue';
+import { createLaneTurns, openLaneQueue, priorityOf, readLaneState } from '@promptmill/queue';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openWorkerSpace, type WorkerSpace, type WorkerSpaceOptions } from './worker-space.ts';
 
@@ -115,6 +115,20 @@ test('a tenant sends ever new batches that are refused: the lane opens for anoth
     flood.abort();
     await flooding;
   }
+});
+
+test('a refused request comes back at the end of its tenant’s line', async () => {
+  const { called } = await open(noModels, poisonOrNot(403));
+  const batchId = await space.addBatch('one');
+  const before = 100;
+  await createLaneTurns(space.redis, space.keys).take('first', { tenant: 'one', batchId, isNew: false }, before);
+  const id = await space.add('first', 0, { batchId, prompt: 'poison' });
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, 'first'));
+  const priority = async () => (await queue.getJob(id))?.priority;
+  expect(await priority()).toBe(priorityOf({}, 0));
+  await space.startWorker();
+  await expect.poll(() => called.length, soon).toBe(1);
+  await expect.poll(priority).toBe(priorityOf({}, before));
 });
 
 test('a request that alone is refused again and again becomes an error line, with the answer', async () => {

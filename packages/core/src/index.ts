@@ -10,6 +10,7 @@ export * from './endpoints.ts';
 export * from './environment.ts';
 export * from './file-store-location.ts';
 export * from './file.ts';
+export * from './hash-text.ts';
 export * from './ids.ts';
 export * from './input-summary.ts';
 export * from './json.ts';

@@ -224,6 +224,20 @@ it('after a hold that the first probe ends, all calls go at once, and the next o
   expect((await end('refused', 'a')).began).toBe(true);
 });
 
+it.each([
+  ['was wrong too when a look has shown a good key', true],
+  ['was right as far as one knows when no look has', false],
+])('a hold that a later probe ends %s', async (_, isKeyGood) => {
+  const { control, end } = await openLane('a', 'b', 'c', 'd');
+  await end('refused', 'a');
+  await end('refused', 'b');
+  const { atMs } = await end('refused', 'c');
+  if (isKeyGood) await control.reportLook({ verdict: 'accepted', atMs, reason: '' });
+  await end('ok', 'd');
+  await end('refused', 'a');
+  expect((await end('refused', 'b')).began).toBe(!isKeyGood);
+});
+
 it('a probe that is refused does not lengthen a hold for another reason, unless the refusals agree', async () => {
   const { ask, end, setState } = await openLane('one/a', 'one/b', 'two/c');
   const { atMs } = await end('throttled', 'one/a');
@@ -232,6 +246,15 @@ it('a probe that is refused does not lengthen a hold for another reason, unless 
   expect(await ask('two/c')).toMatchObject({ granted: 1, isProbe: true });
   await setState({ probedAt: atMs - probeMs });
   expect((await end('refused', 'two/c')).began).toBe(true);
+});
+
+it('a batch of a tenant of which none has failed may probe at once, however many of another have', async () => {
+  const { ask, end, setState } = await openLane('a', 'b');
+  await end('refused', 'a');
+  await end('refused', 'b');
+  await setState({ failedSources: Array.from({ length: 32 }, (_, i) => `acme/other${i}`).join(',') });
+  await delay(2);
+  expect(await ask('two/c')).toMatchObject({ granted: 1, isProbe: true });
 });
 
 it('a batch that has not failed may probe, however many have', async () => {

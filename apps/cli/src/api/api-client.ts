@@ -43,12 +43,6 @@ export interface RetryChoice {
   readonly promptmill?: { readonly max_cost: number };
 }
 
-/** In USD; null what is unknown. */
-interface BatchEstimate {
-  readonly requests: number;
-  readonly cost: { readonly low: number | null; readonly expected: number | null; readonly high: number | null };
-}
-
 interface List<Item> {
   readonly data: readonly Item[];
   readonly has_more: boolean;
@@ -70,7 +64,7 @@ interface Page {
 }
 
 interface Call {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST';
   readonly body?: (() => AsyncIterable<Uint8Array>) | string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the call is sent again after no answer or a temporary error. Default: true for GET, else false. */
@@ -161,9 +155,6 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       });
     },
     getFile: (id: string) => json<FileObject>(`/files/${id}`),
-    deleteFile: async (id: string): Promise<void> => {
-      await call(`/files/${encodeURIComponent(id)}`, { method: 'DELETE', repeatable: true });
-    },
     async *fileLines(id: string, signal?: AbortSignal): AsyncGenerator<string> {
       const { body } = await call(`/files/${id}/content`, { signal });
       if (body) yield* readLines(body);
@@ -174,14 +165,6 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
         method: 'POST',
         body: JSON.stringify(batch),
         headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
-        repeatable: true,
-      }),
-    /** What a batch would use and cost. Makes nothing. */
-    estimateBatch: (batch: NewBatch) =>
-      json<BatchEstimate>('/batches/estimate', {
-        method: 'POST',
-        body: JSON.stringify(batch),
-        headers: { 'content-type': 'application/json' },
         repeatable: true,
       }),
     getBatch: (id: string) => json<BatchObject>(`/batches/${encodeURIComponent(id)}`),

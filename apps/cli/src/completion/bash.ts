@@ -1,4 +1,5 @@
 import type { CommandWords, OptionWords } from './command-words.ts';
+import { pathCases, valueCases } from './shell-cases.ts';
 
 const choose = (words: string): string => `COMPREPLY=($(compgen -W '${words}' -- "$current"))`;
 // Names of files may have spaces. The bash of macOS has no compopt, and then shows them without a slash.
@@ -8,14 +9,6 @@ const completeValue = (value: OptionWords['value']): string => {
   if (value === 'file') return files;
   return value === 'other' || value === undefined ? ':' : choose(value.join(' '));
 };
-
-const valueCases = ({ path, options }: CommandWords): readonly string[] =>
-  options
-    .filter(({ value }) => value !== undefined)
-    .map(({ names, value }) => {
-      const patterns = names.map((name) => `'${path} ${name}'`).join(' | ');
-      return `    ${patterns}) ${completeValue(value)}; return ;;`;
-    });
 
 const commandCase = ({ path, commands, options, argument }: CommandWords): string => {
   const names = options.flatMap((option) => option.names).join(' ');
@@ -35,14 +28,11 @@ _promptmill() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$command \${COMP_WORDS[i]}" in
-${all
-  .filter(({ path }) => path !== '')
-  .map(({ path }) => `      '${path.includes(' ') ? '' : ' '}${path}') command='${path}' ;;`)
-  .join('\n')}
+${pathCases(all)}
     esac
   done
   case "$command $previous" in
-${all.flatMap(valueCases).join('\n')}
+${valueCases(all, completeValue)}
   esac
   case $command in
 ${all.map(commandCase).join('\n')}

@@ -1,4 +1,5 @@
 import { type CommandWords, type OptionWords, quoted } from './command-words.ts';
+import { pathCases, valueCases } from './shell-cases.ts';
 
 const described = (name: string, description: string): string => quoted(`${name}:${description.replaceAll(':', ' ')}`);
 
@@ -6,14 +7,6 @@ const completeValue = (value: OptionWords['value']): string => {
   if (value === 'file') return '_files';
   return value === 'other' || value === undefined ? ':' : `compadd -- ${value.join(' ')}`;
 };
-
-const valueCases = ({ path, options }: CommandWords): readonly string[] =>
-  options
-    .filter(({ value }) => value !== undefined)
-    .map(({ names, value }) => {
-      const patterns = names.map((name) => `'${path} ${name}'`).join('|');
-      return `    ${patterns}) ${completeValue(value)}; return ;;`;
-    });
 
 const commandCase = ({ path, commands, options, argument }: CommandWords): string => {
   const names = options.flatMap((option) => option.names.map((name) => described(name, option.description)));
@@ -34,14 +27,11 @@ _promptmill() {
   local -a words_here options_here
   for ((i = 2; i < CURRENT; i++)); do
     case "$command \${words[i]}" in
-${all
-  .filter(({ path }) => path !== '')
-  .map(({ path }) => `      '${path.includes(' ') ? '' : ' '}${path}') command='${path}' ;;`)
-  .join('\n')}
+${pathCases(all)}
     esac
   done
   case "$command \${words[CURRENT - 1]}" in
-${all.flatMap(valueCases).join('\n')}
+${valueCases(all, completeValue)}
   esac
   case $command in
 ${all.map(commandCase).join('\n')}

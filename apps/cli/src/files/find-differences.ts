@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hashText } from '@promptmill/core';
 import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
 import type { KeyedAnswer } from './keyed-answer.ts';
@@ -50,12 +51,7 @@ async function* readEntries<T>(path: string): AsyncGenerator<T, void, undefined>
   for await (const line of readLines(createReadStream(path))) yield JSON.parse(line) as T;
 }
 
-/** 32-bit FNV-1a: it only spreads ids over buckets. */
-const bucketOf = (id: string, count: number): number => {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193);
-  return (hash >>> 0) % count;
-};
+const bucketOf = (id: string, count: number): number => hashText(id) % count;
 
 /** Yields the lines of several files in the order of their numbers. Each file is in that order. */
 async function* inOrder(paths: readonly string[]): AsyncGenerator<Found, void, undefined> {

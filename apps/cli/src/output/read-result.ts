@@ -7,7 +7,7 @@ export interface ResultSummary {
   readonly answer: string | null;
   /** Status or code, and message; null when the answer is what was asked for. */
   readonly error: string | null;
-  /** The same in parts; null when there is an answer. */
+  /** The same in parts. */
   readonly failure: Failure | null;
   readonly model: string | null;
   readonly inputTokens: number | null;

@@ -93,18 +93,10 @@ export const describeReasons = (reasons: FailureReasons, columns = 160): string[
   const sorted = [...reasons].sort(([, a], [, b]) => b.count - a.count);
   const rest = sorted.slice(listedReasons).reduce((sum, [, { count }]) => sum + count, 0);
   return [
-    ...sorted.slice(0, listedReasons).map(
-      ([
-        reason,
-        {
-          count,
-          example: { customId, message },
-        },
-      ]) => {
-        const shown = message === '' ? customId : `${customId}: ${message}`;
-        return shortened(`${count} × ${reason}, such as ${shown}`, columns);
-      },
-    ),
+    ...sorted.slice(0, listedReasons).map(([reason, { count, example }]) => {
+      const shown = example.message === '' ? example.customId : `${example.customId}: ${example.message}`;
+      return shortened(`${count} × ${reason}, such as ${shown}`, columns);
+    }),
     ...(rest > 0 ? [`${rest} × other reasons`] : []),
   ];
 };

@@ -1,10 +1,9 @@
-import { createRandom } from '@promptmill/core';
+import { createRandom, hashText } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { invalidParameter } from '../api-error.ts';
 import { countTokens } from '../tokens.ts';
 import { readInteger, type PrepareAnswer } from './endpoint.ts';
 import { readTexts } from './prompt-text.ts';
-import { hashText } from '../hash-text.ts';
 
 const defaultDimensions = 8;
 

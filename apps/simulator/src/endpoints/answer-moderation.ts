@@ -1,9 +1,8 @@
-import { createRandom, isJsonObject } from '@promptmill/core';
+import { createRandom, hashText, isJsonObject } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { countTokens } from '../tokens.ts';
 import type { PrepareAnswer } from './endpoint.ts';
 import { readMessages, readTexts } from './prompt-text.ts';
-import { hashText } from '../hash-text.ts';
 
 const categories = [
   'harassment',

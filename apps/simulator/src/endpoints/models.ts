@@ -1,8 +1,7 @@
-import { createRandom } from '@promptmill/core';
+import { createRandom, hashText } from '@promptmill/core';
 import type OpenAI from 'openai';
 import type { PromptText } from './prompt-text.ts';
 import { writeJson } from './write-json.ts';
-import { hashText } from '../hash-text.ts';
 
 type WriteText = (prompt: PromptText, model: string, choice: number) => string;
 

@@ -35,8 +35,9 @@ const valueOf = (schema: unknown, choice: number, depth = maxDepth): unknown => 
 };
 
 /**
- * Answers with JSON that matches the schema of the request; of an enum's values the prompt's length chooses one. With `[[sim:mismatch=first]]` in the prompt the first answer
- * is other JSON, as long as the conversation holds no answer; with `[[sim:mismatch=always]]` every answer is.
+ * Answers with JSON that matches the schema of the request; of an enum's values the prompt's length chooses one. With
+ * `[[sim:mismatch=first]]` in the prompt the answer is other JSON as long as the conversation holds none; with
+ * `[[sim:mismatch=always]]` every answer is.
  */
 export const writeJson = ({ whole, hasAnswer, schema }: PromptText): string => {
   const isWrong = whole.includes('[[sim:mismatch=always]]') || (whole.includes('[[sim:mismatch=first]]') && !hasAnswer);

@@ -274,6 +274,16 @@ test('the probe of a held lane is of a source that has not failed, else of the o
   expect(opened.named.slice(0, 3)).toEqual(['', 'b', 'c']);
 });
 
+test('the probe of a held lane is first of a tenant of which none has failed', async () => {
+  const held = { granted: 0, waitFor: 'source', waitMs: 1, failedSources: ['one/x'] } as const;
+  const probe = { granted: 1, isProbe: true, failedSources: ['one/x'] };
+  const opened = openGate([held, probe, probe]);
+  const calls = enterSources(opened, ['one/a', 'two/b']);
+  await vi.runAllTimersAsync();
+  await Promise.all(calls);
+  expect(opened.named.slice(0, 3)).toEqual(['', 'two/b', 'one/a']);
+});
+
 test('a lane that asks for a neutral look is asked again after it', async () => {
   const opened = openGate([{ granted: 0, waitFor: 'look', waitMs: 0, atMs: 7 }]);
   const entered = opened.enter(1);
@@ -282,13 +292,16 @@ test('a lane that asks for a neutral look is asked again after it', async () => 
   expect([opened.looks, opened.asked.length]).toEqual([[7], 2]);
 });
 
-test('when no call that waits can be the probe, ten a second give their places to requests of other sources', async () => {
-  const held = { granted: 0, waitFor: 'hold', waitMs: 60_000, failedSources: ['a'] } as const;
+test.each([
+  ['a source that has failed', 'one/a'],
+  ['another source of its tenant', 'one/b'],
+])('while all calls that wait are of %s, ten a second give their places to others', async (_, source) => {
+  const held = { granted: 0, waitFor: 'hold', waitMs: 60_000, failedSources: ['one/a'] } as const;
   const opened = openGate([held, held, held]);
   const settled: unknown[] = [];
   for (const entrance of enterSources(
     opened,
-    Array.from({ length: 20 }, () => 'a'),
+    Array.from({ length: 20 }, () => source),
   ))
     void entrance.then((outcome) => settled.push(outcome));
   await vi.advanceTimersByTimeAsync(1500);

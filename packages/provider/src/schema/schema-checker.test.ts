@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createSchemaChecker, maxSchemaLength, type SchemaChecker } from './schema-checker.ts';
 
@@ -67,3 +70,34 @@ it('tenants take turns, and one whose checks are cut off is refused for a minute
   nowMs = 60_000;
   expect(await check({ type: 'number' }, '1', 'mallory')).toEqual({ kind: 'ok' });
 });
+
+/** Whether a process runs; one that has ended may wait for its parent to look. */
+const isAlive = (pid: string): boolean => {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+it.runIf(process.platform === 'linux')(
+  'its process ends soon after the process that asks was killed, also in the middle of a check',
+  async () => {
+    const script = `
+      import { createSchemaChecker } from ${JSON.stringify(new URL('schema-checker.ts', import.meta.url).href)};
+      const checker = createSchemaChecker();
+      const ask = (schema, text) => checker.check({ tenant: 'acme', schema, text });
+      await ask({ type: 'integer' }, '1');
+      void ask(${JSON.stringify(backtracking(0))}, ${JSON.stringify(hostileText)});
+      console.log('asked');
+    `;
+    const asking = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(asking.stdout, 'data');
+    const checking = readFileSync(`/proc/${asking.pid}/task/${asking.pid}/children`, 'utf8').trim();
+    expect(isAlive(checking)).toBe(true);
+    asking.kill('SIGKILL');
+    await expect.poll(() => isAlive(checking), { timeout: 5000 }).toBe(false);
+  },
+);
