@@ -231,3 +231,19 @@ test.runIf(binary)('what was under way fails when Redis is not waited for, also 
     way.close();
   }
 });
+
+test('what waits for Redis fails when the connection is closed between two attempts to connect', async () => {
+  // Nothing listens at this socket.
+  redis = connectRedis({ url: join(directory, 'none'), whileAway: 'wait', onError: () => {} });
+  const copy = (redis as Redis).duplicate();
+  copy.on('error', () => {});
+  const waiting = Promise.allSettled([redis.get('a'), copy.get('a')]);
+  await Promise.all([redis, copy].map((one) => new Promise((resolve) => one.once('reconnecting', resolve))));
+  for (const one of [redis, copy]) {
+    expect(one.status).toBe('reconnecting');
+    one.disconnect();
+    expect(one.status).toBe('end');
+  }
+  const closed = { status: 'rejected', reason: new Error('Connection is closed.') };
+  expect(await waiting).toEqual([closed, closed]);
+});
