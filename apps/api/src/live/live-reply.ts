@@ -3,8 +3,12 @@ import type { LiveNews } from '@promptmill/queue';
 import type { Response } from 'express';
 import { errorBody, errorOf, statusError, streamError } from './live-error.ts';
 
-/** A caller who reads slower than the provider writes is given up beyond this many bytes. */
+/**
+ * A caller who reads slower than the provider writes is given up when more bytes than this have waited for it for so long.
+ * Events that come together are more at once.
+ */
 const mostUnreadBytes = 8 * 2 ** 20;
+const catchUpMs = 1000;
 
 const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
 
@@ -13,6 +17,8 @@ export const createLiveReply = (response: Response, { now }: { readonly now: () 
   const receivedAt = now();
   let attempt: string | undefined;
   let nextEvent = 0;
+  /** When no more than may wait was waiting for the caller. */
+  let caughtUpAt = receivedAt;
 
   const setHeaders = (head: LiveAnswerHead): void => {
     const { statusCode, requestId, headers, callMs, retryAfterMs, fallbackModel } = head;
@@ -56,8 +62,8 @@ export const createLiveReply = (response: Response, { now }: { readonly now: () 
       if (from < nextEvent) return true;
       nextEvent += count;
       if (!response.headersSent) beginStream(head);
-      // One event may be larger: what counts is what was there before it.
-      if (response.writableLength > mostUnreadBytes) response.destroy();
+      if (response.writableLength <= mostUnreadBytes) caughtUpAt = now();
+      if (now() - caughtUpAt > catchUpMs) response.destroy();
       else response.write(text);
       return true;
     },
