@@ -43,10 +43,11 @@ describe('live calls in flight when', () => {
         response.on('data', (chunk: string) => void (text += chunk));
         // Before the first event there may be comments.
         await expect.poll(() => text, { interval: 10 }).toContain('data:');
-        return new Promise<string>((resolve) => {
+        const reading = new Promise<string>((resolve) => {
           response.once('close', () => resolve(text));
         });
-      }).map(async (reading) => ({ reading })),
+        return { reading };
+      }),
     );
     const prompts = Array.from({ length: 12 }, (_, i) => slow(`plain ${i}`));
     const plain = prompts.map((prompt) => callLive(stack.api.url, prompt));
