@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Delta } from '@promptmill/core';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import {
@@ -117,8 +118,11 @@ it('stops listening', async () => {
 
 it('listens on after a lost connection', async () => {
   const { heard } = await listen();
+  // Until Redis has seen the end of the old connection, it counts a listener there and the deltas go nowhere.
+  const closed = once(listening, 'close');
   listening.disconnect(true);
-  await expect.poll(() => listening.status).toBe('ready');
+  await closed;
+  await expect.poll(() => space.redis.spublish(space.keys.deltas(request.batchId), '[]')).toBe(1);
   const call = createDeltaPublisher(space.redis, space.keys).open(request);
   call.add({ index: 0, text: 'Hi' });
   await expect.poll(() => textOf(heard)).toBe('Hi');
