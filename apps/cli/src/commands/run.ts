@@ -106,8 +106,9 @@ export const run = async (input: string, options: RunOptions, context: CliContex
   };
   const login = newLogin();
   const env = embeddedEnv(context.env, options, login);
-  if (options.dryRun)
-    return showDryRun(input, { options, stream, maxLineBytes: loadConfig(env).limits.maxLineBytes }, context);
+  const config = loadConfig(env);
+  const { lanes, limits } = config;
+  if (options.dryRun) return showDryRun(input, { options, stream, maxLineBytes: limits.maxLineBytes, lanes }, context);
   const name = nameOfInput(input);
   const {
     input: prepared,
@@ -118,7 +119,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     folder,
     schema,
     providers,
-  } = await prepareRun({ input, options, config: loadConfig(env) }, context);
+  } = await prepareRun({ input, options, config }, context);
   const records = createRunRecordStore(folder);
   const retryCommand = retryCommandOf(options);
   const record = fresh ? undefined : await records.load();

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { loadConfig } from '@promptmill/runtime';
 import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
 import { batchSummary } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
@@ -29,7 +30,8 @@ const maxLineBytes = 2 ** 28;
 /** Creates a batch from an input on a server. It prints only the id to standard output. */
 export const submit = async (input: string, options: SubmitOptions, context: CliContext): Promise<number> => {
   const { screen, stdout, now, signal } = context;
-  if (options.dryRun) return showDryRun(input, { options, maxLineBytes }, context);
+  if (options.dryRun)
+    return showDryRun(input, { options, maxLineBytes, lanes: loadConfig(context.env).lanes }, context);
   const resolved = await resolvePromptOptions(options);
   const client = connectToServer(context);
   const folder = await mkdtemp(join(tmpdir(), 'promptmill-'));

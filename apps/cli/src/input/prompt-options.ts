@@ -127,7 +127,7 @@ export const addPromptOptions = (command: Command): Command =>
     )
     .option('--seed <n>', 'choose the same sample again for the same number', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--max-cost <usd>', 'pause before it costs more; each model needs a known price', positiveNumber)
-    .option('--dry-run', 'show the first request and how many there are, and call nothing')
+    .option('--dry-run', 'show the first request, and how many there are and what they cost; call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 
 const invalid = (message: string): CliError => new CliError('options_invalid', message);
