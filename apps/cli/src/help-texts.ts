@@ -61,6 +61,8 @@ The results are in the input's order, each in the place of its line or row. The 
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
 --max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it.
+On a terminal it asks before a run whose estimate is above --confirm-above, when that run begins. Where no answers are known
+yet, the most that --max-tokens allows decides; without --max-tokens only the input's price is known.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
@@ -87,6 +89,8 @@ It prints only the batch's id to standard output:
   id=$(promptmill submit prompts.txt -m xai/grok-4)
   promptmill submit batch.jsonl --watch
 With --max-cost it pauses before it costs more; promptmill resume batch_… --max-cost 10 lets it go on.
+--confirm-above compares what the server expects, which knows its earlier answers; without a yes the file that was sent is
+deleted.
 Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 

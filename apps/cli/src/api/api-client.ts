@@ -43,6 +43,22 @@ export interface RetryChoice {
   readonly promptmill?: { readonly max_cost: number };
 }
 
+interface Amounts {
+  readonly low: number | null;
+  readonly expected: number | null;
+  readonly high: number | null;
+}
+
+/** What a batch will use and cost, as far as the server knows. */
+export interface BatchEstimate {
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly output_tokens: Amounts;
+  /** In USD. */
+  readonly cost: Amounts;
+  readonly models: readonly { readonly model: string; readonly cost: Amounts }[];
+}
+
 interface List<Item> {
   readonly data: readonly Item[];
   readonly has_more: boolean;
@@ -64,7 +80,7 @@ interface Page {
 }
 
 interface Call {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: (() => AsyncIterable<Uint8Array>) | string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the call is sent again after no answer or a temporary error. Default: true for GET, else false. */
@@ -155,6 +171,8 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       });
     },
     getFile: (id: string) => json<FileObject>(`/files/${id}`),
+    deleteFile: async (id: string): Promise<void> =>
+      void (await call(`/files/${id}`, { method: 'DELETE', repeatable: true })),
     async *fileLines(id: string, signal?: AbortSignal): AsyncGenerator<string> {
       const { body } = await call(`/files/${id}/content`, { signal });
       if (body) yield* readLines(body);
@@ -166,6 +184,15 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
         body: JSON.stringify(batch),
         headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
         repeatable: true,
+      }),
+    /** Asks what a batch would use and cost. It makes nothing. */
+    estimateBatch: (batch: NewBatch, signal?: AbortSignal) =>
+      json<BatchEstimate>('/batches/estimate', {
+        method: 'POST',
+        body: JSON.stringify(batch),
+        headers: { 'content-type': 'application/json' },
+        repeatable: true,
+        signal,
       }),
     getBatch: (id: string) => json<BatchObject>(`/batches/${encodeURIComponent(id)}`),
     cancelBatch: (id: string) =>

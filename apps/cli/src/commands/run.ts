@@ -9,6 +9,8 @@ import { exitCodeOf } from '../results/batch-outcome.ts';
 import { describeEnding } from '../results/describe-ending.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
+import { confirmCost, type ConfirmOptions } from '../estimate/confirm-cost.ts';
+import { estimateInput } from '../estimate/estimate-input.ts';
 import { plural } from '../format.ts';
 import { readLines } from '../api/read-lines.ts';
 import { nameOfInput } from '../input/open-input.ts';
@@ -25,7 +27,7 @@ import { startRun } from '../run/start-run.ts';
 import { shellCommand } from '../shell-command.ts';
 
 /** Limits in these options replace those of every lane. */
-export interface RunOptions extends PromptOptions, LimitsConfig {
+export interface RunOptions extends PromptOptions, ConfirmOptions, LimitsConfig {
   readonly output?: string;
   /** Longest time that one call may take, in seconds. Default: the provider's. */
   readonly timeout?: number;
@@ -142,6 +144,18 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     return failed === 0 ? 0 : 1;
   }
   if (present !== undefined) say(`${output} is there already: it stays as it is until the results replace it`);
+
+  // A run that has begun was confirmed then.
+  if (record === undefined)
+    try {
+      const { requests } = prepared;
+      const { maxLineBytes } = limits;
+      const estimate = () => estimateInput({ path: inputPath, requests, lanes, maxLineBytes, signal });
+      await confirmCost({ requests, estimate, options, say }, context);
+    } catch (error) {
+      await records.removeUnstarted();
+      throw error;
+    }
 
   const connect = (baseUrl: string): ApiClient => createApiClient({ baseUrl, apiKey: login.apiKey, fetch });
   try {

@@ -17,7 +17,7 @@ export interface InputEstimate extends ModelEstimate {
   /** The models whose price is not known. */
   readonly unpriced: readonly string[];
   /** Whether there are images, which are not counted. */
-  readonly hasImages: boolean;
+  readonly hasImages?: boolean;
 }
 
 export interface EstimateInputOptions {
@@ -34,7 +34,7 @@ export interface EstimateInputOptions {
 export const sumInputEstimates = (estimates: readonly InputEstimate[]): InputEstimate => ({
   ...sumEstimates(estimates),
   unpriced: [...new Set(estimates.flatMap(({ unpriced }) => unpriced))],
-  hasImages: estimates.some(({ hasImages }) => hasImages),
+  hasImages: estimates.some(({ hasImages }) => hasImages === true),
 });
 
 /**

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -62,6 +63,10 @@ export const createRunRecordStore = (folder: string) => {
     },
     async remove(): Promise<void> {
       await rm(path, { force: true });
+    },
+    /** Removes the run's folder, unless the run has begun. */
+    async removeUnstarted(): Promise<void> {
+      if (!existsSync(path)) await rm(folder, { recursive: true, force: true });
     },
   };
 };
