@@ -52,6 +52,9 @@ describe('the commands that speak to a server', () => {
     const id = await submit('three.txt');
     const watched = await promptmill('watch', id);
     expect(watched.stderr).toContain('2 completed, 1 failed of 3');
+    expect(watched.stderr).toMatch(/\n {2}failed {4}1 × 400.*, such as request-2: .*\n {2}tokens {4}\d+ tokens /);
+    expect(watched.stderr).toContain(`\n  results   promptmill results ${id} -o results.jsonl\n`);
+    expect(watched.stderr).toContain(`\n  retry     promptmill retry ${id}\n`);
     expect(watched.exit).toBe(1);
 
     const written = await promptmill('results', id, '-o', 'three.jsonl');
@@ -59,6 +62,18 @@ describe('the commands that speak to a server', () => {
     expect(ids(readFileSync(cli.path('three.jsonl'), 'utf8'))).toEqual(['request-1', 'request-2', 'request-3']);
     expect((await promptmill('results', id)).stdout).toBe(readFileSync(cli.path('three.jsonl'), 'utf8'));
     expect((await promptmill('results', id, '--answers')).stdout).toBe('one\n\nthree\n');
+  });
+
+  it('submit --watch shows the same table at the end', async () => {
+    const { exit, stdout, stderr } = await promptmill('submit', 'three.txt', '-m', 'simulator/echo', '--watch');
+    expect(stderr).toMatch(/\ncompleted\n {2}requests {2}2 completed, 1 failed of 3\n {2}failed {4}1 × 400/);
+    expect(stderr).toContain(`\n  retry     promptmill retry ${stdout}`);
+    expect(exit).toBe(1);
+
+    const { error_file_id: errorFile } = (await batchOf(stdout.trim())) as { error_file_id: string };
+    const headers = { authorization: `Bearer ${env['PROMPTMILL_API_KEY']}` };
+    await fetch(`${env['PROMPTMILL_URL']}/v1/files/${errorFile}`, { method: 'DELETE', headers });
+    expect((await promptmill('watch', stdout.trim())).stderr).toMatch(/ 1 failed of 3\n {2}tokens/);
   });
 
   it('submit a table, and get its results as one', async () => {

@@ -29,7 +29,7 @@ const assertKnown = (names: readonly string[]): void => {
 const ask = async (usual: readonly string[], context: CliContext): Promise<readonly string[]> => {
   using person = findPerson(context);
   const line = await person?.ask(
-    `Presets: ${known.join(', ')}\n` + `Which will you use? Several with a space between (Enter: ${usual.join(' ')})\n`,
+    `Presets: ${known.join(', ')}\nWhich will you use? Several with a space between (Enter: ${usual.join(' ')})\n`,
   );
   const names = (line ?? '').split(/[\s,]+/).filter((name) => name !== '');
   return names.length > 0 ? names : usual;

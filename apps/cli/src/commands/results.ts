@@ -12,6 +12,7 @@ import { answerColumnsOf } from '../output/answer-columns.ts';
 import { hasColumns, outputFormatOf } from '../output/output-format.ts';
 import { type AnswerTable, wholeAnswers } from '../output/result-table.ts';
 import { onlyIds } from '../output/write-results.ts';
+import { mergeResults } from '../results/merge-results.ts';
 import { publishResults } from '../results/publish-results.ts';
 import { resultSources } from '../results/result-sources.ts';
 import { assertWritable, outputOf } from '../results/output-place.ts';
@@ -91,7 +92,7 @@ export const showResults = async (
   }
   assertNotRefused(batch, 'line');
   const rows = hasColumns(format) ? { ...onlyIds, answers: await answersOf(client, batch, signal) } : onlyIds;
-  await publishResults(resultSources(client, [batch], signal), {
+  await publishResults(mergeResults(resultSources(client, [batch], signal)), {
     target: output === '-' ? stdout : output,
     format,
     rows,

@@ -211,7 +211,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
         batch,
         reasons,
         seconds: (now() - startedAtMs) / 1000,
-        output: output === '-' ? undefined : output,
+        results: output === '-' ? undefined : output,
         retryCommand,
         columns: screen.isTTY ? screen.columns : undefined,
       }),

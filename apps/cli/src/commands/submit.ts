@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { loadConfig } from '@promptmill/runtime';
 import { assertNotRefused, exitCodeOf } from '../results/batch-outcome.ts';
-import { batchSummary } from '../results/batch-summary.ts';
 import type { BatchEstimate, NewBatch } from '../api/api-client.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
@@ -16,6 +15,7 @@ import { prepareInput } from '../input/prepare-input.ts';
 import { createProgress } from '../progress/progress.ts';
 import { type PromptOptions, resolvePromptOptions } from '../input/prompt-options.ts';
 import { showDryRun } from '../input/show-dry-run.ts';
+import { showEnding } from '../results/show-ending.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface SubmitOptions extends PromptOptions, ConfirmOptions {
@@ -77,6 +77,6 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
     progress?.end,
   );
   assertNotRefused(batch, nameOfInput(input));
-  if (options.watch) screen.write(`${batchSummary(batch)}\n`);
+  if (options.watch) await showEnding(client, batch, context);
   return exitCodeOf(batch);
 };

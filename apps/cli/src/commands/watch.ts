@@ -1,8 +1,8 @@
 import { exitCodeOf } from '../results/batch-outcome.ts';
-import { batchSummary } from '../results/batch-summary.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
 import { createProgress } from '../progress/progress.ts';
+import { showEnding } from '../results/show-ending.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
 /** Shows a batch's progress until it is terminal. Ctrl-C leaves the batch alone. */
@@ -12,6 +12,6 @@ export const watch = async (batchId: string, context: CliContext): Promise<numbe
   const progress = createProgress({ screen, now });
   const client = connectToServer(context);
   const batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
-  screen.write(`${batchSummary(batch)}\n`);
+  await showEnding(client, batch, context);
   return exitCodeOf(batch);
 };

@@ -5,6 +5,9 @@ import { formatCount, formatDuration, formatUsd, plural } from '../format.ts';
 const endedAt = (batch: BatchObject): number | null =>
   batch.completed_at ?? batch.failed_at ?? batch.expired_at ?? batch.cancelled_at;
 
+/** How long a batch that has ended took, in seconds. */
+export const secondsOf = (batch: BatchObject): number => (endedAt(batch) ?? batch.created_at) - batch.created_at;
+
 const utc = (seconds: number): string => `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
 /** `1,990 completed, 10 failed of 2,000` */
@@ -37,9 +40,7 @@ export const batchSummary = (batch: BatchObject): string => {
     ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
     ['price', batch.usage.total_tokens > 0 ? costText(batch) : null],
     ['created', utc(batch.created_at)],
-    isTerminal(batch.status)
-      ? ['took', formatDuration((endedAt(batch) ?? batch.created_at) - batch.created_at)]
-      : ['expires', utc(batch.expires_at)],
+    isTerminal(batch.status) ? ['took', formatDuration(secondsOf(batch))] : ['expires', utc(batch.expires_at)],
     ['waits', batch.promptmill.blocked?.message ?? null],
     ['input', batch.input_file_id],
     ['output', batch.output_file_id],

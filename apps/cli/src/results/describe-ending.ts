@@ -1,14 +1,14 @@
 import type { BatchObject } from '@promptmill/core';
 import { formatDuration } from '../format.ts';
 import { countsText, costText, rowsText, tokensText } from './batch-summary.ts';
-import { describeReasons, type FailureReasons } from './publish-results.ts';
+import { describeReasons, type FailureReasons } from './failure-reasons.ts';
 
 export interface Ending {
   readonly batch: BatchObject;
   readonly reasons: FailureReasons;
   readonly seconds: number;
-  /** The path of the results; undefined when they went to standard output. */
-  readonly output: string | undefined;
+  /** Where the results are, or the command that gets them; undefined when they went to standard output. */
+  readonly results: string | undefined;
   /** The command that runs again what failed. */
   readonly retryCommand: string;
   /** How wide the screen is. Default: wide enough for a line of a log. */
@@ -18,8 +18,8 @@ export interface Ending {
 const labelColumns = 12;
 const rowColumns = 160;
 
-/** What a run came to: counts, why requests failed, tokens, price, time, and what to do next. */
-export const describeEnding = ({ batch, reasons, seconds, output, retryCommand, columns }: Ending): string => {
+/** What a batch came to: counts, why requests failed, tokens, price, time, and what to do next. */
+export const describeEnding = ({ batch, reasons, seconds, results, retryCommand, columns }: Ending): string => {
   const lines = describeReasons(reasons, (columns ?? rowColumns) - labelColumns - 1);
   return [
     batch.status,
@@ -29,7 +29,7 @@ export const describeEnding = ({ batch, reasons, seconds, output, retryCommand, 
       ['tokens', tokensText(batch)],
       ['price', costText(batch)],
       ['took', formatDuration(seconds)],
-      ['results', output ?? null],
+      ['results', results ?? null],
       ['retry', batch.request_counts.failed > 0 ? retryCommand : null],
     ]),
   ].join('\n');

@@ -13,7 +13,9 @@ import { createProgress } from '../progress/progress.ts';
 import { createStepProgress, shareText } from '../progress/step-progress.ts';
 import type { OutputFormat } from '../output/output-format.ts';
 import type { InputRows } from '../output/write-results.ts';
-import { type FailureReasons, publishResults } from '../results/publish-results.ts';
+import type { FailureReasons } from '../results/failure-reasons.ts';
+import { mergeResults } from '../results/merge-results.ts';
+import { publishResults } from '../results/publish-results.ts';
 import { outputVersion } from '../results/output-place.ts';
 import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
@@ -112,7 +114,7 @@ export const runBatch = async (
   const batches: RunBatches = newest === first ? [last] : [first, ...earlier, last];
   const batch = sumBatches(batches);
   const writing = quiet || output === '-' ? undefined : createStepProgress({ screen, now });
-  const reasons = await publishResults(resultSources(client, batches, signal), {
+  const reasons = await publishResults(mergeResults(resultSources(client, batches, signal)), {
     target: output === '-' ? stdout : output,
     format: outputFormat,
     ...(rows === undefined ? {} : { rows }),
