@@ -51,6 +51,9 @@ In --prompt and --system {{column}} stands for the row's value; a line of .txt i
 never a template. A text that begins with @ is the name of a file, with @@ a text with one @.
 With --schema every answer is checked against a JSON Schema. One that does not match is asked for once more, with what is
 wrong with it in the conversation; if that does not match either, the row's error says so (schema_mismatch).
+A folder stands for its files, in the order of their names: all are checked before the first is run, -o names a folder
+(default: <folder>.results) that gets the results of each, and --max-cost holds for all together. What lies in folders
+below, hidden files and files with another ending are left out, and named.
 
 The results are in the input's order, each in the place of its line or row. The file appears at the end, complete.
   .jsonl               OpenAI's lines
@@ -69,6 +72,7 @@ With --retry-failed it runs again what failed, and puts the new results into the
   promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
   promptmill run reviews.csv -m xai/grok-4 --prompt @rate.txt --params '{"top_p": 0.9}' --sample 20 --dry-run
   promptmill run reviews.csv -m openai/gpt-4.1 --prompt 'Rate: {{review}}' --schema @rating.json -o rated.csv
+  promptmill run prompts/ -m xai/grok-4 -o answers/                  answers/a.results.jsonl …
   promptmill run photos.parquet -m openai/gpt-4.1 --prompt 'What is this?' --image file -o named.parquet
   promptmill run texts.tsv -m openai/text-embedding-3-small --endpoint embeddings --prompt '{{text}}'
   grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini --answers

@@ -41,7 +41,11 @@ const estimateOf = ({ input_tokens, output_tokens, cost, models }: BatchEstimate
 export const submit = async (input: string, options: SubmitOptions, context: CliContext): Promise<number> => {
   const { screen, stdout, now, signal } = context;
   if (options.dryRun)
-    return showDryRun(input, { options, maxLineBytes, lanes: loadConfig(context.env).lanes }, context);
+    return showDryRun(
+      { name: input, inputs: [input] },
+      { options, maxLineBytes, lanes: loadConfig(context.env).lanes },
+      context,
+    );
   const resolved = await resolvePromptOptions(options);
   const client = connectToServer(context);
   const folder = await mkdtemp(join(tmpdir(), 'promptmill-'));

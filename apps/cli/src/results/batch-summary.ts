@@ -10,16 +10,25 @@ export const secondsOf = (batch: BatchObject): number => (endedAt(batch) ?? batc
 
 const utc = (seconds: number): string => `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
+/** What is counted of a batch, or of several batches together. */
+export interface BatchTotals extends Pick<BatchObject, 'model' | 'request_counts'> {
+  readonly usage: Pick<BatchObject['usage'], 'input_tokens' | 'output_tokens' | 'total_tokens'>;
+  /** In USD. What is unknown is null. */
+  readonly promptmill: { readonly cost: Pick<BatchObject['promptmill']['cost'], 'spent' | 'wasted'> };
+}
+
 /** `1,990 completed, 10 failed of 2,000` */
-export const countsText = ({ request_counts: { total, completed, failed } }: BatchObject): string =>
+export const countsText = ({
+  request_counts: { total, completed, failed },
+}: Pick<BatchTotals, 'request_counts'>): string =>
   `${formatCount(completed)} completed, ${formatCount(failed)} failed of ${formatCount(total)}`;
 
 /** `12,000 tokens (4,000 in, 8,000 out)` */
-export const tokensText = ({ usage }: BatchObject): string =>
+export const tokensText = ({ usage }: BatchTotals): string =>
   `${plural(usage.total_tokens, 'token')} (${formatCount(usage.input_tokens)} in, ${formatCount(usage.output_tokens)} out)`;
 
 /** What the results have cost by list prices or those of the configuration, and what calls without a result cost. */
-export const costText = ({ model, promptmill: { cost } }: BatchObject): string => {
+export const costText = ({ model, promptmill: { cost } }: BatchTotals): string => {
   if (cost.spent === null)
     return `unknown: nothing says what ${model ?? 'each model'} costs; prices in promptmill.yaml can`;
   return `${formatUsd(cost.spent)}${cost.wasted ? `, and ${formatUsd(cost.wasted)} for calls that gave no result` : ''}`;

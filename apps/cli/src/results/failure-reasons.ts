@@ -40,6 +40,16 @@ export const createReasonCounter = () => {
   };
 };
 
+/** The reasons of several batches together; the first example of each reason stays. */
+export const addReasons = (a: FailureReasons, b: FailureReasons): FailureReasons => {
+  const sum = new Map(a);
+  for (const [reason, { count, example }] of b) {
+    const known = sum.get(reason);
+    sum.set(reason, known ? { ...known, count: known.count + count } : { count, example });
+  }
+  return sum;
+};
+
 const listedReasons = 5;
 
 const shortened = (text: string, length: number): string =>

@@ -33,7 +33,8 @@ export const showEnding = async (
     batch.status === 'failed'
       ? batchSummary(batch)
       : describeEnding({
-          batch,
+          title: batch.status,
+          totals: batch,
           reasons: await readReasons(client, batch, signal),
           seconds: secondsOf(batch),
           results: `promptmill results ${batch.id} -o results.jsonl`,

@@ -126,7 +126,17 @@ export const runBatch = async (
   if (record)
     await records.save({
       ...record,
-      finished: { completed, failed, ...(version === undefined ? {} : { output: version }) },
+      finished: {
+        completed,
+        failed,
+        ...(version === undefined ? {} : { output: version }),
+        totals: {
+          inputTokens: batch.usage.input_tokens,
+          outputTokens: batch.usage.output_tokens,
+          spent: batch.promptmill.cost.spent,
+          wasted: batch.promptmill.cost.wasted,
+        },
+      },
       ...(record.retries ? { retries: record.retries.map(asPublished) } : {}),
     });
   return { batch, reasons };

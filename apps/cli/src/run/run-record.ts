@@ -17,6 +17,15 @@ const runRecord = z.object({
       failed: z.number(),
       /** The output as it was published. Absent for standard output. */
       output: z.string().exactOptional(),
+      /** What the results used, and cost in USD where that is known. Absent in a record of an earlier version. */
+      totals: z
+        .object({
+          inputTokens: z.number(),
+          outputTokens: z.number(),
+          spent: z.number().nullable(),
+          wasted: z.number().nullable(),
+        })
+        .exactOptional(),
     })
     .exactOptional(),
   /** Batches that run again what failed, each of what failed in the one before it. */
