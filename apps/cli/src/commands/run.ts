@@ -83,7 +83,8 @@ export const run = async (input: string, options: RunOptions, context: CliContex
     const inputs = files.map((file) => file.input);
     return showDryRun({ name: input, inputs }, { options, stream, maxLineBytes: limits.maxLineBytes, lanes }, context);
   }
-  await using _made = await openOutputFolder(outputFolder);
+  await using stack = new AsyncDisposableStack();
+  stack.use(await openOutputFolder(outputFolder));
   const runs = await planRuns({ files, options, config, say }, context);
   const retryCommand = retryCommandOf(options);
   const shared = { retryCommand, columns: screen.isTTY ? screen.columns : undefined };

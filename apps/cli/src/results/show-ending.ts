@@ -12,14 +12,14 @@ const readReasons = async (
   { error_file_id: id }: BatchObject,
   signal: AbortSignal,
 ): Promise<FailureReasons> => {
-  const { add, reasons } = createReasonCounter();
-  if (id === null) return reasons;
+  const counter = createReasonCounter();
+  if (id === null) return counter.reasons;
   try {
-    for await (const line of client.fileLines(id, signal)) add(line);
+    for await (const line of client.fileLines(id, signal)) counter.add(line);
   } catch (error) {
     if (!(error instanceof CliError && error.code === 'http_404')) throw error;
   }
-  return reasons;
+  return counter.reasons;
 };
 
 /** Shows what a server's batch came to, once it has ended, and the commands that get its results or retry what failed. */
