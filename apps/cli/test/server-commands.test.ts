@@ -74,6 +74,9 @@ describe('the commands that speak to a server', () => {
     const headers = { authorization: `Bearer ${env['PROMPTMILL_API_KEY']}` };
     await fetch(`${env['PROMPTMILL_URL']}/v1/files/${errorFile}`, { method: 'DELETE', headers });
     expect((await promptmill('watch', stdout.trim())).stderr).toMatch(/ 1 failed of 3\n {2}tokens/);
+    expect((await promptmill('results', stdout.trim())).stderr).toMatch(
+      /^error: files .* promptmill submit .* again\n$/,
+    );
   });
 
   it('submit a table, and get its results as one', async () => {
@@ -152,6 +155,40 @@ describe('the commands that speak to a server', () => {
     });
   });
 
+  it('name the next command, which can be typed as it stands', async () => {
+    /** Runs the command that a text names after a label. */
+    const runFrom = (text: string, label: string): Promise<Ended> => {
+      const [, words = ''] = new RegExp(`${label}promptmill (.*?)(?: shows| gets| lets|\\n)`).exec(text) ?? [];
+      return promptmill(...words.split(' '));
+    };
+    await writeFile(cli.path('cents.txt'), 'a few words\n'.repeat(20));
+    const submitted = await promptmill('submit', 'cents.txt', '-m', 'simulator/json', '--max-cost', '0.000005');
+    expect(submitted.stderr).toMatch(/^promptmill watch \S+ shows its progress, promptmill results \S+ its results\n$/);
+    const id = submitted.stdout.trim();
+    const watcher = cli.start(['watch', id], env);
+    await until('it says how it goes on', () => watcher.stderr().includes('next: '));
+    expect(watcher.stderr()).toContain(`next: promptmill resume ${id} --max-cost 0.00001\n`);
+    watcher.child.kill('SIGINT');
+    expect((await watcher.ended).stderr).toMatch(new RegExp(`promptmill watch ${id} shows it again\\n$`));
+
+    const refused = await promptmill('resume', id);
+    expect([refused.exit, refused.stderr]).toEqual([
+      1,
+      `error: the batch has reached its max_cost: promptmill resume ${id} --max-cost 0.00001\n`,
+    ]);
+    const status = await shown('status', id);
+    expect(status).toMatch(/\n {2}waits {5}waiting for money: The batch has spent .*\n {2}next {6}promptmill resume /);
+    expect((await runFrom(status, ' next +')).stdout).toContain(`${id} is resumed: `);
+    const paused = await promptmill('pause', id);
+    expect((await runFrom(paused.stdout, '; ')).stdout).toContain(`${id} is resumed: `);
+    const cancelled = await promptmill('cancel', id);
+    await promptmill('watch', id);
+    expect(ids((await runFrom(cancelled.stdout, '; ')).stdout)).toHaveLength(20);
+    const watched = await promptmill('watch', id);
+    expect((await runFrom(watched.stderr, ' results +')).stderr).toContain(' of 20: ');
+    expect((await runFrom(watched.stderr, ' retry +')).exit).toBe(0);
+  });
+
   it('retry failed requests, or those that are named', async () => {
     const id = await submit('three.txt');
     await promptmill('watch', id);
@@ -190,13 +227,13 @@ describe('the commands that speak to a server', () => {
 
   it('say plainly what is wrong', async () => {
     expect((await promptmill('status', 'batch_none')).stderr).toMatch(
-      /^error: No batch found with id 'batch_none'\.\n$/,
+      /^error: No batch found with id 'batch_none': promptmill list shows yours\n$/,
     );
     const wrongKey = await cli.run(['list'], { ...env, PROMPTMILL_API_KEY: 'wrong' });
-    expect(wrongKey.stderr).toMatch(/^error: .*PROMPTMILL_API_KEY.*\n$/);
+    expect(wrongKey.stderr).toMatch(/^error: .*: export PROMPTMILL_API_KEY=… with a key of this server\n$/);
     const unreachable = await cli.run(['list'], { PROMPTMILL_URL: 'http://127.0.0.1:9' });
     expect(unreachable.stderr).toMatch(
-      /^error: cannot reach http:\/\/127\.0\.0\.1:9: is 'promptmill serve' running\?.*\n$/,
+      /^error: cannot reach http:\/\/127\.0\.0\.1:9: start it with promptmill serve, or name another with export PROMPTMILL_URL=.*\n$/,
     );
     const taken = await cli.run(['serve'], {
       PORT: new URL(env['PROMPTMILL_URL'] ?? '').port,

@@ -95,16 +95,24 @@ const temporaryStatuses = new Set([429, 500, 502, 503, 504]);
 const query = ({ after, limit }: Page): string =>
   new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) }).toString();
 
+/** What to type after an answer of the server, where its message does not say it. */
+const nextSteps: readonly { readonly status: number; readonly about: RegExp; readonly next: string }[] = [
+  { status: 401, about: /./, next: 'export PROMPTMILL_API_KEY=… with a key of this server' },
+  { status: 404, about: /^No batch /, next: 'promptmill list shows yours' },
+];
+
 const errorOf = async (response: Response): Promise<CliError> => {
   const text = await response.text();
   try {
     const { error } = JSON.parse(text) as { error: { message: string; code: string | null } };
-    const hint = response.status === 401 ? ' (the key comes from PROMPTMILL_API_KEY)' : '';
-    return new CliError(error.code ?? `http_${response.status}`, `${error.message}${hint}`);
+    const { message } = error;
+    const next = nextSteps.find(({ status, about }) => status === response.status && about.test(message))?.next;
+    const said = next === undefined ? message : `${message.replace(/\.$/, '')}: ${next}`;
+    return new CliError(error.code ?? `http_${response.status}`, said);
   } catch {
     return new CliError(
       `http_${response.status}`,
-      `the server answered ${response.status}: is it a Promptmill server?`,
+      `the server answered ${response.status}, so it may be no Promptmill server: export PROMPTMILL_URL=http://… names one`,
     );
   }
 };
@@ -129,10 +137,8 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       signal?.throwIfAborted();
       throw new CliError(
         'unreachable',
-        `cannot reach ${root}: is 'promptmill serve' running? (PROMPTMILL_URL names the server)`,
-        {
-          cause: error,
-        },
+        `cannot reach ${root}: start it with promptmill serve, or name another with export PROMPTMILL_URL=http://…`,
+        { cause: error },
       );
     }
   };

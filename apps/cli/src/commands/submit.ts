@@ -12,6 +12,7 @@ import type { InputEstimate } from '../estimate/estimate-input.ts';
 import { printableLine } from '../terminal.ts';
 import { nameOfInput } from '../input/open-input.ts';
 import { prepareInput } from '../input/prepare-input.ts';
+import { nextStepOf } from '../results/next-step.ts';
 import { createProgress } from '../progress/progress.ts';
 import { type PromptOptions, resolvePromptOptions } from '../input/prompt-options.ts';
 import { showDryRun } from '../input/show-dry-run.ts';
@@ -74,11 +75,17 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
     await rm(folder, { recursive: true, force: true });
   }
   stdout.write(`${printableLine(batchId)}\n`);
-  if (!options.watch && !options.wait) return 0;
+  if (!options.watch && !options.wait) {
+    screen.write(`promptmill watch ${batchId} shows its progress, promptmill results ${batchId} its results\n`);
+    return 0;
+  }
 
-  const progress = options.watch ? createProgress({ screen, now }) : undefined;
+  const progress = options.watch ? createProgress({ screen, now, nextStep: nextStepOf }) : undefined;
   const batch = await watchBatch(client, batchId, { onProgress: (state) => progress?.update(state), signal }).finally(
-    progress?.end,
+    () => {
+      progress?.end();
+      if (signal.aborted) screen.write(`the batch goes on; promptmill watch ${batchId} shows it again\n`);
+    },
   );
   assertNotRefused(batch, nameOfInput(input));
   if (options.watch) await showEnding(client, batch, context);

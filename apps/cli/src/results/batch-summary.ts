@@ -1,5 +1,7 @@
 import { type BatchObject, isTerminal } from '@promptmill/core';
 import { describeBatchErrors } from './batch-outcome.ts';
+import { waitOf } from '../progress/progress-line.ts';
+import { nextStepOf } from './next-step.ts';
 import { formatCount, formatDuration, formatUsd, plural } from '../format.ts';
 
 const endedAt = (batch: BatchObject): number | null =>
@@ -38,6 +40,11 @@ export const costText = ({ model, promptmill: { cost } }: BatchTotals): string =
 export const rowsText = (rows: readonly (readonly [label: string, text: string | null])[]): string =>
   rows.flatMap(([label, text]) => (text === null ? [] : [`  ${label.padEnd(9)} ${text}`])).join('\n');
 
+const waitText = (batch: BatchObject): string | null => {
+  const wait = waitOf(batch);
+  return wait?.why === undefined ? null : `${wait.what}: ${wait.why}`;
+};
+
 /** A batch's id, status, counts, times and files, one line each. */
 export const batchSummary = (batch: BatchObject): string => {
   const { paused_at: pausedAt, retry_of: retryOf, retried_by: retriedBy } = batch.promptmill;
@@ -50,12 +57,14 @@ export const batchSummary = (batch: BatchObject): string => {
     ['price', batch.usage.total_tokens > 0 ? costText(batch) : null],
     ['created', utc(batch.created_at)],
     isTerminal(batch.status) ? ['took', formatDuration(secondsOf(batch))] : ['expires', utc(batch.expires_at)],
-    ['waits', batch.promptmill.blocked?.message ?? null],
+    ['waits', isTerminal(batch.status) ? null : waitText(batch)],
+    ['next', nextStepOf(batch) ?? null],
     ['input', batch.input_file_id],
     ['output', batch.output_file_id],
     ['errors', batch.error_file_id],
     ['retry of', retryOf],
     ['retries', retriedBy.length > 0 ? retriedBy.join(' ') : null],
+    ['results', batch.output_file_id || batch.error_file_id ? `promptmill results ${batch.id} -o results.jsonl` : null],
     ['retry', isTerminal(batch.status) && batch.request_counts.failed > 0 ? `promptmill retry ${batch.id}` : null],
   ]);
   const problems = batch.errors === null ? [] : [describeBatchErrors(batch, '  line')];

@@ -17,6 +17,7 @@ import type { FailureReasons } from '../results/failure-reasons.ts';
 import { type MergedResult, mergeResults } from '../results/merge-results.ts';
 import { publishResults } from '../results/publish-results.ts';
 import { outputVersion } from '../results/output-place.ts';
+import { providerStepOf } from '../results/next-step.ts';
 import { resultsSoFar } from '../results/results-so-far.ts';
 import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
@@ -97,7 +98,7 @@ export const runBatch = async (
   const newest = earlier.pop() ?? first;
   const start = describeStart(opened, newest);
   if (start !== undefined) say(start);
-  const progress = quiet || stream ? undefined : createProgress({ screen, now });
+  const progress = quiet || stream ? undefined : createProgress({ screen, now, nextStep: providerStepOf });
   const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
   const publish = (results: AsyncIterable<MergedResult>): Promise<FailureReasons> => {
     const { total } = first.request_counts;
