@@ -63,8 +63,8 @@ The results are in the input's order, each in the place of its line or row. The 
   .txt .md             the answers alone, the place of a failed one empty; --answers prints them
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
---max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it. Until it goes on, the output has the results so far, and in the place of the
-others the error cost_limit.
+--max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it.
+Until it goes on, the output has the results so far, and in the place of the others the error cost_limit.
 On a terminal it asks before a run whose estimate is above --confirm-above, when that run begins. Where no answers are known
 yet, the most that --max-tokens allows decides; without --max-tokens only the input's price is known.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.

@@ -42,9 +42,9 @@ export async function* resultsSoFar({
   const successes = new Uint8Array(total);
   const scratch = await open(scratchPath, 'w+', 0o600);
   let end = 0;
-  let found = 0;
 
-  const keep = async (results: readonly unknown[]): Promise<void> => {
+  /** Returns how many of them are new. */
+  const keep = async (results: readonly unknown[]): Promise<number> => {
     const lines: Buffer[] = [];
     for (const result of results) {
       const index = indexOfRequestId(String(field(result, 'id')));
@@ -55,20 +55,21 @@ export async function* resultsSoFar({
       lengths[index] = line.length;
       successes[index] = isSuccess(result) ? 1 : 0;
       end += line.length;
-      found++;
       lines.push(line);
     }
     await scratch.appendFile(Buffer.concat(lines));
+    return lines.length;
   };
 
   try {
     let after: string | undefined;
+    let found = 0;
     for (let polls = 0; found < completed + failed && polls < mostPolls; polls++) {
       if (polls > 0) await delay(pollMs, undefined, { signal });
       let hasMore = true;
       while (hasMore) {
         const page = await client.listResults(batch.id, { after, limit: pageSize });
-        await keep(page.data);
+        found += await keep(page.data);
         after = page.next;
         hasMore = page.has_more;
       }
