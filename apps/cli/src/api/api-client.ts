@@ -4,6 +4,7 @@ import type { fetch, Response } from 'undici';
 import { CliError } from '../cli-error.ts';
 import { readEvents } from './read-events.ts';
 import { readLines } from './read-lines.ts';
+import { errorOf } from './server-error.ts';
 import { createUploadBody } from './upload-body.ts';
 
 export interface ApiClientOptions {
@@ -94,28 +95,6 @@ const temporaryStatuses = new Set([429, 500, 502, 503, 504]);
 
 const query = ({ after, limit }: Page): string =>
   new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) }).toString();
-
-/** What to type after an answer of the server, where its message does not say it. */
-const nextSteps: readonly { readonly status: number; readonly about: RegExp; readonly next: string }[] = [
-  { status: 401, about: /./, next: 'export PROMPTMILL_API_KEY=… with a key of this server' },
-  { status: 404, about: /^No batch /, next: 'promptmill list shows yours' },
-];
-
-const errorOf = async (response: Response): Promise<CliError> => {
-  const text = await response.text();
-  try {
-    const { error } = JSON.parse(text) as { error: { message: string; code: string | null } };
-    const { message } = error;
-    const next = nextSteps.find(({ status, about }) => status === response.status && about.test(message))?.next;
-    const said = next === undefined ? message : `${message.replace(/\.$/, '')}: ${next}`;
-    return new CliError(error.code ?? `http_${response.status}`, said);
-  } catch {
-    return new CliError(
-      `http_${response.status}`,
-      `the server answered ${response.status}, so it may be no Promptmill server: export PROMPTMILL_URL=http://… names one`,
-    );
-  }
-};
 
 /**
  * The part of Promptmill's HTTP API that the commands need. Every method throws {@link CliError}, with the server's own
