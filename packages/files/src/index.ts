@@ -16,5 +16,6 @@ export {
 } from './file-store.ts';
 export { openFileStore } from './open-file-store.ts';
 export { type InputLine, readInput } from './read-input.ts';
+export { sampleInput, type SampleInputOptions } from './sample-input.ts';
 export { listSegments, readSegment, readWholeSegment, TornSegmentError } from './read-segment.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';
