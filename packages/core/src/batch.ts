@@ -1,3 +1,4 @@
+import type { BatchCopies } from './batch-copies.ts';
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
@@ -82,6 +83,11 @@ export interface Batch {
   readonly blocked?: Blocked;
   /** Whether each answer has to match the schema that its request names. Absent: no. */
   readonly checkSchema?: true;
+  /** Whether requests that ask the same are called once. Absent: no. */
+  readonly dedupe?: true;
+  /** How old an answer may be that is taken from another batch, such as `7d`. Absent: none is taken. */
+  readonly cache?: string;
+  readonly copies: BatchCopies;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
@@ -161,17 +167,20 @@ export const describeMaxCost = ({ cost, maxCostNanoUsd = 0 }: Pick<Batch, 'cost'
 };
 
 /** A sum of which any part is unknown is unknown, which is null. */
-const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
+const costObjectOf = ({ cost, status, total, completed, failed, copies }: Batch) => {
   const spent = cost.unpriced > 0 ? null : nanosToUsd(cost.spentNanoUsd);
+  // A copy costs nothing, and its first answer stands for it.
+  const answered = completed - copies.made;
   const estimate = (): number | null =>
-    spent === null || completed === 0
+    spent === null || answered <= 0
       ? null
-      : nanosToUsd(Math.round((cost.spentNanoUsd / completed) * (total - failed)));
+      : nanosToUsd(Math.round((cost.spentNanoUsd / answered) * (total - failed - copies.expected)));
   return {
     currency: 'USD' as const,
     estimated: isTerminal(status) ? null : estimate(),
     spent,
     wasted: cost.unpricedWaste > 0 ? null : nanosToUsd(cost.wastedNanoUsd),
+    saved_by_cache: copies.unpriced > 0 ? null : nanosToUsd(copies.savedNanoUsd),
   };
 };
 
@@ -196,6 +205,9 @@ const extensionOf = (batch: Batch) => {
     blocked: isOver ? null : (batch.blocked ?? null),
     cost: costObjectOf(batch),
     check_schema: batch.checkSchema ?? false,
+    dedupe: batch.dedupe ?? false,
+    cache: batch.cache ?? null,
+    copied: batch.copies.made,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,

@@ -33,6 +33,8 @@ export type NewBatch = Pick<
   | 'maxCostNanoUsd'
   | 'retryOf'
   | 'checkSchema'
+  | 'dedupe'
+  | 'cache'
 >;
 
 /** How far a batch's input has been dispatched. */
@@ -50,6 +52,14 @@ export interface Cursor {
 export interface DispatchState extends Cursor {
   /** Requests in a lane without a result. */
   readonly outstanding: number;
+  /** Whether it is known which requests repeat others. Only a batch with `dedupe` or `cache` waits for that. */
+  readonly prepared: boolean;
+  /** Requests that repeat others. */
+  readonly repeats: number;
+  /** Of those, the ones before the cursor without a result. */
+  readonly waitingRepeats: number;
+  /** Copies of requests after the cursor. */
+  readonly copiedAhead: number;
   /** Input bytes of those requests. */
   readonly outstandingBytes: number;
   /** The bytes that count for the tenant. They are counted now and then. */
@@ -87,6 +97,18 @@ export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> &
     /** Input bytes of the requests that have a result. */
     readonly settledBytes: number;
   };
+
+/** The sums over a batch's copies. */
+export interface CopyCounts {
+  /** All copies. */
+  readonly copied: number;
+  /** Those of requests after the cursor. */
+  readonly copiedAhead: number;
+  /** The repeats before the cursor that have no copy. */
+  readonly waitingRepeats: number;
+  readonly savedNanoUsd: number;
+  readonly unpricedSaved: number;
+}
 
 /** Fields that may be written along with a status. */
 export interface StatusFields {
@@ -147,6 +169,12 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       wastedNanoUsd: number('wastedNanoUsd'),
       unpricedWaste: number('unpricedWaste'),
     },
+    copies: {
+      made: number('copied'),
+      expected: number('uncalled'),
+      savedNanoUsd: number('savedNanoUsd'),
+      unpriced: number('unpricedSaved'),
+    },
     ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
     ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
@@ -163,6 +191,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
   const stopping = record['stopping'] as StopReason | undefined;
   const sealed = record['sealed'] !== undefined;
   const collected = number('collected');
+  const settledByCursor = number('completed') + number('failed') - number('copiedAhead');
   const expected = sealed ? number('completed') + number('failed') : number('total');
   return {
     ...(stopping ? { stopping } : {}),
@@ -177,8 +206,12 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     cursorOffset: number('cursorOffset'),
     cursorLine: number('cursorLine') || 1,
     positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
-    outstanding: number('dispatched') - number('completed') - number('failed') - number('dropped'),
+    outstanding: number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped'),
+    prepared: record['prepared'] !== undefined,
+    repeats: number('repeats'),
+    waitingRepeats: number('waitingRepeats'),
+    copiedAhead: number('copiedAhead'),
     countedBytes: number('countedBytes'),
-    outstandingBytes: number('cursorOffset') - number('settledBytes'),
+    outstandingBytes: number('cursorOffset') - number('skippedBytes') - number('settledBytes'),
   };
 };
