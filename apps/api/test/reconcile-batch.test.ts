@@ -21,6 +21,7 @@ import {
   type BatchSnapshot,
   type BatchStore,
   connectRedis,
+  createBatchCopies,
   createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
@@ -88,6 +89,7 @@ afterAll(async () => {
 const open = (window = 1000) => {
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
+  const copies = createBatchCopies(redis, keys);
   const queueOf = () => lane;
   const add = createAddRequests({
     lanes,
@@ -112,8 +114,8 @@ const open = (window = 1000) => {
     batches,
     requests,
     files,
-    restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
-    recount: createRecountResults({ batches, counts: createBatchCounts(redis, keys), files, logger }),
+    restore: createRestoreResults({ batches, requests, recorder, copies, files, lanes, logger }),
+    recount: createRecountResults({ batches, requests, counts: createBatchCounts(redis, keys), files, logger }),
     findLost: (...of) => {
       looks++;
       return findLost(...of);

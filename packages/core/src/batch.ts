@@ -1,4 +1,4 @@
-import type { BatchCopies } from './batch-copies.ts';
+import { type BatchCopies, noCopies } from './batch-copies.ts';
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
@@ -87,7 +87,8 @@ export interface Batch {
   readonly dedupe?: true;
   /** How old an answer may be that is taken from another batch, such as `7d`. Absent: none is taken. */
   readonly cache?: string;
-  readonly copies: BatchCopies;
+  /** Absent: there are none. */
+  readonly copies?: BatchCopies;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
@@ -167,7 +168,7 @@ export const describeMaxCost = ({ cost, maxCostNanoUsd = 0 }: Pick<Batch, 'cost'
 };
 
 /** A sum of which any part is unknown is unknown, which is null. */
-const costObjectOf = ({ cost, status, total, completed, failed, copies }: Batch) => {
+const costObjectOf = ({ cost, status, total, completed, failed, copies = noCopies }: Batch) => {
   const spent = cost.unpriced > 0 ? null : nanosToUsd(cost.spentNanoUsd);
   // A copy costs nothing, and its first answer stands for it.
   const answered = completed - copies.made;
@@ -207,7 +208,7 @@ const extensionOf = (batch: Batch) => {
     check_schema: batch.checkSchema ?? false,
     dedupe: batch.dedupe ?? false,
     cache: batch.cache ?? null,
-    copied: batch.copies.made,
+    copied: batch.copies?.made ?? 0,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,

@@ -1,4 +1,4 @@
-import { requestIdOf } from './ids.ts';
+import { parseRequestId, requestIdOf } from './ids.ts';
 import { nanosToUsd, usdToNanos } from './prices.ts';
 import type { AnsweredRequest } from './result-line.ts';
 
@@ -15,11 +15,15 @@ export interface LineNote {
   readonly saved_usd?: number;
 }
 
-interface LineParts {
+/** What a result line says beside its result. */
+export interface LineHead extends AnsweredRequest {
+  /** Empty when it has none. */
+  readonly note: LineNote;
+}
+
+interface LineParts extends LineHead {
   /** From `,"response":` up to the note. */
   readonly result: Buffer;
-  readonly customId: string;
-  readonly note: LineNote;
 }
 
 const newline = 0x0a;
@@ -37,9 +41,15 @@ const splitLine = (line: Buffer): LineParts => {
   const response = line.indexOf(responseStart);
   const error = line.lastIndexOf(errorStart);
   const note = line.indexOf(noteStart, error);
-  if (response < 0 || error < response || line.indexOf(newline) >= 0) throw new Error('not a result line');
-  const head = JSON.parse(`${line.toString('utf8', 0, response)}}`) as { readonly custom_id: string };
+  if (response < 0 || error < response || line.includes(newline)) throw new Error('not a result line');
+  const head = JSON.parse(`${line.toString('utf8', 0, response)}}`) as {
+    readonly id: string;
+    readonly custom_id: string;
+  };
+  const request = parseRequestId(head.id);
+  if (!request) throw new Error('not a result line');
   return {
+    ...request,
     result: line.subarray(response, note < 0 ? line.length - 1 : note),
     customId: head.custom_id,
     note: note < 0 ? {} : (JSON.parse(line.toString('utf8', note + noteStart.length, line.length - 1)) as LineNote),
@@ -47,46 +57,52 @@ const splitLine = (line: Buffer): LineParts => {
 };
 
 /**
- * The note of a result line; empty when it has none.
+ * Reads what a result line says beside its result.
  *
  * @throws when the bytes are no result line
  */
-export const noteOfLine = (line: Buffer): LineNote => splitLine(line).note;
+export const readLineHead = (line: Buffer): LineHead => {
+  const { batchId, index, customId, note } = splitLine(line);
+  return { batchId, index, customId, note };
+};
 
 /** What a copy saved, in billionths of a dollar; undefined when that is unknown, and for a line that is no copy. */
 export const savedNanoUsdOf = ({ saved_usd: saved }: LineNote): number | undefined =>
   saved === undefined ? undefined : usdToNanos(saved);
 
-/** Where a copied answer comes from. */
-export interface CopySource {
-  /** The line of the request that was answered. */
+/** A copy of another request's result. */
+export interface CopiedLine {
+  /** Without its newline. */
   readonly line: Buffer;
-  /** What its answer cost, in billionths of a dollar; undefined when that is unknown. */
-  readonly nanoUsd: number | undefined;
-  /** Its batch, when it is another one. */
-  readonly batchId?: string;
+  /** What its call would have cost, in billionths of a dollar; undefined when that is unknown. */
+  readonly savedNanoUsd: number | undefined;
 }
 
 /**
  * The line of a request that gets a copy of another's result, whether that is an answer or an error. It says whose it is,
  * that it cost nothing, and what it saved.
  *
+ * @param source the line of the request that was answered
+ * @param nanoUsd what that cost, in billionths of a dollar. Default: what the line says
  * @throws when the source is no result line
  */
-export const copiedLine = ({ batchId, index, customId }: AnsweredRequest, source: CopySource): Buffer => {
-  const { result, customId: copiedFrom, note } = splitLine(source.line);
-  const { model, fallback_from: fallbackFrom } = note;
+export const copiedLine = (request: AnsweredRequest, source: Buffer, nanoUsd?: number): CopiedLine => {
+  const { result, batchId, customId, note } = splitLine(source);
+  const { model, fallback_from: fallbackFrom, cost_usd: costUsd } = note;
   const isCopy = note.copied_from !== undefined;
-  const fromBatch = source.batchId ?? note.copied_from_batch;
-  const nanoUsd = isCopy ? savedNanoUsdOf(note) : source.nanoUsd;
+  const fromBatch = note.copied_from_batch ?? (batchId === request.batchId ? undefined : batchId);
+  const cost = nanoUsd ?? (costUsd === undefined ? undefined : usdToNanos(costUsd));
+  const savedNanoUsd = isCopy ? savedNanoUsdOf(note) : cost;
   const copied: LineNote = {
     ...(model !== undefined && { model }),
     ...(fallbackFrom !== undefined && { fallback_from: fallbackFrom }),
     cost_usd: 0,
-    copied_from: note.copied_from ?? copiedFrom,
+    copied_from: note.copied_from ?? customId,
     ...(fromBatch !== undefined && { copied_from_batch: fromBatch }),
-    ...(nanoUsd !== undefined && { saved_usd: nanosToUsd(nanoUsd) }),
+    ...(savedNanoUsd !== undefined && { saved_usd: nanosToUsd(savedNanoUsd) }),
   };
-  const head = `{"id":"${requestIdOf(batchId, index)}","custom_id":${JSON.stringify(customId)}`;
-  return Buffer.concat([Buffer.from(head), result, noteStart, Buffer.from(`${JSON.stringify(copied)}}`)]);
+  const id = requestIdOf(request.batchId, request.index);
+  const head = Buffer.from(`{"id":"${id}","custom_id":${JSON.stringify(request.customId)}`);
+  const tail = Buffer.from(`${JSON.stringify(copied)}}`);
+  return { line: Buffer.concat([head, result, noteStart, tail]), savedNanoUsd };
 };

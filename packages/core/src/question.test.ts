@@ -36,7 +36,10 @@ test.each([
 });
 
 test('the order of items in an array matters', () => {
-  const [a, b] = [{ role: 'user', content: 'a' }, { role: 'user', content: 'b' }];
+  const [a, b] = [
+    { role: 'user', content: 'a' },
+    { role: 'user', content: 'b' },
+  ];
   expect(hashOf({ messages: [a, b], seed: 1 })).not.toBe(hashOf({ messages: [b, a], seed: 1 }));
 });
 
@@ -60,12 +63,15 @@ describe('a request that wants a call of its own has no hash', () => {
   });
 });
 
-test.each([{ temperature: 0 }, { seed: 0 }, { seed: 1, n: 1 }, { temperature: 0, n: null }, { seed: 1, temperature: 1 }])(
-  'a request with %j has one answer',
-  (body) => {
-    expect(hashOf({ messages, ...body })).toBeDefined();
-  },
-);
+test.each([
+  { temperature: 0 },
+  { seed: 0 },
+  { seed: 1, n: 1 },
+  { temperature: 0, n: null },
+  { seed: 1, temperature: 1 },
+])('a request with %j has one answer', (body) => {
+  expect(hashOf({ messages, ...body })).toBeDefined();
+});
 
 test('embeddings and moderations are the same each time', () => {
   expect(hashOf({ input: 'a' }, '/v1/embeddings')).toBeDefined();

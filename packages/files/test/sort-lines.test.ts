@@ -24,7 +24,9 @@ async function* inParts(lines: readonly string[], size = 3): AsyncGenerator<read
 }
 
 test('any lines come out sorted, each as often as it went in, and nothing is left in the store', async () => {
-  const line = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => text.trim() !== '' && !/[\r\n]/.test(text));
+  const line = fc
+    .string({ unit: 'grapheme', minLength: 1 })
+    .filter((text) => text.trim() !== '' && !/[\r\n]/.test(text));
   await fc.assert(
     fc.asyncProperty(
       fc.array(line, { maxLength: 60 }),

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchCounts, BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
+import type {
+  BatchCounts,
+  BatchSnapshot,
+  BatchStore,
+  Cursor,
+  DispatchedRequests,
+  SkippedRequests,
+} from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
@@ -52,15 +59,6 @@ const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const { batches, counts, files, requests, add, window, onDispatched, passFailPoint } = options;
 
-  /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
-  const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
-    const settled = await requests.areSettled(
-      batch.id,
-      chunk.map(({ index }) => index),
-    );
-    return chunk.filter((_, i) => !settled[i]);
-  };
-
   /** Whether results pile up in Redis because no collector runs or none can write. */
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
     state.uncollected >= window.requests ||
@@ -98,19 +96,44 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     if (countedBytes - outstandingBytes >= window.bytes * refillShare) await counts.countBytes(batch, 0);
   };
 
-  /** @param settledBeyond how many requests after the cursor have a result */
+  /** @param settledBeyond how many requests after the cursor have a result, copies among them */
   const dispatch = async (
     { batch, state }: BatchSnapshot,
     mostBytes: number,
     settledBeyond: number,
   ): Promise<{ done: boolean }> => {
     let cursor: Cursor = state;
+    let { copiedAhead } = state;
+    let outstanding = state.outstanding + Math.max(0, settledBeyond - copiedAhead);
+    let { outstandingBytes } = state;
+
+    /** The requests of a chunk that a call is to answer. Some have a result when Redis has lost the latest cursor. */
+    const choose = async (
+      chunk: readonly InputRequest[],
+    ): Promise<{ wanted: readonly InputRequest[]; skipped?: SkippedRequests }> => {
+      if (settledBeyond === 0 && state.repeats === 0) return { wanted: chunk };
+      const states = await requests.states(batch.id, chunk[0]?.index ?? 0, chunk.length);
+      const wanted: InputRequest[] = [];
+      const repeats: InputRequest[] = [];
+      const copies: InputRequest[] = [];
+      for (const [i, request] of chunk.entries()) {
+        if (states[i]?.isSettled) {
+          if (copies.length < copiedAhead) copies.push(request);
+        } else if (states[i]?.isRepeat) repeats.push(request);
+        else wanted.push(request);
+      }
+      const bytes = [...repeats, ...copies].reduce((sum, request) => sum + request.bytes, 0);
+      copiedAhead -= copies.length;
+      outstanding -= repeats.length + copies.length;
+      outstandingBytes -= bytes;
+      return { wanted, skipped: { repeats: repeats.length, copies: copies.length, bytes } };
+    };
 
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
     const addChunk = async (chunk: readonly InputRequest[]): Promise<boolean> => {
       const last = chunk.at(-1);
       if (!last) return true;
-      const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
+      const { wanted, skipped } = await choose(chunk);
       const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
       if (isAhead) ahead.note(batch.id, true);
@@ -122,7 +145,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
         cursorLine: last.nextLine,
         positions,
       };
-      const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next);
+      const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next, skipped);
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
       passFailPoint('cursor-moved');
@@ -137,8 +160,6 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     let chunk: InputRequest[] = [];
     let chunkBytes = 0;
     let chunkSize = state.dispatched === 0 ? firstChunkRequests : chunkRequests;
-    let outstanding = state.outstanding + settledBeyond;
-    let { outstandingBytes } = state;
     let hasEnded = true;
     const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
     try {

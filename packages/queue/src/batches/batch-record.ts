@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type BatchCopies,
   type BatchCost,
   type BatchError,
   type BatchStatus,
@@ -133,6 +134,13 @@ const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
   ...(costReached === undefined ? {} : { reached: JSON.parse(costReached) as ReachedCostLimit }),
 });
 
+const decodeCopies = ({ copied = 0, uncalled = 0, savedNanoUsd = 0, unpricedSaved = 0 }: BatchRecord): BatchCopies => ({
+  made: Number(copied),
+  expected: Number(uncalled),
+  savedNanoUsd: Number(savedNanoUsd),
+  unpriced: Number(unpricedSaved),
+});
+
 /** Undefined when there is no such batch. */
 export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
   const fixed = record['fixed'];
@@ -169,12 +177,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       wastedNanoUsd: number('wastedNanoUsd'),
       unpricedWaste: number('unpricedWaste'),
     },
-    copies: {
-      made: number('copied'),
-      expected: number('uncalled'),
-      savedNanoUsd: number('savedNanoUsd'),
-      unpriced: number('unpricedSaved'),
-    },
+    ...(record['copied'] === undefined && record['uncalled'] === undefined ? {} : { copies: decodeCopies(record) }),
     ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
     ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),

@@ -52,9 +52,7 @@ export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => 
   async states(id: string, first: number, count: number): Promise<{ isSettled: boolean; isRepeat: boolean }[]> {
     const at = first >> 3;
     const [settled, repeats] = await Promise.all(
-      [keys.settledBits(id), keys.repeatBits(id)].map((key) =>
-        redis.getrangeBuffer(key, at, (first + count - 1) >> 3),
-      ),
+      [keys.settledBits(id), keys.repeatBits(id)].map((key) => redis.getrangeBuffer(key, at, (first + count - 1) >> 3)),
     );
     return Array.from({ length: count }, (_, i) => {
       const bit = first + i - at * 8;
@@ -62,9 +60,8 @@ export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => 
     });
   },
 
-  /** How many requests below `dispatched` repeat another. */
-  repeatsBefore: (id: string, dispatched: number): Promise<number> =>
-    dispatched === 0 ? Promise.resolve(0) : redis.bitcount(keys.repeatBits(id), 0, dispatched - 1, 'BIT'),
+  /** One bit for each request that repeats another, in Redis's bit order; empty when none does. */
+  repeatBits: async (id: string): Promise<Buffer> => (await redis.getBuffer(keys.repeatBits(id))) ?? Buffer.alloc(0),
 
   /** How many requests from `dispatched` on have a result. Some have one when Redis has lost a later cursor. */
   async settledBeyond(id: string, dispatched: number): Promise<number> {
