@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { encodeSegmentEntry, fileKey, newBatchId, segmentFolder } from '@promptmill/core';
-import type { FileStore } from '@promptmill/files';
+import { encodeSegmentEntry, fileKey, newBatchId, segmentFolder, splitSegmentEntries } from '@promptmill/core';
+import { type FileStore, writeSegment } from '@promptmill/files';
 import type { BatchStore, FileRecords, NewBatch, ResultsStream } from '@promptmill/queue';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFinalizeBatch } from '../src/finalize-batch.ts';

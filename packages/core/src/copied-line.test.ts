@@ -71,6 +71,11 @@ test('a line without a note has an empty one', () => {
 });
 
 test('bytes that are no result line are refused', () => {
-  for (const bytes of ['', '{}', '{"id":"a","custom_id":"b","error":null,"response":null}', `${lineOf(answer)}\n`])
-    expect(() => readLineHead(Buffer.from(bytes))).toThrow();
+  for (const bytes of [
+    '',
+    '{}',
+    '{"id":"a","custom_id":"b","error":null,"response":null}',
+    `${lineOf(answer).toString()}\n`,
+  ])
+    expect(() => readLineHead(Buffer.from(bytes))).toThrow(/not a result line/);
 });

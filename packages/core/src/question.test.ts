@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Endpoint } from './endpoints.ts';
 import { questionHash } from './question.ts';
-import type { RequestBody } from './request-line.ts';
 
 const model = 'xai/grok-4.3';
 const hashOf = (body: object, url: Endpoint = '/v1/chat/completions', checkSchema = false) =>
-  questionHash({ url, body: { model: 'grok-4.3', ...body } as RequestBody }, model, checkSchema);
+  questionHash({ url, body: { model: 'grok-4.3', ...body } }, model, checkSchema);
 const messages = [{ role: 'user', content: 'Say 1' }];
 const asked = { messages, temperature: 0 };
 

@@ -57,8 +57,6 @@ export interface DispatchState extends Cursor {
   readonly prepared: boolean;
   /** Requests that repeat others. */
   readonly repeats: number;
-  /** Of those, the ones before the cursor without a result. */
-  readonly waitingRepeats: number;
   /** Copies of requests after the cursor. */
   readonly copiedAhead: number;
   /** Input bytes of those requests. */
@@ -134,17 +132,22 @@ const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
   ...(costReached === undefined ? {} : { reached: JSON.parse(costReached) as ReachedCostLimit }),
 });
 
-const decodeCopies = ({ copied = 0, uncalled = 0, savedNanoUsd = 0, unpricedSaved = 0 }: BatchRecord): BatchCopies => ({
-  made: Number(copied),
-  expected: Number(uncalled),
-  savedNanoUsd: Number(savedNanoUsd),
-  unpriced: Number(unpricedSaved),
-});
+const decodeCopies = (record: BatchRecord): BatchCopies | undefined => {
+  if (record['copied'] === undefined && record['uncalled'] === undefined) return undefined;
+  const [made = 0, expected = 0, savedNanoUsd = 0, unpriced = 0] = [
+    'copied',
+    'uncalled',
+    'savedNanoUsd',
+    'unpricedSaved',
+  ].map((name) => Number(record[name] ?? 0));
+  return { made, expected, savedNanoUsd, unpriced };
+};
 
 /** Undefined when there is no such batch. */
 export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
   const fixed = record['fixed'];
   if (fixed === undefined) return undefined;
+  const copies = decodeCopies(record);
   const number = (name: string): number => Number(record[name] ?? 0);
   const times = Object.fromEntries(
     Object.values(timestampOf)
@@ -177,7 +180,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       wastedNanoUsd: number('wastedNanoUsd'),
       unpricedWaste: number('unpricedWaste'),
     },
-    ...(record['copied'] === undefined && record['uncalled'] === undefined ? {} : { copies: decodeCopies(record) }),
+    ...(copies ? { copies } : {}),
     ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
     ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
@@ -212,7 +215,6 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     outstanding: number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped'),
     prepared: record['prepared'] !== undefined,
     repeats: number('repeats'),
-    waitingRepeats: number('waitingRepeats'),
     copiedAhead: number('copiedAhead'),
     countedBytes: number('countedBytes'),
     outstandingBytes: number('cursorOffset') - number('skippedBytes') - number('settledBytes'),
