@@ -400,7 +400,7 @@ test('requests answered beyond a lost cursor are not dispatched again, and the w
   await reconcile(id);
   expect(await known(id)).toMatchObject({ completed: 5 });
   await dispatch(id);
-  expect(await states(id, [0, 1, 2, 5, 6])).toEqual([
+  expect(await states(id, [0, 1, 2, 6, 7])).toEqual([
     'prioritized',
     'unknown',
     'prioritized',

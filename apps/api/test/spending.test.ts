@@ -202,6 +202,18 @@ describe('POST /v1/batches/estimate', () => {
     expect((await ask('/v1/files')).body).toMatchObject({ data: [] });
   });
 
+  it('of a batch whose requests may get copies has no least price', async () => {
+    const prompts = { model: 'simulator/echo', prompts: ['Hello'], params: { max_tokens: 100, temperature: 0 } };
+    const [called, ...copied] = await Promise.all(
+      [{}, { dedupe: true }, { cache: '7d' }].map(
+        async (promptmill) => (await estimate({ ...prompts, promptmill })).body,
+      ),
+    );
+    const { cost } = called as { cost: { low: number; high: number } };
+    expect(cost.low).toBeGreaterThan(0);
+    for (const body of copied) expect(body).toMatchObject({ cost: { ...cost, low: 0 } });
+  });
+
   it('of a file with several models sums them up; one unknown price makes the sum unknown', async () => {
     const body = await upload(
       prompt(0, 'Hi') + prompt(1, 'Hi', { model: 'xai/dear' }) + prompt(2, 'Hi', { model: 'xai/dear' }),

@@ -61,6 +61,8 @@ The results are in the input's order, each in the place of its line or row. The 
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
 --max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it.
+With --dedupe prompts that are the same are called once, and each gets a copy of the answer. That needs --temperature 0 or
+--param seed=1; embeddings and moderations need neither.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
@@ -87,6 +89,7 @@ It prints only the batch's id to standard output:
   id=$(promptmill submit prompts.txt -m xai/grok-4)
   promptmill submit batch.jsonl --watch
 With --max-cost it pauses before it costs more; promptmill resume batch_… --max-cost 10 lets it go on.
+With --cache 7d it takes answers of your earlier batches with --cache in place of calls that ask the same (as --dedupe).
 Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 

@@ -170,15 +170,12 @@ export const describeMaxCost = ({ cost, maxCostNanoUsd = 0 }: Pick<Batch, 'cost'
 /** A sum of which any part is unknown is unknown, which is null. */
 const costObjectOf = ({ cost, status, total, completed, failed, copies = noCopies }: Batch) => {
   const spent = cost.unpriced > 0 ? null : nanosToUsd(cost.spentNanoUsd);
-  // A copy costs nothing, and its first answer stands for it.
-  const answered = completed - copies.made;
-  const estimate = (): number | null =>
-    spent === null || answered <= 0
-      ? null
-      : nanosToUsd(Math.round((cost.spentNanoUsd / answered) * (total - failed - copies.expected)));
+  // A copy costs nothing.
+  const [answered, toAnswer] = [completed - copies.made, total - failed - copies.expected];
+  const expected = (): number => nanosToUsd(Math.round((cost.spentNanoUsd / answered) * toAnswer));
   return {
     currency: 'USD' as const,
-    estimated: isTerminal(status) ? null : estimate(),
+    estimated: isTerminal(status) || spent === null || answered <= 0 ? null : expected(),
     spent,
     wasted: cost.unpricedWaste > 0 ? null : nanosToUsd(cost.wastedNanoUsd),
     saved_by_cache: copies.unpriced > 0 ? null : nanosToUsd(copies.savedNanoUsd),

@@ -1,5 +1,4 @@
 export * from './answers/answer-places.ts';
-export type { SkippedRequests } from './batches/advance-cursor.ts';
 export * from './batches/batch-copies.ts';
 export type * from './batches/batch-record.ts';
 export * from './batches/batch-counts.ts';

@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type {
-  BatchCounts,
-  BatchSnapshot,
-  BatchStore,
-  Cursor,
-  DispatchedRequests,
-  SkippedRequests,
-} from '@promptmill/queue';
+import type { BatchCounts, BatchSnapshot, BatchStore, Cursor, DispatchedRequests } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
+import { lookAtSkipped, type SkipReason } from './look-at-skipped.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
@@ -51,6 +45,32 @@ const refillShareOf = (requests: number): number => Math.max(refillShare, Math.m
 const aheadShare = 1 / 8;
 /** The batches of a tenant share a window, but each may have this much. */
 const smallestPart = { requests: 50, bytes: 1024 * 1024 };
+
+/** The next requests of a batch, and those among them that no lane gets. */
+interface Chunk {
+  readonly requests: InputRequest[];
+  readonly skipped: { repeats: number; copies: number; bytes: number };
+  /** The last request of both. */
+  last: InputRequest | undefined;
+  /** Of the lines of both. */
+  bytes: number;
+}
+
+const newChunk = (): Chunk => ({
+  requests: [],
+  skipped: { repeats: 0, copies: 0, bytes: 0 },
+  last: undefined,
+  bytes: 0,
+});
+
+const addTo = (chunk: Chunk, request: InputRequest, skip: SkipReason | undefined): void => {
+  chunk.last = request;
+  chunk.bytes += request.bytes;
+  if (!skip) chunk.requests.push(request);
+  if (skip === 'repeat') chunk.skipped.repeats++;
+  if (skip === 'copy') chunk.skipped.copies++;
+  if (skip === 'repeat' || skip === 'copy') chunk.skipped.bytes += request.bytes;
+};
 
 /**
  * Adds a batch's next requests to their lanes until its window is full or its input is read. The cursor moves after each
@@ -98,46 +118,20 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
 
   /** @param settledBeyond how many requests after the cursor have a result, copies among them */
   const dispatch = async (
-    { batch, state }: BatchSnapshot,
+    snapshot: BatchSnapshot,
     mostBytes: number,
     settledBeyond: number,
   ): Promise<{ done: boolean }> => {
+    const { batch, state } = snapshot;
     let cursor: Cursor = state;
-    let { copiedAhead } = state;
-    let outstanding = state.outstanding + Math.max(0, settledBeyond - copiedAhead);
-    let { outstandingBytes } = state;
-
-    /** The requests of a chunk that a call is to answer. Some have a result when Redis has lost the latest cursor. */
-    const choose = async (
-      chunk: readonly InputRequest[],
-    ): Promise<{ wanted: readonly InputRequest[]; skipped?: SkippedRequests }> => {
-      if (settledBeyond === 0 && state.repeats === 0) return { wanted: chunk };
-      const states = await requests.states(batch.id, chunk[0]?.index ?? 0, chunk.length);
-      const wanted: InputRequest[] = [];
-      const repeats: InputRequest[] = [];
-      const copies: InputRequest[] = [];
-      for (const [i, request] of chunk.entries()) {
-        if (states[i]?.isSettled) {
-          if (copies.length < copiedAhead) copies.push(request);
-        } else if (states[i]?.isRepeat) repeats.push(request);
-        else wanted.push(request);
-      }
-      const bytes = [...repeats, ...copies].reduce((sum, request) => sum + request.bytes, 0);
-      copiedAhead -= copies.length;
-      outstanding -= repeats.length + copies.length;
-      outstandingBytes -= bytes;
-      return { wanted, skipped: { repeats: repeats.length, copies: copies.length, bytes } };
-    };
 
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
-    const addChunk = async (chunk: readonly InputRequest[]): Promise<boolean> => {
-      const last = chunk.at(-1);
+    const addChunk = async ({ requests, skipped, last }: Chunk): Promise<boolean> => {
       if (!last) return true;
-      const { wanted, skipped } = await choose(chunk);
-      const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
+      const { positions, batchesInLane, isAhead } = await add(batch, requests, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
       if (isAhead) ahead.note(batch.id, true);
-      else ahead.forget(batch.id);
+      else if (requests.length > 0) ahead.forget(batch.id);
       passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
@@ -149,7 +143,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
       passFailPoint('cursor-moved');
-      onDispatched(chunk.length);
+      onDispatched(requests.length);
       const isFirst = cursor.dispatched === 0;
       cursor = next;
       if (isFirst && next.dispatched < batch.total) await sleep(headStartMs);
@@ -157,30 +151,34 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     };
 
     let adding = Promise.resolve(true);
-    let chunk: InputRequest[] = [];
-    let chunkBytes = 0;
+    let chunk = newChunk();
     let chunkSize = state.dispatched === 0 ? firstChunkRequests : chunkRequests;
+    let outstanding = state.outstanding + Math.max(0, settledBeyond - state.copiedAhead);
+    let { outstandingBytes } = state;
     let hasEnded = true;
+    const whySkipped = lookAtSkipped(requests, snapshot, settledBeyond);
     const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
     try {
       for await (const request of readRequests(files, batch.inputFileId, from)) {
         const part = partOf(batch);
         const isFull = outstanding >= part.requests || outstandingBytes >= Math.min(part.bytes, mostBytes);
-        if (request.index >= batch.total || isFull) {
+        const skip = await whySkipped(request.index);
+        if (request.index >= batch.total || (isFull && !skip)) {
           hasEnded = false;
           break;
         }
-        chunk.push(request);
-        chunkBytes += request.bytes;
-        outstanding++;
-        outstandingBytes += request.bytes;
-        if (chunk.length < chunkSize && chunkBytes < maxChunkBytes) continue;
+        addTo(chunk, request, skip);
+        if (!skip) {
+          outstanding++;
+          outstandingBytes += request.bytes;
+        }
+        if (chunk.requests.length < chunkSize && chunk.bytes < maxChunkBytes) continue;
         if (!(await adding)) return { done: false };
         // The next chunk is read while this one is added.
         adding = addChunk(chunk);
         // It is awaited later; a failure until then must not count as unhandled.
         adding.catch(() => {});
-        [chunk, chunkBytes, chunkSize] = [[], 0, chunkRequests];
+        [chunk, chunkSize] = [newChunk(), chunkRequests];
       }
     } finally {
       await adding.catch(() => {});

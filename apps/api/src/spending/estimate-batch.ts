@@ -31,6 +31,9 @@ const sumOfRanges = (ranges: readonly Range[]): Range => ({
   high: sumOf(ranges.map(({ high }) => high)),
 });
 
+/** Nobody knows how many requests of a batch get copies: perhaps all. */
+const perhapsCopied = (range: Range): Range => (range.low === null ? range : { ...range, low: 0 });
+
 const costObject = (usd: Range) => ({ currency: 'USD' as const, ...usd });
 
 /**
@@ -87,7 +90,10 @@ export const estimateBatch = ({ config, records, files, tenants, usage, measurin
       const answers = known.get(name);
       const share = Math.round((requests * ofModel.requests) / counted);
       const found = await prices.pricesOf(route.lane.provider, { model: route.model });
-      const { inputTokens, outputTokens, usd } = estimateModel(share, ofModel, answers, found);
+      const { inputTokens, ...called } = estimateModel(share, ofModel, answers, found);
+      const mayCopy = body.promptmill?.dedupe || body.promptmill?.cache !== undefined;
+      const outputTokens = mayCopy ? perhapsCopied(called.outputTokens) : called.outputTokens;
+      const usd = mayCopy ? perhapsCopied(called.usd) : called.usd;
       return { name, share, known: answers?.answers ?? 0, inputTokens, outputTokens, usd };
     };
     const models = await Promise.all([...samples].map(([model, ofModel]) => estimateOf(model, ofModel)));

@@ -21,6 +21,8 @@ export interface NewBatch {
     readonly check_schema: boolean;
     /** In USD. */
     readonly max_cost: number | undefined;
+    readonly dedupe: boolean | undefined;
+    readonly cache?: string | undefined;
   };
 }
 

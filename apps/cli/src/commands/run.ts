@@ -173,6 +173,7 @@ export const run = async (input: string, options: RunOptions, context: CliContex
           completionWindow: options.completionWindow,
           checkSchema: schema !== undefined,
           maxCost: options.maxCost,
+          dedupe: options.dedupe,
         },
         output,
         outputFormat,

@@ -32,6 +32,8 @@ interface SharedOptions {
   readonly completionWindow: string;
   /** What the batch may cost at most, in USD. */
   readonly maxCost?: number | undefined;
+  /** Call requests that ask the same once. */
+  readonly dedupe?: boolean | undefined;
 }
 
 /** Options of both `run` and `submit`, as the command line has them: how an input becomes requests. */
@@ -127,6 +129,7 @@ export const addPromptOptions = (command: Command): Command =>
     )
     .option('--seed <n>', 'choose the same sample again for the same number', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--max-cost <usd>', 'pause before it costs more; each model needs a known price', positiveNumber)
+    .option('--dedupe', 'call prompts that are the same once; needs --temperature 0 or --param seed=1, or embeddings')
     .option('--dry-run', 'show the first request and how many there are, and call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 

@@ -22,6 +22,13 @@ export const costText = ({ model, promptmill: { cost } }: BatchObject): string =
   return `${formatUsd(cost.spent)}${cost.wasted ? `, and ${formatUsd(cost.wasted)} for calls that gave no result` : ''}`;
 };
 
+/** How many results are copies, and what they saved where that is known; null when none is. */
+export const copiesText = ({ promptmill: { copied, cost } }: BatchObject): string | null => {
+  if (copied === 0) return null;
+  const saved = cost.saved_by_cache ? `, which saved ${formatUsd(cost.saved_by_cache)}` : '';
+  return `${plural(copied, 'result')} of the same requests${saved}`;
+};
+
 /** Rows of a label and a text; one whose text is null is left out. */
 export const rowsText = (rows: readonly (readonly [label: string, text: string | null])[]): string =>
   rows.flatMap(([label, text]) => (text === null ? [] : [`  ${label.padEnd(9)} ${text}`])).join('\n');
@@ -36,6 +43,7 @@ export const batchSummary = (batch: BatchObject): string => {
     ['model', batch.model],
     ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
     ['price', batch.usage.total_tokens > 0 ? costText(batch) : null],
+    ['copied', copiesText(batch)],
     ['created', utc(batch.created_at)],
     isTerminal(batch.status)
       ? ['took', formatDuration((endedAt(batch) ?? batch.created_at) - batch.created_at)]

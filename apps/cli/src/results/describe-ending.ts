@@ -1,6 +1,6 @@
 import type { BatchObject } from '@promptmill/core';
 import { formatDuration } from '../format.ts';
-import { countsText, costText, rowsText, tokensText } from './batch-summary.ts';
+import { copiesText, countsText, costText, rowsText, tokensText } from './batch-summary.ts';
 import { describeReasons, type FailureReasons } from './publish-results.ts';
 
 export interface Ending {
@@ -28,6 +28,7 @@ export const describeEnding = ({ batch, reasons, seconds, output, retryCommand, 
       ...lines.map((line, index): [string, string] => [index === 0 ? 'failed' : '', line]),
       ['tokens', tokensText(batch)],
       ['price', costText(batch)],
+      ['copied', copiesText(batch)],
       ['took', formatDuration(seconds)],
       ['results', output ?? null],
       ['retry', batch.request_counts.failed > 0 ? retryCommand : null],
