@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileStore } from './file-store.ts';
 import { readInput } from './read-input.ts';
 
@@ -7,6 +8,9 @@ export interface SortLinesOptions {
   /** How many runs are read at once, each with a chunk of some 64 KiB in memory. Default 64. */
   readonly fanIn?: number;
 }
+
+/** Lines that are merged before others have a turn. */
+const mergeAtOnce = 1000;
 
 /** A sorted run of lines, read some at a time. */
 interface Run {
@@ -49,14 +53,15 @@ async function* mergeRuns(files: FileStore, keys: readonly string[]): AsyncGener
     for (let run = runs.pop(); run; run = runs.pop()) {
       merged.push(run.lines[run.at] ?? '');
       run.at++;
-      if (run.at < run.lines.length) {
-        place(run);
-        continue;
-      }
+      if (run.at < run.lines.length) place(run);
+      else await readOn(run);
+      if (merged.length < mergeAtOnce) continue;
       yield merged;
       merged = [];
-      await readOn(run);
+      // Others have a turn: what is read may be there already.
+      await nextTurn();
     }
+    if (merged.length > 0) yield merged;
   } finally {
     await Promise.all(opened.map(({ chunks }) => chunks.return()));
   }
