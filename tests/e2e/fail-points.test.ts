@@ -84,16 +84,9 @@ const create = async (
   idempotencyKey: string,
   dedupe: boolean,
 ): Promise<string | undefined> => {
+  const terms = { endpoint: '/v1/chat/completions', completion_window: '24h', promptmill: { dedupe } } as const;
   const created = await client.batches
-    .create(
-      {
-        input_file_id: fileId,
-        endpoint: '/v1/chat/completions',
-        completion_window: '24h',
-        ...{ promptmill: { dedupe } },
-      },
-      { headers: { 'Idempotency-Key': idempotencyKey } },
-    )
+    .create({ input_file_id: fileId, ...terms }, { headers: { 'Idempotency-Key': idempotencyKey } })
     .catch(() => undefined);
   return created?.id;
 };

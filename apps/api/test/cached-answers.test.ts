@@ -132,8 +132,8 @@ test('a batch that is prepared again after a crash counts each copy once', async
   const tenant = newTenant();
   await startAndRun(texts(0, 50), { tenant });
   const { id } = await space.start(texts(0, 60), { tenant, cache: '1h' });
-  const { batch } = await space.read(id);
-  await space.copying.prepare(batch);
-  await space.copying.prepare(batch);
+  const snapshot = await space.read(id);
+  await space.copying.prepare(snapshot);
+  await space.copying.prepare(snapshot);
   expect((await space.read(id)).batch).toMatchObject({ completed: 50, copies: { made: 50 } });
 });

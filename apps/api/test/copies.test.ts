@@ -129,6 +129,18 @@ test('a torn segment blocks the copies', async () => {
   await expect(space.step(id)).rejects.toMatchObject({ code: 'torn_segment' });
 });
 
+test('results that are gone block the copies', async () => {
+  const { id } = await space.start(['a', 'b', 'a', 'b'], { dedupe: true });
+  await space.step(id);
+  await space.step(id);
+  await space.answer(id, [0]);
+  await space.answer(id, [1]);
+  const [segment = ''] = await space.batches.segments(id);
+  await space.files.delete(`segments/${id}/${segment}`);
+  await expect(space.step(id)).rejects.toMatchObject({ code: 'results_missing' });
+  expect(await sources(id)).toEqual({ 1: 'c1 called', 3: 'c3 c1' });
+});
+
 test('copies that Redis has lost are committed again from their segment', async () => {
   const { id } = await space.start(['a', 'b', 'a', 'a'], { dedupe: true });
   await space.step(id);
@@ -171,11 +183,13 @@ test('a batch that is counted again knows which repeats wait', async () => {
   expect((await space.read(id)).batch.completed).toBe(5);
 });
 
-test('a batch that is stopped while its repeats are looked for is left as it is', async () => {
+test('a batch that is stopped gets no more copies', async () => {
   const { id } = await space.start(['a', 'a'], { dedupe: true });
-  const { batch } = await space.read(id);
+  await space.step(id);
+  await space.step(id);
+  await space.answer(id, [0]);
   await space.batches.stop(id, 'cancelled', Date.now());
-  await space.copying.prepare(batch);
-  await space.copying.copy(batch);
-  expect((await space.read(id)).batch).toMatchObject({ completed: 0 });
+  await space.step(id);
+  expect((await space.read(id)).batch).toMatchObject({ completed: 1 });
+  expect((await space.read(id)).state).toMatchObject({ outstanding: 0, uncollected: 0 });
 });

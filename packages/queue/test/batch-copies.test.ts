@@ -8,6 +8,7 @@ import {
   createDispatchedRequests,
   createResultRecorder,
   type DispatchedRequests,
+  type NotedRepeats,
 } from '../src/index.ts';
 import { createdAt, newBatch } from './new-batch.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
@@ -40,6 +41,9 @@ const cursorAt = (dispatched: number) => ({ dispatched, cursorOffset: dispatched
 
 const copyOf = (index: number) => ({ index, status: 'completed' as const, savedNanoUsd: 10 });
 
+const note = (id: string, more: Partial<NotedRepeats> = {}, before?: string) =>
+  copies.noteRepeats(id, before, { list: 'list', bits, count: 3, uncalled: 3, ...more });
+
 const readBatch = async (id: string) => {
   const snapshot = await batches.read(id);
   if (!snapshot) throw new Error(`no batch ${id}`);
@@ -48,7 +52,7 @@ const readBatch = async (id: string) => {
 
 test('requests that wait for a copy are not outstanding, nor are they looked for when requests are lost', async () => {
   const id = await startBatch();
-  await copies.prepared(id, bits, 3, 0);
+  await note(id);
   expect(await requests.states(id, 1, 3)).toEqual([
     { isSettled: false, isRepeat: true },
     { isSettled: false, isRepeat: false },
@@ -59,14 +63,28 @@ test('requests that wait for a copy are not outstanding, nor are they looked for
   expect((await readBatch(id)).state).toMatchObject({
     outstanding: 3,
     outstandingBytes: 300,
-    prepared: true,
+    repeatList: 'list',
     repeats: 3,
   });
 });
 
+test('of two processes that note repeats, the second changes nothing', async () => {
+  const id = await startBatch();
+  await note(id);
+  await note(id, { list: 'late', bits: Buffer.alloc(1), count: 0 });
+  expect((await readBatch(id)).state).toMatchObject({ repeatList: 'list', repeats: 3 });
+  expect(await requests.repeatBits(id)).toEqual(bits);
+  await note(id, { list: 'again', count: 2 }, 'list');
+  expect((await readBatch(id)).state).toMatchObject({ repeatList: 'again', repeats: 2 });
+  const { id: removed } = newBatch();
+  await note(removed);
+  expect(await batches.read(removed)).toBeUndefined();
+  expect(await space.redis.exists(...space.keys.ofBatch(removed))).toBe(0);
+});
+
 test('copies that are committed twice count once', async () => {
   const id = await startBatch();
-  await copies.prepared(id, bits, 3, 0);
+  await note(id);
   await batches.advanceCursor(id, 0, cursorAt(total), { repeats: 3, copies: 0, bytes: 300 });
   const made = [copyOf(1), { ...copyOf(3), savedNanoUsd: undefined }, { ...copyOf(5), status: 'failed' as const }];
   expect(await copies.commit(id, '1-5-a', made)).toBe(3);
@@ -84,7 +102,7 @@ test('copies of requests after the cursor leave the counts right, before it pass
   const id = await startBatch();
   const recorder = createResultRecorder(space.redis, space.keys);
   expect(await copies.commit(id, '2-3-a', [copyOf(2), copyOf(3)])).toBe(2);
-  await copies.prepared(id, Buffer.alloc(1), 0, 2);
+  await note(id, { bits: Buffer.alloc(1), count: 0, uncalled: 2 });
   expect((await readBatch(id)).state).toMatchObject({ outstanding: 0, outstandingBytes: 0, copiedAhead: 2 });
   await batches.advanceCursor(id, 0, cursorAt(2));
   await recorder.record({ batchId: id, index: 0, bytes: 100 }, 'completed', '{}', noUsage);
@@ -105,7 +123,7 @@ test.each(['stopped', 'removed', 'ended'])('a batch that is %s takes no copies',
 
 test('a removed batch leaves no key', async () => {
   const id = await startBatch();
-  await copies.prepared(id, bits, 3, 0);
+  await note(id);
   await batches.remove({ id, tenant: 'acme' }, createdAt * 1000);
   expect(await space.redis.exists(...space.keys.ofBatch(id))).toBe(0);
 });

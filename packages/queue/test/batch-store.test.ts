@@ -187,7 +187,6 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     cursorLine: 1,
     positions: {},
     outstanding: 0,
-    prepared: false,
     repeats: 0,
     copiedAhead: 0,
     outstandingBytes: 0,

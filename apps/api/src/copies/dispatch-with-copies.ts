@@ -17,14 +17,14 @@ export const createDispatchWithCopies =
   ({ prepare, dispatch, copy }: DispatchWithCopiesOptions) =>
   async (snapshot: BatchSnapshot): Promise<{ done: boolean }> => {
     const { batch, state } = snapshot;
-    if ((batch.dedupe || batch.cache !== undefined) && !state.prepared) {
-      await prepare(batch);
+    if ((batch.dedupe || batch.cache !== undefined) && state.repeatList === undefined) {
+      await prepare(snapshot);
       return { done: false };
     }
     const { done } = await dispatch(snapshot);
     const hasRepeatsLeft = state.repeats > 0 && batch.completed + batch.failed < batch.total;
     if (!done || !hasRepeatsLeft) return { done };
     const haveFirsts = state.dispatched >= batch.total && state.outstanding === 0 && state.uncollected === 0;
-    if (haveFirsts) await copy(batch);
+    if (haveFirsts) await copy(snapshot);
     return { done: false };
   };

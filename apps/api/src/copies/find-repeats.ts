@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type Batch, scratchFolder } from '@promptmill/core';
 import { type FileStore, FileStoreError, readInput, sortLines } from '@promptmill/files';
 
@@ -17,12 +18,14 @@ export interface Repeat {
 }
 
 export interface FoundRepeats {
+  /** The name of their list, in the batch's scratch folder. */
+  readonly list: string;
   /** One bit for each request, in Redis's bit order. */
   readonly bits: Buffer;
   readonly count: number;
 }
 
-const repeatsKey = (batchId: string): string => `${scratchFolder(batchId)}repeats`;
+const listKey = (batchId: string, list: string): string => `${scratchFolder(batchId)}${list}`;
 
 /** So wide that text sorts as its number does. */
 const indexWidth = 10;
@@ -52,12 +55,16 @@ export const findRepeats = async (
   { id, total }: Pick<Batch, 'id' | 'total'>,
   questions: AsyncIterable<readonly Question[]>,
 ): Promise<FoundRepeats> => {
+  // Another process may do the same.
+  const unique = randomBytes(6).toString('hex');
+  const folder = `${scratchFolder(id)}${unique}/`;
+  const list = `repeats-${unique}`;
   const bits = Buffer.alloc(Math.ceil(total / 8));
   let count = 0;
   async function* repeats(): AsyncGenerator<readonly string[]> {
     let hash = '';
     let first = '';
-    for await (const lines of sortLines(files, `${scratchFolder(id)}questions/`, asLines(questions))) {
+    for await (const lines of sortLines(files, `${folder}questions/`, asLines(questions))) {
       const found: string[] = [];
       for (const line of lines) {
         const end = line.indexOf(' ');
@@ -74,8 +81,8 @@ export const findRepeats = async (
       yield found;
     }
   }
-  await files.put(repeatsKey(id), asBytes(sortLines(files, `${scratchFolder(id)}firsts/`, repeats())));
-  return { bits, count };
+  await files.put(listKey(id, list), asBytes(sortLines(files, `${folder}firsts/`, repeats())));
+  return { list, bits, count };
 };
 
 /**
@@ -85,8 +92,9 @@ export const findRepeats = async (
 export const openRepeats = async (
   files: FileStore,
   batchId: string,
+  list: string,
 ): Promise<AsyncGenerator<Repeat, void, undefined> | undefined> => {
-  const source = await files.get(repeatsKey(batchId)).catch((error: unknown) => {
+  const source = await files.get(listKey(batchId, list)).catch((error: unknown) => {
     if (error instanceof FileStoreError && error.code === 'not_found') return undefined;
     throw error;
   });

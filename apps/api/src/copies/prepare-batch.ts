@@ -1,6 +1,6 @@
 import { type Batch, completionWindowSeconds, copiedLine, type RequestLine } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchCopies, BatchStore } from '@promptmill/queue';
+import type { BatchCopies, BatchSnapshot, BatchStore } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import { type InputRequest, readRequests } from '../dispatch/read-requests.ts';
 import type { CopyWriter } from './copy-writer.ts';
@@ -12,7 +12,7 @@ export type HashOf = (batch: Batch, request: RequestLine) => string | undefined;
 
 export interface PrepareBatchOptions {
   readonly batches: Pick<BatchStore, 'read'>;
-  readonly copies: Pick<BatchCopies, 'prepared'>;
+  readonly copies: Pick<BatchCopies, 'noteRepeats'>;
   readonly files: FileStore;
   readonly hashOf: HashOf;
   readonly findAnswers: FindAnswers;
@@ -47,7 +47,7 @@ async function* chunksOf(files: FileStore, inputFileId: string): AsyncGenerator<
 export const createPrepareBatch = (options: PrepareBatchOptions) => {
   const { batches, copies, files, hashOf, findAnswers, openWriter, passFailPoint, now } = options;
 
-  return async (batch: Batch): Promise<void> => {
+  return async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const { id, tenant, inputFileId, cache } = batch;
     const writer = openWriter(id);
     let isWanted = true;
@@ -94,12 +94,12 @@ export const createPrepareBatch = (options: PrepareBatchOptions) => {
     }
 
     const questions = unanswered();
-    let found: FoundRepeats = { bits: Buffer.alloc(0), count: 0 };
+    let found: FoundRepeats = { list: 'none', bits: Buffer.alloc(0), count: 0 };
     if (batch.dedupe) found = await findRepeats(files, batch, questions);
     else while (!(await questions.next()).done);
     if (!isWanted) return;
     passFailPoint('repeats-found');
-    await copies.prepared(id, found.bits, found.count, cached);
+    await copies.noteRepeats(id, state.repeatList, { ...found, uncalled: found.count + cached });
   };
 };
 

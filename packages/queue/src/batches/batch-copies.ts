@@ -11,6 +11,22 @@ export interface CommittedCopy {
   readonly savedNanoUsd: number | undefined;
 }
 
+/** Which requests of a batch repeat others. */
+export interface NotedRepeats {
+  /** The name of the list of them in the batch's scratch folder. */
+  readonly list: string;
+  /** One bit for each request, in Redis's bit order. */
+  readonly bits: Buffer;
+  readonly count: number;
+  /** How many requests get no call: the repeats, and those that have copies by now. */
+  readonly uncalled: number;
+}
+
+const noteRepeats = defineScript<
+  [batch: string, repeatBits: string],
+  [before: string, list: string, bits: Buffer, count: number, uncalled: number],
+  0 | 1
+>(new URL('./note-repeats.lua', import.meta.url));
 const commitCopies = defineScript<
   [batch: string, settledBits: string, segments: string],
   [segment: string, ...indexesStatusesAndSavings: (string | number)[]],
@@ -20,15 +36,17 @@ const commitCopies = defineScript<
 /** Which requests of a batch get copies, and the copies that they have. */
 export const createBatchCopies = (redis: RedisConnection, keys: Keys) => ({
   /**
-   * Notes which requests repeat others. From then on the batch's requests are dispatched, all but those.
+   * Notes which requests repeat others, unless another process has done so. From then on the batch's requests are
+   * dispatched, all but those.
    *
-   * @param bits one bit for each request, in Redis's bit order
-   * @param repeats how many are set
-   * @param cached how many requests have copies by now
+   * @param before the list of repeats that the batch had; undefined when it had none
    */
-  async prepared(id: string, bits: Buffer, repeats: number, cached: number): Promise<void> {
-    if (repeats > 0) await redis.set(keys.repeatBits(id), bits);
-    await redis.hset(keys.batch(id), { prepared: 1, repeats, uncalled: repeats + cached });
+  async noteRepeats(
+    id: string,
+    before: string | undefined,
+    { list, bits, count, uncalled }: NotedRepeats,
+  ): Promise<void> {
+    await noteRepeats(redis, [keys.batch(id), keys.repeatBits(id)], [before ?? '', list, bits, count, uncalled]);
   },
 
   /**

@@ -53,8 +53,11 @@ export interface Cursor {
 export interface DispatchState extends Cursor {
   /** Requests in a lane without a result. */
   readonly outstanding: number;
-  /** Whether it is known which requests repeat others. Only a batch with `dedupe` or `cache` waits for that. */
-  readonly prepared: boolean;
+  /**
+   * The list of requests that repeat others. A batch with `dedupe` or `cache` has none until it is known which do; others
+   * never have one.
+   */
+  readonly repeatList?: string;
   /** Requests that repeat others. */
   readonly repeats: number;
   /** Copies of requests after the cursor. */
@@ -213,7 +216,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     cursorLine: number('cursorLine') || 1,
     positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
     outstanding: number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped'),
-    prepared: record['prepared'] !== undefined,
+    ...(record['repeatList'] === undefined ? {} : { repeatList: record['repeatList'] }),
     repeats: number('repeats'),
     copiedAhead: number('copiedAhead'),
     countedBytes: number('countedBytes'),
