@@ -5,6 +5,6 @@
 -- Returns 1 when noted, else 0
 local record = redis.call('HMGET', KEYS[1], 'status', 'repeatList')
 if not record[1] or (record[2] or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], ARGV[3])
+if ARGV[4] == '0' then redis.call('DEL', KEYS[2]) else redis.call('SET', KEYS[2], ARGV[3]) end
 redis.call('HSET', KEYS[1], 'repeatList', ARGV[2], 'repeats', ARGV[4], 'uncalled', ARGV[5])
 return 1
