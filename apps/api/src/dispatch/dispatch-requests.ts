@@ -46,18 +46,18 @@ const aheadShare = 1 / 8;
 /** The batches of a tenant share a window, but each may have this much. */
 const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 
-/** The next requests of a batch, and those among them that no lane gets. */
+/** The next requests of a batch for its lanes, and those between them that no lane gets. */
 interface Chunk {
-  readonly requests: InputRequest[];
+  readonly wanted: InputRequest[];
   readonly skipped: { repeats: number; copies: number; bytes: number };
-  /** The last request of both. */
+  /** The last request of all. */
   last: InputRequest | undefined;
-  /** Of the lines of both. */
+  /** Of the lines of all. */
   bytes: number;
 }
 
 const newChunk = (): Chunk => ({
-  requests: [],
+  wanted: [],
   skipped: { repeats: 0, copies: 0, bytes: 0 },
   last: undefined,
   bytes: 0,
@@ -66,7 +66,7 @@ const newChunk = (): Chunk => ({
 const addTo = (chunk: Chunk, request: InputRequest, skip: SkipReason | undefined): void => {
   chunk.last = request;
   chunk.bytes += request.bytes;
-  if (!skip) chunk.requests.push(request);
+  if (!skip) chunk.wanted.push(request);
   if (skip === 'repeat') chunk.skipped.repeats++;
   if (skip === 'copy') chunk.skipped.copies++;
   if (skip === 'repeat' || skip === 'copy') chunk.skipped.bytes += request.bytes;
@@ -126,12 +126,12 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     let cursor: Cursor = state;
 
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
-    const addChunk = async ({ requests, skipped, last }: Chunk): Promise<boolean> => {
+    const addChunk = async ({ wanted, skipped, last }: Chunk): Promise<boolean> => {
       if (!last) return true;
-      const { positions, batchesInLane, isAhead } = await add(batch, requests, cursor.positions);
+      const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
       if (isAhead) ahead.note(batch.id, true);
-      else if (requests.length > 0) ahead.forget(batch.id);
+      else if (wanted.length > 0) ahead.forget(batch.id);
       passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
@@ -143,7 +143,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
       passFailPoint('cursor-moved');
-      onDispatched(requests.length);
+      onDispatched(wanted.length);
       const isFirst = cursor.dispatched === 0;
       cursor = next;
       if (isFirst && next.dispatched < batch.total) await sleep(headStartMs);
@@ -172,7 +172,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
           outstanding++;
           outstandingBytes += request.bytes;
         }
-        if (chunk.requests.length < chunkSize && chunk.bytes < maxChunkBytes) continue;
+        if (chunk.wanted.length < chunkSize && chunk.bytes < maxChunkBytes) continue;
         if (!(await adding)) return { done: false };
         // The next chunk is read while this one is added.
         adding = addChunk(chunk);

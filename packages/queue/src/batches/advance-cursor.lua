@@ -12,9 +12,14 @@
 local record = redis.call('HMGET', KEYS[1], 'dispatched', 'status', 'stopping', 'paused', 'costHeld',
   'waitingRepeats', 'copiedAhead', 'skippedBytes')
 if (record[1] or '0') ~= ARGV[1] then return 'overtaken' end
-redis.call('HSET', KEYS[1], 'dispatched', ARGV[2], 'cursorOffset', ARGV[3], 'cursorLine', ARGV[4], 'positions', ARGV[5],
-  'waitingRepeats', (record[6] or 0) + ARGV[7], 'copiedAhead', math.max(0, (record[7] or 0) - ARGV[8]),
-  'skippedBytes', (record[8] or 0) + ARGV[9])
+local fields = { 'dispatched', ARGV[2], 'cursorOffset', ARGV[3], 'cursorLine', ARGV[4], 'positions', ARGV[5] }
+if ARGV[9] ~= '0' then
+  local skipped = { 'waitingRepeats', (record[6] or 0) + ARGV[7], 'copiedAhead', math.max(0, (record[7] or 0) - ARGV[8]),
+    'skippedBytes', (record[8] or 0) + ARGV[9] }
+  for _, each in ipairs(skipped) do fields[#fields + 1] = each end
+end
+-- One write: a Redis that loses the end of its append-only file has all of it or nothing.
+redis.call('HSET', KEYS[1], unpack(fields))
 if math.floor(ARGV[2] / ARGV[6]) > math.floor(ARGV[1] / ARGV[6]) then
   redis.call('RPUSH', KEYS[2], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
 end
