@@ -2,6 +2,7 @@ import { readLineHead, scratchFolder } from '@promptmill/core';
 import { mergeSegments } from '@promptmill/files';
 import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { createPrepareBatch } from '../src/copies/prepare-batch.ts';
 import { answerTo, type CopySpace, nanoUsd, openCopySpace } from './support/copy-space.ts';
 
 let space: CopySpace;
@@ -181,6 +182,34 @@ test('a batch that is counted again knows which repeats wait', async () => {
   expect(await space.read(id)).toEqual(before);
   await run(id);
   expect((await space.read(id)).batch.completed).toBe(5);
+});
+
+test('a batch that is stopped while its input is read is not read to its end', async () => {
+  const { id } = await space.start(
+    range(0, 1000).map(() => 'a'),
+    { dedupe: true },
+  );
+  const snapshot = await space.read(id);
+  let nowMs = 0;
+  let asked = 0;
+  const prepare = createPrepareBatch({
+    batches: space.batches,
+    copies: space.copying.copies,
+    files: space.files,
+    hashOf: () => {
+      asked++;
+      return 'a';
+    },
+    findAnswers: async function* () {},
+    openWriter: () => ({ add: async () => true, flush: async () => true }),
+    passFailPoint: noFailPoints,
+    // It looks whether the batch is stopped with each chunk.
+    now: () => (nowMs += 1000),
+  });
+  await space.batches.stop(id, 'cancelled', Date.now());
+  await prepare(snapshot);
+  expect(asked).toBe(250);
+  expect((await space.read(id)).state.repeatList).toBeUndefined();
 });
 
 test('a batch that is stopped gets no more copies', async () => {
