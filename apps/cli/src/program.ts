@@ -29,6 +29,7 @@ import {
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
 const inputArgument = '.txt, .jsonl, .json, .csv, .tsv, .parquet, each also with .gz, or -';
+const runArgument = `a folder of such files, or one: ${inputArgument}`;
 const answersOption = (): Option =>
   new Option('--answers', 'print the answers alone, on standard output').conflicts('output');
 
@@ -48,7 +49,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .helpCommand(false)
     .addHelpText('after', overview);
 
-  addPromptOptions(program.command('run').argument('<input>', inputArgument))
+  addPromptOptions(program.command('run').argument('<input>', runArgument))
     .description('Runs a file of prompts here and now, with nothing else to set up.')
     .option(
       '-o, --output <file>',

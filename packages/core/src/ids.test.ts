@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  indexOfRequestId,
   isBatchId,
   isFileId,
   isPartId,
@@ -45,6 +46,11 @@ test.each(['', hex, `batch-${hex}`, `batch_${hex}\n`, `batch_${hex}:x`, `batch_.
 test('a request always has the same id', () => {
   expect(requestIdOf('batch_1', 0)).toBe(requestIdOf('batch_1', 0));
   expect(requestIdOf('batch_1', 10)).not.toBe(requestIdOf('batch_11', 0));
+});
+
+test('the id of a request tells its index', () => {
+  expect(indexOfRequestId(requestIdOf(`batch_${hex}`, 42))).toBe(42);
+  expect([indexOfRequestId(''), indexOfRequestId(`batch_req_${hex}`)]).toEqual([undefined, undefined]);
 });
 
 test('BullMQ takes the job id: it has no colon, and is not all digits', () => {

@@ -74,6 +74,12 @@ export const positiveNumber = (text: string): number => {
   throw new InvalidArgumentError('It must be a number above 0.');
 };
 
+const zeroOrMore = (text: string): number => {
+  const number = Number(text);
+  if (text.trim() !== '' && number >= 0 && number < Infinity) return number;
+  throw new InvalidArgumentError('It must be a number, 0 or above.');
+};
+
 const temperature = (text: string): number => {
   const number = Number(text);
   if (text.trim() !== '' && number >= 0 && number <= 2) return number;
@@ -129,8 +135,14 @@ export const addPromptOptions = (command: Command): Command =>
     )
     .option('--seed <n>', 'choose the same sample again for the same number', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--max-cost <usd>', 'pause before it costs more; each model needs a known price', positiveNumber)
+    .option(
+      '--confirm-above <usd>',
+      'ask before a batch that is estimated to cost more (default: 10 on a terminal, else nothing is asked)',
+      zeroOrMore,
+    )
+    .addOption(new Option('-y, --yes', 'start without a question').conflicts('confirmAbove'))
     .option('--dedupe', 'call prompts that are the same once; needs --temperature 0 or --param seed=1, or embeddings')
-    .option('--dry-run', 'show the first request and how many there are, and call nothing')
+    .option('--dry-run', 'show the first request, and how many there are and what they cost; call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 
 const invalid = (message: string): CliError => new CliError('options_invalid', message);
