@@ -67,6 +67,8 @@ After a stop or a crash the same command carries on, and pays for no recorded an
 Until it goes on, the output has the results so far, and in the place of the others the error cost_limit.
 On a terminal it asks before a run whose estimate is above --confirm-above, when that run begins. Where no answers are known
 yet, the most that --max-tokens allows decides; without --max-tokens only the input's price is known.
+With --dedupe prompts that are the same are called once, and each gets a copy of the answer. That needs --temperature 0 or
+--param seed=1; embeddings and moderations need neither.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
@@ -96,6 +98,7 @@ It prints only the batch's id to standard output:
 With --max-cost it pauses before it costs more; promptmill resume batch_… --max-cost 10 lets it go on.
 --confirm-above compares what the server expects, which knows its earlier answers; without a yes the file that was sent is
 deleted.
+With --cache 7d it takes answers of your earlier batches with --cache in place of calls that ask the same (as --dedupe).
 Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 

@@ -95,6 +95,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
 
   addPromptOptions(program.command('submit').argument('<input>', inputArgument))
     .description('Creates a batch from a file of prompts on a server, and prints its id.')
+    .option('--cache <age>', 'take answers of your batches with --cache that are no older, 1h to 30d, such as 7d')
     .option('--watch', 'show its progress until it ends')
     .option('--wait', 'wait until it ends, and print nothing more')
     .addHelpText('after', submitHelp)

@@ -90,6 +90,16 @@ describe('run', () => {
     ]);
   });
 
+  it('--dedupe: prompts that are the same are called once', async () => {
+    await writeFile(cli.path('same.txt'), 'one\ntwo\none\none\n');
+    const args = ['run', 'same.txt', '-m', 'simulator/echo', '--temperature', '0', '--dedupe', '-o', 'same.jsonl'];
+    const { exit, stderr } = await cli.run(args, env());
+    expect(exit).toBe(0);
+    expect(answers('same.jsonl')).toEqual(['one', 'two', 'one', 'one']);
+    expect(calls()).toHaveLength(2);
+    expect(stderr).toContain('2 results of the same requests');
+  });
+
   it('reads standard input and writes standard output', async () => {
     const { stdin, ended } = cli.start(['run', '-', '-m', 'simulator/echo', '-q']);
     stdin.end('one\ntwo\n');

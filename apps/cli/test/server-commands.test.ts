@@ -100,6 +100,20 @@ describe('the commands that speak to a server', () => {
     ]);
   });
 
+  it('submit what repeats itself, and pay for each question once', async () => {
+    await writeFile(cli.path('same.txt'), 'one\ntwo\none\none\n');
+    const args = ['submit', 'same.txt', '-m', 'simulator/echo', '--temperature', '0', '--dedupe', '--cache', '2h'];
+    const { stdout } = await promptmill(...args, '--wait');
+    expect(await batchOf(stdout.trim())).toMatchObject({
+      request_counts: { total: 4, completed: 4 },
+      promptmill: { dedupe: true, cache: '2h', copied: 2 },
+    });
+    expect(await shown('status', stdout.trim())).toMatch(/\n {2}copied {4}2 results of the same requests\n/);
+    expect((await promptmill('results', stdout.trim(), '--answers')).stdout).toBe('one\ntwo\none\none\n');
+    const refused = await promptmill(...args.slice(0, -1), '7 days');
+    expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining('it must be from 1h to 30d')]);
+  });
+
   it('submit with a schema, and get a table with its properties', async () => {
     await writeFile(cli.path('asked.txt'), 'one\ntwo [[sim:mismatch=always]]\n');
     const schema = '{"type": "object", "properties": {"stars": {"type": "integer"}}, "required": ["stars"]}';

@@ -10,6 +10,7 @@ import {
   newFileId,
   newPartId,
   newUploadId,
+  parseRequestId,
   requestIdOf,
 } from './ids.ts';
 
@@ -54,4 +55,10 @@ test('the id of a request tells its index', () => {
 
 test('BullMQ takes the job id: it has no colon, and is not all digits', () => {
   expect(jobIdOf(`batch_${hex}`, 42)).toBe(`batch_${hex}-42`);
+});
+
+test('a request id tells its batch and index', () => {
+  expect(parseRequestId(requestIdOf(`batch_${hex}`, 12))).toEqual({ batchId: `batch_${hex}`, index: 12 });
+  for (const id of ['', 'batch_req_', `batch_req_${hex}`, `batch_req_${hex}_x`, `batch_${hex}_1`])
+    expect(parseRequestId(id)).toBeUndefined();
 });

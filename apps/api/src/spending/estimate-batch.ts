@@ -23,6 +23,13 @@ type Estimate = z.output<typeof batchEstimate>;
 
 const costObject = ({ usd }: ModelEstimate) => ({ currency: 'USD' as const, ...usd });
 
+/** Nobody knows how many requests of a batch get copies: perhaps all. */
+const perhapsCopied = <T extends Pick<ModelEstimate, 'usd' | 'outputTokens'>>(estimate: T): T => ({
+  ...estimate,
+  outputTokens: { ...estimate.outputTokens, low: estimate.outputTokens.low === null ? null : 0 },
+  usd: { ...estimate.usd, low: estimate.usd.low === null ? null : 0 },
+});
+
 /**
  * `POST /v1/batches/estimate`: what a batch with this body would use and cost. It makes nothing. 400 when the batch would
  * fail, with its first error.
@@ -69,7 +76,9 @@ export const estimateBatch = ({ config, records, files, tenants, usage, measurin
       });
     for (const model of samples.keys()) assertTaken(tenant, model);
     const known = await readKnownAnswers(usage, tenant, now());
-    const estimated = await estimateRequests({ requests, samples, known });
+    const called = await estimateRequests({ requests, samples, known });
+    const mayCopy = body.promptmill?.dedupe || body.promptmill?.cache !== undefined;
+    const estimated = mayCopy ? { ...perhapsCopied(called), models: called.models.map(perhapsCopied) } : called;
     return {
       object: 'batch.estimate',
       requests,

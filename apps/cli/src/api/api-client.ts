@@ -22,6 +22,8 @@ export interface NewBatch {
     readonly check_schema: boolean;
     /** In USD. */
     readonly max_cost: number | undefined;
+    readonly dedupe: boolean | undefined;
+    readonly cache?: string | undefined;
   };
 }
 

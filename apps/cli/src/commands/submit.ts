@@ -20,6 +20,8 @@ import { showEnding } from '../results/show-ending.ts';
 import { watchBatch } from '../progress/watch-batch.ts';
 
 export interface SubmitOptions extends PromptOptions, ConfirmOptions {
+  /** How old an answer of an earlier batch may be that is taken in place of a call. */
+  readonly cache?: string;
   /** Shows progress until the batch is terminal. */
   readonly watch?: boolean;
   /** Waits until the batch is terminal, and prints nothing more. */
@@ -60,7 +62,12 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
       input_file_id: file.id,
       endpoint,
       completion_window: options.completionWindow,
-      promptmill: { check_schema: resolved.schema !== undefined, max_cost: options.maxCost },
+      promptmill: {
+        check_schema: resolved.schema !== undefined,
+        max_cost: options.maxCost,
+        dedupe: options.dedupe,
+        cache: options.cache,
+      },
     };
     try {
       const estimate = async () => estimateOf(await client.estimateBatch(batch, signal));

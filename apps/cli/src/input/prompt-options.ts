@@ -32,6 +32,8 @@ interface SharedOptions {
   readonly completionWindow: string;
   /** What the batch may cost at most, in USD. */
   readonly maxCost?: number | undefined;
+  /** Call requests that ask the same once. */
+  readonly dedupe?: boolean | undefined;
 }
 
 /** Options of both `run` and `submit`, as the command line has them: how an input becomes requests. */
@@ -139,6 +141,7 @@ export const addPromptOptions = (command: Command): Command =>
       zeroOrMore,
     )
     .addOption(new Option('-y, --yes', 'start without a question').conflicts('confirmAbove'))
+    .option('--dedupe', 'call prompts that are the same once; needs --temperature 0 or --param seed=1, or embeddings')
     .option('--dry-run', 'show the first request, and how many there are and what they cost; call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 

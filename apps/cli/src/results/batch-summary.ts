@@ -12,11 +12,17 @@ export const secondsOf = (batch: BatchObject): number => (endedAt(batch) ?? batc
 
 const utc = (seconds: number): string => `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
+type Cost = BatchObject['promptmill']['cost'];
+
 /** What is counted of a batch, or of several batches together. */
 export interface BatchTotals extends Pick<BatchObject, 'model' | 'request_counts'> {
   readonly usage: Pick<BatchObject['usage'], 'input_tokens' | 'output_tokens' | 'total_tokens'>;
   /** In USD. What is unknown is null. */
-  readonly promptmill: { readonly cost: Pick<BatchObject['promptmill']['cost'], 'spent' | 'wasted'> };
+  readonly promptmill: {
+    readonly cost: Pick<Cost, 'spent' | 'wasted'> & Partial<Pick<Cost, 'saved_by_cache'>>;
+    /** Results that are copies. Absent: they are not counted. */
+    readonly copied?: number;
+  };
 }
 
 /** `1,990 completed, 10 failed of 2,000` */
@@ -34,6 +40,13 @@ export const costText = ({ model, promptmill: { cost } }: BatchTotals): string =
   if (cost.spent === null)
     return `unknown: nothing says what ${model ?? 'each model'} costs; prices in promptmill.yaml can`;
   return `${formatUsd(cost.spent)}${cost.wasted ? `, and ${formatUsd(cost.wasted)} for calls that gave no result` : ''}`;
+};
+
+/** How many results are copies, and what they saved where that is known; null when none is. */
+export const copiesText = ({ promptmill: { copied = 0, cost } }: BatchTotals): string | null => {
+  if (copied === 0) return null;
+  const saved = cost.saved_by_cache ? `, which saved ${formatUsd(cost.saved_by_cache)}` : '';
+  return `${plural(copied, 'result')} of the same requests${saved}`;
 };
 
 /** Rows of a label and a text; one whose text is null is left out. */
@@ -55,6 +68,7 @@ export const batchSummary = (batch: BatchObject): string => {
     ['model', batch.model],
     ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
     ['price', batch.usage.total_tokens > 0 ? costText(batch) : null],
+    ['copied', copiesText(batch)],
     ['created', utc(batch.created_at)],
     isTerminal(batch.status) ? ['took', formatDuration(secondsOf(batch))] : ['expires', utc(batch.expires_at)],
     ['waits', isTerminal(batch.status) ? null : waitText(batch)],

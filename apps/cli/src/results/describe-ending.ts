@@ -1,5 +1,5 @@
 import { formatDuration } from '../format.ts';
-import { type BatchTotals, countsText, costText, rowsText, tokensText } from './batch-summary.ts';
+import { type BatchTotals, copiesText, countsText, costText, rowsText, tokensText } from './batch-summary.ts';
 import { describeReasons, type FailureReasons } from './failure-reasons.ts';
 
 export interface Ending {
@@ -29,6 +29,7 @@ export const describeEnding = ({ title, totals, reasons, seconds, results, retry
       ...lines.map((line, index): [string, string] => [index === 0 ? 'failed' : '', line]),
       ['tokens', tokensText(totals)],
       ['price', costText(totals)],
+      ['copied', copiesText(totals)],
       ['took', formatDuration(seconds)],
       ['results', results ?? null],
       ['retry', totals.request_counts.failed > 0 ? retryCommand : null],

@@ -25,6 +25,8 @@ export interface PerformOptions extends LimitsConfig {
   readonly fresh?: boolean;
   /** Run again only what failed. */
   readonly retryFailed?: boolean;
+  /** Call requests that ask the same once. */
+  readonly dedupe?: boolean | undefined;
   readonly quiet?: boolean;
   /** Show the answers as they come, instead of the progress. */
   readonly stream?: boolean;
@@ -94,6 +96,7 @@ export const performRun = async (
           completionWindow,
           checkSchema: schema !== undefined,
           maxCost,
+          dedupe: options.dedupe,
         },
         output,
         outputFormat,
