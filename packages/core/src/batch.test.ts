@@ -62,6 +62,7 @@ const createdObject = {
     blocked: null,
     cost: { currency: 'USD', estimated: null, spent: 0, wasted: 0 },
     max_cost: null,
+    webhook_url: null,
     paused_at: null,
     check_schema: false,
     retry_of: null,
@@ -143,6 +144,7 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     cost: { currency: 'USD', estimated: 0, spent: 0, wasted: 0 },
     check_schema: false,
     max_cost: null,
+    webhook_url: null,
     retry_of: null,
     retried_by: [],
   });

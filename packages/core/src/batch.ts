@@ -2,6 +2,7 @@ import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
+import { originOf } from './webhook-url.ts';
 
 /**
  * One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object
@@ -82,10 +83,19 @@ export interface Batch {
   readonly blocked?: Blocked;
   /** Whether each answer has to match the schema that its request names. Absent: no. */
   readonly checkSchema?: true;
+  /** Where its events go, beside the webhooks of its tenant. */
+  readonly webhook?: BatchWebhook;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
   readonly retriedBy?: readonly string[];
+}
+
+/** Where a batch's events go: the `webhook_url` and `webhook_secret` of its creation. */
+export interface BatchWebhook {
+  readonly url: string;
+  /** `whsec_…` */
+  readonly secret: string;
 }
 
 /** Why a batch stands still: its requests cannot be dispatched, or its results cannot be written to files. */
@@ -177,7 +187,7 @@ const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
 
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
-  const { total, completed, failed, lastRefusal, maxCostNanoUsd, retryOf, retriedBy = [] } = batch;
+  const { total, completed, failed, lastRefusal, maxCostNanoUsd, webhook, retryOf, retriedBy = [] } = batch;
   const isOver = isTerminal(batch.status);
   const rate = batch.costHold?.reached ? 0 : batch.requestsPerSecond;
   const pausedAt = canPause(batch.status) ? pausedSince(batch) : undefined;
@@ -197,6 +207,8 @@ const extensionOf = (batch: Batch) => {
     cost: costObjectOf(batch),
     check_schema: batch.checkSchema ?? false,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
+    // The rest of the URL may be a secret.
+    webhook_url: webhook === undefined ? null : originOf(webhook.url),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,
   };

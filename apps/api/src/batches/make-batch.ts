@@ -18,6 +18,7 @@ export type BatchTerms = Pick<
   | 'outputExpiresAfterSeconds'
   | 'checkSchema'
   | 'maxCostNanoUsd'
+  | 'webhook'
   | 'retryOf'
 >;
 

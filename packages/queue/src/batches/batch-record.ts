@@ -33,6 +33,7 @@ export type NewBatch = Pick<
   | 'maxCostNanoUsd'
   | 'retryOf'
   | 'checkSchema'
+  | 'webhook'
 >;
 
 /** How far a batch's input has been dispatched. */
