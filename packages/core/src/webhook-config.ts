@@ -31,6 +31,22 @@ export interface OperatorWebhook {
   readonly missingVariable?: string;
 }
 
+const buildWebhook = (
+  name: string,
+  { url, secretEnv, events = webhookEventTypes, tenants }: WebhooksConfig[string],
+  env: Environment,
+): OperatorWebhook => {
+  const secret = secretEnv === undefined ? undefined : env[secretEnv];
+  return {
+    name,
+    url,
+    events,
+    ...(tenants ? { tenants } : {}),
+    ...(secret === undefined ? {} : { secret }),
+    ...(secretEnv !== undefined && secret === undefined ? { missingVariable: secretEnv } : {}),
+  };
+};
+
 /**
  * Builds the operator's webhooks with their secrets. Adds what is wrong with them to `problems`.
  *
@@ -41,21 +57,16 @@ export const buildWebhooks = (
   env: Environment,
   allowPrivate: boolean,
   problems: string[],
-): OperatorWebhook[] =>
-  Object.entries(config).map(([name, { url, secretEnv, events = webhookEventTypes, tenants }]) => {
-    const secret = secretEnv === undefined ? undefined : env[secretEnv];
+): OperatorWebhook[] => {
+  const webhooks = Object.entries(config).map(([name, each]) => buildWebhook(name, each, env));
+  for (const { name, url, secret } of webhooks) {
+    const { secretEnv } = config[name] ?? {};
     const urlProblem = webhookUrlProblem(url, allowPrivate);
     if (urlProblem !== undefined) problems.push(`webhooks.${name}: url: ${urlProblem}`);
     else if (secretEnv === undefined && chatOf(url) === undefined)
       problems.push(`webhooks.${name}: secretEnv is missing`);
     if (secret !== undefined && !isWebhookSecret(secret))
       problems.push(`webhooks.${name}: ${secretEnv}: must be ${webhookSecretRule}`);
-    return {
-      name,
-      url,
-      events,
-      ...(tenants ? { tenants } : {}),
-      ...(secret === undefined ? {} : { secret }),
-      ...(secretEnv !== undefined && secret === undefined ? { missingVariable: secretEnv } : {}),
-    };
-  });
+  }
+  return webhooks;
+};
