@@ -38,7 +38,14 @@ export const keyless = {
 };
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {}, configFile = '', idleTimeoutMs, onLog, resolveHost }: TestApiOptions) => {
+export const startTestApi = async ({
+  redisUrl,
+  env = {},
+  configFile = '',
+  idleTimeoutMs,
+  onLog,
+  resolveHost,
+}: TestApiOptions) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
