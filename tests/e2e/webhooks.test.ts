@@ -49,7 +49,7 @@ const toldOf = async (batchId: string): Promise<string[]> => {
   for (const got of receiver.received) {
     const event = await unwrap(stack.client, got, secret);
     expect(event.id).toBe(got.headers['webhook-id']);
-    if (event.data.id === batchId) types.set(event.id, event.type);
+    if ('id' in event.data && event.data.id === batchId) types.set(event.id, event.type);
   }
   return [...types.values()];
 };

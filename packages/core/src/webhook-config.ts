@@ -31,16 +31,13 @@ export interface OperatorWebhook {
   readonly missingVariable?: string;
 }
 
-const buildWebhook = (
-  name: string,
-  { url, secretEnv, events = webhookEventTypes, tenants }: WebhooksConfig[string],
-  env: Environment,
-): OperatorWebhook => {
+const buildWebhook = (name: string, config: WebhooksConfig[string], env: Environment): OperatorWebhook => {
+  const { url, secretEnv, tenants } = config;
   const secret = secretEnv === undefined ? undefined : env[secretEnv];
   return {
     name,
     url,
-    events,
+    events: config.events ?? webhookEventTypes,
     ...(tenants ? { tenants } : {}),
     ...(secret === undefined ? {} : { secret }),
     ...(secretEnv !== undefined && secret === undefined ? { missingVariable: secretEnv } : {}),
