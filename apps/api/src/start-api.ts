@@ -58,6 +58,7 @@ import { createCheckPrices } from './spending/check-prices.ts';
 import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
+import { createOperatorWebhooks } from './webhooks/operator-webhooks.ts';
 import { startDeliveries } from './webhooks/start-deliveries.ts';
 import type { ResolveHost } from './webhooks/resolve-host.ts';
 
@@ -239,14 +240,8 @@ export const startApi = async ({
   });
   const watchingKeys = watchKeys(redis, apiKeysVersion, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
-  let operatorWebhooks: readonly OperatorWebhook[] = [];
-  const setWebhooks = (webhooks: readonly OperatorWebhook[]): void => {
-    operatorWebhooks = webhooks;
-    for (const { name, missingVariable: variable } of webhooks)
-      if (variable !== undefined) logger.warn({ webhook: name, variable }, 'a webhook is off: its variable is not set');
-  };
-  setWebhooks(config.webhooks);
-  const telling = { operatorWebhooks: () => operatorWebhooks, logger, metrics, passFailPoint };
+  const operatorWebhooks = createOperatorWebhooks(config.webhooks, logger);
+  const telling = { operatorWebhooks: operatorWebhooks.inForce, logger, metrics, passFailPoint };
   const dispatch = await startDispatch({ ...telling, config, tenants, files, replayed });
   const deliveries = startDeliveries({ ...telling, config, resolveHost });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
@@ -280,7 +275,7 @@ export const startApi = async ({
     url: server.url,
     isKeyless: dependencies.isKeyless,
     setTenants: (changed) => tenants.replace(changed),
-    setWebhooks,
+    setWebhooks: operatorWebhooks.replace,
     close: () => life.close(),
   };
 };

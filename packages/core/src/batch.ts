@@ -2,7 +2,7 @@ import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
-import { originOf } from './webhook-url.ts';
+import { type BatchWebhook, originOf } from './webhook-url.ts';
 
 /**
  * One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object
@@ -89,13 +89,6 @@ export interface Batch {
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
   readonly retriedBy?: readonly string[];
-}
-
-/** Where a batch's events go: the `webhook_url` and `webhook_secret` of its creation. */
-export interface BatchWebhook {
-  readonly url: string;
-  /** `whsec_…` */
-  readonly secret: string;
 }
 
 /** Why a batch stands still: its requests cannot be dispatched, or its results cannot be written to files. */

@@ -40,5 +40,12 @@ export const chatOf = (url: string): 'slack' | 'discord' | undefined => {
   return isDiscord && pathname.startsWith('/api/webhooks/') ? 'discord' : undefined;
 };
 
+/** Where a batch's events go: the `webhook_url` and `webhook_secret` of its creation. */
+export interface BatchWebhook {
+  readonly url: string;
+  /** `whsec_…` */
+  readonly secret: string;
+}
+
 /** A URL without what may be secret in it: its path and query. */
 export const originOf = (url: string): string => URL.parse(url)?.origin ?? '';
