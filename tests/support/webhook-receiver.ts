@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -27,11 +33,12 @@ export const startReceiver = async ({ port = 0, tls }: ReceiverOptions = {}) => 
   const received: Received[] = [];
   let connections = 0;
   let answer = answerOk;
-  const listener: RequestListener = async (request, response) => {
+  const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const got = { path: request.url ?? '', headers: request.headers, body: await text(request) };
     received.push(got);
     answer(response, got);
   };
+  const listener: RequestListener = (request, response) => void receive(request, response);
   const server = tls ? createTlsServer(tls, listener) : createServer(listener);
   server.on('connection', () => connections++);
   server.listen(port, '127.0.0.1');

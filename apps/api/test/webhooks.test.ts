@@ -97,7 +97,8 @@ describe('a webhook', () => {
       data: { id: batch.id },
     });
     expect(got.headers).toMatchObject({ 'content-type': 'application/json', 'user-agent': 'Promptmill' });
-    await expect(unwrap(api.alice, { ...got, body: got.body.replace('failed', 'expired') }, secret)).rejects.toThrow();
+    const forged = { ...got, body: got.body.replace('failed', 'expired') };
+    await expect(unwrap(api.alice, forged, secret)).rejects.toThrow('does not match the expected signature');
     await expect
       .poll(() => webhooksOf(api.alice).deliveries(id))
       .toMatchObject([{ event, status: 'delivered', attempts: 1, last_error: null, next_attempt_at: null }]);

@@ -37,4 +37,4 @@ export const failBatch = async (client: OpenAI, more: object = {}) => {
 
 /** Checks the signature of what a receiver got, as its code would. */
 export const unwrap = (client: OpenAI, { body, headers }: Received, secret: string) =>
-  client.webhooks.unwrap(body, headers as Record<string, string>, secret);
+  client.webhooks.unwrap(body, headers, secret);
