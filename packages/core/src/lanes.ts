@@ -37,7 +37,7 @@ export const batchesQueueName = 'batches';
 export const finalizeQueueName = 'finalize';
 /** The queue with a job for each delivery of a webhook. No provider may have its name. */
 export const webhooksQueueName = 'webhooks';
-const queueNames = new Set([batchesQueueName, finalizeQueueName, webhooksQueueName]);
+const queueNames = new Set<string>([batchesQueueName, finalizeQueueName, webhooksQueueName]);
 
 // BullMQ forbids `:` in queue names; a model's name may hold `:` and `/`.
 const laneNameOf = (provider: string, model?: string): string =>
