@@ -86,6 +86,9 @@ export const createSendEvent = ({ resolveHost, allowPrivate, giveUp, now }: Send
     const body = bodyFor(url, event);
     const message = { id: event.id, timestamp: Math.floor(now() / 1000), body };
     const agent = openAgent(signal);
+    // undici hears of the signal only once it has its connection.
+    const stop = (): void => void agent.destroy(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
     try {
       const answer = await request(url, {
         method: 'POST',
@@ -104,6 +107,7 @@ export const createSendEvent = ({ resolveHost, allowPrivate, giveUp, now }: Send
       await read.catch(() => {});
       return answer.statusCode;
     } finally {
+      signal.removeEventListener('abort', stop);
       await agent.destroy();
     }
   };
