@@ -185,6 +185,15 @@ describe('the operator', () => {
     });
     expect(chat.headers).not.toHaveProperty('webhook-signature');
   });
+
+  it('is told elsewhere once the configuration says so', async () => {
+    const before = operators.received.length;
+    const url = receiver.url;
+    api.setWebhooks([{ name: 'new', url, events: ['batch.failed'], tenants: ['bob'], secret: operatorsSecret }]);
+    await failBatch(api.bob);
+    await expect.poll(() => receiver.received).toHaveLength(1);
+    expect(operators.received).toHaveLength(before);
+  });
 });
 
 it('metrics count deliveries, and say how many wait', async () => {

@@ -78,6 +78,7 @@ export const startTestApi = async ({
     /** The variables of a further api that shares files and keys in Redis with this one. */
     shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),
+    setWebhooks: api.setWebhooks,
     files,
     redis,
     keys: createKeys(prefix),
