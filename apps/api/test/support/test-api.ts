@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { TenantsConfig } from '@promptmill/core';
+import type { OperatorWebhook, TenantsConfig } from '@promptmill/core';
 import { createDiskStore } from '@promptmill/files';
 import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
@@ -78,7 +78,7 @@ export const startTestApi = async ({
     /** The variables of a further api that shares files and keys in Redis with this one. */
     shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),
-    setWebhooks: api.setWebhooks,
+    setWebhooks: (webhooks: readonly OperatorWebhook[]) => api.setWebhooks(webhooks),
     files,
     redis,
     keys: createKeys(prefix),
