@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { checkBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { repeatedInput } from '../support/repeated-input.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
+import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
 
 interface Row {
   /** A value of PROMPTMILL_FAIL_POINT. */
@@ -33,6 +34,9 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
     { point: 'cursor-moved:2', hasRepeats: true },
     { point: 'copies-written', hasRepeats: true },
     { point: 'copies-committed', hasRepeats: true },
+    { point: 'event-noted' },
+    { point: 'event-queued' },
+    { point: 'event-sent' },
   ],
   worker: [
     { point: 'answered:5', repeats: 1 },
@@ -82,14 +86,21 @@ const create = async (
   client: OpenAI,
   fileId: string,
   idempotencyKey: string,
-  dedupe: boolean,
+  { dedupe, webhookUrl }: { readonly dedupe: boolean; readonly webhookUrl: string },
 ): Promise<string | undefined> => {
-  const terms = { endpoint: '/v1/chat/completions', completion_window: '24h', promptmill: { dedupe } } as const;
+  const terms = { input_file_id: fileId, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const body = { ...terms, promptmill: { dedupe, webhook_url: webhookUrl } };
   const created = await client.batches
-    .create({ input_file_id: fileId, ...terms }, { headers: { 'Idempotency-Key': idempotencyKey } })
+    .create(body, { headers: { 'Idempotency-Key': idempotencyKey } })
     .catch(() => undefined);
   return created?.id;
 };
+
+/** The `webhook-id` of each message about a batch that a receiver got. */
+const toldOf = ({ received }: Receiver, batchId: string): string[] =>
+  received
+    .filter(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id === batchId)
+    .map(({ headers }) => String(headers['webhook-id']));
 
 const listed = async (client: OpenAI): Promise<{ files: number; batches: number }> => {
   const [files, batches] = await Promise.all([client.files.list({ purpose: 'batch' }), client.batches.list()]);
@@ -99,16 +110,18 @@ const listed = async (client: OpenAI): Promise<{ files: number; batches: number 
 for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, readonly Row[]][])
   describe.concurrent(`where one ${role} dies and the next takes over`, () => {
     let refusing: Simulator;
+    let receiver: Receiver;
     let stack: Stack;
     /** The only process of its role. */
     let running: RoleProcess;
 
     beforeAll(async () => {
       refusing = await startSimulator({ errorRate: 1, errorStatus: 401 });
+      receiver = await startReceiver();
       stack = await startStack({
         redisUrl: inject('redisUrl'),
         // One call at a time, so that the number of repeated calls is exact.
-        env: { WORKER_CONCURRENCY: '1' },
+        env: { WORKER_CONCURRENCY: '1', PROMPTMILL_ALLOW_PRIVATE_WEBHOOKS: 'true' },
         files: {
           'promptmill.yaml': `providers: { refusing: { baseUrl: ${refusing.url}, models: { echo: { fallback: [simulator/echo] } } } }`,
         },
@@ -119,7 +132,7 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
     });
     afterAll(async () => {
       await stack.stop();
-      await refusing.close();
+      await Promise.all([refusing.close(), receiver.close()]);
     });
 
     const restart = async (failPoint: string): Promise<OpenAI> => {
@@ -141,14 +154,15 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
       const input = hasRepeats ? repeated.content : inputOf(requests, undefined, model);
       const uploadFile = inParts ? await uploadParts(doomed, input) : (client: OpenAI) => upload(client, input, key);
       const file = await uploadFile(doomed);
-      const batch = file && (await create(doomed, file, key, hasRepeats));
+      const terms = { dedupe: hasRepeats, webhookUrl: receiver.url };
+      const batch = file && (await create(doomed, file, key, terms));
       await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
       const client = await restart('');
       if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
       // The client repeats a call that got no answer.
       const fileAtLast = file ?? (await uploadFile(client)) ?? '';
-      const id = batch ?? (await create(client, fileAtLast, key, hasRepeats)) ?? '';
+      const id = batch ?? (await create(client, fileAtLast, key, terms)) ?? '';
 
       const ended = await untilBatch(client, id);
       expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
@@ -156,5 +170,8 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
       const calls = (await stack.calls()).filter(({ key }) => key?.startsWith(id));
       expect(calls).toHaveLength((hasRepeats ? repeated.questions : requests) + repeats);
       expect(await listed(client)).toEqual(since({ files: 1, batches: 1 }));
+      await expect.poll(() => toldOf(receiver, id).length, { timeout: 30_000 }).toBeGreaterThan(0);
+      if (point === 'event-sent') await expect.poll(() => toldOf(receiver, id), { timeout: 30_000 }).toHaveLength(2);
+      expect(new Set(toldOf(receiver, id)).size).toBe(1);
     });
   });

@@ -25,6 +25,10 @@ const canaries = {
 
 const promptCount = 12;
 
+/** What is a tenant's own: its webhook's secret, and what is behind the host of its URL. */
+const webhookSecret = `whsec_${Buffer.from('canary-webhook-secret-6d02').toString('base64')}`;
+const webhookPath = 'canary-webhook-path-b3c7';
+
 /** What a caller of a live call says. It is in no log and no metric. */
 const livePrompt = 'canary-prompt-9e41';
 
@@ -43,6 +47,7 @@ beforeAll(async () => {
     redisUrl: redis.url.replace('//', `//:${canaries.redisPassword}@`),
     env: {
       LOG_LEVEL: 'trace',
+      PROMPTMILL_ALLOW_PRIVATE_WEBHOOKS: 'true',
       LAB_API_KEY: canaries.providerKey,
       PROMPTMILL_API_KEYS: `ada:${canaries.apiKey}`,
       BOARD_USER: 'ops',
@@ -180,7 +185,8 @@ const bearer = (key: string, init: RequestInit = {}): RequestInit => ({
 
 it('no secret is in a log, in Redis, in the store, in a metric, on the Board or in an error', async () => {
   echoKey();
-  const failed = await createBatch(client, inputOf(promptCount, undefined, 'lab/any'));
+  const webhook = { webhook_url: `https://127.0.0.1:1/${webhookPath}?${webhookPath}`, webhook_secret: webhookSecret };
+  const failed = await createBatch(client, inputOf(promptCount, undefined, 'lab/any'), { promptmill: webhook });
   const { id, error_file_id: errorFileId } = await untilBatch(client, failed.id);
   expect(await (await client.files.content(errorFileId ?? '')).text()).toContain('bad header Bearer [redacted]');
 
@@ -217,9 +223,13 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
       ['/v1/nothing', bearer(canaries.apiKey)],
       ['/v1/batches', bearer(canaries.apiKey, { method: 'POST', body: '{' })],
       ['/admin/queues', basic(canaries.wrongBoardPassword)],
-      ...['', '?activeQueue=lab&status=failed', '?activeQueue=lab&status=latest', '?activeQueue=batches'].map(
-        (query) => [`${board}${query}`, basic(canaries.boardPassword)] as const,
-      ),
+      ...[
+        '',
+        '?activeQueue=lab&status=failed',
+        '?activeQueue=lab&status=latest',
+        '?activeQueue=batches',
+        '?activeQueue=webhooks',
+      ].map((query) => [`${board}${query}`, basic(canaries.boardPassword)] as const),
     ]),
     live,
     metrics: metrics.join('\n'),
@@ -238,6 +248,11 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
   expect(places.logs).toContain(id);
   for (const place of ['logs', 'metrics', 'live'] as const)
     expect([place, excerptOf(places[place], livePrompt)]).toEqual([place, undefined]);
+  const jobs = places.redis.split('\n').filter((line) => line.includes(':{q-'));
+  for (const [place, content] of Object.entries({ ...places, redis: jobs.join('\n'), store: '' }))
+    for (const canary of [webhookSecret, webhookSecret.slice(6), webhookPath])
+      expect([place, excerptOf(content, canary)]).toEqual([place, undefined]);
+  expect(jobs.join('\n')).toContain('whd_');
 });
 
 /** What stands around a text that should not be there; undefined where it is not. */

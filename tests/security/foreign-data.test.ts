@@ -4,7 +4,7 @@ import { type Caller, type SecuritySpace, startSecuritySpace } from './security-
 import type { SentRequest } from './send.ts';
 
 let space: SecuritySpace;
-let owners: { fileId: string; batchId: string; responseId: string };
+let owners: { fileId: string; batchId: string; responseId: string; webhookId: string };
 
 beforeAll(async () => {
   space = await startSecuritySpace();
@@ -23,7 +23,7 @@ const read = async (caller: Caller, path: string, sent?: SentRequest) => {
 };
 
 describe('another tenant', () => {
-  it.each(['/v1/files', '/v1/batches'])('finds nothing of the owner in %s', async (path) => {
+  it.each(['/v1/files', '/v1/batches', '/v1/webhooks'])('finds nothing of the owner in %s', async (path) => {
     const idsOf = async (caller: Caller) => (await read(caller, path)).body.data.map(({ id }) => id);
     expect(await idsOf('owner')).toHaveLength(1);
     expect(await idsOf('other')).toEqual([]);
@@ -62,6 +62,7 @@ describe('another tenant', () => {
     ['/v1/files/', 'fileId'],
     ['/v1/batches/', 'batchId'],
     ['/v1/responses/', 'responseId'],
+    ['/v1/webhooks/', 'webhookId'],
   ] as const)('is told the same of an id of somebody else as of none: %s', async (path, kind) => {
     const id = owners[kind];
     const none = `${id.slice(0, -4)}0000`;

@@ -49,7 +49,9 @@ beforeAll(async () => {
   const file = JSON.parse((await api.send(uploadOf(line(1)))).text) as { id: string };
   const input = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' };
   const created = await api.send({ method: 'POST', path: '/v1/batches', headers: json, body: JSON.stringify(input) });
-  known.push(file.id, (JSON.parse(created.text) as { id: string }).id);
+  const webhook = { url: 'https://webhook.invalid/', events: ['batch.failed'] };
+  const made = await api.send({ method: 'POST', path: '/v1/webhooks', headers: json, body: JSON.stringify(webhook) });
+  known.push(webhook.url, file.id, ...[made, created].map(({ text }) => (JSON.parse(text) as { id: string }).id));
   openApi = JSON.parse((await api.send({ path: '/openapi.json' })).text) as OpenApi;
 });
 afterAll(() => api.close());
@@ -174,6 +176,12 @@ const heavyBodies: readonly (readonly [name: string, body: string])[] = [
     'a system message in 20,000 lines',
     `{"model":"a","system":"${'b'.repeat(500_000)}","prompts":[${listOf('"c"').split(',').slice(0, 20_000).join(',')}]}`,
   ],
+  ['one long URL', `{"events":["batch.failed"],"url":"https://${'a'.repeat(mib - 100)}"}`],
+  [
+    'one long secret',
+    inline(`"promptmill":{"webhook_url":"https://a","webhook_secret":"whsec_${'A'.repeat(mib - 200)}"}`),
+  ],
+  ['30,000 events', `{"url":"https://a","events":[${listOf('"a"').split(',').slice(0, 30_000).join(',')}]}`],
   ['many error codes', `{"error_codes":[${listOf('1')}]}`],
   ['30,000 error codes', `{"error_codes":[${listOf('1').split(',').slice(0, 30_000).join(',')}]}`],
   ['30,000 custom_ids', `{"custom_ids":[${listOf('"a"').split(',').slice(0, 30_000).join(',')}]}`],

@@ -46,6 +46,8 @@ const newUpload = json({
   mime_type: 'application/jsonl',
 });
 
+const newWebhook = json({ url: 'https://example.com/', events: ['batch.completed'] });
+
 const batchOf = ({ fileId }: OwnersData): SentRequest =>
   json({ input_file_id: fileId, endpoint: '/v1/chat/completions', completion_window: '24h' });
 
@@ -97,6 +99,14 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/batches/{batch_id}/retry': { statuses: [401, 401, 404, 409, 404], sent: () => json({}) },
   'get /v1/batches/{batch_id}/results': { statuses: ownersOnly },
   'get /v1/batches/{batch_id}/events': { statuses: ownersOnly },
+  'post /v1/webhooks': { statuses: eachTenant, sent: () => newWebhook },
+  'get /v1/webhooks': { statuses: eachTenant },
+  'get /v1/webhooks/{webhook_id}': { statuses: ownersOnly },
+  'post /v1/webhooks/{webhook_id}': { statuses: ownersOnly, sent: () => json({ description: 'nightly' }) },
+  'delete /v1/webhooks/{webhook_id}': { statuses: ownersOnly },
+  'post /v1/webhooks/{webhook_id}/rotate': { statuses: ownersOnly },
+  'get /v1/webhooks/{webhook_id}/deliveries': { statuses: ownersOnly },
+  'post /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend': { statuses: ownersOnly },
   'get /v1/lanes': { statuses: eachTenant },
   'get /v1/models': { statuses: eachTenant },
   'get /v1/models/{model}': { statuses: eachTenant },
@@ -152,12 +162,14 @@ describe('each caller gets what it may have', () => {
   it.each(Object.entries(rows))('%s', async (route, { statuses, query = '', sent = () => undefined }) => {
     const [method = '', path = ''] = route.split(' ');
     const owners = await space.ownersData();
-    const { fileId, uploadId, batchId, responseId, tenant } = owners;
+    const { fileId, uploadId, batchId, responseId, webhookId, deliveryId, tenant } = owners;
     const filled = path
       .replace('{file_id}', fileId)
       .replace('{upload_id}', uploadId)
       .replace('{batch_id}', batchId)
       .replace('{response_id}', responseId)
+      .replace('{webhook_id}', webhookId)
+      .replace('{delivery_id}', deliveryId)
       .replace('{tenant}', tenant)
       .replace('{model}', 'simulator%2Fecho');
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };

@@ -20,4 +20,6 @@ export type ApiConfig = DispatchConfig &
     | 'graceMs'
     | 'tenants'
     | 'keepAnswersHours'
+    | 'webhooks'
+    | 'allowPrivateWebhooks'
   >;

@@ -11,6 +11,10 @@ export const queryInteger = (min: number, max: number, byDefault: number) =>
     .default(byDefault)
     .meta({ override: { type: 'integer', minimum: min, maximum: max, default: byDefault } });
 
+/** Its size is checked before its items: a hostile list of a million items must not be given a million complaints. */
+export const boundedArray = <T extends z.ZodType>(item: T, maxItems: number) =>
+  z.array(z.unknown()).min(1).max(maxItems).pipe(z.array(item));
+
 /** When an input file, or the files of a batch, are deleted. */
 export const expiresAfter = z
   .strictObject({

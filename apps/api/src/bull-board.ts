@@ -67,14 +67,18 @@ const adapterOf = (queue: Queue, options: Partial<QueueAdapterOptions>): BullMQA
 
 /** Bull Board at `/admin/queues`: the batches with their progress, and every lane. Behind its login, and read-only. */
 export const createBoard = (
-  dependencies: Pick<ApiDependencies, 'config' | 'isKeyless' | 'logins' | 'redis' | 'keys' | 'batchesQueue' | 'logger'>,
+  dependencies: Pick<
+    ApiDependencies,
+    'config' | 'isKeyless' | 'logins' | 'redis' | 'keys' | 'batchesQueue' | 'webhooksQueue' | 'logger'
+  >,
 ) => {
-  const { config, isKeyless, redis, keys, batchesQueue, logger } = dependencies;
+  const { config, isKeyless, redis, keys, batchesQueue, webhooksQueue, logger } = dependencies;
   const batches = adapterOf(batchesQueue, {
     description: 'One job a batch, until its files are written',
     // A browser cannot send an API key with a link.
     ...(isKeyless() ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) } : {}),
   });
+  const webhooks = adapterOf(webhooksQueue, { description: 'One job an event and URL, until it is delivered' });
   const laneQueues = config.lanes.lanes.map((lane) => {
     const queue = openLaneQueue(redis, keys, lane.name);
     // The connection's own handler logs the error once. Without a handler here, each queue would print it.
@@ -86,7 +90,7 @@ export const createBoard = (
   );
   const serverAdapter = new ExpressAdapter().setBasePath(boardPath);
   createBullBoard({
-    queues: [batches, ...lanes],
+    queues: [batches, ...lanes, webhooks],
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Promptmill', showWorkers: false, hideDocsLink: true } },
   });

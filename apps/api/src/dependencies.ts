@@ -4,6 +4,8 @@ import type {
   BatchJob,
   BatchStore,
   Claims,
+  Deliveries,
+  DeliveryJob,
   DeltaSubscriber,
   DueIndex,
   FileRecords,
@@ -13,6 +15,7 @@ import type {
   TenantPlaces,
   UploadRecords,
   UsageRecords,
+  WebhookRecords,
 } from '@promptmill/queue';
 import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
@@ -56,6 +59,9 @@ export interface ApiDependencies {
   readonly checkPrices: CheckPrices;
   readonly deltas: DeltaSubscriber;
   readonly batchesQueue: Queue<BatchJob>;
+  readonly webhooks: WebhookRecords;
+  readonly deliveries: Deliveries;
+  readonly webhooksQueue: Queue<DeliveryJob>;
   readonly journal: Journal;
   /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;

@@ -3,6 +3,7 @@ import { ApiError } from '@promptmill/core';
 import type { Call } from './call.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createObserveLanes } from './observe-lanes.ts';
+import { createObserveWebhooks } from './observe-webhooks.ts';
 
 const pingTimeoutMs = 1000;
 
@@ -29,13 +30,15 @@ export const reportReady =
 export const reportMetrics = (
   dependencies: Pick<
     ApiDependencies,
-    'config' | 'redis' | 'keys' | 'live' | 'countLiveCalls' | 'metrics' | 'now' | 'logger'
+    'config' | 'redis' | 'keys' | 'live' | 'countLiveCalls' | 'webhooksQueue' | 'metrics' | 'now' | 'logger'
   >,
 ) => {
   const { metrics, logger } = dependencies;
   const observeLanes = createObserveLanes(dependencies);
+  const observeWebhooks = createObserveWebhooks(dependencies);
   return async ({ response }: Call): Promise<void> => {
     await observeLanes().catch((error: unknown) => logger.debug({ err: error }, 'lanes'));
+    await observeWebhooks().catch((error: unknown) => logger.debug({ err: error }, 'webhooks'));
     const shown = response.locals.seesSpending ? metrics.withSpending : metrics.registry;
     response.set('content-type', shown.contentType).send(await shown.metrics());
   };

@@ -21,7 +21,10 @@ runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 const files = await openFileStore(config.store);
 const api = await startApi({ config, files, logger, metrics, passFailPoint: createFailPoints(config.failPoint) });
 const load = () => loadConfig(process.env);
-const onChange = async ({ tenants }: typeof config) => api.setTenants(tenants);
+const onChange = async ({ tenants, webhooks }: typeof config) => {
+  api.setTenants(tenants);
+  api.setWebhooks(webhooks);
+};
 const watch = watchConfig(config.configFile, { load, logger, onChange });
 life.add('configuration', () => watch.close());
 life.add('api', () => api.close());

@@ -30,7 +30,17 @@ export interface Route<
   /** Whether the placeholder at the end of the path may hold slashes. */
   readonly slashes?: true;
   readonly summary: string;
-  readonly tag: 'Live calls' | 'Files' | 'Uploads' | 'Batches' | 'Lanes' | 'Models' | 'Usage' | 'Admin' | 'Service';
+  readonly tag:
+    | 'Live calls'
+    | 'Files'
+    | 'Uploads'
+    | 'Batches'
+    | 'Webhooks'
+    | 'Lanes'
+    | 'Models'
+    | 'Usage'
+    | 'Admin'
+    | 'Service';
   /** Needs neither a key nor Redis. */
   readonly open?: true;
   /** Needs the metrics' token or a key, and no Redis. */

@@ -3,6 +3,7 @@ import { createFileRoutes } from './files/file-routes.ts';
 import { createUploadRoutes } from './uploads/upload-routes.ts';
 import { createBatchRoutes } from './batches/batch-routes.ts';
 import { createAdminRoutes } from './admin/admin-routes.ts';
+import { createWebhookRoutes } from './webhooks/webhook-routes.ts';
 import { z } from 'zod';
 import type { ApiDependencies } from './dependencies.ts';
 import { reportLive, reportMetrics, reportReady } from './health.ts';
@@ -22,6 +23,7 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   ...createFileRoutes(dependencies),
   ...createUploadRoutes(dependencies),
   ...createBatchRoutes(dependencies),
+  ...createWebhookRoutes(dependencies),
   ...createAdminRoutes(dependencies),
   route({
     method: 'get',

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createTenants, defaultLiveShare, type TenantsConfig } from '@promptmill/core';
+import { createTenants, defaultLiveShare, type OperatorWebhook, type TenantsConfig } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   connectRedis,
   createApiKeysVersion,
   createBatchStore,
   createClaims,
+  createDeliveries,
   createDeltaSubscriber,
   createDueIndex,
   createFileRecords,
@@ -17,8 +18,10 @@ import {
   createTenantPlaces,
   createUploadRecords,
   createUsageRecords,
+  createWebhookRecords,
   openBatchesQueue,
   openLaneQueues,
+  openWebhooksQueue,
   untilReady,
 } from '@promptmill/queue';
 import {
@@ -55,6 +58,9 @@ import { createCheckPrices } from './spending/check-prices.ts';
 import { createMeasuring } from './spending/measuring.ts';
 import { startSweep } from './sweep/start-sweep.ts';
 import { createUploadPlaces } from './tenants/upload-places.ts';
+import { createOperatorWebhooks } from './webhooks/operator-webhooks.ts';
+import { startDeliveries } from './webhooks/start-deliveries.ts';
+import type { ResolveHost } from './webhooks/resolve-host.ts';
 
 export interface StartApiOptions {
   readonly config: ApiConfig;
@@ -65,6 +71,8 @@ export interface StartApiOptions {
   readonly passFailPoint?: PassFailPoint;
   /** A connection without a byte is cut after this time, in milliseconds. Default 10 minutes. */
   readonly idleTimeoutMs?: number | undefined;
+  /** Finds the addresses of webhooks' hosts. Default: DNS. */
+  readonly resolveHost?: ResolveHost | undefined;
 }
 
 export interface RunningApi {
@@ -73,6 +81,8 @@ export interface RunningApi {
   isKeyless(): boolean;
   /** Applies changed limits of tenants from the next request on. */
   setTenants(tenants: TenantsConfig): void;
+  /** Replaces the operator's webhooks. */
+  setWebhooks(webhooks: readonly OperatorWebhook[]): void;
   /**
    * Takes no more requests, ends event streams, gives the rest the configured `graceMs` to end, and closes its
    * connections to Redis.
@@ -81,7 +91,7 @@ export interface RunningApi {
 }
 
 const redisHeadStartMs = 1000;
-/** Time after the grace in which dispatch gives its batches back to the queue. */
+/** Time after the grace in which dispatch and deliveries give their jobs back to the queue. */
 const letGoMs = 5000;
 
 /**
@@ -95,6 +105,7 @@ export const startApi = async ({
   metrics,
   passFailPoint = noFailPoints,
   idleTimeoutMs,
+  resolveHost,
 }: StartApiOptions): Promise<RunningApi> => {
   const { redisUrl, redisPrefix, limits, host, apiPort, graceMs } = config;
   const logError = createErrorLog(logger);
@@ -110,6 +121,8 @@ export const startApi = async ({
   });
   const batchesQueue = openBatchesQueue(redis, keys);
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
+  const webhooksQueue = openWebhooksQueue(redis, keys);
+  webhooksQueue.on('error', (error) => logger.debug({ err: error }, 'webhooks queue'));
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
   const stopping = new AbortController();
   const journal = createJournal(files, logger);
@@ -176,6 +189,9 @@ export const startApi = async ({
     claims,
     deltas,
     batchesQueue,
+    webhooks: createWebhookRecords(redis, keys),
+    deliveries: createDeliveries(redis, keys),
+    webhooksQueue,
     places,
     uploadPlaces,
     live,
@@ -214,6 +230,7 @@ export const startApi = async ({
       board.close(),
       replaying.close(),
       batchesQueue.close(),
+      webhooksQueue.close(),
       countLiveCalls.close(),
       live.close(),
       laneQueues.close(),
@@ -223,7 +240,10 @@ export const startApi = async ({
   });
   const watchingKeys = watchKeys(redis, apiKeysVersion, keyReader);
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
-  const dispatch = await startDispatch({ config, tenants, files, logger, metrics, passFailPoint, replayed });
+  const operatorWebhooks = createOperatorWebhooks(config.webhooks, logger);
+  const telling = { operatorWebhooks: operatorWebhooks.inForce, logger, metrics, passFailPoint };
+  const dispatch = await startDispatch({ ...telling, config, tenants, files, replayed });
+  const deliveries = startDeliveries({ ...telling, config, resolveHost });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
 
   const life = createLifecycle(logger);
@@ -233,8 +253,9 @@ export const startApi = async ({
   life.add('event streams', () => stopping.abort());
   // Dispatch waits for Redis, which may stay away. Another process goes on with the batches it leaves.
   const stopDispatch = () => Promise.race([dispatch.close(), sleep(graceMs + letGoMs, undefined, { ref: false })]);
-  life.add('server and dispatch', async () => {
-    await Promise.all([server.close(), stopDispatch()]);
+  const stopDeliveries = () => Promise.race([deliveries.close(), sleep(graceMs + letGoMs, undefined, { ref: false })]);
+  life.add('server, dispatch and webhooks', async () => {
+    await Promise.all([server.close(), stopDispatch(), stopDeliveries()]);
   });
   life.add('live calls', async () => {
     livePlaces.close();
@@ -248,11 +269,13 @@ export const startApi = async ({
   life.add('deltas', () => deltas.close());
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());
+  life.add('webhooks queue', () => webhooksQueue.close());
   life.add('redis', () => redis.disconnect());
   return {
     url: server.url,
     isKeyless: dependencies.isKeyless,
     setTenants: (changed) => tenants.replace(changed),
+    setWebhooks: operatorWebhooks.replace,
     close: () => life.close(),
   };
 };

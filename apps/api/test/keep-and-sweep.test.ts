@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileKey, newBatchId, newFileId, noUsage, resultLine, segmentFolder } from '@promptmill/core';
 import {
   createBatchStore,
+  createDeliveries,
   createDueIndex,
   createFileRecords,
   createResultRecorder,
@@ -27,7 +28,12 @@ let records: ReturnType<typeof createFileRecords>;
 let batchesQueue: ReturnType<typeof openBatchesQueue>;
 
 beforeAll(async () => {
-  api = await startTestApi({ redisUrl: inject('redisUrl'), env: { PROMPTMILL_KEEP_DAYS: String(keepDays) } });
+  api = await startTestApi({
+    redisUrl: inject('redisUrl'),
+    env: { PROMPTMILL_KEEP_DAYS: String(keepDays) },
+    // No webhook is called.
+    resolveHost: async () => [],
+  });
   batches = createBatchStore(api.redis, api.keys);
   records = createFileRecords(api.redis, api.keys);
   batchesQueue = openBatchesQueue(api.redis, api.keys);
@@ -47,6 +53,7 @@ const sweepIn = async (seconds: number, files = api.files): Promise<void> => {
     records,
     uploads: createUploadRecords(api.redis, api.keys),
     batches,
+    deliveries: createDeliveries(api.redis, api.keys),
     due: createDueIndex(api.redis, api.keys),
     batchesQueue,
     logger: createLogger({ level: 'silent', role: 'api' }),
@@ -64,7 +71,8 @@ const upload = async (expiresAfterSeconds?: number) =>
   });
 
 const runningBatch = async (input_file_id: string) => {
-  const { id } = await api.alice.batches.create({ ...chat, input_file_id });
+  const more = { promptmill: { webhook_url: 'https://example.com/' } };
+  const { id } = await api.alice.batches.create({ ...chat, input_file_id, ...more });
   await expect.poll(() => api.alice.batches.retrieve(id), { timeout: 10_000 }).toMatchObject({ status: 'in_progress' });
   return id;
 };

@@ -29,6 +29,7 @@ describe('OpenAPI', () => {
     expect(routes.sort()).toEqual([
       'delete /v1/files/{file_id}',
       'delete /v1/responses/{response_id}',
+      'delete /v1/webhooks/{webhook_id}',
       'get /livez',
       'get /metrics',
       'get /readyz',
@@ -47,6 +48,9 @@ describe('OpenAPI', () => {
       'get /v1/models/{model}',
       'get /v1/responses/{response_id}',
       'get /v1/usage',
+      'get /v1/webhooks',
+      'get /v1/webhooks/{webhook_id}',
+      'get /v1/webhooks/{webhook_id}/deliveries',
       'post /v1/admin/batches/{batch_id}/cancel',
       'post /v1/admin/tenants/{tenant}/cancel',
       'post /v1/batches',
@@ -66,6 +70,10 @@ describe('OpenAPI', () => {
       'post /v1/uploads/{upload_id}/cancel',
       'post /v1/uploads/{upload_id}/complete',
       'post /v1/uploads/{upload_id}/parts',
+      'post /v1/webhooks',
+      'post /v1/webhooks/{webhook_id}',
+      'post /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend',
+      'post /v1/webhooks/{webhook_id}/rotate',
     ]);
   });
 

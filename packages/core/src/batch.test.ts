@@ -62,6 +62,7 @@ const createdObject = {
     blocked: null,
     cost: { currency: 'USD', estimated: null, spent: 0, wasted: 0, saved_by_cache: 0 },
     max_cost: null,
+    webhook_url: null,
     paused_at: null,
     check_schema: false,
     dedupe: false,
@@ -149,6 +150,7 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     cache: null,
     copied: 0,
     max_cost: null,
+    webhook_url: null,
     retry_of: null,
     retried_by: [],
   });

@@ -3,6 +3,7 @@ import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
+import { type BatchWebhook, originOf } from './webhook-url.ts';
 
 /**
  * One problem of an input file. Source: `errors.data` of https://platform.openai.com/docs/api-reference/batch/object
@@ -89,6 +90,8 @@ export interface Batch {
   readonly cache?: string;
   /** Absent: there are none. */
   readonly copies?: BatchCopies;
+  /** Where its events go, beside the webhooks of its tenant. */
+  readonly webhook?: BatchWebhook;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
@@ -184,7 +187,7 @@ const costObjectOf = ({ cost, status, total, completed, failed, copies = noCopie
 
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
-  const { total, completed, failed, lastRefusal, maxCostNanoUsd, retryOf, retriedBy = [] } = batch;
+  const { total, completed, failed, lastRefusal, maxCostNanoUsd, webhook, retryOf, retriedBy = [] } = batch;
   const isOver = isTerminal(batch.status);
   const rate = batch.costHold?.reached ? 0 : batch.requestsPerSecond;
   const pausedAt = canPause(batch.status) ? pausedSince(batch) : undefined;
@@ -207,6 +210,8 @@ const extensionOf = (batch: Batch) => {
     cache: batch.cache ?? null,
     copied: batch.copies?.made ?? 0,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
+    // The rest of the URL may be a secret.
+    webhook_url: webhook === undefined ? null : originOf(webhook.url),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,
   };

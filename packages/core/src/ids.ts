@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-const idPattern = /^(?:file-|batch_|upload_|part_|resp_)[0-9a-f]{32}$/;
+const idPattern = /^(?:file-|batch_|upload_|part_|resp_|wh_|whd_)[0-9a-f]{32}$/;
 
 /** A new file id: `file-` and 128 random bits in hex. */
 export const newFileId = (): string => `file-${randomBytes(16).toString('hex')}`;
@@ -13,6 +13,9 @@ export const newUploadId = (): string => `upload_${randomBytes(16).toString('hex
 
 /** A new id of a part of an upload: `part_` and 128 random bits in hex. */
 export const newPartId = (): string => `part_${randomBytes(16).toString('hex')}`;
+
+/** A new webhook's id: `wh_` and 128 random bits in hex. */
+export const newWebhookId = (): string => `wh_${randomBytes(16).toString('hex')}`;
 
 /** A new live call's id: `live_` and 122 random bits in hex. It takes less processor time than the others. */
 export const newLiveCallId = (): string => `live_${randomUUID().replaceAll('-', '')}`;
@@ -28,6 +31,10 @@ export const isUploadId = (value: string): boolean => value.startsWith('upload_'
 
 export const isPartId = (value: string): boolean => value.startsWith('part_') && idPattern.test(value);
 export const isResponseId = (value: string): boolean => value.startsWith('resp_') && idPattern.test(value);
+
+export const isWebhookId = (value: string): boolean => value.startsWith('wh_') && idPattern.test(value);
+
+export const isDeliveryId = (value: string): boolean => value.startsWith('whd_') && idPattern.test(value);
 
 /**
  * The id in a request's result line: `batch_req_`, the batch's random bits and the request's index. Recording or

@@ -35,6 +35,9 @@ export interface LaneTable {
 export const batchesQueueName = 'batches';
 /** The queue with a job for each batch that is finalized. No provider may have its name. */
 export const finalizeQueueName = 'finalize';
+/** The queue with a job for each delivery of a webhook. No provider may have its name. */
+export const webhooksQueueName = 'webhooks';
+const queueNames = new Set<string>([batchesQueueName, finalizeQueueName, webhooksQueueName]);
 
 // BullMQ forbids `:` in queue names; a model's name may hold `:` and `/`.
 const laneNameOf = (provider: string, model?: string): string =>
@@ -107,7 +110,7 @@ export const buildLanes = ({ providers, absent, defaultProvider }: ProviderSet):
   for (const provider of Object.values(providers))
     for (const model of [undefined, ...Object.keys(provider.models)]) {
       const lane = buildLane(provider, model);
-      if (lane.name === batchesQueueName || lane.name === finalizeQueueName)
+      if (queueNames.has(lane.name))
         throw new ConfigError(`providers.${provider.name}: the name is taken by a queue of Promptmill`);
       if (lanes.has(lane.name)) throw new ConfigError(`two models need the lane ${lane.name}`);
       lanes.set(lane.name, lane);

@@ -9,6 +9,7 @@ test('an empty configuration has the defaults', () => {
   expect(fileConfig.parse({})).toEqual({
     providers: {},
     tenants: {},
+    webhooks: {},
     retry: { attempts: 6, baseDelayMs: 1000, maxDelayMs: 60_000 },
   });
 });

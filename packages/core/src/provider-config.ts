@@ -4,6 +4,7 @@ import { keyProblem } from './key-place.ts';
 import { baseUrlEnvOf, baseUrlOf, presetNamed, presets } from './presets.ts';
 import { type Prices, pricesConfig } from './prices.ts';
 import { tenantsConfig } from './tenant-config.ts';
+import { webhooksConfig } from './webhook-config.ts';
 
 const limits = {
   /** Calls in flight, all workers together. */
@@ -110,6 +111,8 @@ export const fileConfig = z.strictObject({
   defaultProvider: z.string().optional(),
   /** What each tenant may use of what all need. */
   tenants: tenantsConfig.default({}),
+  /** Where the operator is told of batches. */
+  webhooks: webhooksConfig.default({}),
   retry: z
     .strictObject({
       attempts: z.int().min(1).max(100).default(6),

@@ -35,3 +35,5 @@ export * from './tenants/tenant-index.ts';
 export * from './uploads/upload-records.ts';
 export { addModelUsage, createUsageRecords, dayOf, type ModelUsage, type UsageRecords } from './usage/usage-records.ts';
 export { createUsageCounter, type UsageCounter } from './usage/usage-counter.ts';
+export * from './webhooks/deliveries.ts';
+export * from './webhooks/webhook-records.ts';

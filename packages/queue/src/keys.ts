@@ -1,4 +1,4 @@
-import type { FilePurpose } from '@promptmill/core';
+import type { DeliveryStatus, FilePurpose } from '@promptmill/core';
 
 /** What a tenant may have a number of at once. */
 export type PlaceKind = 'uploads' | 'streams' | 'calls' | 'live-calls';
@@ -74,6 +74,15 @@ export const createKeys = (prefix: string) => {
     removedTimes: (tenant: string) => `${prefix}:{t-${tenant}}:removed:times`,
     idempotency: (tenant: string, kind: 'batch' | 'file' | 'live', key: string) =>
       `${prefix}:{t-${tenant}}:idempotency:${kind}:${key}`,
+    /** A tenant's webhooks by id. */
+    webhooks: (tenant: string) => `${prefix}:{t-${tenant}}:webhooks`,
+    /** One event of the tenant on its way to one URL. */
+    delivery: (tenant: string, id: string) => `${prefix}:{t-${tenant}}:delivery:${id}`,
+    /** The deliveries of a webhook by age: all, or those of one status. */
+    deliveries: (tenant: string, webhookId: string, status: DeliveryStatus | 'all') =>
+      `${prefix}:{t-${tenant}}:deliveries:${webhookId}:${status}`,
+    /** The tenant's deliveries that are pending. */
+    pendingDeliveries: (tenant: string) => `${prefix}:{t-${tenant}}:deliveries:pending`,
     /** The answers for the callers that one api process holds. */
     liveAnswers: (api: string) => `${prefix}:{l-${api}}:answers`,
     /** Is there as long as that api process lives. */

@@ -198,6 +198,14 @@ describe('promptmill.yaml', () => {
     );
   });
 
+  it('may name webhooks in a private network only when the environment allows it', () => {
+    const yaml = 'webhooks: { ops: { url: "http://receiver/", secretEnv: OPS } }';
+    expect(messageOf(() => load({}, yaml))).toContain('- webhooks.ops: url: it must be an https:// URL');
+    const { webhooks, allowPrivateWebhooks } = load({ PROMPTMILL_ALLOW_PRIVATE_WEBHOOKS: 'true' }, yaml);
+    expect(allowPrivateWebhooks).toBe(true);
+    expect(webhooks).toMatchObject([{ name: 'ops', url: 'http://receiver/', missingVariable: 'OPS' }]);
+  });
+
   it('is trusted with keys as far as the environment names it', () => {
     const yaml = 'providers: { openai: { baseUrl: "https://evil.example/v1", apiKeyEnv: OPENAI_API_KEY } }';
     const env = { OPENAI_API_KEY: 'pa55word' };

@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import {
   buildLanes,
   buildProviders,
+  buildWebhooks,
   ConfigError,
   type Environment,
   type FileConfig,
@@ -10,6 +11,7 @@ import {
   type FileStoreLocation,
   isLoopback,
   type LaneTable,
+  type OperatorWebhook,
   type RetryPolicy,
   type TenantsConfig,
 } from '@promptmill/core';
@@ -71,6 +73,10 @@ export interface Config {
   readonly keepAnswersHours: number;
   readonly lanes: LaneTable;
   readonly tenants: TenantsConfig;
+  /** The operator's webhooks. */
+  readonly webhooks: readonly OperatorWebhook[];
+  /** Whether webhooks may be in a private network, and use http. */
+  readonly allowPrivateWebhooks: boolean;
   readonly retry: RetryPolicy;
   /** For tests only: the point at which a role kills itself. */
   readonly failPoint?: FailPointSpec;
@@ -158,6 +164,8 @@ export const loadConfig = (
   const file = readFileConfig(named === undefined ? undefined : resolve(named), readFile);
   problems.push(...file.problems);
   const lanes = file.config && buildLaneTable(file.config, set, problems);
+  const allowPrivateWebhooks = parsed.data?.PROMPTMILL_ALLOW_PRIVATE_WEBHOOKS ?? false;
+  const webhooks = buildWebhooks(file.config?.webhooks ?? {}, set, allowPrivateWebhooks, problems);
   if (!parsed.success || !file.config || !lanes || problems.length > 0) return failWith(problems);
 
   const { data } = parsed;
@@ -196,6 +204,8 @@ export const loadConfig = (
     keepAnswersHours: data.PROMPTMILL_KEEP_ANSWERS_HOURS,
     lanes,
     tenants: file.config.tenants,
+    webhooks,
+    allowPrivateWebhooks,
     retry: file.config.retry,
     ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),
   };

@@ -145,6 +145,8 @@ export const environment = z.object({
   PROMPTMILL_TRUST_PROXY: trustedProxies.optional(),
   /** Opens `/metrics` of every role, and no more. Unset: an API key does at the api, and the others ask for nothing. */
   PROMPTMILL_METRICS_TOKEN: token.optional(),
+  /** Whether webhooks may go to private addresses, and over http. */
+  PROMPTMILL_ALLOW_PRIVATE_WEBHOOKS: trueOrFalse.default(false),
   /** Most calls in flight for each worker process and lane. */
   WORKER_CONCURRENCY: wholeNumber(1, 10_000).default(50),
   /**

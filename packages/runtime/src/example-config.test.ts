@@ -20,7 +20,7 @@ const optionsOf = (schema: z.core.JSONSchema.BaseSchema | boolean | undefined): 
 test('the example shows every option, with its default', () => {
   const options = new Set(optionsOf(z.toJSONSchema(fileConfig, { io: 'input' })));
   expect(options.size).toBeGreaterThan(18);
-  for (const group of ['providers', 'models', 'retry', 'tenants']) {
+  for (const group of ['providers', 'models', 'retry', 'tenants', 'webhooks']) {
     expect(text).toMatch(new RegExp(`^ *${group}:`, 'm'));
     options.delete(group);
   }

@@ -37,6 +37,12 @@ export const failPoints = [
   'files-published',
   /** collector: the batch's last status is set, the job of its finalizing has not ended. */
   'finished',
+  /** api: an event's delivery is noted, its job is not added. */
+  'event-noted',
+  /** api: an event's delivery has its job, the batch's job goes on. */
+  'event-queued',
+  /** api: a webhook has answered, nothing is noted. */
+  'event-sent',
 ] as const;
 
 export type FailPoint = (typeof failPoints)[number];

@@ -86,6 +86,17 @@ export const createMetrics = (role: string) => {
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
       registers,
     }),
+    webhookDeliveries: new Counter({
+      name: 'promptmill_webhook_deliveries_total',
+      help: 'Attempts to deliver an event; outcome is delivered, failed (it is tried again), dead (given up) or dropped (the webhook is gone)',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    webhookDeliveriesWaiting: new Gauge({
+      name: 'promptmill_webhook_deliveries_waiting',
+      help: 'Deliveries that are under way or wait for an attempt, all processes together',
+      registers,
+    }),
     httpRequests: new Counter({
       name: 'promptmill_http_requests_total',
       help: 'HTTP requests answered; route is the pattern, never the path',

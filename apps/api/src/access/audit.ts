@@ -1,4 +1,12 @@
-import { isBatchId, isFileId, isResponseId, isTenantName, isUploadId } from '@promptmill/core';
+import {
+  isBatchId,
+  isDeliveryId,
+  isFileId,
+  isResponseId,
+  isTenantName,
+  isUploadId,
+  isWebhookId,
+} from '@promptmill/core';
 import type { Logger } from '@promptmill/runtime';
 import type { RequestHandler } from 'express';
 import type { KeyChange } from './key-ring.ts';
@@ -18,6 +26,11 @@ export type AuditAction =
   | 'response.create'
   | 'response.cancel'
   | 'response.delete'
+  | 'webhook.create'
+  | 'webhook.update'
+  | 'webhook.delete'
+  | 'webhook.rotate'
+  | 'webhook.resend'
   | 'tenant.cancel';
 
 /** What the audit line of a request says beyond who sent it. */
@@ -41,7 +54,7 @@ const auditLogger = (logger: Logger): Logger =>
   logger.level === 'silent' ? logger : logger.child({ audit: true }, { level: 'info' });
 
 const isAuditedId = (value: string): boolean =>
-  [isBatchId, isFileId, isUploadId, isResponseId].some((isId) => isId(value));
+  [isBatchId, isFileId, isUploadId, isResponseId, isWebhookId, isDeliveryId].some((isId) => isId(value));
 
 /** A path may hold anything; only what is an id or a tenant's name is noted. */
 export const noteTarget =

@@ -101,6 +101,12 @@ export const batchObject = z
           .meta({ description: 'How old an answer of another batch may be that is copied.', example: '7d' }),
         copied: z.int().meta({ description: 'Results so far that are copies.' }),
         max_cost: z.number().nullable().meta({ description: 'What the batch may cost at most, in USD.' }),
+        webhook_url: z.string().nullable().meta({
+          description: 'Where the events of this batch go, without its path and query, which may be secret.',
+        }),
+        webhook_secret: z.string().optional().meta({
+          description: 'Signs these events. Only in the answer to the creation, when it chose none.',
+        }),
         paused_at: time.meta({
           description: 'Unix time in seconds; null while it is not paused. Reaching `max_cost` pauses a batch too.',
         }),

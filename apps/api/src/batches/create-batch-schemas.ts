@@ -8,11 +8,8 @@ import {
   type Prompt,
 } from '@promptmill/core';
 import { z } from 'zod';
-import { expiresAfter } from '../api-schemas.ts';
-
-/** Its size is checked before its items: a hostile list of a million items must not be given a million complaints. */
-const boundedArray = <T extends z.ZodType>(item: T, maxItems: number) =>
-  z.array(z.unknown()).min(1).max(maxItems).pipe(z.array(item));
+import { boundedArray, expiresAfter } from '../api-schemas.ts';
+import { webhookSecret, webhookUrl } from '../webhooks/webhook-schemas.ts';
 
 const metadata = z
   .unknown()
@@ -72,6 +69,12 @@ const extension = z
           'that answer, as long as its output file is there. Whole minutes, hours or days from `1h` to `30d`.',
         example: '7d',
       }),
+    webhook_url: webhookUrl.optional(),
+    webhook_secret: webhookSecret.optional(),
+  })
+  .refine(({ webhook_url: url, webhook_secret: secret }) => url !== undefined || secret === undefined, {
+    path: ['webhook_secret'],
+    error: 'there is no webhook_url',
   })
   .optional()
   .meta({ description: "Beyond OpenAI's batch." });

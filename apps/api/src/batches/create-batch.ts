@@ -1,9 +1,10 @@
-import { type BatchObject, field, toBatchObject, usdToNanos } from '@promptmill/core';
+import { type BatchObject, field, usdToNanos } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
 import type { CreateBatchBody, PromptBatch } from './create-batch-schemas.ts';
+import { batchWebhookOf, toCreatedObject } from './batch-webhook.ts';
 import { checkPrompts } from './check-prompts.ts';
 import type { Creation } from './creation.ts';
 import { findInputFile } from './find-input-file.ts';
@@ -12,7 +13,7 @@ import { createStoreInput } from './store-input.ts';
 import { promptLines } from './prompt-lines.ts';
 
 type Dependencies = Parameters<typeof createMakeBatch>[0] &
-  Pick<ApiDependencies, 'records' | 'receiveInput' | 'checkPrices'>;
+  Pick<ApiDependencies, 'config' | 'records' | 'receiveInput' | 'checkPrices'>;
 
 const modelsOf = ({ model, prompts }: PromptBatch): Set<string> => {
   const named = prompts.map((prompt) => field(prompt, 'model') ?? model);
@@ -26,6 +27,7 @@ export const createBatch = (dependencies: Dependencies) => {
   const storeInput = createStoreInput(dependencies);
 
   const prepare = async (tenant: string, body: CreateBatchBody, creation: Creation): Promise<BatchTerms> => {
+    const webhook = batchWebhookOf(dependencies, body.promptmill);
     const maxCost = body.promptmill?.max_cost;
     const param = maxCost === undefined ? undefined : 'promptmill.max_cost';
     if ('prompts' in body) {
@@ -46,6 +48,7 @@ export const createBatch = (dependencies: Dependencies) => {
       ...(body.promptmill?.check_schema ? { checkSchema: true } : {}),
       ...(body.promptmill?.dedupe ? { dedupe: true } : {}),
       ...(body.promptmill?.cache === undefined ? {} : { cache: body.promptmill.cache }),
+      ...(webhook ? { webhook } : {}),
     };
   };
 
@@ -53,6 +56,6 @@ export const createBatch = (dependencies: Dependencies) => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
     if ('prompts' in body) await checkPrompts(body);
     const order = { tenant, key, content: body, prepare: (creation: Creation) => prepare(tenant, body, creation) };
-    return toBatchObject(await makeBatch(order));
+    return toCreatedObject(await makeBatch(order), body.promptmill);
   };
 };

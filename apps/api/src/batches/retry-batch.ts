@@ -1,9 +1,10 @@
-import { ApiError, type Batch, type BatchObject, isTerminal, toBatchObject, usdToNanos } from '@promptmill/core';
+import { ApiError, type Batch, type BatchObject, isTerminal, usdToNanos } from '@promptmill/core';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { badRequest, checkRequest, hasContent } from '../request-problem.ts';
 import type { BatchParams } from './batch-schemas.ts';
+import { batchWebhookOf, toCreatedObject } from './batch-webhook.ts';
 import type { RetryBatchBody } from './create-batch-schemas.ts';
 import type { Creation } from './creation.ts';
 import { findBatch } from './find-batch.ts';
@@ -12,7 +13,7 @@ import { retryLines } from './retry-lines.ts';
 import { createStoreInput } from './store-input.ts';
 
 type Dependencies = Parameters<typeof createMakeBatch>[0] &
-  Pick<ApiDependencies, 'records' | 'files' | 'receiveInput' | 'checkPrices'>;
+  Pick<ApiDependencies, 'config' | 'records' | 'files' | 'receiveInput' | 'checkPrices'>;
 
 const assertEnded = ({ status }: Batch): void => {
   if (!isTerminal(status))
@@ -40,6 +41,7 @@ export const retryBatch = (dependencies: Dependencies) => {
         code: 'file_not_found',
         param: null,
       });
+    const webhook = batchWebhookOf(dependencies, body?.promptmill) ?? origin.webhook;
     const maxCost = body?.promptmill?.max_cost;
     const maxCostNanoUsd = maxCost === undefined ? origin.maxCostNanoUsd : usdToNanos(maxCost);
     const { dedupe = origin.dedupe, cache = origin.cache } = body?.promptmill ?? {};
@@ -57,6 +59,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       ...(checkSchema ? { checkSchema } : {}),
       ...(dedupe ? { dedupe } : {}),
       ...(cache === undefined ? {} : { cache }),
+      ...(webhook ? { webhook } : {}),
       retryOf: id,
     };
   };
@@ -73,8 +76,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       throw badRequest({ message: 'The request has no JSON body.', code: 'invalid_json', param: null });
     const origin = await findBatch(batches, tenant, params.batch_id);
     const content = { retryOf: origin.id, ...body };
-    return toBatchObject(
-      await makeBatch({ tenant, key, content, prepare: (creation) => prepare(origin, body, creation) }),
-    );
+    const order = { tenant, key, content, prepare: (creation: Creation) => prepare(origin, body, creation) };
+    return toCreatedObject(await makeBatch(order), body?.promptmill);
   };
 };

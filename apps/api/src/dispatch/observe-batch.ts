@@ -1,6 +1,7 @@
-import { type Blocked, type HeldLane, limitsCalls, type Tenants } from '@promptmill/core';
+import { type Batch, type Blocked, type HeldLane, limitsCalls, stallOf, type Tenants } from '@promptmill/core';
 import type { BatchSnapshot, BatchStore, LaneState, TenantCalls } from '@promptmill/queue';
 import { createSeenBatches } from '../seen-batches.ts';
+import type { TellWebhooks } from '../webhooks/tell-webhooks.ts';
 
 export interface ObserveBatchOptions {
   readonly batches: BatchStore;
@@ -8,6 +9,7 @@ export interface ObserveBatchOptions {
   readonly limitsOf: Tenants['limitsOf'];
   /** Which limit keeps calls of a tenant waiting. */
   readonly refusal: TenantCalls['refusal'];
+  readonly tell: TellWebhooks;
   readonly now: () => number;
 }
 
@@ -35,8 +37,8 @@ interface Seen {
   readonly stuckSinceMs: number;
 }
 
-/** Notes about once a second how fast a batch runs, and whether it waits for held lanes or a collector. */
-export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, now }: ObserveBatchOptions) => {
+/** Notes about once a second how fast a batch runs, and whether it waits for held lanes or a collector. Tells the webhooks of a stall. */
+export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, tell, now }: ObserveBatchOptions) => {
   const seen = createSeenBatches<Seen>();
 
   const laneStates = new Map<string, { readonly atMs: number; readonly state: Promise<LaneState> }>();
@@ -54,6 +56,16 @@ export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, now 
     return states.flatMap(({ lane, heldUntilMs, reason = '' }) =>
       heldUntilMs === undefined ? [] : [{ lane, reason, heldUntilMs }],
     );
+  };
+
+  /** Tells that the batch has waited for a held lane for too long. */
+  const tellStalls = async (batch: Batch, lanes: readonly string[]): Promise<void> => {
+    for (const lane of lanes) {
+      const { heldSinceMs, reason = '' } = await stateOf(lane);
+      const event =
+        heldSinceMs === undefined ? undefined : stallOf(batch, { lane, reason, sinceMs: heldSinceMs }, now());
+      if (event) await tell(batch, event);
+    }
   };
 
   /** What keeps the batch's calls waiting when its tenant has reached a limit, in the place of a lane. */
@@ -83,6 +95,7 @@ export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, now 
       ...(await heldLanes(Object.keys(positions))),
       ...(isWaiting ? await tenantLimit(batch.tenant) : []),
     ];
+    if (isWaiting && batch.pausedAt === undefined) await tellStalls(batch, Object.keys(positions));
     const isKnown =
       rate === batch.requestsPerSecond && JSON.stringify(waitingFor) === JSON.stringify(batch.waitingFor ?? []);
     if (!isKnown)

@@ -1,6 +1,7 @@
-import { type Batch, endedAt } from '@promptmill/core';
+import { type Batch, endedAt, endOf } from '@promptmill/core';
 import type { BatchCounts, DueIndex, FileRecords } from '@promptmill/queue';
 import type { RememberAnswers } from '../copies/remember-answers.ts';
+import type { TellWebhooks } from '../webhooks/tell-webhooks.ts';
 
 export interface RetireBatchOptions {
   readonly records: Pick<FileRecords, 'release'>;
@@ -10,16 +11,19 @@ export interface RetireBatchOptions {
   readonly remember: RememberAnswers;
   /** How long a batch is kept after its end. */
   readonly keepDays: number;
+  readonly tell: TellWebhooks;
   readonly now: () => number;
 }
 
-/** The last step of a terminal batch: it gives back what it used, and notes until when the batch is kept. */
+/** The last step of a terminal batch: it gives back what it used, notes until when the batch is kept, and tells the webhooks. */
 export const createRetireBatch =
-  ({ records, counts, due, remember, keepDays, now }: RetireBatchOptions) =>
+  ({ records, counts, due, remember, keepDays, tell, now }: RetireBatchOptions) =>
   async (batch: Batch): Promise<void> => {
     await remember(batch);
     await records.release(batch.tenant, batch.inputFileId, batch.id);
     await counts.countBytes(batch, -1);
     const endedAtMs = (endedAt(batch) ?? Math.floor(now() / 1000)) * 1000;
     await due.set({ kind: 'batch', id: batch.id }, endedAtMs + keepDays * 86_400_000);
+    const event = endOf(batch);
+    if (event) await tell(batch, event);
   };

@@ -1,4 +1,4 @@
-import { batchesQueueName, type Tenants } from '@promptmill/core';
+import { batchesQueueName, type OperatorWebhook, type Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -8,6 +8,7 @@ import {
   connectRedis,
   createBatchCounts,
   createBatchStore,
+  createDeliveries,
   createDispatchedRequests,
   createDueIndex,
   createFileRecords,
@@ -16,10 +17,12 @@ import {
   createReservedCosts,
   createResultRecorder,
   createTenantCalls,
+  createWebhookRecords,
   onBack,
   openBatchesQueue,
   openFinalizeQueue,
   openLaneQueues,
+  openWebhooksQueue,
   openWorker,
   readJobsInWork,
   readLaneState,
@@ -43,10 +46,13 @@ import { createRestoreResults } from '../recovery/restore-results.ts';
 import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
 import { createValidateBatch } from './validate-batch.ts';
+import { createTellOnce, createTellWebhooks } from '../webhooks/tell-webhooks.ts';
 
 export interface StartDispatchOptions {
   readonly config: DispatchConfig;
   readonly tenants: Tenants;
+  /** The operator's webhooks that are in force. */
+  readonly operatorWebhooks: () => readonly OperatorWebhook[];
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -65,7 +71,7 @@ const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
-  const { config, tenants, files, logger, metrics, passFailPoint, replayed } = options;
+  const { config, tenants, operatorWebhooks, files, logger, metrics, passFailPoint, replayed } = options;
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
@@ -79,6 +85,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   finalizeQueue.on('error', onError);
   const batchesQueue = openBatchesQueue(redis, keys);
   batchesQueue.on('error', onError);
+  const webhooksQueue = openWebhooksQueue(redis, keys);
+  webhooksQueue.on('error', onError);
   const laneQueues = openLaneQueues(redis, keys, onError);
   const queueOf = laneQueues.of;
 
@@ -88,6 +96,15 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const recorder = createResultRecorder(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), tenants, retry, recorder });
 
+  const tell = createTellWebhooks({
+    webhooks: createWebhookRecords(redis, keys),
+    deliveries: createDeliveries(redis, keys),
+    queue: webhooksQueue,
+    operators: operatorWebhooks,
+    passFailPoint,
+    now: Date.now,
+  });
+  const tellOnce = createTellOnce(tell);
   const tenantCalls = createTenantCalls(redis, keys, tenants.limitsOf);
   const places = createPlaces(keptPlaces);
   const copying = createCopying({ redis, keys, batches, requests, files, records, lanes, logger, passFailPoint });
@@ -132,12 +149,14 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
       limitsOf: tenants.limitsOf,
       refusal: (tenant, nowMs) => tenantCalls.refusal(tenant, nowMs),
+      tell: tellOnce,
       now: Date.now,
     }),
     lookAtCost: createLookAtCost({
       batches,
       costs: createReservedCosts(redis, keys, tenants.limitsOf),
       limitsOf: tenants.limitsOf,
+      tell: tellOnce,
       now: Date.now,
     }),
     hasCallsInFlight: createFindCallsInFlight((batchId, dispatchedTo) =>
@@ -151,6 +170,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       counts,
       due: createDueIndex(redis, keys),
       keepDays,
+      tell,
       now: Date.now,
     }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
@@ -174,7 +194,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);
-      await Promise.all([laneQueues.close(), finalizeQueue.close(), batchesQueue.close()]);
+      await Promise.all([laneQueues.close(), finalizeQueue.close(), batchesQueue.close(), webhooksQueue.close()]);
       await closeRedis(redis);
     },
   };

@@ -9,7 +9,17 @@ import { createSweepUpload } from './sweep-upload.ts';
 
 export type SweepOptions = Pick<
   ApiDependencies,
-  'redis' | 'keys' | 'files' | 'records' | 'uploads' | 'batches' | 'due' | 'batchesQueue' | 'logger' | 'now'
+  | 'redis'
+  | 'keys'
+  | 'files'
+  | 'records'
+  | 'uploads'
+  | 'batches'
+  | 'deliveries'
+  | 'due'
+  | 'batchesQueue'
+  | 'logger'
+  | 'now'
 > &
   Pick<Config, 'lanes'>;
 

@@ -1,6 +1,6 @@
 import { isTerminal, scratchFolder, segmentFolder } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { BatchCounts, BatchJob, BatchStore, DueIndex, FileRecords } from '@promptmill/queue';
+import type { BatchCounts, BatchJob, BatchStore, Deliveries, DueIndex, FileRecords } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import type { RemoveFile } from '../files/remove-file.ts';
 
@@ -9,6 +9,7 @@ export interface SweepBatchOptions {
   readonly counts: Pick<BatchCounts, 'countBytes'>;
   readonly records: Pick<FileRecords, 'release'>;
   readonly due: DueIndex;
+  readonly deliveries: Pick<Deliveries, 'removeAll'>;
   readonly files: FileStore;
   readonly removeFile: RemoveFile;
   readonly removeRequestJobs: (batchId: string, dispatchedTo: readonly string[]) => Promise<void>;
@@ -22,7 +23,7 @@ export interface SweepBatchOptions {
  * there, the next sweep finds the rest.
  */
 export const createSweepBatch = (options: SweepBatchOptions) => {
-  const { batches, counts, records, due, files, removeFile, removeRequestJobs, queues, now } = options;
+  const { batches, counts, records, due, deliveries, files, removeFile, removeRequestJobs, queues, now } = options;
   return async (id: string): Promise<'swept' | 'not ended' | 'missing'> => {
     const batch = await batches.get(id);
     const kept = { kind: 'batch', id } as const;
@@ -38,6 +39,7 @@ export const createSweepBatch = (options: SweepBatchOptions) => {
     await files.deletePrefix(scratchFolder(id));
     await records.release(batch.tenant, batch.inputFileId, id);
     await counts.countBytes(batch, -1);
+    if (batch.webhook) await deliveries.removeAll(batch.tenant, id);
     await batches.remove(batch, now());
     await due.remove(kept);
     return 'swept';

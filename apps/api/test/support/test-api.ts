@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { TenantsConfig } from '@promptmill/core';
+import type { OperatorWebhook, TenantsConfig } from '@promptmill/core';
 import { createDiskStore } from '@promptmill/files';
 import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
 import OpenAI from 'openai';
 import { deleteKeys } from '../../../../tests/support/redis-keys.ts';
-import { startApi } from '../../src/index.ts';
+import { startApi, type StartApiOptions } from '../../src/index.ts';
 
 export const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001' };
 /** For an api that is started with `env: { PROMPTMILL_ADMIN_KEY: adminKey }`. */
@@ -25,6 +25,8 @@ export interface TestApiOptions {
   readonly idleTimeoutMs?: number;
   /** Takes the log's lines. Default: nothing is logged. */
   readonly onLog?: (line: string) => void;
+  /** Finds the addresses of webhooks' hosts. Default: DNS. */
+  readonly resolveHost?: StartApiOptions['resolveHost'];
 }
 
 /** For an api that anyone on this machine may use. */
@@ -36,7 +38,14 @@ export const keyless = {
 };
 
 /** An api of its own: port, data folder and key prefix. Without a worker, so that batches stay where a test puts them. */
-export const startTestApi = async ({ redisUrl, env = {}, configFile = '', idleTimeoutMs, onLog }: TestApiOptions) => {
+export const startTestApi = async ({
+  redisUrl,
+  env = {},
+  configFile = '',
+  idleTimeoutMs,
+  onLog,
+  resolveHost,
+}: TestApiOptions) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'promptmill-api-'));
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const config = loadConfig(
@@ -59,7 +68,7 @@ export const startTestApi = async ({ redisUrl, env = {}, configFile = '', idleTi
     : createLogger({ level: 'silent', role: 'api' });
   const storeDirectory = path.join(config.dataDirectory, 'store');
   const files = createDiskStore({ directory: storeDirectory });
-  const api = await startApi({ config, files, logger, metrics: createMetrics('api'), idleTimeoutMs });
+  const api = await startApi({ config, files, logger, metrics: createMetrics('api'), idleTimeoutMs, resolveHost });
   const redis = connectRedis({ url: redisUrl, whileAway: 'wait', onError: () => {} });
   const clientOf = (apiKey: string) => new OpenAI({ baseURL: `${api.url}/v1`, apiKey, maxRetries: 0 });
   return {
@@ -69,6 +78,7 @@ export const startTestApi = async ({ redisUrl, env = {}, configFile = '', idleTi
     /** The variables of a further api that shares files and keys in Redis with this one. */
     shared: { PROMPTMILL_DATA_DIR: directory, PROMPTMILL_PREFIX: prefix },
     setTenants: (tenants: TenantsConfig) => api.setTenants(tenants),
+    setWebhooks: (webhooks: readonly OperatorWebhook[]) => api.setWebhooks(webhooks),
     files,
     redis,
     keys: createKeys(prefix),

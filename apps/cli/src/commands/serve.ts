@@ -32,7 +32,7 @@ export const serve = async (
   const config = load();
   const roles = await startRoles({ config, logger });
   stack.defer(() => roles.close());
-  const watch = watchConfig(config.configFile, { load, logger, onChange: (changed) => roles.setLimits(changed) });
+  const watch = watchConfig(config.configFile, { load, logger, onChange: (changed) => roles.applyChanges(changed) });
   stack.defer(() => watch.close());
   screen.write(`${describeSources(config)}\n`);
   if (roles.isKeyless())

@@ -17,8 +17,8 @@ export interface RunningRoles {
   readonly url: string;
   /** Whether there are no API keys, so that every user of this machine may use the api. */
   isKeyless(): boolean;
-  /** Applies the changed limits of lanes and tenants. */
-  setLimits(config: Pick<Config, 'lanes' | 'tenants'>): Promise<void>;
+  /** Applies the changed limits of lanes and tenants, and the changed webhooks. */
+  applyChanges(config: Pick<Config, 'lanes' | 'tenants' | 'webhooks'>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,8 +43,9 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   return {
     url: api.url,
     isKeyless: () => api.isKeyless(),
-    async setLimits(changed) {
+    async applyChanges(changed) {
       api.setTenants(changed.tenants);
+      api.setWebhooks(changed.webhooks);
       await worker.setLimits(changed);
     },
     close: () => started.disposeAsync(),

@@ -36,6 +36,7 @@ export type NewBatch = Pick<
   | 'checkSchema'
   | 'dedupe'
   | 'cache'
+  | 'webhook'
 >;
 
 /** How far a batch's input has been dispatched. */

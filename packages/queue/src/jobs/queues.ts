@@ -1,13 +1,21 @@
-import { batchesQueueName, finalizeQueueName, type RequestJob } from '@promptmill/core';
+import { batchesQueueName, finalizeQueueName, type RequestJob, webhooksQueueName } from '@promptmill/core';
 import { ErrorCode, Queue, type QueueOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 
-export { batchesQueueName, finalizeQueueName };
+export { batchesQueueName, finalizeQueueName, webhooksQueueName };
 
 /** The job that carries a whole batch: it dispatches, shows progress and ends with the batch. */
 export interface BatchJob {
   readonly batchId: string;
+}
+
+/** The job that carries one delivery of a webhook. What is secret stays in the webhook's record. */
+export interface DeliveryJob {
+  readonly tenant: string;
+  readonly deliveryId: string;
+  /** Which of the delivery's rounds this is. */
+  readonly round: number;
 }
 
 /** Attempts of a job that repeats until it succeeds. */
@@ -52,6 +60,15 @@ export const openFinalizeQueue = (connection: RedisConnection, keys: Keys): Queu
     removeOnFail: true,
   });
 
+/** A job puts itself off between attempts, so that BullMQ counts none of them. */
+export const openWebhooksQueue = (connection: RedisConnection, keys: Keys): Queue<DeliveryJob> =>
+  openQueue(connection, keys, webhooksQueueName, {
+    attempts: unlimited,
+    backoff: { type: 'fixed', delay: 1000 },
+    removeOnComplete: true,
+    removeOnFail: true,
+  });
+
 export const openLaneQueue = (connection: RedisConnection, keys: Keys, lane: string): Queue<RequestJob> =>
   openQueue(connection, keys, lane, {});
 
@@ -72,7 +89,7 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
 };
 
 /** Ends a job's delay. Resolves with false when the job is not delayed. */
-export const promoteJob = async (queue: Queue<RequestJob>, jobId: string): Promise<boolean> => {
+export const promoteJob = async (queue: Queue<RequestJob> | Queue<DeliveryJob>, jobId: string): Promise<boolean> => {
   try {
     await queue.getBackend().promote(jobId);
     return true;
@@ -90,6 +107,24 @@ export const promoteJob = async (queue: Queue<RequestJob>, jobId: string): Promi
  */
 export const addBatchJob = async (queue: Queue<BatchJob>, batchId: string, name = batchId): Promise<void> => {
   await queue.add(name, { batchId }, { jobId: batchId });
+};
+
+/** BullMQ's largest priority. */
+const lastPriority = 2 ** 21;
+
+/**
+ * Adds the job of a round of a delivery. Adding it again changes nothing.
+ *
+ * @param ahead how many other deliveries of the tenant are under way. Jobs with fewer go first, so that tenants take turns
+ */
+export const addDeliveryJob = async (
+  queue: Queue<DeliveryJob>,
+  name: string,
+  job: DeliveryJob,
+  ahead: number,
+): Promise<void> => {
+  const priority = Math.min(lastPriority, ahead + 1);
+  await queue.add(name, job, { jobId: `${job.deliveryId}-${job.round}`, priority });
 };
 
 /** Ends the rest of a batch's job: its next step comes now. Does nothing when the job does not rest. */

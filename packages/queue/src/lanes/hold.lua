@@ -44,6 +44,7 @@ local function hold(lane, ms, heldFor)
   if lane.callAt > lane.heldAt then
     lane.hasBegunHold = true
     redis.call('HSET', stateKey, 'heldAt', now, 'holds', lane.holds + 1)
+    redis.call('HSETNX', stateKey, 'heldSince', now)
     forgetProbe()
   end
   if not lane.heldFor and heldFor ~= 'refused' then
@@ -77,7 +78,8 @@ local function probeIntervalMs()
 end
 
 local function open(lane)
-  redis.call('HDEL', stateKey, 'heldFor', 'heldUntil', 'holds', 'reason', 'closedFrom', 'failedSources', 'looksLeft')
+  redis.call('HDEL', stateKey, 'heldFor', 'heldUntil', 'heldSince', 'holds', 'reason', 'closedFrom', 'failedSources',
+    'looksLeft')
   forgetProbe()
   lane.heldUntil = 0
   -- A provider that refused calls works, and takes them all at once.

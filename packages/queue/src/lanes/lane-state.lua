@@ -5,6 +5,7 @@
 --                  acts), 'failing' (a row of failures) or 'refused' (refusals.lua)
 --   heldUntil      until then no call goes; after that one call, the probe, finds out whether the provider is back
 --   heldAt         when this hold began, or the last one. A call that was admitted later is a probe
+--   heldSince      when the first hold since the lane was open began
 --   holds          the holds since the lane was open
 --   reason         why it is held, for people
 --   closedFrom     from then on requests with a fallback go to it rather than wait

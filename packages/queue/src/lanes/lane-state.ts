@@ -13,6 +13,8 @@ export interface LaneState {
   readonly waiting: number;
   /** Unix milliseconds; undefined while the lane is open. */
   readonly heldUntilMs?: number;
+  /** When the first hold since a success began, in Unix milliseconds. Absent when `heldUntilMs` is. */
+  readonly heldSinceMs?: number;
   /** Why the lane is held, or why it was held last if its provider has not answered since: code and HTTP status. */
   readonly reason?: string;
   /** What the calls admitted in the last minute used, or are guessed to use. Undefined where tokens are not limited. */
@@ -63,16 +65,17 @@ export const readLaneState = async (
     redis.llen(keys.laneJobs(lane, 'wait')),
     redis.zcard(keys.laneJobs(lane, 'prioritized')),
     redis.zcard(keys.laneJobs(lane, 'delayed')),
-    redis.hmget(keys.laneState(lane), 'heldUntil', 'reason'),
+    redis.hmget(keys.laneState(lane), 'heldUntil', 'reason', 'heldSince'),
     redis.hget(keys.laneLedger(lane), 'tokens:sum'),
   ]);
-  const [heldUntil, reason] = state;
+  const [heldUntil, reason, heldSince] = state;
   return {
     inFlight: active.length,
     liveInFlight: active.filter((jobId) => !jobId.startsWith('batch_')).length,
     ...(allowed === null ? {} : { allowed: Number(allowed) }),
     waiting: waiting + prioritized + delayed,
     ...(Number(heldUntil) > nowMs ? { heldUntilMs: Number(heldUntil) } : {}),
+    ...(Number(heldUntil) > nowMs && heldSince ? { heldSinceMs: Number(heldSince) } : {}),
     ...(reason ? { reason } : {}),
     ...(tokens === null ? {} : { tokensThisMinute: Number(tokens) }),
   };
