@@ -9,7 +9,7 @@ import { exitCodeOf } from '../results/batch-outcome.ts';
 import { describeEnding } from '../results/describe-ending.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { readLines } from '../api/read-lines.ts';
 import { nameOfInput } from '../input/open-input.ts';
 import { showDryRun } from '../input/show-dry-run.ts';

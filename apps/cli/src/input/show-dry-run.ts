@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { JsonObject } from '@promptmill/core';
 import { readLines } from '../api/read-lines.ts';
 import type { CliContext } from '../context.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { nameOfInput } from './open-input.ts';
 import { prepareInput } from './prepare-input.ts';
 import { type PromptOptions, resolvePromptOptions } from './prompt-options.ts';

@@ -1,6 +1,6 @@
 import { type BatchObject, isTerminal } from '@promptmill/core';
 import { describeBatchErrors } from './batch-outcome.ts';
-import { formatCount, formatDuration, formatUsd, plural } from '../format.ts';
+import { formatCount, formatDuration, formatUsd, plural } from '@promptmill/core/display';
 
 const endedAt = (batch: BatchObject): number | null =>
   batch.completed_at ?? batch.failed_at ?? batch.expired_at ?? batch.cancelled_at;

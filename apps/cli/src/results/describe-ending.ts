@@ -1,5 +1,5 @@
 import type { BatchObject } from '@promptmill/core';
-import { formatDuration } from '../format.ts';
+import { formatDuration } from '@promptmill/core/display';
 import { countsText, costText, rowsText, tokensText } from './batch-summary.ts';
 import { describeReasons, type FailureReasons } from './publish-results.ts';
 

@@ -111,6 +111,10 @@ const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
   ...(costReached === undefined ? {} : { reached: JSON.parse(costReached) as ReachedCostLimit }),
 });
 
+/** Requests in a lane without a result. */
+const outstandingOf = (number: (name: string) => number): number =>
+  number('dispatched') - number('completed') - number('failed') - number('dropped');
+
 /** Undefined when there is no such batch. */
 export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
   const fixed = record['fixed'];
@@ -134,6 +138,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
     total: number('total'),
     completed: number('completed'),
     failed: number('failed'),
+    inLanes: outstandingOf(number),
     usage: {
       ...noUsage,
       inputTokens: number('inputTokens'),
@@ -177,7 +182,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     cursorOffset: number('cursorOffset'),
     cursorLine: number('cursorLine') || 1,
     positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
-    outstanding: number('dispatched') - number('completed') - number('failed') - number('dropped'),
+    outstanding: outstandingOf(number),
     countedBytes: number('countedBytes'),
     outstandingBytes: number('cursorOffset') - number('settledBytes'),
   };
