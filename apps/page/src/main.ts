@@ -12,7 +12,7 @@ const session = createSession({ wantsKey: key === 'wanted', storage: sessionStor
 const client = createApiClient({
   fetch: (input, init) => fetch(input, init),
   keyOf: session.keyOf,
-  onUnauthorized: session.refuse,
+  onUnauthorized: () => session.refuse(),
 });
 const router = createRouter(window);
 render(

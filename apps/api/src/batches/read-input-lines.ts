@@ -41,13 +41,13 @@ export const readInputLines = ({
   redis,
   keys,
 }: Pick<ApiDependencies, 'batches' | 'files' | 'redis' | 'keys'>) => {
-  const { placeBefore } = createDispatchedRequests(redis, keys);
+  const requests = createDispatchedRequests(redis, keys);
 
   const readGroup = async (batch: Batch, indexes: readonly number[], isOnlyOne: boolean): Promise<Request[]> => {
     const found: Request[] = [];
     const wanted = new Set(indexes);
     const last = indexes.at(-1) ?? 0;
-    const place = await placeBefore(batch.id, indexes[0] ?? 0);
+    const place = await requests.placeBefore(batch.id, indexes[0] ?? 0);
     let { index } = place;
     const source = await open(files, batch, place);
     // Leaving the loop closes the file.

@@ -1,6 +1,7 @@
 import type { BatchObject, Delta, FileObject } from '@promptmill/core';
 import { ApiError, readError } from './api-error.ts';
 import type { AdminBatch, Caller, Failures, Lane, Page, RequestLine, ResultPage } from './answers.ts';
+import type { ProgressPoint } from '../batch/progress-points.ts';
 import { readEvents } from './read-events.ts';
 
 export interface ApiClientOptions {
@@ -105,6 +106,9 @@ export const createApiClient = ({ fetch, keyOf, onUnauthorized }: ApiClientOptio
     retryBatch: (id: string, choice: RetryChoice) =>
       change(id, 'retry', { body: choice, headers: { 'idempotency-key': newIdempotencyKey() } }),
 
+    /** How far the batch was over time, oldest first. */
+    listProgress: async (id: string, signal?: AbortSignal) =>
+      (await json<{ data: ProgressPoint[] }>(`/v1/batches/${encodeURIComponent(id)}/progress`, { signal })).data,
     listResults: (id: string, query: ResultQuery, signal?: AbortSignal) =>
       json<ResultPage>(`/v1/batches/${encodeURIComponent(id)}/results?${queryOf(query)}`, { signal }),
     /** What failed, by code. @param after the `next` of an earlier answer */

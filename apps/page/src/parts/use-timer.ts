@@ -9,7 +9,7 @@ export const useTimer = (step: () => Promise<unknown>, everyMs: number): void =>
     let isGone = false;
     const turn = async (): Promise<void> => {
       if (!document.hidden) await latest.current().catch(() => {});
-      if (!isGone) timer = setTimeout(turn, everyMs);
+      if (!isGone) timer = setTimeout(() => void turn(), everyMs);
     };
     const lookNow = (): void => {
       if (document.hidden || timer === undefined) return;
@@ -17,7 +17,7 @@ export const useTimer = (step: () => Promise<unknown>, everyMs: number): void =>
       timer = undefined;
       void turn();
     };
-    timer = setTimeout(turn, everyMs);
+    timer = setTimeout(() => void turn(), everyMs);
     document.addEventListener('visibilitychange', lookNow);
     return () => {
       isGone = true;
