@@ -3,16 +3,12 @@ import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { BatchParams, failuresPage, FailuresQuery } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
-import { openResults } from './open-results.ts';
+import { mostLooked, openResults } from './open-results.ts';
 import { readFailure } from './read-failure.ts';
 
 type FailuresPage = z.output<typeof failuresPage>;
 type Group = FailuresPage['data'][number];
 
-/** Bytes of results that one call looks at. */
-const maxLookedBytes = 16 * 2 ** 20;
-/** Segments that one call looks at. */
-const maxSegments = 1000;
 const maxGroups = 100;
 /** A retry takes no longer code. */
 const maxCodeLength = 64;
@@ -39,12 +35,16 @@ export const countFailures =
     };
 
     const { after } = query;
-    const source = await openResults({ batches, files }, batch, { after, status: 'failed', atMost: maxSegments });
+    const source = await openResults({ batches, files }, batch, {
+      after,
+      status: 'failed',
+      atMost: mostLooked.segments,
+    });
     let next = source.from;
     let hasMore = source.mayHaveMore;
     let looked = 0;
     for await (const result of source.results) {
-      if (looked > maxLookedBytes) {
+      if (looked > mostLooked.bytes) {
         hasMore = true;
         break;
       }

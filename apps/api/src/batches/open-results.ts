@@ -28,6 +28,9 @@ export interface ResultSource {
   readonly mayHaveMore: boolean;
 }
 
+/** What a call that chooses among results looks at, so that it costs the same however large the batch is. */
+export const mostLooked = { bytes: 16 * 2 ** 20, segments: 1000 };
+
 interface Place {
   /** A segment's number, or which of the batch's files. */
   readonly where: number | 'output' | 'error';

@@ -3,11 +3,8 @@ import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { BatchParams, ResultsQuery } from './batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
-import { openResults, type ResultSource } from './open-results.ts';
+import { mostLooked, openResults, type ResultSource } from './open-results.ts';
 import { createResultFilter, type ResultFilter } from './result-filter.ts';
-
-/** Bytes of results that one call looks at when it has a filter. */
-const maxLookedBytes = 16 * 2 ** 20;
 
 /** The JSON text of a page of results. Results are not parsed, and are in memory one at a time. */
 async function* pageText({ results, from, mayHaveMore }: ResultSource, limit: number, matches?: ResultFilter) {
@@ -17,7 +14,7 @@ async function* pageText({ results, from, mayHaveMore }: ResultSource, limit: nu
   let next = from;
   let hasMore = mayHaveMore;
   for await (const result of results) {
-    if (count === limit || (matches && looked > maxLookedBytes)) {
+    if (count === limit || (matches && looked > mostLooked.bytes)) {
       hasMore = true;
       break;
     }
@@ -40,8 +37,10 @@ export const readResults =
   async ({ tenant, params, query, response }: Call<BatchParams, ResultsQuery>): Promise<void> => {
     const batch = await findBatch(batches, tenant, params.batch_id);
     const { limit, after, status } = query;
-    const source = await openResults({ batches, files }, batch, { after, status, atMost: limit });
-    const page = pageText(source, limit, createResultFilter(query));
+    const matches = createResultFilter(query);
+    const atMost = matches ? mostLooked.segments : limit;
+    const source = await openResults({ batches, files }, batch, { after, status, atMost });
+    const page = pageText(source, limit, matches);
     // A failure shows here, while the answer can still be an error.
     const first = await page.next();
     response.type('application/json');

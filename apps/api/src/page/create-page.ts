@@ -51,8 +51,8 @@ const send = (response: Response, file: EncodedFile, cacheControl: string): void
   response.set({ 'content-type': `${file.type}; charset=utf-8`, 'cache-control': cacheControl, etag: file.etag });
   response.vary('accept-encoding');
   if (request.fresh) return void response.status(304).end();
-  const accepted = request.acceptsEncodings('br', 'gzip', 'identity');
-  const encoding = accepted === 'br' || accepted === 'gzip' ? accepted : 'identity';
+  // Browsers name gzip first, and take what is smaller too.
+  const encoding = (['br', 'gzip'] as const).find((name) => request.acceptsEncodings(name) !== false) ?? 'identity';
   if (encoding !== 'identity') response.set('content-encoding', encoding);
   response.send(Buffer.from(file[encoding]));
 };

@@ -36,7 +36,7 @@ export const pageHtml = ({ folder, main, preloaded, names, wantsKey, hasBoard }:
 ${preloaded.map((path) => `<link rel="modulepreload" href="${folder}${path}">`).join('\n')}
 <script type="module" src="${folder}${main}"></script>
 </head>
-<body><noscript>This page needs JavaScript. The API is described at <a href="/docs">/docs</a>.</noscript></body>
+<body><header class="top"><span class="brand">Promptmill</span></header><noscript>This page needs JavaScript. The API is described at <a href="/docs">/docs</a>.</noscript></body>
 </html>
 `;
   return { html, importMapHash: `sha256-${hash('sha256', importMap, 'base64')}` };

@@ -26,7 +26,7 @@ const FileLine = ({ id, word }: { readonly id: string; readonly word: string }) 
   return html`<li>
     <span>
       <strong>${word}</strong>
-      ${file && html`<span class="muted"> ${file.filename} · ${formatBytes(file.bytes)}</span>`}
+      ${file && html`<span class="muted name" title=${file.filename}>${formatBytes(file.bytes)} · ${file.filename}</span>`}
       ${problem !== undefined && html`<span class="problem" role="alert"> ${problem}</span>`}
     </span>
     ${file && html`<button disabled=${isBusy} onClick=${() => void save(file)} aria-label=${`Download ${word.toLowerCase()}`}>Download</button>`}

@@ -8,9 +8,9 @@ export const Settings = ({ batch }: { readonly batch: BatchObject }) => {
   const rows: readonly (readonly [name: string, value: string])[] = [
     ['Model', batch.model ?? 'several'],
     ['Endpoint', batch.endpoint],
-    ['Completion window', batch.completion_window],
+    ['Window', batch.completion_window],
     ['Cost limit', promptmill.max_cost === null ? 'none' : formatCost(promptmill.max_cost)],
-    ['Answers checked', promptmill.check_schema ? 'against the schema of each request' : 'no'],
+    ['Schema check', promptmill.check_schema ? 'each answer' : 'no'],
     ...Object.entries(metadata ?? {}),
   ];
   return html`<section class="card" aria-labelledby="settings-title">
