@@ -15,6 +15,8 @@ const client = createApiClient({
   onUnauthorized: () => session.refuse(),
 });
 const router = createRouter(window);
+// The document shows an empty bar until now.
+document.body.replaceChildren();
 render(
   html`<${App} client=${client} session=${session} router=${router} hasBoard=${board === 'yes'} />`,
   document.body,

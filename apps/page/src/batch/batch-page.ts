@@ -125,7 +125,7 @@ export const BatchPage = ({ id }: { readonly id: string }) => {
           />`
         }
         ${watch.answers.value.length > 0 && html`<${LiveAnswers} answers=${watch.answers.value} />`}
-        <section class="card" ref=${results} tabindex="-1" aria-labelledby="results-title">
+        <section class="card results-card" ref=${results} tabindex="-1" aria-labelledby="results-title">
           <${Results} batchId=${id} hasEnded=${hasEnded} filter=${filter} onFilter=${setFilter} />
         </section>
       </div>

@@ -2,7 +2,9 @@ import { formatShortCount } from '@promptmill/core/display';
 import uPlot from 'uplot';
 import type { ProgressPoint } from './progress-points.ts';
 
-const heightPx = 190;
+const heightPx = 180;
+/** Steps between two marks of the time axis, in seconds. */
+const timeSteps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400];
 
 const tableOf = (points: readonly ProgressPoint[]): uPlot.AlignedData => [
   points.map(({ at }) => at),
@@ -32,19 +34,28 @@ export const drawChart = (element: HTMLElement, points: readonly ProgressPoint[]
     legend: { live: true },
     series: [{ value: '{HH}:{mm}:{ss}' }, line('Done', '--done'), line('Failed', '--failed')],
     axes: [
-      { ...axis, values: timesOf },
+      { ...axis, size: 30, incrs: timeSteps, values: timesOf },
       { ...axis, size: 52, values: (_, counts) => counts.map(formatShortCount) },
     ],
-    scales: { y: { range: (_, _min, max) => [0, Math.max(1, max)] } },
+    scales: {
+      x: { range: (_, min, max) => [min, Math.max(min + 1, max)] },
+      y: { range: (_, _min, max) => [0, Math.max(1, max)] },
+    },
   };
   const chart = new uPlot(options, tableOf(points), element);
+  const update = (next: readonly ProgressPoint[]): void => {
+    chart.setData(tableOf(next));
+    // Without a pointer over it, the legend tells the latest.
+    if ((chart.cursor.left ?? -1) < 0) chart.setLegend({ idx: next.length - 1 }, false);
+  };
+  update(points);
   const resized = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: heightPx }));
   resized.observe(element);
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   const redraw = (): void => chart.redraw(false, true);
   scheme.addEventListener('change', redraw);
   return {
-    update: (next: readonly ProgressPoint[]): void => chart.setData(tableOf(next)),
+    update,
     remove(): void {
       resized.disconnect();
       scheme.removeEventListener('change', redraw);

@@ -32,7 +32,7 @@ export const Failures = ({ groups, isCounting, canRetry, onShow, onRetry }: Fail
                 canRetry &&
                 html`<button
                   onClick=${() => onRetry(group)}
-                  aria-label=${`Retry requests that failed with ${group.code}`}
+                  aria-label=${`Retry these, which failed with ${group.code}`}
                 >
                   Retry these
                 </button>`

@@ -20,6 +20,7 @@ export const Figures = ({ batch, tokensPerSecond, nowSeconds, onShow }: FiguresP
   const { total, completed, failed, inLanes } = progressOf(batch);
   const { requests_per_second: perSecond, eta_seconds: eta, cost } = batch.promptmill;
   const isRunning = !isTerminal(batch.status);
+  const isPaused = batch.promptmill.paused_at !== null;
   const took = (endOf(batch) ?? nowSeconds) - (batch.in_progress_at ?? batch.created_at);
   const figure = (name: string, value: unknown, note: unknown = '') =>
     html`<div>
@@ -34,8 +35,8 @@ export const Figures = ({ batch, tokensPerSecond, nowSeconds, onShow }: FiguresP
     ${figure('Done', count('completed', completed), `of ${formatCount(total)}`)}
     ${figure('Failed', count('failed', failed), formatShare(failed, completed + failed))}
     ${isRunning && figure('In work', formatCount(inLanes))}
-    ${isRunning && figure('Requests a second', perSecond === null ? '–' : formatRate(perSecond))}
-    ${isRunning && figure('Tokens a second', tokensPerSecond < 1 ? '–' : formatShortCount(tokensPerSecond))}
+    ${isRunning && figure('Requests/s', perSecond === null || isPaused ? '–' : formatRate(perSecond))}
+    ${isRunning && figure('Tokens/s', tokensPerSecond < 1 || isPaused ? '–' : formatShortCount(tokensPerSecond))}
     ${!isRunning && figure('Tokens', formatShortCount(batch.usage.total_tokens), `${formatShortCount(batch.usage.output_tokens)} out`)}
     ${isRunning ? figure('Time left', eta === null ? '–' : formatDuration(eta), `runs for ${formatSpan(took)}`) : figure('Took', formatSpan(took))}
     ${figure('Cost', formatCost(cost.spent), costText(batch))}

@@ -4,7 +4,7 @@ import { replaceSlice } from './replace-slice.ts';
 const known = (ids: string, hasMore = true) => ({ items: [...ids].map((id) => ({ id, was: true })), hasMore });
 const fresh = (ids: string, hasMore = true) => ({ items: [...ids].map((id) => ({ id, was: false })), hasMore });
 /** Fresh items are in capitals. */
-const text = ({ items, hasMore }: ReturnType<typeof known>): string =>
+const text = ({ items, hasMore }: ReturnType<typeof replaceSlice<{ id: string; was: boolean }>>): string =>
   items.map(({ id, was }) => (was ? id : id.toUpperCase())).join('') + (hasMore ? '…' : '');
 
 it.each([
