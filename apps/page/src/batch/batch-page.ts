@@ -83,7 +83,7 @@ export const BatchPage = ({ id }: { readonly id: string }) => {
     onNew: (created) => router.go({ name: 'batch', id: created }),
   });
   const show = (next: ResultFilter): void => {
-    setFilter(next);
+    setFilter(({ search }) => ({ search, ...next }));
     results.current?.scrollIntoView();
     results.current?.focus({ preventScroll: true });
   };
@@ -126,7 +126,12 @@ export const BatchPage = ({ id }: { readonly id: string }) => {
         }
         ${watch.answers.value.length > 0 && html`<${LiveAnswers} answers=${watch.answers.value} />`}
         <section class="card results-card" ref=${results} tabindex="-1" aria-labelledby="results-title">
-          <${Results} batchId=${id} hasEnded=${hasEnded} filter=${filter} onFilter=${setFilter} />
+          <${Results}
+            batchId=${id}
+            hasEnded=${hasEnded}
+            filter=${filter}
+            onFilter=${(change: Partial<ResultFilter>) => setFilter((before) => ({ ...before, ...change }))}
+          />
         </section>
       </div>
       <div class="stack">

@@ -12,6 +12,9 @@ const tableOf = (points: readonly ProgressPoint[]): uPlot.AlignedData => [
   points.map(({ failed }) => failed),
 ];
 
+/** Steps between two marks of the counts. */
+const countSteps = Array.from({ length: 8 }, (_, i) => [1, 2, 5].map((step) => step * 10 ** i)).flat();
+
 /** Draws a batch's curve into an element, in the colours of the page. */
 export const drawChart = (element: HTMLElement, points: readonly ProgressPoint[]) => {
   const colour = (name: string): string => getComputedStyle(element).getPropertyValue(name).trim();
@@ -31,11 +34,18 @@ export const drawChart = (element: HTMLElement, points: readonly ProgressPoint[]
     width: element.clientWidth,
     height: heightPx,
     cursor: { y: false, drag: { x: false, y: false } },
-    legend: { live: true },
+    // Without a pointer over the curve, the legend tells the latest.
+    hooks: {
+      setCursor: [
+        (chart) => {
+          if ((chart.cursor.left ?? -1) < 0) chart.setLegend({ idx: chart.data[0].length - 1 }, false);
+        },
+      ],
+    },
     series: [{ value: '{HH}:{mm}:{ss}' }, line('Done', '--done'), line('Failed', '--failed')],
     axes: [
       { ...axis, size: 30, incrs: timeSteps, values: timesOf },
-      { ...axis, size: 52, values: (_, counts) => counts.map(formatShortCount) },
+      { ...axis, size: 52, incrs: countSteps, values: (_, counts) => counts.map(formatShortCount) },
     ],
     scales: {
       x: { range: (_, min, max) => [min, Math.max(min + 1, max)] },
@@ -43,19 +53,13 @@ export const drawChart = (element: HTMLElement, points: readonly ProgressPoint[]
     },
   };
   const chart = new uPlot(options, tableOf(points), element);
-  const update = (next: readonly ProgressPoint[]): void => {
-    chart.setData(tableOf(next));
-    // Without a pointer over it, the legend tells the latest.
-    if ((chart.cursor.left ?? -1) < 0) chart.setLegend({ idx: next.length - 1 }, false);
-  };
-  update(points);
   const resized = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: heightPx }));
   resized.observe(element);
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   const redraw = (): void => chart.redraw(false, true);
   scheme.addEventListener('change', redraw);
   return {
-    update,
+    update: (next: readonly ProgressPoint[]): void => chart.setData(tableOf(next)),
     remove(): void {
       resized.disconnect();
       scheme.removeEventListener('change', redraw);

@@ -1,6 +1,11 @@
 import { html } from '../html.ts';
 import type { LiveAnswer } from './apply-delta.ts';
 
+/** So much of the end of a text is shown. */
+const shownLength = 500;
+
+const endOf = (text: string): string => (text.length > shownLength ? `…${text.slice(-shownLength)}` : text);
+
 /** Answers while they are written. */
 export const LiveAnswers = ({ answers }: { readonly answers: readonly LiveAnswer[] }) => html`
   <section class="card" aria-labelledby="live-title">
@@ -10,7 +15,7 @@ export const LiveAnswers = ({ answers }: { readonly answers: readonly LiveAnswer
         ({ customId, text }) =>
           html`<li key=${customId}>
             <code class="muted">${customId}</code>
-            <p>${text}<span class="caret"></span></p>
+            <p>${endOf(text)}<span class="caret"></span></p>
           </li>`,
       )}
     </ul>

@@ -4,7 +4,7 @@ import { html } from '../html.ts';
 import { AskFirst, type Question } from '../parts/ask-first.ts';
 import { useTimer } from '../parts/use-timer.ts';
 import { usePage } from '../shell/context.ts';
-import { createBatchList } from './batch-list.ts';
+import { createBatchList, type ListFilter } from './batch-list.ts';
 import { BatchRow } from './batch-row.ts';
 import { type BatchSummary, summarizeForAdmin } from './batch-summary.ts';
 import { ListFilters } from './list-filters.ts';
@@ -36,7 +36,7 @@ export const BatchesPage = () => {
   const list = useMemo(() => createBatchList(client, Date.now), [client]);
   const measure = useMemo(createTokenMeters, [client]);
   const element = useRef<HTMLUListElement>(null);
-  const [filter, setFilter] = useState({ status: '', search: '', tenant: undefined as string | undefined });
+  const [filter, setFilter] = useState<ListFilter>({ status: '', search: '', tenant: undefined });
   const [question, setQuestion] = useState<Question | undefined>(undefined);
   const { items, hasMore } = list.known.value;
   const { rowHeight, span } = useVisibleSpan(element, items.length);
@@ -70,7 +70,11 @@ export const BatchesPage = () => {
       <h1>Batches</h1>
       <p class="muted" role="status">${list.isLoading.value ? 'Loading …' : count}</p>
     </div>
-    <${ListFilters} filter=${filter} isAdmin=${caller.admin} onChange=${setFilter} />
+    <${ListFilters}
+      filter=${filter}
+      isAdmin=${caller.admin}
+      onChange=${(change: Partial<ListFilter>) => setFilter((before) => ({ ...before, ...change }))}
+    />
     ${list.problem.value !== undefined && html`<p class="problem" role="alert">${list.problem.value}</p>`}
     <div class="columns" aria-hidden="true">
       <span>Batch</span><span>Status</span><span>Progress</span><span class="number">Rate</span>

@@ -18,7 +18,7 @@ const typingMs = 250;
 export interface ListFiltersProps {
   readonly filter: ListFilter;
   readonly isAdmin: boolean;
-  readonly onChange: (filter: ListFilter) => void;
+  readonly onChange: (change: Partial<ListFilter>) => void;
 }
 
 /** Moves the cursor into a search field at the key `/`, unless someone is typing. */
@@ -49,7 +49,7 @@ export const ListFilters = ({ filter, isAdmin, onChange }: ListFiltersProps) => 
 
   const search = (): void => {
     clearTimeout(typing.current);
-    typing.current = setTimeout(() => onChange({ ...filter, search: input.current?.value.trim() ?? '' }), typingMs);
+    typing.current = setTimeout(() => onChange({ search: input.current?.value.trim() ?? '' }), typingMs);
   };
 
   return html`<div class="filters" role="search">
@@ -65,9 +65,7 @@ export const ListFilters = ({ filter, isAdmin, onChange }: ListFiltersProps) => 
     <div class="choices" role="group" aria-label="Status">
       ${choices.map(
         ([status, word]) =>
-          html`<button aria-pressed=${filter.status === status} onClick=${() => onChange({ ...filter, status })}>
-            ${word}
-          </button>`,
+          html`<button aria-pressed=${filter.status === status} onClick=${() => onChange({ status })}>${word}</button>`,
       )}
     </div>
     ${
@@ -77,7 +75,7 @@ export const ListFilters = ({ filter, isAdmin, onChange }: ListFiltersProps) => 
         <select
           value=${filter.tenant ?? ''}
           onChange=${(event: Event & { currentTarget: HTMLSelectElement }) =>
-            onChange({ ...filter, tenant: event.currentTarget.value || undefined })}
+            onChange({ tenant: event.currentTarget.value || undefined })}
         >
           <option value="">${caller.tenant} (you)</option>
           ${tenants.filter((name) => name !== caller.tenant).map((name) => html`<option>${name}</option>`)}

@@ -12,7 +12,7 @@ export interface ResultsProps {
   readonly batchId: string;
   readonly hasEnded: boolean;
   readonly filter: ResultFilter;
-  readonly onFilter: (filter: ResultFilter) => void;
+  readonly onFilter: (change: Partial<ResultFilter>) => void;
 }
 
 const lookMs = 2000;
@@ -67,10 +67,7 @@ export const Results = ({ batchId, hasEnded, filter, onFilter }: ResultsProps) =
         maxlength="200"
         onInput=${() => {
           clearTimeout(typing.current);
-          typing.current = setTimeout(
-            () => onFilter({ ...filter, search: search.current?.value.trim() || undefined }),
-            typingMs,
-          );
+          typing.current = setTimeout(() => onFilter({ search: search.current?.value.trim() || undefined }), typingMs);
         }}
       />
       <div class="choices" role="group" aria-label="Which results">
@@ -78,14 +75,17 @@ export const Results = ({ batchId, hasEnded, filter, onFilter }: ResultsProps) =
           ([status, word]) =>
             html`<button
               aria-pressed=${filter.status === status && !filter.isFollowing}
-              onClick=${() => onFilter({ status, search: filter.search })}
+              onClick=${() => onFilter({ status, code: undefined, isFollowing: undefined })}
             >
               ${word}
             </button>`,
         )}
         ${
           !hasEnded &&
-          html`<button aria-pressed=${filter.isFollowing === true} onClick=${() => onFilter({ isFollowing: true })}>
+          html`<button
+            aria-pressed=${filter.isFollowing === true}
+            onClick=${() => onFilter({ isFollowing: true, status: undefined, code: undefined })}
+          >
             As they come
           </button>`
         }
@@ -94,7 +94,7 @@ export const Results = ({ batchId, hasEnded, filter, onFilter }: ResultsProps) =
         filter.code !== undefined &&
         html`<button
           class="chip"
-          onClick=${() => onFilter({ ...filter, code: undefined })}
+          onClick=${() => onFilter({ code: undefined })}
           aria-label=${`Failed with ${filter.code}. Show all failures`}
         >
           ${filter.code} ×

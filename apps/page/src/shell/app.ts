@@ -42,7 +42,7 @@ export const App = ({ client, session, router, hasBoard }: AppProps) => {
         <a href="/docs">API</a>
       </nav>
       <p class="who">
-        <span class="muted">${caller.tenant}${caller.admin ? ' · admin' : ''}</span>
+        <span class="muted">${caller.tenant}${caller.admin && caller.tenant !== 'admin' ? ' · admin' : ''}</span>
         ${session.hasKey() && html`<button class="quiet" onClick=${session.signOut}>Sign out</button>`}
       </p>
     </header>
