@@ -1,4 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeSegmentEntry, newBatchId, newFileId, type Outcome, segmentFolder, toResult } from '@promptmill/core';
+import { createDiskStore } from '@promptmill/files';
+import { closeRedis, connectRedis, createBatchStore, createKeys } from '@promptmill/queue';
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { untilBatch } from '../support/batches.ts';
@@ -131,7 +135,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
 
   it('follows a batch, and shows each prompt beside its answer as they come', async () => {
     const { page } = opened;
-    const prompts = Array.from({ length: 60 }, (_, i) => `[[sim:latency=${i * 60}]] Tell me about ${i}`);
+    const prompts = Array.from({ length: 60 }, (_, i) => `[[sim:latency=${i * 15}]] Tell me about ${i}`);
     const id = await createBatch(prompts, { metadata: { name: 'Stories' } });
     await openBatch(id);
     await page.getByRole('button', { name: /request-1 .*Tell me about 0/ }).waitFor();
@@ -288,6 +292,100 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await page.getByRole('button', { name: 'Cancel the batch' }).click();
     await row.getByText(/Cancell/).waitFor();
     await ended(id);
+  });
+
+  describe('with much in it', () => {
+    let redis: ReturnType<typeof connectRedis>;
+
+    beforeAll(() => {
+      redis = connectRedis({ url: inject('redisUrl'), whileAway: 'wait', onError: () => {} });
+    });
+    afterAll(() => closeRedis(redis));
+
+    const countOf = (selector: string): Promise<number> => opened.page.locator(selector).count();
+
+    it('has no more of a long list in the page than fits the screen', async () => {
+      const { page } = opened;
+      const store = createBatchStore(redis, createKeys(stack.prefix));
+      const tenant = 'bob';
+      const nowMs = Date.now();
+      const count = 3000;
+      await Promise.all(
+        Array.from({ length: count }, async (_, i) => {
+          const id = newBatchId();
+          const atMs = nowMs - (count - i) * 1000;
+          const createdAt = Math.floor(atMs / 1000);
+          await store.create({
+            id,
+            tenant,
+            endpoint: '/v1/chat/completions',
+            inputFileId: newFileId(),
+            completionWindow: '24h',
+            metadata: { name: `Number ${i}` },
+            outputFileId: newFileId(),
+            errorFileId: newFileId(),
+            createdAt,
+            expiresAt: createdAt + 86_400,
+          });
+          await store.confirmCreated({ id, tenant }, atMs);
+        }),
+      );
+      await signIn('bob');
+      await page.getByText('Number 2999').waitFor();
+      for (
+        let known = 0;
+        known < 400;
+        known = Number((await page.locator('.head p').textContent())?.match(/\d+/)?.[0])
+      ) {
+        await page.mouse.wheel(0, 5000);
+        expect(await countOf('.row')).toBeLessThan(50);
+      }
+      // What is far down is kept up to date too.
+      const last = page.locator('.row').nth(10);
+      const name = (await last.locator('strong').textContent()) ?? '';
+      const { items } =
+        (await store.find(tenant, { limit: 1, matches: ({ metadata }) => metadata?.['name'] === name })) ?? {};
+      await store.transition(items?.[0]?.id ?? '', 'failed', Date.now());
+      await page.locator('.row').filter({ hasText: name }).getByText('Refused').waitFor();
+      await page.getByLabel('Search batches').fill('number 77');
+      await page.getByText('Number 77', { exact: true }).waitFor();
+      await expect.poll(() => countOf('.row')).toBe(11);
+    });
+
+    it('opens a batch of a million requests, and finds the failures in it', async () => {
+      const { page } = opened;
+      const id = await createBatch(Array.from({ length: 3 }, (_, i) => `[[sim:latency=60000]] ${i}`));
+      await untilBatch(clientOf('alice'), id, ({ status }) => status === 'in_progress');
+      await clientOf('alice').post(`/batches/${id}/pause`);
+      const keysOf = createKeys(stack.prefix);
+      const files = createDiskStore({ directory: join(stack.directory, 'data/store') });
+      const ofSegment = 10_000;
+      const segments = 20;
+      for (let segment = 0; segment < segments; segment++) {
+        const name = `${segment * ofSegment}-${(segment + 1) * ofSegment - 1}-00000000-a${segment}`;
+        const entries = Array.from({ length: ofSegment }, (_, i) => {
+          const index = segment * ofSegment + i;
+          const json = JSON.stringify({ choices: [{ message: { content: `An answer to ${index}` } }] });
+          const outcome: Outcome =
+            i === 9_999
+              ? { kind: 'error', code: 'request_timeout', message: 'No answer in 30 s.' }
+              : { kind: 'response', statusCode: 200, requestId: 'r', json };
+          const request = { batchId: id, index, customId: `r${index}` };
+          return encodeSegmentEntry({ index, bytes: 100, ...toResult(request, outcome) });
+        });
+        await files.put(`${segmentFolder(id)}${name}`, entries.join(''));
+        await redis.rpush(keysOf.segments(id), name);
+      }
+      await redis.hset(keysOf.batch(id), { total: 1_000_000, completed: 199_980, failed: 20, dispatched: 200_003 });
+      await openBatch(id);
+      await page.getByText('An answer to 49').waitFor();
+      await expect.poll(() => figure('Done').textContent()).toBe('199,980of 1,000,000');
+      await expect.poll(() => page.locator('.groups').textContent()).toMatch(/^20request_timeout r9999: /);
+      await page.getByRole('button', { name: 'Show requests that failed with request_timeout' }).click();
+      await expect.poll(() => countOf('.results li')).toBe(20);
+      expect(await countOf('*')).toBeLessThan(1500);
+      await clientOf('alice').batches.cancel(id);
+    });
   });
 
   it('leads back to the sign-in when its key is not accepted any more', async () => {

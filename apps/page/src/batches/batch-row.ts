@@ -1,4 +1,5 @@
 import { formatCount, formatDuration, formatShortCount, isTerminal } from '@promptmill/core/display';
+import { useMemo } from 'preact/hooks';
 import { html } from '../html.ts';
 import { formatAge, formatCost, formatRate, formatShare, formatSpan, shortId } from '../parts/format.ts';
 import { ProgressBar } from '../parts/progress-bar.ts';
@@ -22,9 +23,7 @@ const timeText = ({ status, endedAt, createdAt, etaSeconds }: BatchSummary): str
   return etaSeconds === null ? '' : `${formatDuration(etaSeconds)} left`;
 };
 
-/** A batch's line in the list: a link to its own view where the caller may see that. */
-export const BatchRow = (props: BatchRowProps) => {
-  const { batch, top, position, tokensPerSecond, nowSeconds, onCancel } = props;
+const draw = ({ batch, top, position, tokensPerSecond, nowSeconds, onCancel }: BatchRowProps) => {
   const { id, name, status, isPaused, wait, progress, perSecond, spent, createdAt, tenant } = batch;
   const isRunning = !isTerminal(status);
   const ended = progress.completed + progress.failed;
@@ -66,4 +65,13 @@ export const BatchRow = (props: BatchRowProps) => {
         : ''
     }
   </li>`;
+};
+
+/**
+ * A batch's line in the list: a link to its own view where the caller may see that. It is drawn again only when something
+ * in it has changed, so that scrolling draws no more than the lines that come in.
+ */
+export const BatchRow = (props: BatchRowProps) => {
+  const { batch, top, tokensPerSecond, nowSeconds } = props;
+  return useMemo(() => draw(props), [batch, top, tokensPerSecond, nowSeconds]);
 };

@@ -42,7 +42,7 @@ export const BatchesPage = () => {
   const { rowHeight, span } = useVisibleSpan(element, items.length);
   const shown = items.slice(span.first, span.end);
   const tokens = useMemo(() => measure(shown), [list.known.value, span.first, span.end]);
-  const nowSeconds = Date.now() / 1000;
+  const nowSeconds = useMemo(() => Date.now() / 1000, [list.known.value]);
 
   useEffect(() => {
     document.title = 'Batches · Promptmill';
