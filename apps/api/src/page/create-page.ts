@@ -70,18 +70,17 @@ export const createPage = ({ config, isKeyless }: Pick<ApiDependencies, 'config'
     return opening;
   };
 
-  const router = Router();
-  router.get('/', nameRoute('/'), async (request, response, next) => {
+  const sendDocument: RequestHandler = async (request, response, next) => {
     if (request.accepts('html', 'json') !== 'html') return next();
     const { documentOf } = await open();
     const { file, importMapHash } = await documentOf(!isKeyless(), isKeyless() || config.board !== undefined);
     policyOf(importMapHash)(request, response, () => send(response, file, 'no-cache'));
-  });
-  router.get(`${filesPath}/*path`, nameRoute(filesPath), async (request, response, next) => {
+  };
+  const sendFile: RequestHandler = async (request, response, next) => {
     const { files } = await open();
     const file = files.get(request.path);
     if (!file) return next();
     send(response, file, 'public, max-age=31536000, immutable');
-  });
-  return router;
+  };
+  return Router().get('/', nameRoute('/'), sendDocument).get(`${filesPath}/*path`, nameRoute(filesPath), sendFile);
 };

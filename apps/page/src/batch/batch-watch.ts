@@ -99,5 +99,3 @@ export const createBatchWatch = (client: ApiClient, id: string, now: () => numbe
     },
   };
 };
-
-export type BatchWatch = ReturnType<typeof createBatchWatch>;

@@ -38,5 +38,3 @@ export const createFailureCount = (client: ApiClient, id: string) => {
     stop: () => left.abort(),
   };
 };
-
-export type FailureCount = ReturnType<typeof createFailureCount>;

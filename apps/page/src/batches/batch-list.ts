@@ -112,5 +112,3 @@ export const createBatchList = (client: ApiClient, now: () => number) => {
     stop: () => current.abort(),
   };
 };
-
-export type BatchList = ReturnType<typeof createBatchList>;

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { replaceSlice } from './replace-slice.ts';
 
-const known = (ids: string, hasMore = true) => ({ items: [...ids].map((id) => ({ id, was: true })), hasMore });
-const fresh = (ids: string, hasMore = true) => ({ items: [...ids].map((id) => ({ id, was: false })), hasMore });
+const known = (ids: string, hasMore = true) => ({ items: ids.split('').map((id) => ({ id, was: true })), hasMore });
+const fresh = (ids: string, hasMore = true) => ({ items: ids.split('').map((id) => ({ id, was: false })), hasMore });
 /** Fresh items are in capitals. */
 const text = ({ items, hasMore }: ReturnType<typeof replaceSlice<{ id: string; was: boolean }>>): string =>
   items.map(({ id, was }) => (was ? id : id.toUpperCase())).join('') + (hasMore ? '…' : '');

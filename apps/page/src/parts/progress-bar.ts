@@ -9,7 +9,7 @@ export interface Progress {
   readonly inLanes: number;
 }
 
-export const describeProgress = ({ total, completed, failed, inLanes }: Progress): string =>
+const describeProgress = ({ total, completed, failed, inLanes }: Progress): string =>
   total === 0
     ? 'No requests yet'
     : `${formatCount(completed)} done, ${formatCount(failed)} failed, ${formatCount(inLanes)} in work, of ${formatCount(total)}`;

@@ -104,5 +104,3 @@ export const createResultList = (client: ApiClient, batchId: string) => {
     stop: () => current.abort(),
   };
 };
-
-export type ResultList = ReturnType<typeof createResultList>;

@@ -10,7 +10,9 @@ const textOf = (content: unknown): string => {
   if (typeof content === 'string') return content;
   const texts = listOf(content).map((part) => {
     const text = field(part, 'text') ?? field(part, 'refusal');
-    return typeof text === 'string' ? text : `[${String(field(part, 'type') ?? 'part')}]`;
+    if (typeof text === 'string') return text;
+    const type = field(part, 'type');
+    return `[${typeof type === 'string' ? type : 'part'}]`;
   });
   return texts.join('\n');
 };
@@ -53,8 +55,12 @@ export const failureOf = ({
   if (error) return error;
   if (response && response.status_code >= 200 && response.status_code < 300) return undefined;
   const answered = field(response?.body, 'error');
-  const code = field(answered, 'code') ?? field(answered, 'type') ?? response?.status_code;
-  return { code: String(code ?? 'error'), message: String(field(answered, 'message') ?? '') };
+  const codes = [field(answered, 'code'), field(answered, 'type'), String(response?.status_code ?? 'error')];
+  const message = field(answered, 'message');
+  return {
+    code: codes.find((code) => typeof code === 'string') ?? '',
+    message: typeof message === 'string' ? message : '',
+  };
 };
 
 /** The position of a result's request in the input, from 0: the number at the end of its id. */
