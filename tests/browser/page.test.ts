@@ -136,10 +136,14 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
 
   it('follows a batch, and shows each prompt beside its answer as they come', async () => {
     const { page } = opened;
-    const prompts = Array.from({ length: 60 }, (_, i) => `[[sim:latency=${i * 15}]] Tell me about ${i}`);
+    const prompts = Array.from(
+      { length: 60 },
+      (_, i) => `${i === 0 ? '[[sim:status=500;times=1]] ' : ''}[[sim:latency=${i * 15}]] Tell me about ${i}`,
+    );
     const id = await createBatch(prompts, { metadata: { name: 'Stories' } });
     await openBatch(id);
     await page.getByRole('button', { name: /request-1 .*Tell me about 0/ }).waitFor();
+    await expect.poll(() => figure('Retries').textContent()).toBe('1');
     await opened.takePictures('batch-running');
     await ended(id);
     await page.locator('h1').getByText('Completed').waitFor();

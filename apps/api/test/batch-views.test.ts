@@ -208,5 +208,5 @@ it('shows how far a batch was over time, and how many of its requests are in a l
   await expect.poll(() => json(`/v1/batches/${id}`)).toMatchObject({ promptmill: { in_lanes: 3 } });
   await expect
     .poll(() => json(`/v1/batches/${id}/progress`))
-    .toMatchObject({ data: [{ at: expect.any(Number), completed: 0, failed: 0 }] });
+    .toMatchObject({ data: [{ at: expect.any(Number), completed: 0, failed: 0, retries: 0 }] });
 });

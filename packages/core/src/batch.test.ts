@@ -57,6 +57,7 @@ const createdObject = {
   metadata: null,
   promptmill: {
     in_lanes: 0,
+    retries: 0,
     requests_per_second: null,
     eta_seconds: null,
     waiting_for: [],
@@ -138,6 +139,7 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
   };
   expect(toBatchObject(running).promptmill).toEqual({
     in_lanes: 30,
+    retries: 0,
     requests_per_second: 4,
     eta_seconds: 20,
     paused_at: null,

@@ -69,6 +69,8 @@ export interface Batch {
   readonly failed: number;
   /** Requests in a lane: those being called and those that wait there. Absent: none. */
   readonly inLanes?: number;
+  /** Calls that failed and were made again. Absent: none. */
+  readonly retries?: number;
   readonly usage: BatchUsage;
   readonly cost: BatchCost;
   /** What it may cost at most, in billionths of a dollar. Absent: not limited. */
@@ -185,6 +187,7 @@ const extensionOf = (batch: Batch) => {
   const pausedAt = canPause(batch.status) ? pausedSince(batch) : undefined;
   return {
     in_lanes: isOver ? 0 : (batch.inLanes ?? 0),
+    retries: batch.retries ?? 0,
     requests_per_second: isOver || rate === undefined ? null : Number(rate.toFixed(2)),
     eta_seconds: isOver || pausedAt !== undefined || !rate ? null : Math.ceil((total - completed - failed) / rate),
     paused_at: pausedAt ?? null,

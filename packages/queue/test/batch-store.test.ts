@@ -51,6 +51,7 @@ test('a created batch is validating, and has all it was created with', async () 
     completed: 0,
     failed: 0,
     inLanes: 0,
+    retries: 0,
     usage: noUsage,
     cost: noCost,
     waitingFor: [],
@@ -388,14 +389,15 @@ test('a search looks at 1,000 batches a call', async () => {
 
 test('the curve of a batch has 240 points at most, spread over its life', async () => {
   const id = await createBatch();
-  const note = (at: number, completed: number): Promise<void> => store.noteProgress(id, { at, completed, failed: 1 });
+  const note = (at: number, completed: number): Promise<void> =>
+    store.noteProgress(id, { at, completed, failed: 1, retries: 2 });
   await note(createdAt, 0);
   await note(createdAt, 5);
   await note(createdAt + 1, 0);
   await note(createdAt + 1, 5);
   expect(await store.progress(id)).toEqual([
-    { at: createdAt, completed: 0, failed: 1 },
-    { at: createdAt + 1, completed: 5, failed: 1 },
+    { at: createdAt, completed: 0, failed: 1, retries: 2 },
+    { at: createdAt + 1, completed: 5, failed: 1, retries: 2 },
   ]);
   for (let second = 2; second <= 1500; second++) await note(createdAt + second, second * 10);
   const points = await store.progress(id);

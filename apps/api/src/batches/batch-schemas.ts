@@ -65,6 +65,7 @@ export const batchObject = z
     promptmill: z
       .object({
         in_lanes: z.int().meta({ description: 'Requests that are being called or wait for their turn in a lane.' }),
+        retries: z.int().meta({ description: 'Calls that failed and were made again; a 429 does not count.' }),
         requests_per_second: z
           .number()
           .nullable()
@@ -232,7 +233,7 @@ export const progressList = z
   .object({
     object: z.literal('list'),
     data: z
-      .array(z.object({ at: seconds, completed: z.int(), failed: z.int() }))
+      .array(z.object({ at: seconds, completed: z.int(), failed: z.int(), retries: z.int() }))
       .meta({ description: 'Oldest first; 240 at most. The batch itself says where it began and what it is now.' }),
   })
   .meta({ id: 'ProgressList' });

@@ -81,6 +81,7 @@ export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, now 
       at: Math.floor(atMs / 1000),
       completed: batch.completed,
       failed: batch.failed,
+      retries: batch.retries ?? 0,
     });
     if (!batch.blocked && atMs >= stuckSinceMs + noCollectorAfterMs) await batches.block(batch.id, noCollector);
     const isWaiting = state.outstanding > 0;

@@ -41,7 +41,12 @@ export const createBatchWatch = (client: ApiClient, id: string, now: () => numbe
     tokensPerSecond.value = tokens.perSecond();
     const { completed, failed } = next.request_counts;
     if (next.status === 'in_progress')
-      points.value = addPoint(points.value, { at: Math.floor(now() / 1000), completed, failed });
+      points.value = addPoint(points.value, {
+        at: Math.floor(now() / 1000),
+        completed,
+        failed,
+        retries: next.promptmill.retries,
+      });
     if (isTerminal(next.status)) answers.value = [];
   };
 

@@ -10,6 +10,7 @@ const tableOf = (points: readonly ProgressPoint[]): uPlot.AlignedData => [
   points.map(({ at }) => at),
   points.map(({ completed }) => completed),
   points.map(({ failed }) => failed),
+  points.map(({ retries }) => retries),
 ];
 
 /** Steps between two marks of the counts. */
@@ -42,7 +43,12 @@ export const drawChart = (element: HTMLElement, points: readonly ProgressPoint[]
         },
       ],
     },
-    series: [{ value: '{HH}:{mm}:{ss}' }, line('Done', '--done'), line('Failed', '--failed')],
+    series: [
+      { value: '{HH}:{mm}:{ss}' },
+      line('Done', '--done'),
+      line('Failed', '--failed'),
+      line('Retries', '--work'),
+    ],
     axes: [
       { ...axis, size: 30, incrs: timeSteps, values: timesOf },
       { ...axis, size: 52, incrs: countSteps, values: (_, counts) => counts.map(formatShortCount) },

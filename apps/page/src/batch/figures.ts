@@ -34,6 +34,7 @@ export const Figures = ({ batch, tokensPerSecond, nowSeconds, onShow }: FiguresP
   return html`<dl class="figures">
     ${figure('Done', count('completed', completed), `of ${formatCount(total)}`)}
     ${figure('Failed', count('failed', failed), formatShare(failed, completed + failed))}
+    ${batch.promptmill.retries > 0 && figure('Retries', formatCount(batch.promptmill.retries))}
     ${isRunning && figure('In work', formatCount(inLanes))}
     ${isRunning && figure('Requests/s', perSecond === null || isPaused ? '–' : formatRate(perSecond))}
     ${isRunning && figure('Tokens/s', tokensPerSecond < 1 || isPaused ? '–' : formatShortCount(tokensPerSecond))}

@@ -11,10 +11,11 @@ const batchWith = (more: object): BatchObject =>
     expired_at: null,
     cancelled_at: null,
     request_counts: { total: 10, completed: 8, failed: 1 },
+    promptmill: { retries: 0 },
     ...more,
   }) as unknown as BatchObject;
 
-const point = (at: number, completed: number, failed = 0) => ({ at, completed, failed });
+const point = (at: number, completed: number, failed = 0) => ({ at, completed, failed, retries: 0 });
 
 it('draws a batch from its start to what it is now, or was at its end', () => {
   const points = [point(101, 2), point(105, 6)];

@@ -139,6 +139,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
     completed: number('completed'),
     failed: number('failed'),
     inLanes: outstandingOf(number),
+    retries: number('retries'),
     usage: {
       ...noUsage,
       inputTokens: number('inputTokens'),

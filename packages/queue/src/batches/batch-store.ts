@@ -49,9 +49,11 @@ const advanceCursor = defineScript<
 const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
-const noteProgress = defineScript<[progress: string], [at: number, completed: number, failed: number], null>(
-  at('note-progress'),
-);
+const noteProgress = defineScript<
+  [progress: string],
+  [at: number, completed: number, failed: number, retries: number],
+  null
+>(at('note-progress'));
 
 /** How many results a batch had at a time. */
 export interface ProgressPoint {
@@ -59,6 +61,7 @@ export interface ProgressPoint {
   readonly at: number;
   readonly completed: number;
   readonly failed: number;
+  readonly retries: number;
 }
 
 export type TransitionOutcome =
@@ -286,16 +289,16 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     },
 
     /** Notes how far a batch is, for the curve of its progress: once a second at first, and less and less often. */
-    async noteProgress(id: string, { at, completed, failed }: ProgressPoint): Promise<void> {
-      await noteProgress(redis, [keys.progress(id)], [at, completed, failed]);
+    async noteProgress(id: string, { at, completed, failed, retries }: ProgressPoint): Promise<void> {
+      await noteProgress(redis, [keys.progress(id)], [at, completed, failed, retries]);
     },
 
     /** How far the batch was, oldest first. */
     async progress(id: string): Promise<ProgressPoint[]> {
       const points = await redis.lrange(keys.progress(id), 0, -1);
       return points.map((point) => {
-        const [at = 0, completed = 0, failed = 0] = point.split(' ').map(Number);
-        return { at, completed, failed };
+        const [at = 0, completed = 0, failed = 0, retries = 0] = point.split(' ').map(Number);
+        return { at, completed, failed, retries };
       });
     },
 
