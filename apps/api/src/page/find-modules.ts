@@ -72,11 +72,14 @@ const readSource = (path: string): string => {
 /** In the npm package the sources are JavaScript already. */
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
-/** The part of `core` that the page shares, with what it exports. */
-const corePaths = (): string[] => {
-  const path = `packages/core/src/display.${extension}`;
-  const exported = readFileSync(join(root, path), 'utf8').matchAll(/ from '\.\/([^']+)'/g);
-  return [path, ...[...exported].map(([, name = '']) => `packages/core/src/${name}`)];
+/** The part of a package of the workspace that the page shares. In the npm package it is imported by its path. */
+const shared = { package: 'core', part: 'display' };
+const sharedPath = `packages/${shared.package}/src/${shared.part}.${extension}`;
+
+/** That part, with what it exports. */
+const sharedPaths = (): string[] => {
+  const exported = readFileSync(join(root, sharedPath), 'utf8').matchAll(/ from '\.\/([^']+)'/g);
+  return [sharedPath, ...[...exported].map(([, name = '']) => join(dirname(sharedPath), name).replaceAll('\\', '/'))];
 };
 
 const pagePaths = (): string[] =>
@@ -87,7 +90,7 @@ const pagePaths = (): string[] =>
 
 /** Every module that the page may load. */
 export const findModules = (): PageModule[] => [
-  ...[...pagePaths(), ...corePaths()].map((path) => ({
+  ...[...pagePaths(), ...sharedPaths()].map((path) => ({
     path,
     content: readSource(path),
     isNeededFirst: !isForLater(path),
@@ -105,7 +108,7 @@ export const importedNames = (): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
     libraries.map(({ name, package: folder, files: [file = ''] }) => [name, `libraries/${folder}/${file}`]),
   ),
-  '@promptmill/core/display': `packages/core/src/display.${extension}`,
+  [`@promptmill/${shared.package}/${shared.part}`]: sharedPath,
 });
 
 /** The module that begins. */
