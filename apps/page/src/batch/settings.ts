@@ -10,7 +10,7 @@ export const Settings = ({ batch }: { readonly batch: BatchObject }) => {
     ['Endpoint', batch.endpoint],
     ['Window', batch.completion_window],
     ['Cost limit', promptmill.max_cost === null ? 'none' : formatCost(promptmill.max_cost)],
-    ['Schema check', promptmill.check_schema ? 'each answer' : 'no'],
+    ['Schema', promptmill.check_schema ? 'each answer' : 'no'],
     ...Object.entries(metadata ?? {}),
   ];
   return html`<section class="card" aria-labelledby="settings-title">
