@@ -16,6 +16,7 @@ const hit = (kind: ProcessFaultKind, role: Target['role'], fromMs: number, toMs?
 
 const call = (key: string, at: number, more: Partial<ProviderCall> = {}): ProviderCall => ({
   key,
+  model: null,
   at,
   endedAt: at + 100,
   status: 200,

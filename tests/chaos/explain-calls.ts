@@ -3,7 +3,7 @@ import type { AppliedFault } from './apply-fault.ts';
 import type { Fleet } from './plan-faults.ts';
 
 /** What the account reads of a line of the simulator's call log. */
-export type ProviderCall = Pick<CallLogEntry, 'at' | 'endedAt' | 'key' | 'status' | 'fault' | 'aborted'>;
+export type ProviderCall = Pick<CallLogEntry, 'at' | 'endedAt' | 'key' | 'status' | 'fault' | 'model' | 'aborted'>;
 
 /** A time in which a fault may have lost calls, so that they are made again. */
 interface Costly {

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import OpenAI, { APIConnectionTimeoutError, APIError } from 'openai';
 import type { AppliedFault } from './apply-fault.ts';
+import { type explainCalls, isAnswered, type ProviderCall } from './explain-calls.ts';
 import { isProcessFault } from './plan-faults.ts';
 import type { Random } from './random.ts';
 import type { Span } from './watch-progress.ts';
 
-/** A live call that its caller makes once, and does not try again. */
+/** A live call. Its caller makes it once, or with an `Idempotency-Key` until it is answered, through one api after another. */
 export interface PlannedLiveCall {
   readonly prompt: string;
+  /** The `Idempotency-Key`. The call's model is named after it, so that the provider's log says whose each call is. */
+  readonly key?: string;
   /** Since the start. */
   readonly atMs: number;
   readonly api: number;
@@ -22,12 +25,21 @@ export interface LiveCallEnd extends Span {
   readonly error?: string;
 }
 
+/** What of a run explains how its live calls ended. */
+export interface LiveCallFacts extends Pick<ReturnType<typeof explainCalls>, 'wasHit'> {
+  readonly faults: readonly AppliedFault[];
+  readonly startedAtMs: number;
+  /** The provider's log. */
+  readonly calls: readonly ProviderCall[];
+}
+
 /** How long a caller waits. */
 const patienceMs = 30_000;
 /** How late an error may come on a busy machine. */
 const lateMs = 5000;
+const repeatAfterMs = 500;
 
-/** Plans calls at random times of the first eight tenths of the run; a call with an `Idempotency-Key` is to come here too. */
+/** Plans calls at random times of the first eight tenths of the run, half of them with an `Idempotency-Key`. */
 export const planLiveCalls = (
   random: Random,
   { calls, durationMs, apis }: { calls: number; durationMs: number; apis: number },
@@ -37,6 +49,7 @@ export const planLiveCalls = (
     atMs: random.between(0, durationMs * 0.8),
     api: random.between(0, apis - 1),
     isStreamed: random.next() < 0.3,
+    ...(random.next() < 0.5 ? { key: `kept-${i}` } : {}),
   }));
 
 const errorOf = (error: unknown): string => {
@@ -45,31 +58,42 @@ const errorOf = (error: unknown): string => {
   return error instanceof APIError ? String(error.status ?? error.code ?? 'connection') : 'connection';
 };
 
-const ask = async (client: OpenAI, { prompt, isStreamed }: PlannedLiveCall): Promise<string> => {
-  const body = { model: 'simulator/echo', messages: [{ role: 'user' as const, content: prompt }] };
-  if (!isStreamed) return (await client.chat.completions.create(body)).choices[0]?.message.content ?? '';
+const ask = async (client: OpenAI, { prompt, key, isStreamed }: PlannedLiveCall): Promise<string> => {
+  const body = { model: `simulator/${key ?? 'echo'}`, messages: [{ role: 'user' as const, content: prompt }] };
+  const options = key === undefined ? {} : { headers: { 'Idempotency-Key': key } };
+  if (!isStreamed) return (await client.chat.completions.create(body, options)).choices[0]?.message.content ?? '';
   let whole = '';
-  for await (const { choices } of await client.chat.completions.create({ ...body, stream: true }))
+  for await (const { choices } of await client.chat.completions.create({ ...body, stream: true }, options))
     whole += choices[0]?.delta.content ?? '';
   return whole;
 };
 
-/** Makes the calls as their callers would. */
+/** Makes the calls as their callers would. Those with an `Idempotency-Key` are given up at `giveUpAtMs`. */
 export const makeLiveCalls = async (
   plan: readonly PlannedLiveCall[],
-  { apiUrls, startedAtMs }: { readonly apiUrls: readonly string[]; readonly startedAtMs: number },
+  {
+    apiUrls,
+    startedAtMs,
+    giveUpAtMs,
+  }: { readonly apiUrls: readonly string[]; readonly startedAtMs: number; readonly giveUpAtMs: number },
 ): Promise<LiveCallEnd[]> => {
   const clients = apiUrls.map(
     (url) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, timeout: patienceMs }),
   );
+  const tryCall = (planned: PlannedLiveCall, api: number) =>
+    ask(clients[api % clients.length]!, planned).then(
+      (answer) => ({ answer }),
+      (error: unknown) => ({ error: errorOf(error) }),
+    );
   return Promise.all(
     plan.map(async (planned): Promise<LiveCallEnd> => {
       await delay(Math.max(0, startedAtMs + planned.atMs - Date.now()));
       const fromMs = Date.now();
-      const end = await ask(clients[planned.api]!, planned).then(
-        (answer) => ({ answer }),
-        (error: unknown) => ({ error: errorOf(error) }),
-      );
+      let end = await tryCall(planned, planned.api);
+      for (let api = planned.api + 1; planned.key !== undefined && 'error' in end && Date.now() < giveUpAtMs; api++) {
+        await delay(repeatAfterMs);
+        end = await tryCall(planned, api);
+      }
       return { plan: planned, ...end, fromMs, toMs: Date.now() };
     }),
   );
@@ -93,19 +117,36 @@ const explains = (
   return isOfItsApi || !isProcessFault(planned) || planned.target.role === 'worker';
 };
 
+/** What is wrong with a call that was made once. */
+const problemsOfOne = (end: LiveCallEnd, { faults, startedAtMs }: LiveCallFacts): string[] => {
+  const { error, fromMs, toMs } = end;
+  const problems: string[] = [];
+  if (toMs - fromMs > patienceMs + lateMs) problems.push(`took ${toMs - fromMs} ms`);
+  if (error !== undefined && !faults.some((fault) => explains(end, fault, startedAtMs + fault.planned.atMs)))
+    problems.push(`ended with ${error}, which no fault explains`);
+  return problems;
+};
+
+/** What is wrong with a call under an `Idempotency-Key`: it has no answer, or one was paid for again without a fault. */
+const problemsOfKept = ({ plan, error }: LiveCallEnd, { calls, wasHit }: LiveCallFacts): string[] => {
+  const problems: string[] = [];
+  if (error !== undefined) problems.push(`was never answered, at last with ${error}`);
+  const answered = calls.filter((call) => call.model === plan.key && isAnswered(call)).toSorted((a, b) => a.at - b.at);
+  if (error === undefined && answered.length === 0) problems.push('was answered, but not by the provider');
+  const again = answered.slice(0, -1).filter((call) => !wasHit(call));
+  if (again.length > 0) problems.push(`was paid for ${answered.length} times, which no fault explains`);
+  return problems;
+};
+
 /** Says what is wrong with how live calls ended. */
-export const checkLiveCalls = (
-  ends: readonly LiveCallEnd[],
-  { faults, startedAtMs }: { readonly faults: readonly AppliedFault[]; readonly startedAtMs: number },
-): string[] => {
-  const seconds = (ms: number): string => ((ms - startedAtMs) / 1000).toFixed(1);
+export const checkLiveCalls = (ends: readonly LiveCallEnd[], facts: LiveCallFacts): string[] => {
+  const seconds = (ms: number): string => ((ms - facts.startedAtMs) / 1000).toFixed(1);
   return ends.flatMap((end) => {
     const { plan, answer, error, fromMs, toMs } = end;
-    const problems: string[] = [];
-    if (toMs - fromMs > patienceMs + lateMs) problems.push(`took ${toMs - fromMs} ms`);
-    if (error === undefined && answer !== plan.prompt) problems.push(`was answered ${JSON.stringify(answer)}`);
-    if (error !== undefined && !faults.some((fault) => explains(end, fault, startedAtMs + fault.planned.atMs)))
-      problems.push(`ended with ${error}, which no fault explains`);
+    const problems = (plan.key === undefined ? problemsOfOne : problemsOfKept)(end, facts);
+    // Only the model `echo` repeats the prompt.
+    const isRight = plan.key === undefined ? answer === plan.prompt : answer !== '';
+    if (error === undefined && !isRight) problems.push(`was answered ${JSON.stringify(answer)}`);
     const when = `api ${plan.api}, from ${seconds(fromMs)} s to ${seconds(toMs)} s`;
     return problems.map((problem) => `P11: ${plan.prompt} (${when}) ${problem}`);
   });

@@ -89,7 +89,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
         giveUpAtMs,
         onSubmitted: (id) => progress.add(id),
       }),
-      makeLiveCalls(livePlan, { apiUrls: cluster.apiUrls, startedAtMs }),
+      makeLiveCalls(livePlan, { apiUrls: cluster.apiUrls, startedAtMs, giveUpAtMs }),
       Promise.all(
         plannedFaults.map(async (fault): Promise<AppliedFault> => {
           await delay(startedAtMs + fault.atMs - Date.now());
@@ -135,7 +135,7 @@ export const runChaos = async (options: ChaosOptions): Promise<ChaosReport> => {
       problems.push(`P3: ${account.repeats} calls were repeated, the faults may cost ${account.allowed}`);
     for (const key of account.unexplained.slice(0, 20)) problems.push(`P3: ${key} was called again without a fault`);
 
-    problems.push(...checkLiveCalls(liveCalls, { faults: applied, startedAtMs }));
+    problems.push(...checkLiveCalls(liveCalls, { ...explained, faults: applied, startedAtMs, calls }));
 
     // The last fault may have been a death of Redis, and all batches had ended before it.
     if (!(await areReady(cluster.apiUrls, Date.now() + maxRecoverySeconds * 1000)))

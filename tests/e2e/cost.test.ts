@@ -41,7 +41,7 @@ it('a batch costs what the provider counted, at the configured price', async () 
   const tokens = (await stack.calls()).reduce((sum, call) => sum + call.tokens, 0);
   expect(inputTokens + outputTokens).toBe(tokens);
   const spent = (2500 * inputTokens + 10_000 * outputTokens) / 1e9;
-  expect(costOf(priced)).toEqual({ currency: 'USD', estimated: null, spent, wasted: 0 });
+  expect(costOf(priced)).toEqual({ currency: 'USD', estimated: null, spent, wasted: 0, saved_by_cache: 0 });
   const output = await (await stack.client.files.content(priced.output_file_id ?? '')).text();
   const costs = output
     .trimEnd()

@@ -2,6 +2,7 @@ import { type Simulator, startSimulator } from '@promptmill/simulator';
 import { type OpenAI, toFile } from 'openai';
 import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { checkBatch, inputOf, untilBatch } from '../support/batches.ts';
+import { repeatedInput } from '../support/repeated-input.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 
 interface Row {
@@ -14,6 +15,8 @@ interface Row {
   readonly model?: string;
   /** Whether the input is uploaded in parts. */
   readonly inParts?: boolean;
+  /** Whether two in five requests repeat others and get copies. */
+  readonly hasRepeats?: boolean;
 }
 
 /** The fail points of each role whose process dies. */
@@ -26,6 +29,10 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
     { point: 'batch-queued', listed: { files: 1, batches: 1 } },
     { point: 'jobs-added' },
     { point: 'cursor-moved' },
+    { point: 'repeats-found', hasRepeats: true },
+    { point: 'cursor-moved:2', hasRepeats: true },
+    { point: 'copies-written', hasRepeats: true },
+    { point: 'copies-committed', hasRepeats: true },
   ],
   worker: [
     { point: 'answered:5', repeats: 1 },
@@ -71,12 +78,15 @@ const uploadParts = async (client: OpenAI, input: string) => {
   };
 };
 
-const create = async (client: OpenAI, fileId: string, idempotencyKey: string): Promise<string | undefined> => {
+const create = async (
+  client: OpenAI,
+  fileId: string,
+  idempotencyKey: string,
+  dedupe: boolean,
+): Promise<string | undefined> => {
+  const terms = { endpoint: '/v1/chat/completions', completion_window: '24h', promptmill: { dedupe } } as const;
   const created = await client.batches
-    .create(
-      { input_file_id: fileId, endpoint: '/v1/chat/completions', completion_window: '24h' },
-      { headers: { 'Idempotency-Key': idempotencyKey } },
-    )
+    .create({ input_file_id: fileId, ...terms }, { headers: { 'Idempotency-Key': idempotencyKey } })
     .catch(() => undefined);
   return created?.id;
 };
@@ -119,31 +129,32 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
     };
 
     it.for(rows)('at $point: nothing is lost', { concurrent: false }, async (row, { expect }) => {
-      const { point, listed: expected, repeats = 0, model, inParts = false } = row;
-      const key = inParts ? `${point} in parts` : point;
+      const { point, listed: expected, repeats = 0, model, inParts = false, hasRepeats = false } = row;
+      const key = `${point} ${inParts} ${hasRepeats}`;
       const doomed = await restart(point);
       const before = await listed(doomed);
       const since = (more: { files: number; batches: number }) => ({
         files: before.files + more.files,
         batches: before.batches + more.batches,
       });
-      const input = inputOf(requests, undefined, model);
+      const repeated = repeatedInput(requests);
+      const input = hasRepeats ? repeated.content : inputOf(requests, undefined, model);
       const uploadFile = inParts ? await uploadParts(doomed, input) : (client: OpenAI) => upload(client, input, key);
       const file = await uploadFile(doomed);
-      const batch = file && (await create(doomed, file, key));
+      const batch = file && (await create(doomed, file, key, hasRepeats));
       await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
       const client = await restart('');
       if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
       // The client repeats a call that got no answer.
       const fileAtLast = file ?? (await uploadFile(client)) ?? '';
-      const id = batch ?? (await create(client, fileAtLast, key)) ?? '';
+      const id = batch ?? (await create(client, fileAtLast, key, hasRepeats)) ?? '';
 
       const ended = await untilBatch(client, id);
       expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
       await checkBatch({ ...stack, client }, ended, input, { allowedRepeats: repeats });
       const calls = (await stack.calls()).filter(({ key }) => key?.startsWith(id));
-      expect(calls).toHaveLength(requests + repeats);
+      expect(calls).toHaveLength((hasRepeats ? repeated.questions : requests) + repeats);
       expect(await listed(client)).toEqual(since({ files: 1, batches: 1 }));
     });
   });

@@ -7,6 +7,8 @@ const asked = (customId: string, content: string): string =>
   `${JSON.stringify({ custom_id: customId, body: { model: 'simulator/echo', messages: [{ role: 'user', content }] } })}\n`;
 const answered = (customId: string, content: string): string =>
   `${JSON.stringify({ custom_id: customId, response: { body: { choices: [{ message: { content } }] } } })}\n`;
+const copied = (customId: string, promptmill: object): string =>
+  `${JSON.stringify({ custom_id: customId, promptmill })}\n`;
 const call = (index: number, status = 200) => ({ key: `batch_1-${index}`, status });
 const counts = (completed: number, failed: number, total = 4) => ({ total, completed, failed });
 
@@ -47,6 +49,13 @@ test.each<[string, Partial<History>]>([
     {
       input: asked('a', 'one') + lines('b', 'c') + asked('d', 'two'),
       output: answered('a', 'one') + line('c') + answered('d', 'two'),
+    },
+  ],
+  [
+    'with copies of its own answers and of another batch',
+    {
+      output: line('a') + copied('c', { copied_from: 'a' }) + copied('d', { copied_from: 'x', copied_from_batch: 'b' }),
+      calls: [call(0), call(1, 400)],
     },
   ],
   ['with a repeat that a crash explains', { calls: [...good.calls, call(2)], allowedRepeats: 1 }],
@@ -115,6 +124,16 @@ test.each<[string, string | RegExp, Partial<History>]>([
     'a success that was a refusal',
     'P3: d has a result that the provider never gave',
     { calls: [call(0), call(1, 400), call(2), call(3, 500)] },
+  ],
+  [
+    'a copy of a result that was never given',
+    'P3: c has a result that the provider never gave',
+    { output: line('a') + copied('c', { copied_from: 'b' }) + line('d'), calls: [call(0), call(1, 400), call(3)] },
+  ],
+  [
+    'a copy in place of an answer',
+    'P3: c has a copy although it was called',
+    { output: line('a') + copied('c', { copied_from: 'a' }) + line('d') },
   ],
   [
     'a paid answer thrown away',

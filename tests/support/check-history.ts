@@ -34,6 +34,15 @@ export const isAnswer = ({ status, fault }: LoggedCall): boolean =>
 
 const customIdOf = (line: string): string => (JSON.parse(line) as { custom_id: string }).custom_id;
 
+/** The custom_id of the request whose result a line is a copy of, when that request is of the same batch. */
+const copiedFrom = (line: string): { isCopy: boolean; firstId?: string | undefined } => {
+  const { promptmill: note } = JSON.parse(line) as {
+    promptmill?: { copied_from?: string; copied_from_batch?: string };
+  };
+  if (note?.copied_from === undefined) return { isCopy: false };
+  return { isCopy: true, firstId: note.copied_from_batch === undefined ? note.copied_from : undefined };
+};
+
 /** The prompt of an input line, when its answer is exactly that prompt. */
 const echoOf = (line: string): string | undefined => {
   const { body } = JSON.parse(line) as {
@@ -108,9 +117,15 @@ export const checkHistory = (history: History): void => {
     throw new Error(
       `P3: ${repeats} calls were repeated, ${allowedRepeats} are explained; first ${JSON.stringify(repeated[0])}`,
     );
-  for (const id of completed) {
-    const key = `${batch.id}-${position.get(id)}`;
-    if (!callsOf.get(key)?.some(isAnswer)) throw new Error(`P3: ${id} has a result that the provider never gave`);
+  for (const line of outputLines) {
+    const id = customIdOf(line);
+    const { isCopy, firstId } = copiedFrom(line);
+    const keyOf = (customId: string): string => `${batch.id}-${position.get(customId)}`;
+    if (isCopy && callsOf.has(keyOf(id))) throw new Error(`P3: ${id} has a copy although it was called`);
+    // The calls of another batch are not looked at.
+    if (isCopy && firstId === undefined) continue;
+    if (!callsOf.get(keyOf(firstId ?? id))?.some(isAnswer))
+      throw new Error(`P3: ${id} has a result that the provider never gave`);
   }
   for (const [key, list] of callsOf) {
     const id = inputIds[Number(key.slice(batch.id.length + 1))];

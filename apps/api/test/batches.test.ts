@@ -125,6 +125,8 @@ describe('what a batch may not be', () => {
       'unknown_parameter',
       'promptmill.check_schemas',
     ],
+    ['a strange age', () => ({ ...good(), promptmill: { cache: '31d' } }), 'invalid_value', 'promptmill.cache'],
+    ['text as dedupe', () => ({ ...good(), promptmill: { dedupe: 'yes' } }), 'invalid_type', 'promptmill.dedupe'],
     ['an unknown key', () => ({ ...good(), colour: 'red' }), 'unknown_parameter', 'colour'],
     ['a number as metadata', () => ({ ...good(), metadata: { a: 1 } }), 'invalid_type', 'metadata.a'],
     ['long metadata', () => ({ ...good(), metadata: { a: 'x'.repeat(513) } }), 'string_above_max_length', 'metadata.a'],

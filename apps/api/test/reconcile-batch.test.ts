@@ -21,6 +21,7 @@ import {
   type BatchSnapshot,
   type BatchStore,
   connectRedis,
+  createBatchCopies,
   createBatchCounts,
   createBatchStore,
   createDispatchedRequests,
@@ -88,6 +89,7 @@ afterAll(async () => {
 const open = (window = 1000) => {
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
+  const copies = createBatchCopies(redis, keys);
   const queueOf = () => lane;
   const add = createAddRequests({
     lanes,
@@ -112,8 +114,8 @@ const open = (window = 1000) => {
     batches,
     requests,
     files,
-    restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
-    recount: createRecountResults({ batches, counts: createBatchCounts(redis, keys), files, logger }),
+    restore: createRestoreResults({ batches, requests, recorder, copies, files, lanes, logger }),
+    recount: createRecountResults({ batches, requests, counts: createBatchCounts(redis, keys), files, logger }),
     findLost: (...of) => {
       looks++;
       return findLost(...of);
@@ -398,7 +400,7 @@ test('requests answered beyond a lost cursor are not dispatched again, and the w
   await reconcile(id);
   expect(await known(id)).toMatchObject({ completed: 5 });
   await dispatch(id);
-  expect(await states(id, [0, 1, 2, 5, 6])).toEqual([
+  expect(await states(id, [0, 1, 2, 6, 7])).toEqual([
     'prioritized',
     'unknown',
     'prioritized',

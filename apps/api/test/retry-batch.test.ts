@@ -33,7 +33,7 @@ const newBatch = async (content = lines(4)): Promise<string> => {
     completion_window: '24h',
     metadata: { run: '7' },
     output_expires_after: { anchor: 'created_at', seconds: 7200 },
-    promptmill: { check_schema: true },
+    promptmill: { check_schema: true, dedupe: true, cache: '7d' },
   } as const;
   return (await api.alice.batches.create(request)).id;
 };
@@ -79,7 +79,7 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
       endpoint: '/v1/chat/completions',
       completion_window: '24h',
       metadata: { run: '7' },
-      promptmill: { retry_of: id, check_schema: true },
+      promptmill: { retry_of: id, check_schema: true, dedupe: true, cache: '7d' },
     });
     expect(await contentOf(body.input_file_id)).toBe(line(1) + line(3));
     expect(await api.alice.files.retrieve(body.input_file_id)).toMatchObject({
@@ -92,6 +92,11 @@ describe('POST /v1/batches/{batch_id}/retry', () => {
       status: 'completed',
       promptmill: { retried_by: [body.id] },
     });
+  });
+
+  it('may ask each question again', async () => {
+    const { body } = await retry(await endedBatch(), { promptmill: { dedupe: false, cache: '1h' } });
+    expect(body).toMatchObject({ promptmill: { dedupe: false, cache: '1h' } });
   });
 
   it('takes a choice, another window and other metadata', async () => {

@@ -1,4 +1,4 @@
-import { type BatchUsage, noUsage } from '@promptmill/core';
+import { type BatchUsage, field, noUsage } from '@promptmill/core';
 import { createResultRecorder } from '@promptmill/queue';
 import { createBatchStore } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -200,6 +200,17 @@ describe('POST /v1/batches/estimate', () => {
       },
     ]);
     expect((await ask('/v1/files')).body).toMatchObject({ data: [] });
+  });
+
+  it('of a batch whose requests may get copies has no least price', async () => {
+    const prompts = { model: 'simulator/echo', prompts: ['Hello'], params: { max_tokens: 100, temperature: 0 } };
+    const costOf = async (promptmill: object): Promise<unknown> =>
+      field((await estimate({ ...prompts, promptmill })).body, 'cost');
+    const called = await costOf({});
+    expect(called).toMatchObject({ low: expect.any(Number), high: expect.any(Number) });
+    expect(called).not.toMatchObject({ low: 0 });
+    expect(await costOf({ dedupe: true })).toEqual({ ...(called as object), low: 0 });
+    expect(await costOf({ cache: '7d' })).toEqual({ ...(called as object), low: 0 });
   });
 
   it('of a file with several models sums them up; one unknown price makes the sum unknown', async () => {

@@ -51,6 +51,9 @@ In --prompt and --system {{column}} stands for the row's value; a line of .txt i
 never a template. A text that begins with @ is the name of a file, with @@ a text with one @.
 With --schema every answer is checked against a JSON Schema. One that does not match is asked for once more, with what is
 wrong with it in the conversation; if that does not match either, the row's error says so (schema_mismatch).
+A folder stands for its files, in the order of their names: all are checked before the first is run, -o names a folder
+(default: <folder>.results) that gets the results of each, and --max-cost holds for all together. What lies in folders
+below, hidden files and files with another ending are left out, and named.
 
 The results are in the input's order, each in the place of its line or row. The file appears at the end, complete.
   .jsonl               OpenAI's lines
@@ -61,12 +64,18 @@ The results are in the input's order, each in the place of its line or row. The 
 Work in progress and finished runs are kept in the data folder; remove it when no run has to carry on.
 After a stop or a crash the same command carries on, and pays for no recorded answer twice. So it does with a higher
 --max-cost after a run that reached it: no call begins whose expected cost, with those of all calls in flight, is beyond it.
+Until it goes on, the output has the results so far, and in the place of the others the error cost_limit.
+On a terminal it asks before a run whose estimate is above --confirm-above, when that run begins. Where no answers are known
+yet, the most that --max-tokens allows decides; without --max-tokens only the input's price is known.
+With --dedupe prompts that are the same are called once, and each gets a copy of the answer. That needs --temperature 0 or
+--param seed=1; embeddings and moderations need neither.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
   promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
   promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
   promptmill run reviews.csv -m xai/grok-4 --prompt @rate.txt --params '{"top_p": 0.9}' --sample 20 --dry-run
   promptmill run reviews.csv -m openai/gpt-4.1 --prompt 'Rate: {{review}}' --schema @rating.json -o rated.csv
+  promptmill run prompts/ -m xai/grok-4 -o answers/                  answers/a.results.jsonl …
   promptmill run photos.parquet -m openai/gpt-4.1 --prompt 'What is this?' --image file -o named.parquet
   promptmill run texts.tsv -m openai/text-embedding-3-small --endpoint embeddings --prompt '{{text}}'
   grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini --answers
@@ -87,6 +96,9 @@ It prints only the batch's id to standard output:
   id=$(promptmill submit prompts.txt -m xai/grok-4)
   promptmill submit batch.jsonl --watch
 With --max-cost it pauses before it costs more; promptmill resume batch_… --max-cost 10 lets it go on.
+--confirm-above compares what the server expects, which knows its earlier answers; without a yes the file that was sent is
+deleted.
+With --cache 7d it takes answers of your earlier batches with --cache in place of calls that ask the same (as --dedupe).
 Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 

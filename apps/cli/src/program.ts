@@ -29,6 +29,7 @@ import {
 import { addPromptOptions, maxWhole, positiveNumber, wholeNumber } from './input/prompt-options.ts';
 
 const inputArgument = '.txt, .jsonl, .json, .csv, .tsv, .parquet, each also with .gz, or -';
+const runArgument = `a folder of such files, or one: ${inputArgument}`;
 const answersOption = (): Option =>
   new Option('--answers', 'print the answers alone, on standard output').conflicts('output');
 
@@ -48,7 +49,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .helpCommand(false)
     .addHelpText('after', overview);
 
-  addPromptOptions(program.command('run').argument('<input>', inputArgument))
+  addPromptOptions(program.command('run').argument('<input>', runArgument))
     .description('Runs a file of prompts here and now, with nothing else to set up.')
     .option(
       '-o, --output <file>',
@@ -94,6 +95,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
 
   addPromptOptions(program.command('submit').argument('<input>', inputArgument))
     .description('Creates a batch from a file of prompts on a server, and prints its id.')
+    .option('--cache <age>', 'take answers of your batches with --cache that are no older, 1h to 30d, such as 7d')
     .option('--watch', 'show its progress until it ends')
     .option('--wait', 'wait until it ends, and print nothing more')
     .addHelpText('after', submitHelp)

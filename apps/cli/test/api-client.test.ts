@@ -68,7 +68,7 @@ describe('the api client', () => {
     const { client } = await connectTo((_request, response) => response.writeHead(404).end('<html>'));
     await expect(client.getBatch('b')).rejects.toMatchObject({
       code: 'http_404',
-      message: /is it a Promptmill server/,
+      message: /may be no Promptmill server: export PROMPTMILL_URL=/,
     });
   });
 

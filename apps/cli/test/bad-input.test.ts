@@ -242,7 +242,7 @@ describe('an input that only looks wrong is taken', () => {
   ])('%s', async (_what, table, text, requests) => {
     const args = ['run', '-', '--format', 'csv', '-m', 'simulator/echo', '-p', '{{text}}', '--dry-run'];
     const { exit, stdout, stderr } = await run(args, table);
-    expect(stderr).toMatch(new RegExp(`^${requests} requests? of stdin, nothing was called; the first, request-1 to `));
+    expect(stderr).toMatch(new RegExp(`^${requests} requests? of stdin; nothing was called\\n`));
     expect([exit, JSON.parse(stdout)]).toEqual([
       0,
       { model: 'simulator/echo', messages: [{ role: 'user', content: text }] },
@@ -252,13 +252,16 @@ describe('an input that only looks wrong is taken', () => {
 });
 
 describe('--dry-run', () => {
-  it('shows the first request and how many there are', async () => {
+  it('shows the first request, how many there are, and what they use and cost', async () => {
     const options = ['-p', 'Rate: {{text}}', '--system', '@@me {{id}}', '--param', 'top_p=0.5', '--param', 'user=bob'];
     const { exit, stdout, stderr } = await run(
       ['run', '-', '--format', 'csv', '-m', 'xai/grok-4', ...options, '--max-tokens', '5', '--limit', '2', '--dry-run'],
       files['good.csv'] as string,
     );
-    expect(stderr).toBe('2 requests of stdin, nothing was called; the first, request-1 to /v1/chat/completions:\n');
+    // 9 tokens of texts and 7 for the form of a chat in each.
+    expect(stderr).toMatch(
+      /^2 requests of stdin; nothing was called\n {2}tokens {4}32 in, at most 10 out\n {2}price {5}\$0\.0\d+ to \$0\.0\d+\nthe first, request-1 to \/v1\/chat\/completions:\n$/,
+    );
     expect(JSON.parse(stdout)).toEqual({
       top_p: 0.5,
       user: 'bob',
@@ -273,17 +276,32 @@ describe('--dry-run', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it('says that a price is unknown, and what it is at least where nothing limits the answers', async () => {
+    await writeFile(join(folder, 'a.txt'), 'one\ntwo\n');
+    const dry = async (model: string) =>
+      (await run(['run', join(folder, 'a.txt'), '-m', model, '--dry-run'])).stderr.split('\n').slice(1, 3);
+    expect(await dry('simulator/echo')).toEqual([
+      '  tokens    18 in; nothing limits the answers, --max-tokens does',
+      '  price     unknown: nothing says what simulator/echo costs; prices in promptmill.yaml can',
+    ]);
+    expect((await dry('simulator/json'))[1]).toBe('  price     at least $0.0000036');
+  });
+
   it('takes the rows of the example', async () => {
     const { pathname } = new URL('../../../examples/reviews.csv', import.meta.url);
     const { exit, stderr } = await run(['run', pathname, '-m', 'm', '-p', '{{review}}', '--id', 'id', '--dry-run']);
-    expect([exit, stderr]).toEqual([0, expect.stringMatching(/^200 requests of .*; the first, r001 to /) as string]);
+    expect([exit, stderr]).toEqual([
+      0,
+      expect.stringMatching(/^200 requests of .*\n.*\n.*\nthe first, r001 to /) as string,
+    ]);
   });
 
   it('shows an image from beside the input as a data URL', async () => {
     await writeFile(join(folder, 'a.png'), image);
     await writeFile(join(folder, 'images.jsonl'), '{"file":"a.png"}\n');
     const args = ['submit', join(folder, 'images.jsonl'), '-m', 'm', '-p', 'What?', '--image', 'file'];
-    const { stdout } = await run([...args, '--endpoint', 'responses', '--sample', '5', '--dry-run']);
+    const { stdout, stderr } = await run([...args, '--endpoint', 'responses', '--sample', '5', '--dry-run']);
+    expect(stderr).toContain(' in without the images; nothing limits the answers');
     expect(JSON.parse(stdout)).toEqual({
       model: 'm',
       input: [

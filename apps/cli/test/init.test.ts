@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Cli, openCli } from './support/cli-process.ts';
+import { type Cli, openCli, until } from './support/cli-process.ts';
 
 let cli: Cli;
 
@@ -35,6 +35,14 @@ describe('init', () => {
     stdin.write('vllm, ollama\n');
     expect((await ended).stdout).toContain('wrote promptmill.yaml for vllm, ollama; next: promptmill doctor');
     expect(providers()).toEqual(['vllm', 'ollama']);
+  });
+
+  it('writes nothing when Ctrl-C is its answer', async () => {
+    const { stdin, stdout, ended } = cli.startOnTerminal(['init']);
+    await until('it asks', () => stdout().includes('Which will you use?'));
+    stdin.write('\u0003');
+    expect((await ended).exit).toBe(130);
+    expect(await readdir(cli.path('.'))).toEqual([]);
   });
 
   it('knows its presets, and says which key is missing', async () => {

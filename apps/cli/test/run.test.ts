@@ -6,6 +6,7 @@ import { type Cli, kill, openCli, until } from './support/cli-process.ts';
 interface Result {
   readonly custom_id: string;
   readonly response: { readonly status_code: number; readonly body: Answer } | null;
+  readonly error: { readonly code: string } | null;
 }
 
 interface Answer {
@@ -89,6 +90,16 @@ describe('run', () => {
     ]);
   });
 
+  it('--dedupe: prompts that are the same are called once', async () => {
+    await writeFile(cli.path('same.txt'), 'one\ntwo\none\none\n');
+    const args = ['run', 'same.txt', '-m', 'simulator/echo', '--temperature', '0', '--dedupe', '-o', 'same.jsonl'];
+    const { exit, stderr } = await cli.run(args, env());
+    expect(exit).toBe(0);
+    expect(answers('same.jsonl')).toEqual(['one', 'two', 'one', 'one']);
+    expect(calls()).toHaveLength(2);
+    expect(stderr).toContain('2 results of the same requests');
+  });
+
   it('reads standard input and writes standard output', async () => {
     const { stdin, ended } = cli.start(['run', '-', '-m', 'simulator/echo', '-q']);
     stdin.end('one\ntwo\n');
@@ -138,10 +149,16 @@ it('--max-cost: a run stops before it costs more, and goes on with more money', 
   const stopped = await run('0.003');
   expect(stopped.exit).toBe(1);
   expect(stopped.stderr).toMatch(
-    /of its max_cost of 0\.003 USD\. \d+ requests left: the same command with a higher --max-cost/,
+    /of its max_cost of 0\.003 USD\. \d+ requests left\. \S+ has the results so far, .*; the same command with a higher --max-cost/,
   );
   const before = calls().length;
   expect(before).toBeLessThan(20);
+  // What was paid for is at hand, each answer in its place.
+  const soFar = results('prompts.results.jsonl').map(({ response, error }, index) =>
+    response === null ? error?.code : response.body.choices[0]?.message.content === prompts(30)[index],
+  );
+  expect([soFar.length, soFar.filter((kind) => kind === true).length]).toEqual([30, before]);
+  expect(soFar.filter((kind) => kind === 'cost_limit')).toHaveLength(30 - before);
   expect((await run('5')).exit).toBe(0);
   expect(answers('prompts.results.jsonl')).toEqual(prompts(30));
   expect(calls()).toHaveLength(30);

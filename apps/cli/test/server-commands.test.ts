@@ -52,6 +52,9 @@ describe('the commands that speak to a server', () => {
     const id = await submit('three.txt');
     const watched = await promptmill('watch', id);
     expect(watched.stderr).toContain('2 completed, 1 failed of 3');
+    expect(watched.stderr).toMatch(/\n {2}failed {4}1 × 400.*, such as request-2: .*\n {2}tokens {4}\d+ tokens /);
+    expect(watched.stderr).toContain(`\n  results   promptmill results ${id} -o results.jsonl\n`);
+    expect(watched.stderr).toContain(`\n  retry     promptmill retry ${id}\n`);
     expect(watched.exit).toBe(1);
 
     const written = await promptmill('results', id, '-o', 'three.jsonl');
@@ -59,6 +62,21 @@ describe('the commands that speak to a server', () => {
     expect(ids(readFileSync(cli.path('three.jsonl'), 'utf8'))).toEqual(['request-1', 'request-2', 'request-3']);
     expect((await promptmill('results', id)).stdout).toBe(readFileSync(cli.path('three.jsonl'), 'utf8'));
     expect((await promptmill('results', id, '--answers')).stdout).toBe('one\n\nthree\n');
+  });
+
+  it('submit --watch shows the same table at the end', async () => {
+    const { exit, stdout, stderr } = await promptmill('submit', 'three.txt', '-m', 'simulator/echo', '--watch');
+    expect(stderr).toMatch(/\ncompleted\n {2}requests {2}2 completed, 1 failed of 3\n {2}failed {4}1 × 400/);
+    expect(stderr).toContain(`\n  retry     promptmill retry ${stdout}`);
+    expect(exit).toBe(1);
+
+    const { error_file_id: errorFile } = (await batchOf(stdout.trim())) as { error_file_id: string };
+    const headers = { authorization: `Bearer ${env['PROMPTMILL_API_KEY']}` };
+    await fetch(`${env['PROMPTMILL_URL']}/v1/files/${errorFile}`, { method: 'DELETE', headers });
+    expect((await promptmill('watch', stdout.trim())).stderr).toMatch(/ 1 failed of 3\n {2}tokens/);
+    expect((await promptmill('results', stdout.trim())).stderr).toMatch(
+      /^error: files .* promptmill submit .* again\n$/,
+    );
   });
 
   it('submit a table, and get its results as one', async () => {
@@ -80,6 +98,20 @@ describe('the commands that speak to a server', () => {
       'a,Say one,,echo,2,2,',
       'b,Say two,,echo,2,2,',
     ]);
+  });
+
+  it('submit what repeats itself, and pay for each question once', async () => {
+    await writeFile(cli.path('same.txt'), 'one\ntwo\none\none\n');
+    const args = ['submit', 'same.txt', '-m', 'simulator/echo', '--temperature', '0', '--dedupe', '--cache', '2h'];
+    const { stdout } = await promptmill(...args, '--wait');
+    expect(await batchOf(stdout.trim())).toMatchObject({
+      request_counts: { total: 4, completed: 4 },
+      promptmill: { dedupe: true, cache: '2h', copied: 2 },
+    });
+    expect(await shown('status', stdout.trim())).toMatch(/\n {2}copied {4}2 results of the same requests\n/);
+    expect((await promptmill('results', stdout.trim(), '--answers')).stdout).toBe('one\ntwo\none\none\n');
+    const refused = await promptmill(...args.slice(0, -1), '7 days');
+    expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining('it must be from 1h to 30d')]);
   });
 
   it('submit with a schema, and get a table with its properties', async () => {
@@ -137,6 +169,40 @@ describe('the commands that speak to a server', () => {
     });
   });
 
+  it('name the next command, which can be typed as it stands', async () => {
+    /** Runs the command that a text names after a label. */
+    const runFrom = (text: string, label: string): Promise<Ended> => {
+      const [, words = ''] = new RegExp(`${label}promptmill (.*?)(?: shows| gets| lets|\\n)`).exec(text) ?? [];
+      return promptmill(...words.split(' '));
+    };
+    await writeFile(cli.path('cents.txt'), 'a few words\n'.repeat(20));
+    const submitted = await promptmill('submit', 'cents.txt', '-m', 'simulator/json', '--max-cost', '0.000005');
+    expect(submitted.stderr).toMatch(/^promptmill watch \S+ shows its progress, promptmill results \S+ its results\n$/);
+    const id = submitted.stdout.trim();
+    const watcher = cli.start(['watch', id], env);
+    await until('it says how it goes on', () => watcher.stderr().includes('next: '));
+    expect(watcher.stderr()).toContain(`next: promptmill resume ${id} --max-cost 0.00001\n`);
+    watcher.child.kill('SIGINT');
+    expect((await watcher.ended).stderr).toMatch(new RegExp(`promptmill watch ${id} shows it again\\n$`));
+
+    const refused = await promptmill('resume', id);
+    expect([refused.exit, refused.stderr]).toEqual([
+      1,
+      `error: the batch has reached its max_cost: promptmill resume ${id} --max-cost 0.00001\n`,
+    ]);
+    const status = await shown('status', id);
+    expect(status).toMatch(/\n {2}waits {5}waiting for money: The batch has spent .*\n {2}next {6}promptmill resume /);
+    expect((await runFrom(status, ' next +')).stdout).toContain(`${id} is resumed: `);
+    const paused = await promptmill('pause', id);
+    expect((await runFrom(paused.stdout, '; ')).stdout).toContain(`${id} is resumed: `);
+    const cancelled = await promptmill('cancel', id);
+    await promptmill('watch', id);
+    expect(ids((await runFrom(cancelled.stdout, '; ')).stdout)).toHaveLength(20);
+    const watched = await promptmill('watch', id);
+    expect((await runFrom(watched.stderr, ' results +')).stderr).toContain(' of 20: ');
+    expect((await runFrom(watched.stderr, ' retry +')).exit).toBe(0);
+  });
+
   it('retry failed requests, or those that are named', async () => {
     const id = await submit('three.txt');
     await promptmill('watch', id);
@@ -175,13 +241,13 @@ describe('the commands that speak to a server', () => {
 
   it('say plainly what is wrong', async () => {
     expect((await promptmill('status', 'batch_none')).stderr).toMatch(
-      /^error: No batch found with id 'batch_none'\.\n$/,
+      /^error: No batch found with id 'batch_none': promptmill list shows yours\n$/,
     );
     const wrongKey = await cli.run(['list'], { ...env, PROMPTMILL_API_KEY: 'wrong' });
-    expect(wrongKey.stderr).toMatch(/^error: .*PROMPTMILL_API_KEY.*\n$/);
+    expect(wrongKey.stderr).toMatch(/^error: .*: export PROMPTMILL_API_KEY=… with a key of this server\n$/);
     const unreachable = await cli.run(['list'], { PROMPTMILL_URL: 'http://127.0.0.1:9' });
     expect(unreachable.stderr).toMatch(
-      /^error: cannot reach http:\/\/127\.0\.0\.1:9: is 'promptmill serve' running\?.*\n$/,
+      /^error: cannot reach http:\/\/127\.0\.0\.1:9: start it with promptmill serve, or name another with export PROMPTMILL_URL=.*\n$/,
     );
     const taken = await cli.run(['serve'], {
       PORT: new URL(env['PROMPTMILL_URL'] ?? '').port,

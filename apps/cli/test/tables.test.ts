@@ -74,7 +74,7 @@ it("the README's example classifies 200 rows into two columns, with what it cost
     expect(Number(costUsd)).toBeCloseTo((0.2 * Number(inputTokens) + 0.5 * Number(outputTokens)) / 1e6, 12);
     sum += Number(costUsd);
   }
-  expect(Number(/\b0\.00\d+/.exec(stderr)?.[0])).toBeCloseTo(sum, 4);
+  expect(Number(/price +\$(\d\.\d+)/.exec(stderr)?.[1])).toBeCloseTo(sum, 4);
 });
 
 describe('run with a table', () => {

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type FileStore, FileStoreError } from '@promptmill/files';
+import { splitSegmentEntries } from '@promptmill/core';
+import { type FileStore, FileStoreError, writeSegment } from '@promptmill/files';
 import { keptAnswersName, type RecordedResults, type ResultsStream } from '@promptmill/queue';
 import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
-import { writeSegment } from './write-segment.ts';
 
 export interface CollectResultsOptions {
   readonly stream: ResultsStream;
@@ -62,7 +62,8 @@ export const collectResults = (options: CollectResultsOptions) => {
 
   const flush = async (segment: Segment): Promise<void> => {
     if (segment.batchId === keptAnswersName) return moveAnswers(segment.results);
-    const name = await writeSegment(files, segment);
+    const entries = segment.results.flatMap((recorded) => splitSegmentEntries(recorded.entries));
+    const name = await writeSegment(files, segment.batchId, entries);
     passFailPoint('segment-written');
     const state = await stream.commit(segment.batchId, name, segment.results);
     onSegment(segment);

@@ -8,11 +8,10 @@ import {
   scratchFolder,
   type SegmentEntry,
 } from '@promptmill/core';
-import { type FileStore, readInput } from '@promptmill/files';
+import { type FileStore, mergeSegments, readInput } from '@promptmill/files';
 import type { BatchStore, FileRecords } from '@promptmill/queue';
 import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { InputChangedError, ResultsMissingError } from './blocked-by.ts';
-import { mergeSegments } from './merge-segments.ts';
 import { openResultFile } from './result-file.ts';
 
 export interface FinalizeBatchOptions {

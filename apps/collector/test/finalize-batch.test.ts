@@ -1,11 +1,10 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { encodeSegmentEntry, fileKey, newBatchId, segmentFolder } from '@promptmill/core';
-import type { FileStore } from '@promptmill/files';
+import { encodeSegmentEntry, fileKey, newBatchId, segmentFolder, splitSegmentEntries } from '@promptmill/core';
+import { type FileStore, writeSegment } from '@promptmill/files';
 import type { BatchStore, FileRecords, NewBatch, ResultsStream } from '@promptmill/queue';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFinalizeBatch } from '../src/finalize-batch.ts';
-import { writeSegment } from '../src/write-segment.ts';
 import { answerLine, type CollectorSpace, createdAt, inputOf, openCollectorSpace } from './collector-space.ts';
 
 const nowMs = (createdAt + 60) * 1000;
@@ -45,7 +44,8 @@ const answer = async (
   for (;;) {
     const results = await stream.read(perSegment, 1);
     if (results.length === 0) return;
-    const name = await writeSegment(files, { batchId: batch.id, results });
+    const split = results.flatMap(({ entries }) => splitSegmentEntries(entries));
+    const name = await writeSegment(files, batch.id, split);
     await stream.commit(batch.id, name, results);
   }
 };
@@ -155,11 +155,8 @@ test('finalizing again after a crash before the status was set gives the same by
   await answer(batch, [5, 1, 3, 0, 2, 4], (index) => index !== 2);
   // Two collectors wrote this one, and one of them died before it took its results off the stream.
   const line = answerLine(batch.id, 3, true);
-  const entries = Buffer.from(encodeSegmentEntry({ index: 3, status: 'completed', bytes: 100, line }));
-  await writeSegment(files, {
-    batchId: batch.id,
-    results: [{ batchId: batch.id, streamId: '', left: 0, count: 1, entries }],
-  });
+  const entry = Buffer.from(encodeSegmentEntry({ index: 3, status: 'completed', bytes: 100, line }));
+  await writeSegment(files, batch.id, [{ index: 3, entry }]);
   const crash: BatchStore = {
     ...batches,
     async transition(id, to, ...more) {

@@ -1,3 +1,4 @@
+import { type BatchCopies, noCopies } from './batch-copies.ts';
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
@@ -86,6 +87,12 @@ export interface Batch {
   readonly blocked?: Blocked;
   /** Whether each answer has to match the schema that its request names. Absent: no. */
   readonly checkSchema?: true;
+  /** Whether requests that ask the same are called once. Absent: no. */
+  readonly dedupe?: true;
+  /** How old an answer may be that is taken from another batch, such as `7d`. Absent: none is taken. */
+  readonly cache?: string;
+  /** Absent: there are none. */
+  readonly copies?: BatchCopies;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */
@@ -165,17 +172,17 @@ export const describeMaxCost = ({ cost, maxCostNanoUsd = 0 }: Pick<Batch, 'cost'
 };
 
 /** A sum of which any part is unknown is unknown, which is null. */
-const costObjectOf = ({ cost, status, total, completed, failed }: Batch) => {
+const costObjectOf = ({ cost, status, total, completed, failed, copies = noCopies }: Batch) => {
   const spent = cost.unpriced > 0 ? null : nanosToUsd(cost.spentNanoUsd);
-  const estimate = (): number | null =>
-    spent === null || completed === 0
-      ? null
-      : nanosToUsd(Math.round((cost.spentNanoUsd / completed) * (total - failed)));
+  // A copy costs nothing.
+  const [answered, toAnswer] = [completed - copies.made, total - failed - copies.expected];
+  const expected = (): number => nanosToUsd(Math.round((cost.spentNanoUsd / answered) * toAnswer));
   return {
     currency: 'USD' as const,
-    estimated: isTerminal(status) ? null : estimate(),
+    estimated: isTerminal(status) || spent === null || answered <= 0 ? null : expected(),
     spent,
     wasted: cost.unpricedWaste > 0 ? null : nanosToUsd(cost.wastedNanoUsd),
+    saved_by_cache: copies.unpriced > 0 ? null : nanosToUsd(copies.savedNanoUsd),
   };
 };
 
@@ -202,6 +209,9 @@ const extensionOf = (batch: Batch) => {
     blocked: isOver ? null : (batch.blocked ?? null),
     cost: costObjectOf(batch),
     check_schema: batch.checkSchema ?? false,
+    dedupe: batch.dedupe ?? false,
+    cache: batch.cache ?? null,
+    copied: batch.copies?.made ?? 0,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     retry_of: retryOf ?? null,
     retried_by: retriedBy,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  indexOfRequestId,
   isBatchId,
   isFileId,
   isPartId,
@@ -9,6 +10,7 @@ import {
   newFileId,
   newPartId,
   newUploadId,
+  parseRequestId,
   requestIdOf,
 } from './ids.ts';
 
@@ -46,6 +48,17 @@ test('a request always has the same id', () => {
   expect(requestIdOf('batch_1', 10)).not.toBe(requestIdOf('batch_11', 0));
 });
 
+test('the id of a request tells its index', () => {
+  expect(indexOfRequestId(requestIdOf(`batch_${hex}`, 42))).toBe(42);
+  expect([indexOfRequestId(''), indexOfRequestId(`batch_req_${hex}`)]).toEqual([undefined, undefined]);
+});
+
 test('BullMQ takes the job id: it has no colon, and is not all digits', () => {
   expect(jobIdOf(`batch_${hex}`, 42)).toBe(`batch_${hex}-42`);
+});
+
+test('a request id tells its batch and index', () => {
+  expect(parseRequestId(requestIdOf(`batch_${hex}`, 12))).toEqual({ batchId: `batch_${hex}`, index: 12 });
+  for (const id of ['', 'batch_req_', `batch_req_${hex}`, `batch_req_${hex}_x`, `batch_${hex}_1`])
+    expect(parseRequestId(id)).toBeUndefined();
 });

@@ -36,5 +36,17 @@ export const isResponseId = (value: string): boolean => value.startsWith('resp_'
 export const requestIdOf = (batchId: string, index: number): string =>
   `batch_req_${batchId.slice('batch_'.length)}_${index}`;
 
+/** The index in an id that {@link requestIdOf} made; undefined for any other text. */
+export const indexOfRequestId = (id: string): number | undefined => {
+  const index = /^batch_req_[0-9a-f]{32}_(\d+)$/.exec(id)?.[1];
+  return index === undefined ? undefined : Number(index);
+};
+
 /** The BullMQ job id of a request, also the `Idempotency-Key` its provider sees. BullMQ forbids `:` in job ids. */
 export const jobIdOf = (batchId: string, index: number): string => `${batchId}-${index}`;
+
+/** The batch and the index in a request id of {@link requestIdOf}; undefined when the text is none. */
+export const parseRequestId = (id: string): { readonly batchId: string; readonly index: number } | undefined => {
+  const match = /^batch_req_([0-9a-f]+)_(\d+)$/.exec(id);
+  return match ? { batchId: `batch_${match[1]}`, index: Number(match[2]) } : undefined;
+};

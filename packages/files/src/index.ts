@@ -14,7 +14,11 @@ export {
   type FileStoreErrorCode,
   type StoredFile,
 } from './file-store.ts';
+export { mergeSegments } from './merge-segments.ts';
 export { openFileStore } from './open-file-store.ts';
 export { type InputLine, readInput } from './read-input.ts';
+export { sampleInput, type SampleInputOptions } from './sample-input.ts';
 export { listSegments, readSegment, readWholeSegment, TornSegmentError } from './read-segment.ts';
+export { sortLines, type SortLinesOptions } from './sort-lines.ts';
 export { splitLines, type SplitLine, type SplitLinesOptions } from './split-lines.ts';
+export { writeSegment } from './write-segment.ts';

@@ -1,3 +1,5 @@
+export * from './answers/answer-places.ts';
+export * from './batches/batch-copies.ts';
 export type * from './batches/batch-record.ts';
 export * from './batches/batch-counts.ts';
 export * from './batches/batch-store.ts';

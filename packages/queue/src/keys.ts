@@ -11,6 +11,8 @@ export const createKeys = (prefix: string) => {
   return {
     batch: batchKey,
     settledBits: (id: string) => `${batchKey(id)}:settled`,
+    /** A bit for each request that repeats another and waits for a copy of its result. */
+    repeatBits: (id: string) => `${batchKey(id)}:repeats`,
     segments: (id: string) => `${batchKey(id)}:segments`,
     /** Where some requests start in the input. */
     marks: (id: string) => `${batchKey(id)}:marks`,
@@ -31,7 +33,9 @@ export const createKeys = (prefix: string) => {
     tenantReserved: (tenant: string) => `${batchesTag}:reserved:${tenant}`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) =>
-      ['', ':settled', ':segments', ':marks', ':progress', ':costs', ':reserved'].map((part) => batchKey(id) + part),
+      ['', ':settled', ':repeats', ':segments', ':marks', ':progress', ':costs', ':reserved'].map(
+        (part) => batchKey(id) + part,
+      ),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */
@@ -85,6 +89,9 @@ export const createKeys = (prefix: string) => {
     hungUp: (api: string, id: string) => `${prefix}:{l-${api}}:hung-up:${id}`,
     /** A channel, not a key: the live calls whose caller waits no longer. */
     hangUps: `${prefix}:{live}:hang-ups`,
+    /** Where answers of a tenant's batches are: the newest, and those before them. */
+    answerPlaces: (tenant: string) => `${prefix}:{t-${tenant}}:answers`,
+    olderAnswerPlaces: (tenant: string) => `${prefix}:{t-${tenant}}:answers:older`,
     /** The names of tenants that have made a file or a batch. */
     tenants: `${prefix}:tenants`,
     /** Changes whenever an API key is created or revoked. */

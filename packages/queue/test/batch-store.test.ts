@@ -189,6 +189,8 @@ test('a new batch has dispatched nothing, and is not ready though nothing is mis
     cursorLine: 1,
     positions: {},
     outstanding: 0,
+    repeats: 0,
+    copiedAhead: 0,
     outstandingBytes: 0,
     collected: 0,
     parked: false,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestJob } from '@promptmill/core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CallSignal, createLaneControl, openLaneQueue } from '../src/index.ts';
 import { openRedisSpace, type RedisSpace } from './redis-space.ts';
 
@@ -255,6 +255,42 @@ it('a batch of a tenant of which none has failed may probe at once, however many
   await setState({ failedSources: Array.from({ length: 32 }, (_, i) => `acme/other${i}`).join(',') });
   await delay(2);
   expect(await ask('two/c')).toMatchObject({ granted: 1, isProbe: true });
+});
+
+describe('while all refusals are of one tenant', () => {
+  const hold = async () => {
+    const lane = await openLane('a', 'b');
+    await lane.end('refused', 'a');
+    expect((await lane.end('refused', 'b')).began).toBe(true);
+    await delay(2);
+    return lane;
+  };
+  const askForThree = ({ control }: Awaited<ReturnType<typeof hold>>, source: string) =>
+    control.admit([0, 0, 0], probeMs, source);
+
+  it('all calls of another go in spite of the hold', async () => {
+    const lane = await hold();
+    expect(await askForThree(lane, 'two/c')).toMatchObject({ granted: 3, isProbe: true });
+    expect(await askForThree(lane, 'two/c')).toMatchObject({ granted: 3 });
+    expect(await askForThree(lane, 'acme/a')).toMatchObject({ granted: 0 });
+  });
+
+  it.each([
+    ['a look was refused too', { looksLeft: 10 }],
+    ['another tenant was refused too', { failedSources: 'acme/a,three/d' }],
+  ])('and one call when %s', async (_, state) => {
+    const lane = await hold();
+    await lane.setState(state);
+    expect(await askForThree(lane, 'two/c')).toMatchObject({ granted: 1, isProbe: true });
+  });
+
+  it('a question says whether another waits in the lane', async () => {
+    const { ask, addJob } = await hold();
+    await addJob('acme/c');
+    expect(await ask('a')).toMatchObject({ granted: 0, othersWait: false });
+    await addJob('two/d');
+    expect(await ask('a')).toMatchObject({ granted: 0, othersWait: true });
+  });
 });
 
 it('a batch that has not failed may probe, however many have', async () => {

@@ -13,6 +13,8 @@ export const failPoints = [
   'batch-recorded',
   /** api: a batch's job is added, the caller has no answer. */
   'batch-queued',
+  /** api: it is found which requests of a batch repeat others, and not yet noted. */
+  'repeats-found',
   /** api: a chunk of requests is in its lanes, the cursor has not moved. */
   'jobs-added',
   /** api: the cursor has moved past a chunk. */
@@ -27,6 +29,10 @@ export const failPoints = [
   'segment-written',
   /** collector: a batch's last segment is committed, its finalizing is not asked for. */
   'segment-committed',
+  /** api: a segment of copies is in the store, and not committed. */
+  'copies-written',
+  /** api: a segment of copies is committed. */
+  'copies-committed',
   /** collector: the output and error file are published, the batch's status is not set. */
   'files-published',
   /** collector: the batch's last status is set, the job of its finalizing has not ended. */

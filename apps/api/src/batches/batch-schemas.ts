@@ -13,6 +13,9 @@ const batchCost = z
     }),
     spent: spentUsd,
     wasted: wastedUsd,
+    saved_by_cache: z.number().nullable().meta({
+      description: 'What the calls would have cost that copies saved (`dedupe`, `cache`).',
+    }),
   })
   .meta({ description: 'By list prices, or those of the configuration; null where a price is unknown.' });
 
@@ -93,6 +96,12 @@ export const batchObject = z
         }),
         cost: batchCost,
         check_schema: z.boolean().meta({ description: 'Whether answers have to match the schemas of their requests.' }),
+        dedupe: z.boolean().meta({ description: 'Whether requests that ask the same are called once.' }),
+        cache: z
+          .string()
+          .nullable()
+          .meta({ description: 'How old an answer of another batch may be that is copied.', example: '7d' }),
+        copied: z.int().meta({ description: 'Results so far that are copies.' }),
         max_cost: z.number().nullable().meta({ description: 'What the batch may cost at most, in USD.' }),
         paused_at: time.meta({
           description: 'Unix time in seconds; null while it is not paused. Reaching `max_cost` pauses a batch too.',
@@ -257,6 +266,13 @@ export const resultsPage = z
               fallback_from: z.string().optional().meta({ description: 'The model that the request names then.' }),
               cost_usd: z.number().optional().meta({
                 description: 'What the answer cost, in USD. Absent when its price is unknown, and when no answer came.',
+              }),
+              copied_from: z.string().optional().meta({
+                description: 'The `custom_id` of the request whose result this is a copy of.',
+              }),
+              copied_from_batch: z.string().optional().meta({ description: 'Its batch, when it is another one.' }),
+              saved_usd: z.number().optional().meta({
+                description: 'What a call would have cost in place of the copy. Absent when that is unknown.',
               }),
             })
             .optional(),

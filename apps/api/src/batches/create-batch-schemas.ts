@@ -53,6 +53,25 @@ const extension = z
           '`/v1/responses`). One that does not is asked for once more, with what is wrong with it in the conversation.',
       }),
     max_cost: maxCost.optional(),
+    dedupe: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'Whether requests that ask the same are called once: each other one gets a copy of the first result, be it an ' +
+          'answer or an error. Embeddings and moderations count, and requests for one answer with `temperature` 0 or a ' +
+          '`seed`. Default: no; for a retry, as in the batch that is retried.',
+      }),
+    cache: z
+      .string()
+      .refine((age) => completionWindowSeconds(age) !== undefined, { error: 'it must be from 1h to 30d, such as 7d' })
+      .optional()
+      .meta({
+        description:
+          'A request that asks the same as one that your batches with `cache` have answered within this time gets a copy of ' +
+          'that answer, as long as its output file is there. Whole minutes, hours or days from `1h` to `30d`.',
+        example: '7d',
+      }),
   })
   .optional()
   .meta({ description: "Beyond OpenAI's batch." });

@@ -44,6 +44,8 @@ export const createBatch = (dependencies: Dependencies) => {
       ...(maxCost === undefined ? {} : { maxCostNanoUsd: usdToNanos(maxCost) }),
       ...(expiry ? { outputExpiresAfterSeconds: expiry.seconds } : {}),
       ...(body.promptmill?.check_schema ? { checkSchema: true } : {}),
+      ...(body.promptmill?.dedupe ? { dedupe: true } : {}),
+      ...(body.promptmill?.cache === undefined ? {} : { cache: body.promptmill.cache }),
     };
   };
 

@@ -17,6 +17,8 @@ export type BatchTerms = Pick<
   | 'metadata'
   | 'outputExpiresAfterSeconds'
   | 'checkSchema'
+  | 'dedupe'
+  | 'cache'
   | 'maxCostNanoUsd'
   | 'retryOf'
 >;

@@ -42,6 +42,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       });
     const maxCost = body?.promptmill?.max_cost;
     const maxCostNanoUsd = maxCost === undefined ? origin.maxCostNanoUsd : usdToNanos(maxCost);
+    const { dedupe = origin.dedupe, cache = origin.cache } = body?.promptmill ?? {};
     const param = maxCostNanoUsd === undefined ? undefined : 'promptmill.max_cost';
     await checkPrices(tenant, Object.keys(input.summary?.models ?? {}), param);
     const lines = retryLines(files, origin, { customIds: body?.custom_ids, errorCodes: body?.error_codes });
@@ -54,6 +55,8 @@ export const retryBatch = (dependencies: Dependencies) => {
       ...(maxCostNanoUsd === undefined ? {} : { maxCostNanoUsd }),
       ...(outputExpiresAfterSeconds === undefined ? {} : { outputExpiresAfterSeconds }),
       ...(checkSchema ? { checkSchema } : {}),
+      ...(dedupe ? { dedupe } : {}),
+      ...(cache === undefined ? {} : { cache }),
       retryOf: id,
     };
   };

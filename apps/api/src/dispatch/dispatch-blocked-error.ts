@@ -1,4 +1,4 @@
-const codes = ['no_lane', 'input_changed'] as const;
+const codes = ['no_lane', 'input_changed', 'torn_segment', 'results_missing'] as const;
 
 /** What keeps a batch's requests from being dispatched until someone acts. */
 type DispatchBlockedCode = (typeof codes)[number];

@@ -6,6 +6,7 @@ import type { PassFailPoint } from '@promptmill/runtime';
 import type { AddRequests } from './add-requests.ts';
 import { createSeenBatches } from '../seen-batches.ts';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
+import { lookAtSkipped, type SkipReason } from './look-at-skipped.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
 
 export interface DispatchRequestsOptions {
@@ -45,21 +46,38 @@ const aheadShare = 1 / 8;
 /** The batches of a tenant share a window, but each may have this much. */
 const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 
+/** The next requests of a batch for its lanes, and those between them that no lane gets. */
+interface Chunk {
+  readonly wanted: InputRequest[];
+  readonly skipped: { repeats: number; copies: number; bytes: number };
+  /** The last request of all. */
+  last: InputRequest | undefined;
+  /** Of the lines of all. */
+  bytes: number;
+}
+
+const newChunk = (): Chunk => ({
+  wanted: [],
+  skipped: { repeats: 0, copies: 0, bytes: 0 },
+  last: undefined,
+  bytes: 0,
+});
+
+const addTo = (chunk: Chunk, request: InputRequest, skip: SkipReason | undefined): void => {
+  chunk.last = request;
+  chunk.bytes += request.bytes;
+  if (!skip) chunk.wanted.push(request);
+  if (skip === 'repeat') chunk.skipped.repeats++;
+  if (skip === 'copy') chunk.skipped.copies++;
+  if (skip === 'repeat' || skip === 'copy') chunk.skipped.bytes += request.bytes;
+};
+
 /**
  * Adds a batch's next requests to their lanes until its window is full or its input is read. The cursor moves after each
  * chunk; a crash in between adds that chunk again, under the same job ids.
  */
 export const createDispatchRequests = (options: DispatchRequestsOptions) => {
   const { batches, counts, files, requests, add, window, onDispatched, passFailPoint } = options;
-
-  /** The requests of a chunk that have no result yet. Some have one when Redis has lost the latest cursor. */
-  const withoutResult = async (batch: Batch, chunk: readonly InputRequest[]): Promise<readonly InputRequest[]> => {
-    const settled = await requests.areSettled(
-      batch.id,
-      chunk.map(({ index }) => index),
-    );
-    return chunk.filter((_, i) => !settled[i]);
-  };
 
   /** Whether results pile up in Redis because no collector runs or none can write. */
   const isFull = async ({ state }: BatchSnapshot): Promise<boolean> =>
@@ -98,23 +116,22 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     if (countedBytes - outstandingBytes >= window.bytes * refillShare) await counts.countBytes(batch, 0);
   };
 
-  /** @param settledBeyond how many requests after the cursor have a result */
+  /** @param settledBeyond how many requests after the cursor have a result, copies among them */
   const dispatch = async (
-    { batch, state }: BatchSnapshot,
+    snapshot: BatchSnapshot,
     mostBytes: number,
     settledBeyond: number,
   ): Promise<{ done: boolean }> => {
+    const { batch, state } = snapshot;
     let cursor: Cursor = state;
 
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
-    const addChunk = async (chunk: readonly InputRequest[]): Promise<boolean> => {
-      const last = chunk.at(-1);
+    const addChunk = async ({ wanted, skipped, last }: Chunk): Promise<boolean> => {
       if (!last) return true;
-      const wanted = settledBeyond > 0 ? await withoutResult(batch, chunk) : chunk;
       const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
       if (isAhead) ahead.note(batch.id, true);
-      else ahead.forget(batch.id);
+      else if (wanted.length > 0) ahead.forget(batch.id);
       passFailPoint('jobs-added');
       const next = {
         dispatched: last.index + 1,
@@ -122,11 +139,11 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
         cursorLine: last.nextLine,
         positions,
       };
-      const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next);
+      const outcome = await batches.advanceCursor(batch.id, cursor.dispatched, next, skipped);
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
       passFailPoint('cursor-moved');
-      onDispatched(chunk.length);
+      onDispatched(wanted.length);
       const isFirst = cursor.dispatched === 0;
       cursor = next;
       if (isFirst && next.dispatched < batch.total) await sleep(headStartMs);
@@ -134,32 +151,34 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     };
 
     let adding = Promise.resolve(true);
-    let chunk: InputRequest[] = [];
-    let chunkBytes = 0;
+    let chunk = newChunk();
     let chunkSize = state.dispatched === 0 ? firstChunkRequests : chunkRequests;
-    let outstanding = state.outstanding + settledBeyond;
+    let outstanding = state.outstanding + Math.max(0, settledBeyond - state.copiedAhead);
     let { outstandingBytes } = state;
     let hasEnded = true;
+    const whySkipped = lookAtSkipped(requests, snapshot, settledBeyond);
     const from = { index: state.dispatched, offset: state.cursorOffset, line: state.cursorLine };
     try {
       for await (const request of readRequests(files, batch.inputFileId, from)) {
         const part = partOf(batch);
         const isFull = outstanding >= part.requests || outstandingBytes >= Math.min(part.bytes, mostBytes);
-        if (request.index >= batch.total || isFull) {
+        const skip = await whySkipped(request.index);
+        if (request.index >= batch.total || (isFull && !skip)) {
           hasEnded = false;
           break;
         }
-        chunk.push(request);
-        chunkBytes += request.bytes;
-        outstanding++;
-        outstandingBytes += request.bytes;
-        if (chunk.length < chunkSize && chunkBytes < maxChunkBytes) continue;
+        addTo(chunk, request, skip);
+        if (!skip) {
+          outstanding++;
+          outstandingBytes += request.bytes;
+        }
+        if (chunk.wanted.length < chunkSize && chunk.bytes < maxChunkBytes) continue;
         if (!(await adding)) return { done: false };
         // The next chunk is read while this one is added.
         adding = addChunk(chunk);
         // It is awaited later; a failure until then must not count as unhandled.
         adding.catch(() => {});
-        [chunk, chunkBytes, chunkSize] = [[], 0, chunkRequests];
+        [chunk, chunkSize] = [newChunk(), chunkRequests];
       }
     } finally {
       await adding.catch(() => {});

@@ -27,6 +27,8 @@ import {
 } from '@promptmill/queue';
 import { createErrorLog, type Logger, type Metrics, type PassFailPoint } from '@promptmill/runtime';
 import type { DispatchConfig } from '../api-config.ts';
+import { createCopying } from '../copies/create-copying.ts';
+import { createDispatchWithCopies } from '../copies/dispatch-with-copies.ts';
 import { lookTwice } from '../journal/look-twice.ts';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
@@ -88,6 +90,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
 
   const tenantCalls = createTenantCalls(redis, keys, tenants.limitsOf);
   const places = createPlaces(keptPlaces);
+  const copying = createCopying({ redis, keys, batches, requests, files, records, lanes, logger, passFailPoint });
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -99,22 +102,25 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       maxRequests: limits.maxRequestsPerBatch,
       now: Date.now,
     }),
-    dispatch: createDispatchRequests({
-      batches,
-      counts,
-      files,
-      requests,
-      add,
-      window,
-      onDispatched: (requests) => metrics.dispatched.inc(requests),
-      passFailPoint,
+    dispatch: createDispatchWithCopies({
+      ...copying,
+      dispatch: createDispatchRequests({
+        batches,
+        counts,
+        files,
+        requests,
+        add,
+        window,
+        onDispatched: (requests) => metrics.dispatched.inc(requests),
+        passFailPoint,
+      }),
     }),
     reconcile: createReconcileBatch({
       batches,
       requests,
       files,
-      restore: createRestoreResults({ batches, requests, recorder, files, lanes, logger }),
-      recount: createRecountResults({ batches, counts, files, logger }),
+      restore: createRestoreResults({ batches, requests, recorder, copies: copying.copies, files, lanes, logger }),
+      recount: createRecountResults({ batches, requests, counts, files, logger }),
       findLost: createFindLostRequests({ lanes, queueOf, requests }),
       add,
       connections: () => connections,
@@ -139,7 +145,14 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     ),
     wake: (batchId) => wakeBatchJob(batchesQueue, batchId),
     finalize: (batchId) => addBatchJob(finalizeQueue, batchId),
-    retire: createRetireBatch({ records, counts, due: createDueIndex(redis, keys), keepDays, now: Date.now }),
+    retire: createRetireBatch({
+      ...copying,
+      records,
+      counts,
+      due: createDueIndex(redis, keys),
+      keepDays,
+      now: Date.now,
+    }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),
     places,
     now: Date.now,

@@ -7,21 +7,40 @@ import {
   type SegmentLabel,
 } from '@promptmill/core';
 import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
-import type { BatchCounts, BatchSnapshot, BatchStore } from '@promptmill/queue';
+import type { BatchCounts, BatchSnapshot, BatchStore, DispatchedRequests } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
-import { usageOfLine } from './restore-results.ts';
+import { readEntry } from './restore-results.ts';
 
 export interface RecountResultsOptions {
   readonly batches: Pick<BatchStore, 'segments'>;
+  readonly requests: Pick<DispatchedRequests, 'repeatBits'>;
   readonly counts: Pick<BatchCounts, 'differ' | 'recount'>;
   readonly files: FileStore;
   readonly logger: Logger;
 }
 
-/** Counts the results of a batch of `total` requests, each request once. */
-const createCount = (total: number) => {
+/** Counts the results of a batch of `total` requests, each request once. `dispatched` of them are before the cursor. */
+const createCount = (total: number, dispatched: number, repeats: Buffer) => {
   const settled = Buffer.alloc(Math.ceil(total / 8));
   let [completed, failed, settledBytes, usage, spentNanoUsd, unpriced] = [0, 0, 0, noUsage, 0, 0];
+  let [copied, copiedAhead, savedNanoUsd, unpricedSaved] = [0, 0, 0, 0];
+
+  const addCopy = (index: number, saved: number | undefined): void => {
+    copied++;
+    if (index >= dispatched) copiedAhead++;
+    if (saved === undefined) unpricedSaved++;
+    else savedNanoUsd += saved;
+  };
+
+  const waitingRepeats = (): number => {
+    let count = 0;
+    for (let index = 0; index < dispatched; index++) {
+      const [byte, bit] = [index >> 3, 0x80 >> (index & 7)];
+      if (((repeats[byte] ?? 0) & ~(settled[byte] ?? 0) & bit) !== 0) count++;
+    }
+    return count;
+  };
+
   return {
     settled,
     add: (entry: SegmentEntry): void => {
@@ -31,11 +50,25 @@ const createCount = (total: number) => {
       if (entry.status === 'completed') completed++;
       else failed++;
       settledBytes += entry.bytes;
-      usage = addUsage(usage, usageOfLine(entry));
+      const { usage: used, copy } = readEntry(entry);
+      usage = addUsage(usage, used);
+      if (copy) addCopy(entry.index, copy.savedNanoUsd);
       if (entry.nanoUsd === undefined) unpriced++;
       else spentNanoUsd += entry.nanoUsd;
     },
-    counts: () => ({ completed, failed, settledBytes, usage, spentNanoUsd, unpriced }),
+    counts: () => ({
+      completed,
+      failed,
+      settledBytes,
+      usage,
+      spentNanoUsd,
+      unpriced,
+      copied,
+      copiedAhead,
+      waitingRepeats: waitingRepeats(),
+      savedNanoUsd,
+      unpricedSaved,
+    }),
   };
 };
 
@@ -45,18 +78,18 @@ const createCount = (total: number) => {
  * the others. A request may then be counted twice, or seem settled without a result. Resolves with whether the batch
  * was counted again.
  */
-export const createRecountResults = ({ batches, counts, files, logger }: RecountResultsOptions) => {
+export const createRecountResults = ({ batches, requests, counts, files, logger }: RecountResultsOptions) => {
   const knownSegment = (name: string): SegmentLabel => {
     const segment = parseSegmentName(name);
     if (!segment) throw new Error(`${name} is no segment`);
     return segment;
   };
 
-  const recount = async ({ batch, state: { collected } }: BatchSnapshot): Promise<boolean> => {
+  const recount = async ({ batch, state: { collected, dispatched } }: BatchSnapshot): Promise<boolean> => {
     const { id } = batch;
     const names = new Set(await batches.segments(id));
     const unknown = (await listSegments(files, id)).filter(({ name }) => !names.has(name));
-    const count = createCount(batch.total);
+    const count = createCount(batch.total, dispatched, await requests.repeatBits(id));
     const read = (segment: SegmentLabel) => readWholeSegment(files, id, segment);
     for (const name of names) (await read(knownSegment(name))).forEach(count.add);
     const found: string[] = [];
@@ -68,7 +101,7 @@ export const createRecountResults = ({ batches, counts, files, logger }: Recount
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }
     const after = count.counts();
-    if (!(await counts.recount({ ...batch, collected }, after, count.settled, found))) return false;
+    if (!(await counts.recount({ ...batch, collected, dispatched }, after, count.settled, found))) return false;
     const { completed, failed } = batch;
     logger.warn({ batch: id, before: { completed, failed, collected }, after }, 'recounted');
     return true;

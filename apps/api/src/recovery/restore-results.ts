@@ -1,12 +1,23 @@
-import { type Batch, fullModelName, type LaneTable, type SegmentEntry, usageOf } from '@promptmill/core';
+import {
+  type Batch,
+  type BatchUsage,
+  fullModelName,
+  type LaneTable,
+  type LineNote,
+  noUsage,
+  savedNanoUsdOf,
+  type SegmentEntry,
+  usageOf,
+} from '@promptmill/core';
 import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
-import type { BatchStore, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
+import type { BatchCopies, BatchStore, CommittedCopy, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 
 export interface RestoreResultsOptions {
   readonly batches: BatchStore;
   readonly requests: DispatchedRequests;
   readonly recorder: ResultRecorder;
+  readonly copies: Pick<BatchCopies, 'commit'>;
   readonly files: FileStore;
   readonly lanes: LaneTable;
   readonly logger: Logger;
@@ -14,20 +25,26 @@ export interface RestoreResultsOptions {
 
 interface ResultLine {
   readonly response?: { readonly body?: unknown };
-  readonly promptmill?: { readonly model: string };
+  readonly promptmill?: LineNote;
 }
 
 const parseLine = ({ line }: SegmentEntry): ResultLine => JSON.parse(line.toString()) as ResultLine;
 
-export const usageOfLine = (entry: SegmentEntry) =>
-  usageOf(entry.status === 'completed' ? parseLine(entry).response?.body : undefined);
+/** What a segment's entry says of the call that gave its result, or of the copy that it is. */
+export const readEntry = (
+  entry: SegmentEntry,
+): { readonly usage: BatchUsage; readonly copy?: Pick<CommittedCopy, 'savedNanoUsd'> } => {
+  const { response, promptmill: note = {} } = parseLine(entry);
+  if (note.copied_from !== undefined) return { usage: noUsage, copy: { savedNanoUsd: savedNanoUsdOf(note) } };
+  return { usage: usageOf(entry.status === 'completed' ? response?.body : undefined) };
+};
 
 /**
  * Records results again that Redis has lost and segments in the store hold, so that they are not paid for twice. After
  * a power cut Redis may lack its last second or more. Resolves with the number of results.
  */
 export const createRestoreResults = (options: RestoreResultsOptions) => {
-  const { batches, requests, recorder, files, lanes, logger } = options;
+  const { batches, requests, recorder, copies, files, lanes, logger } = options;
 
   /** A line names its model only when a fallback has answered. Where the batch has several, which one is not known. */
   const modelOf = (batch: Batch, entry: SegmentEntry): string => {
@@ -48,7 +65,7 @@ export const createRestoreResults = (options: RestoreResultsOptions) => {
           { batchId, index: entry.index, bytes: entry.bytes },
           entry.status,
           entry.line.toString(),
-          usageOfLine(entry),
+          readEntry(entry).usage,
           entry.status === 'completed'
             ? { tenant, model: modelOf(batch, entry), nanoUsd: entry.nanoUsd, inputCharacters: 0 }
             : undefined,
@@ -56,6 +73,16 @@ export const createRestoreResults = (options: RestoreResultsOptions) => {
       ),
     );
     return outcomes.filter((outcome) => outcome === 'recorded').length;
+  };
+
+  /** A segment holds copies alone, or none. */
+  const restoreSegment = async (batch: Batch, name: string, entries: readonly SegmentEntry[]): Promise<number> => {
+    const found = entries.flatMap((entry): CommittedCopy[] => {
+      const { copy } = readEntry(entry);
+      return copy ? [{ index: entry.index, status: entry.status, ...copy }] : [];
+    });
+    if (found.length > 0) return (await copies.commit(batch.id, name, found)) ?? 0;
+    return restoreEntries(batch, entries);
   };
 
   return async (batch: Batch): Promise<number> => {
@@ -66,7 +93,7 @@ export const createRestoreResults = (options: RestoreResultsOptions) => {
     let restored = 0;
     for (const segment of found.filter(({ name }) => !known.has(name)))
       try {
-        restored += await restoreEntries(batch, await readWholeSegment(files, id, segment));
+        restored += await restoreSegment(batch, segment.name, await readWholeSegment(files, id, segment));
       } catch (error) {
         logger.warn({ err: error, batch: id, segment: segment.name }, 'a segment cannot be read');
       }

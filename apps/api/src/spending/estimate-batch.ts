@@ -1,5 +1,5 @@
-import { ApiError, findBatchErrors, fullModelName, type RequestLine } from '@promptmill/core';
-import { createPriceList } from '@promptmill/provider';
+import { ApiError, findBatchErrors, type RequestLine } from '@promptmill/core';
+import { countSampled, createEstimateRequests, type ModelEstimate } from '@promptmill/provider';
 import type { z } from 'zod';
 import type { CreateBatchBody } from '../batches/create-batch-schemas.ts';
 import { checkPrompts } from '../batches/check-prompts.ts';
@@ -8,7 +8,6 @@ import { findRefusal } from '../batches/find-refusal.ts';
 import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { badRequest } from '../request-problem.ts';
-import { estimateModel, type ModelSample, type Range } from './estimate-model.ts';
 import { readKnownAnswers } from './known-answers.ts';
 import { sampleFile, samplePrompts } from './sample-input.ts';
 import type { batchEstimate } from './spending-schemas.ts';
@@ -22,16 +21,14 @@ type Dependencies = Pick<ApiDependencies, 'config' | 'records' | 'files' | 'tena
 
 type Estimate = z.output<typeof batchEstimate>;
 
-const sumOf = (values: readonly (number | null)[]): number | null =>
-  values.some((value) => value === null) ? null : values.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+const costObject = ({ usd }: ModelEstimate) => ({ currency: 'USD' as const, ...usd });
 
-const sumOfRanges = (ranges: readonly Range[]): Range => ({
-  low: sumOf(ranges.map(({ low }) => low)),
-  expected: sumOf(ranges.map(({ expected }) => expected)),
-  high: sumOf(ranges.map(({ high }) => high)),
+/** Nobody knows how many requests of a batch get copies: perhaps all. */
+const perhapsCopied = <T extends Pick<ModelEstimate, 'usd' | 'outputTokens'>>(estimate: T): T => ({
+  ...estimate,
+  outputTokens: { ...estimate.outputTokens, low: estimate.outputTokens.low === null ? null : 0 },
+  usd: { ...estimate.usd, low: estimate.usd.low === null ? null : 0 },
 });
-
-const costObject = (usd: Range) => ({ currency: 'USD' as const, ...usd });
 
 /**
  * `POST /v1/batches/estimate`: what a batch with this body would use and cost. It makes nothing. 400 when the batch would
@@ -39,7 +36,7 @@ const costObject = (usd: Range) => ({ currency: 'USD' as const, ...usd });
  */
 export const estimateBatch = ({ config, records, files, tenants, usage, measuring, now }: Dependencies) => {
   const { lanes, limits } = config;
-  const prices = createPriceList(now);
+  const estimateRequests = createEstimateRequests({ lanes, now });
   const underWay = new Set<string>();
 
   const readFile = async (
@@ -60,11 +57,9 @@ export const estimateBatch = ({ config, records, files, tenants, usage, measurin
     return { requests: summary.requests, sample: sampleFile(files, id, bytes) };
   };
 
-  const routeOf = (tenant: string, model: string) => {
+  const assertTaken = (tenant: string, model: string): void => {
     const refusal = findRefusal(lanes, tenants.limitsOf(tenant), model);
-    const route = lanes.route(model);
-    if (refusal || !route) throw badRequest({ message: '', code: 'model_not_found', ...refusal, param: 'model' });
-    return route;
+    if (refusal) throw badRequest({ ...refusal, param: 'model' });
   };
 
   const estimate = async (tenant: string, body: CreateBatchBody): Promise<Estimate> => {
@@ -72,39 +67,32 @@ export const estimateBatch = ({ config, records, files, tenants, usage, measurin
     const { requests, sample } =
       'prompts' in body ? { requests: body.prompts.length, sample: samplePrompts(body) } : await readFile(tenant, body);
     const samples = await measuring.measure(sample);
-    const counted = [...samples.values()].reduce((sum, each) => sum + each.requests, 0);
+    const counted = countSampled(samples);
     if (counted === 0)
       throw badRequest({
         message: 'The lines of the input file are too long for an estimate.',
         code: 'not_estimable',
         param: 'input_file_id',
       });
+    for (const model of samples.keys()) assertTaken(tenant, model);
     const known = await readKnownAnswers(usage, tenant, now());
-
-    const estimateOf = async (model: string, ofModel: ModelSample) => {
-      const route = routeOf(tenant, model);
-      const name = fullModelName(route);
-      const answers = known.get(name);
-      const share = Math.round((requests * ofModel.requests) / counted);
-      const found = await prices.pricesOf(route.lane.provider, { model: route.model });
-      const { inputTokens, outputTokens, usd } = estimateModel(share, ofModel, answers, found);
-      return { name, share, known: answers?.answers ?? 0, inputTokens, outputTokens, usd };
-    };
-    const models = await Promise.all([...samples].map(([model, ofModel]) => estimateOf(model, ofModel)));
+    const called = await estimateRequests({ requests, samples, known });
+    const mayCopy = body.promptmill?.dedupe || body.promptmill?.cache !== undefined;
+    const estimated = mayCopy ? { ...perhapsCopied(called), models: called.models.map(perhapsCopied) } : called;
     return {
       object: 'batch.estimate',
       requests,
       counted_requests: counted,
-      input_tokens: models.reduce((sum, { inputTokens }) => sum + inputTokens, 0),
-      output_tokens: sumOfRanges(models.map(({ outputTokens }) => outputTokens)),
-      cost: costObject(sumOfRanges(models.map(({ usd }) => usd))),
-      models: models.map(({ name, share, known: answers, inputTokens, outputTokens, usd }) => ({
-        model: name,
-        requests: share,
-        known_answers: answers,
-        input_tokens: inputTokens,
-        output_tokens: outputTokens,
-        cost: costObject(usd),
+      input_tokens: estimated.inputTokens,
+      output_tokens: estimated.outputTokens,
+      cost: costObject(estimated),
+      models: estimated.models.map((each) => ({
+        model: each.model,
+        requests: each.requests,
+        known_answers: each.knownAnswers,
+        input_tokens: each.inputTokens,
+        output_tokens: each.outputTokens,
+        cost: costObject(each),
       })),
     };
   };

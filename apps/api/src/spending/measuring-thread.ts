@@ -1,7 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { RequestLine } from '@promptmill/core';
-import { openTokenCounter } from '@promptmill/provider';
-import { measureRequests } from './measure-requests.ts';
+import { measureRequests, openTokenCounter } from '@promptmill/provider';
 
 /** The thread of `measuring.ts`. Loading the tokenizer blocks it for half a second. */
 const countTokens = await openTokenCounter();

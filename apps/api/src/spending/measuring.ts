@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { RequestLine } from '@promptmill/core';
-import { addSamples, type Samples } from './measure-requests.ts';
+import { addSamples, type Samples } from '@promptmill/provider';
 
 /** A thread without work ends after this time, and gives back its 100 MB. */
 const idleMs = 60_000;

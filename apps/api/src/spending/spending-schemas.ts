@@ -8,7 +8,8 @@ const range = (what: string) =>
     .meta({ description: what });
 
 const cost = range(
-  'In USD. `expected` needs known answers of the model, `high` those or `max_tokens`; all need its price.',
+  'In USD. `expected` needs known answers of the model, `high` those or `max_tokens`; all need its price. ' +
+    'With `dedupe` or `cache` each request counts as called, but `low` is 0.',
 ).extend({ currency });
 const outputTokens = range('From the known answers of the model, and `max_tokens`.');
 const inputTokens = z.int().meta({ description: 'Counted, and put right with the known answers of the model.' });

@@ -4,6 +4,7 @@ import type { fetch, Response } from 'undici';
 import { CliError } from '../cli-error.ts';
 import { readEvents } from './read-events.ts';
 import { readLines } from './read-lines.ts';
+import { errorOf } from './server-error.ts';
 import { createUploadBody } from './upload-body.ts';
 
 export interface ApiClientOptions {
@@ -21,6 +22,8 @@ export interface NewBatch {
     readonly check_schema: boolean;
     /** In USD. */
     readonly max_cost: number | undefined;
+    readonly dedupe: boolean | undefined;
+    readonly cache?: string | undefined;
   };
 }
 
@@ -41,6 +44,22 @@ export interface RetryChoice {
   readonly completion_window?: string;
   /** In USD. */
   readonly promptmill?: { readonly max_cost: number };
+}
+
+interface Amounts {
+  readonly low: number | null;
+  readonly expected: number | null;
+  readonly high: number | null;
+}
+
+/** What a batch will use and cost, as far as the server knows. */
+export interface BatchEstimate {
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly output_tokens: Amounts;
+  /** In USD. */
+  readonly cost: Amounts;
+  readonly models: readonly { readonly model: string; readonly cost: Amounts }[];
 }
 
 interface List<Item> {
@@ -64,7 +83,7 @@ interface Page {
 }
 
 interface Call {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: (() => AsyncIterable<Uint8Array>) | string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the call is sent again after no answer or a temporary error. Default: true for GET, else false. */
@@ -78,20 +97,6 @@ const temporaryStatuses = new Set([429, 500, 502, 503, 504]);
 
 const query = ({ after, limit }: Page): string =>
   new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) }).toString();
-
-const errorOf = async (response: Response): Promise<CliError> => {
-  const text = await response.text();
-  try {
-    const { error } = JSON.parse(text) as { error: { message: string; code: string | null } };
-    const hint = response.status === 401 ? ' (the key comes from PROMPTMILL_API_KEY)' : '';
-    return new CliError(error.code ?? `http_${response.status}`, `${error.message}${hint}`);
-  } catch {
-    return new CliError(
-      `http_${response.status}`,
-      `the server answered ${response.status}: is it a Promptmill server?`,
-    );
-  }
-};
 
 /**
  * The part of Promptmill's HTTP API that the commands need. Every method throws {@link CliError}, with the server's own
@@ -113,10 +118,8 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       signal?.throwIfAborted();
       throw new CliError(
         'unreachable',
-        `cannot reach ${root}: is 'promptmill serve' running? (PROMPTMILL_URL names the server)`,
-        {
-          cause: error,
-        },
+        `cannot reach ${root}: start it with promptmill serve, or name another with export PROMPTMILL_URL=http://…`,
+        { cause: error },
       );
     }
   };
@@ -155,6 +158,8 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
       });
     },
     getFile: (id: string) => json<FileObject>(`/files/${id}`),
+    deleteFile: async (id: string): Promise<void> =>
+      void (await call(`/files/${id}`, { method: 'DELETE', repeatable: true })),
     async *fileLines(id: string, signal?: AbortSignal): AsyncGenerator<string> {
       const { body } = await call(`/files/${id}/content`, { signal });
       if (body) yield* readLines(body);
@@ -166,6 +171,15 @@ export const createApiClient = ({ baseUrl, apiKey, fetch }: ApiClientOptions) =>
         body: JSON.stringify(batch),
         headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
         repeatable: true,
+      }),
+    /** Asks what a batch would use and cost. It makes nothing. */
+    estimateBatch: (batch: NewBatch, signal?: AbortSignal) =>
+      json<BatchEstimate>('/batches/estimate', {
+        method: 'POST',
+        body: JSON.stringify(batch),
+        headers: { 'content-type': 'application/json' },
+        repeatable: true,
+        signal,
       }),
     getBatch: (id: string) => json<BatchObject>(`/batches/${encodeURIComponent(id)}`),
     cancelBatch: (id: string) =>

@@ -5,7 +5,7 @@ import { printable } from '../terminal.ts';
 
 export const cancelBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).cancelBatch(batchId);
-  const text = `${batch.id} is ${batch.status}: ${countsText(batch)}; the results that it has are kept\n`;
+  const text = `${batch.id} is ${batch.status}: ${countsText(batch)}; promptmill results ${batch.id} gets what it has\n`;
   context.stdout.write(printable(text));
   return 0;
 };

@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
-import type { Readable } from 'node:stream';
 import { presets } from '@promptmill/core';
+import { findPerson } from '../ask.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
 import { configText } from '../init/config-text.ts';
@@ -26,29 +25,22 @@ const assertKnown = (names: readonly string[]): void => {
     );
 };
 
-const isTerminal = (stdin: Readable): boolean => 'isTTY' in stdin && stdin.isTTY === true;
-
-const ask = async (usual: readonly string[], { stdin, screen, signal }: CliContext): Promise<readonly string[]> => {
-  screen.write(`Presets: ${known.join(', ')}\n`);
-  screen.write(`Which will you use? Several with a space between (Enter: ${usual.join(' ')})\n`);
-  const lines = createInterface({ input: stdin, signal });
-  try {
-    for await (const line of lines) {
-      const names = line.split(/[\s,]+/).filter((name) => name !== '');
-      return names.length > 0 ? names : usual;
-    }
-    return usual;
-  } finally {
-    lines.close();
-  }
+/** Asks which presets to take. Where nobody can be asked, and by default, it is the usual ones. */
+const ask = async (usual: readonly string[], context: CliContext): Promise<readonly string[]> => {
+  using person = findPerson(context);
+  const line = await person?.ask(
+    `Presets: ${known.join(', ')}\nWhich will you use? Several with a space between (Enter: ${usual.join(' ')})\n`,
+  );
+  const names = (line ?? '').split(/[\s,]+/).filter((name) => name !== '');
+  return names.length > 0 ? names : usual;
 };
 
 /** Writes a commented `promptmill.yaml` into the current folder. It replaces none, and asks only on a terminal. */
 export const init = async ({ provider }: InitOptions, context: CliContext): Promise<number> => {
-  const { env, stdin, screen } = context;
+  const { env, screen } = context;
   const found = withKeys(env);
   const usual = found.length > 0 ? found : ['openai'];
-  const names = provider ?? (isTerminal(stdin) && screen.isTTY ? await ask(usual, context) : usual);
+  const names = provider ?? (await ask(usual, context));
   assertKnown(names);
   const chosen = [...new Set(names)];
   try {

@@ -5,6 +5,8 @@ import { printable } from '../terminal.ts';
 
 export const pauseBatch = async (batchId: string, context: CliContext): Promise<number> => {
   const batch = await connectToServer(context).pauseBatch(batchId);
-  context.stdout.write(printable(`${batch.id} is paused: ${countsText(batch)}; 'promptmill resume' continues it\n`));
+  context.stdout.write(
+    printable(`${batch.id} is paused: ${countsText(batch)}; promptmill resume ${batch.id} lets it go on\n`),
+  );
   return 0;
 };

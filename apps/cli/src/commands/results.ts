@@ -7,11 +7,13 @@ import { countsText } from '../results/batch-summary.ts';
 import { CliError } from '../cli-error.ts';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
+import { nextStepOf } from '../results/next-step.ts';
 import { createProgress } from '../progress/progress.ts';
 import { answerColumnsOf } from '../output/answer-columns.ts';
 import { hasColumns, outputFormatOf } from '../output/output-format.ts';
 import { type AnswerTable, wholeAnswers } from '../output/result-table.ts';
 import { onlyIds } from '../output/write-results.ts';
+import { mergeResults } from '../results/merge-results.ts';
 import { publishResults } from '../results/publish-results.ts';
 import { resultSources } from '../results/result-sources.ts';
 import { assertWritable, outputOf } from '../results/output-place.ts';
@@ -86,16 +88,24 @@ export const showResults = async (
         'batch_running',
         `the batch is ${batch.status} (${countsText(batch)}): add --follow to wait for it`,
       );
-    const progress = createProgress({ screen, now });
+    const progress = createProgress({ screen, now, nextStep: nextStepOf });
     batch = await watchBatch(client, batchId, { onProgress: progress.update, signal }).finally(progress.end);
   }
   assertNotRefused(batch, 'line');
-  const rows = hasColumns(format) ? { ...onlyIds, answers: await answersOf(client, batch, signal) } : onlyIds;
-  await publishResults(resultSources(client, [batch], signal), {
-    target: output === '-' ? stdout : output,
-    format,
-    rows,
-  });
+  try {
+    await publishResults(mergeResults(resultSources(client, [batch], signal)), {
+      target: output === '-' ? stdout : output,
+      format,
+      rows: hasColumns(format) ? { ...onlyIds, answers: await answersOf(client, batch, signal) } : onlyIds,
+    });
+  } catch (error) {
+    if (!(error instanceof CliError && error.code === 'http_404')) throw error;
+    throw new CliError(
+      'results_gone',
+      'files of this batch were deleted or have expired, and its results with them: promptmill submit its input again',
+      { cause: error },
+    );
+  }
   if (output !== '-') screen.write(`${countsText(batch)}: ${output}\n`);
   return exitCodeOf(batch);
 };

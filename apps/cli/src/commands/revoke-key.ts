@@ -10,7 +10,8 @@ export const revokeKey = async (text: string, context: CliContext): Promise<numb
     throw new CliError('invalid_prefix', 'name the key by its start, pm_ and 12 hex digits, as `keys list` shows it');
   const { store, announce } = await openKeys(context);
   const outcome = await store.revoke(prefix, Math.floor(Date.now() / 1000));
-  if (outcome === 'missing') throw new CliError('key_not_found', `there is no key ${prefix}`);
+  if (outcome === 'missing')
+    throw new CliError('key_not_found', `there is no key ${prefix}: promptmill keys list shows all`);
   await announce();
   context.screen.write(outcome === 'known' ? `${prefix} was revoked before\n` : `${prefix} is revoked\n`);
   return 0;

@@ -37,7 +37,8 @@ export const nameOfInput = (input: string): string => (input === '-' ? 'stdin' :
 const readError = (input: string, error: unknown): unknown => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ENOENT') return new CliError('input_missing', `there is no file ${input}`);
-  if (code === 'EISDIR') return new CliError('input_unreadable', `${input} is a folder: name a file`);
+  if (code === 'EISDIR')
+    return new CliError('input_unreadable', `${input} is a folder: name a file, or let promptmill run take the folder`);
   if (code === 'EACCES') return new CliError('input_unreadable', `${input} may not be read by this user`);
   if (code.startsWith('Z_')) return new CliError('input_unreadable', `${nameOfInput(input)} is a damaged gzip file`);
   return error;

@@ -32,6 +32,8 @@ interface SharedOptions {
   readonly completionWindow: string;
   /** What the batch may cost at most, in USD. */
   readonly maxCost?: number | undefined;
+  /** Call requests that ask the same once. */
+  readonly dedupe?: boolean | undefined;
 }
 
 /** Options of both `run` and `submit`, as the command line has them: how an input becomes requests. */
@@ -70,6 +72,12 @@ export const positiveNumber = (text: string): number => {
   const number = Number(text);
   if (text.trim() !== '' && number > 0 && number < Infinity) return number;
   throw new InvalidArgumentError('It must be a number above 0.');
+};
+
+const zeroOrMore = (text: string): number => {
+  const number = Number(text);
+  if (text.trim() !== '' && number >= 0 && number < Infinity) return number;
+  throw new InvalidArgumentError('It must be a number, 0 or above.');
 };
 
 const temperature = (text: string): number => {
@@ -127,7 +135,14 @@ export const addPromptOptions = (command: Command): Command =>
     )
     .option('--seed <n>', 'choose the same sample again for the same number', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--max-cost <usd>', 'pause before it costs more; each model needs a known price', positiveNumber)
-    .option('--dry-run', 'show the first request and how many there are, and call nothing')
+    .option(
+      '--confirm-above <usd>',
+      'ask before a batch that is estimated to cost more (default: 10 on a terminal, else nothing is asked)',
+      zeroOrMore,
+    )
+    .addOption(new Option('-y, --yes', 'start without a question').conflicts('confirmAbove'))
+    .option('--dedupe', 'call prompts that are the same once; needs --temperature 0 or --param seed=1, or embeddings')
+    .option('--dry-run', 'show the first request, and how many there are and what they cost; call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
 
 const invalid = (message: string): CliError => new CliError('options_invalid', message);

@@ -23,7 +23,11 @@ const watchScreen = ({ isTTY, name }: { isTTY: boolean; name?: string }) => {
     columns: 80,
     write: (text: string) => writes.push(text),
   });
-  const progress = createProgress({ screen: createScreen(terminal, name), now: () => Date.now() });
+  const progress = createProgress({
+    screen: createScreen(terminal, name),
+    now: () => Date.now(),
+    nextStep: ({ promptmill }) => (promptmill.waiting_for.length > 0 ? 'promptmill doctor' : undefined),
+  });
   return {
     writes,
     progress,
@@ -89,6 +93,9 @@ describe('progress', () => {
     at(3000, 10);
     progress.end();
     expect(writes.filter((text) => text.includes(why))).toEqual([`${clearLine}waiting for xai: ${why}\n`]);
+    expect(writes.filter((text) => text.includes('next: '))).toEqual([
+      expect.stringContaining('next: promptmill doctor\n'),
+    ]);
     expect(writes.filter((text) => /[█░] 10 % .* waiting for xai$/.test(text)).length).toBeGreaterThan(0);
   });
 

@@ -10,12 +10,18 @@ export interface ProgressOptions {
   readonly now: () => number;
 }
 
+export interface BatchProgressOptions extends ProgressOptions {
+  /** What to type so that a batch that waits goes on; undefined when it does so by itself. */
+  readonly nextStep: (batch: BatchObject) => string | undefined;
+}
+
 /** Shows a batch's progress: on a terminal one line that is kept up to date, elsewhere a new line every 10 s. */
-export const createProgress = ({ screen, now }: ProgressOptions) => {
+export const createProgress = ({ screen, now, nextStep }: BatchProgressOptions) => {
   const line = createStatusLine({ screen, now });
   const requests = createRateMeter(now);
   const tokens = createRateMeter(now);
   let saidWhy: string | undefined;
+  let saidNext: string | undefined;
 
   /** A terminal's line has no room for all that a provider says, so that stands above the line, once. */
   const sayWhy = (batch: BatchObject): void => {
@@ -23,6 +29,9 @@ export const createProgress = ({ screen, now }: ProgressOptions) => {
     const why = wait?.why === undefined ? undefined : `${wait.what}: ${wait.why}`;
     if (why !== undefined && why !== saidWhy && screen.canRedraw) screen.write(`${why}\n`);
     saidWhy = why;
+    const next = nextStep(batch);
+    if (next !== undefined && next !== saidNext) screen.write(`next: ${next}\n`);
+    saidNext = next;
   };
 
   return {

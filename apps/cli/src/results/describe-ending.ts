@@ -1,14 +1,15 @@
-import type { BatchObject } from '@promptmill/core';
 import { formatDuration } from '@promptmill/core/display';
-import { countsText, costText, rowsText, tokensText } from './batch-summary.ts';
-import { describeReasons, type FailureReasons } from './publish-results.ts';
+import { type BatchTotals, copiesText, countsText, costText, rowsText, tokensText } from './batch-summary.ts';
+import { describeReasons, type FailureReasons } from './failure-reasons.ts';
 
 export interface Ending {
-  readonly batch: BatchObject;
+  /** The first line, such as the batch's status. */
+  readonly title: string;
+  readonly totals: BatchTotals;
   readonly reasons: FailureReasons;
   readonly seconds: number;
-  /** The path of the results; undefined when they went to standard output. */
-  readonly output: string | undefined;
+  /** Where the results are, or the command that gets them; undefined when they went to standard output. */
+  readonly results: string | undefined;
   /** The command that runs again what failed. */
   readonly retryCommand: string;
   /** How wide the screen is. Default: wide enough for a line of a log. */
@@ -18,19 +19,20 @@ export interface Ending {
 const labelColumns = 12;
 const rowColumns = 160;
 
-/** What a run came to: counts, why requests failed, tokens, price, time, and what to do next. */
-export const describeEnding = ({ batch, reasons, seconds, output, retryCommand, columns }: Ending): string => {
+/** What a batch or a run came to: counts, why requests failed, tokens, price, time, and what to do next. */
+export const describeEnding = ({ title, totals, reasons, seconds, results, retryCommand, columns }: Ending): string => {
   const lines = describeReasons(reasons, (columns ?? rowColumns) - labelColumns - 1);
   return [
-    batch.status,
+    title,
     rowsText([
-      ['requests', countsText(batch)],
+      ['requests', countsText(totals)],
       ...lines.map((line, index): [string, string] => [index === 0 ? 'failed' : '', line]),
-      ['tokens', tokensText(batch)],
-      ['price', costText(batch)],
+      ['tokens', tokensText(totals)],
+      ['price', costText(totals)],
+      ['copied', copiesText(totals)],
       ['took', formatDuration(seconds)],
-      ['results', output ?? null],
-      ['retry', batch.request_counts.failed > 0 ? retryCommand : null],
+      ['results', results ?? null],
+      ['retry', totals.request_counts.failed > 0 ? retryCommand : null],
     ]),
   ].join('\n');
 };

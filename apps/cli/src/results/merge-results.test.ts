@@ -48,7 +48,7 @@ describe('mergeResults', () => {
             input: each(asked.map((id) => line(`r-${id}`))),
             output: each(asked.filter((id) => failures[id] === round).map((id) => named(id, round, 'output'))),
             errors: each(asked.filter((id) => failures[id]! > round).map((id) => named(id, round, 'errors'))),
-            retry,
+            retry: retry && mergeResults(retry),
           };
         }, undefined);
         const merged = sources ? await Array.fromAsync(mergeResults(sources)) : [];

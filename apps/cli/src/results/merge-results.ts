@@ -1,6 +1,7 @@
 import { CliError } from '../cli-error.ts';
 
-const customIdOf = (line: string): string => {
+/** The custom_id in a line of an input or of results. */
+export const customIdOf = (line: string): string => {
   const { custom_id: customId } = JSON.parse(line) as { readonly custom_id: string };
   return customId;
 };
@@ -31,10 +32,10 @@ export interface MergeSources {
   readonly output: AsyncIterable<string>;
   readonly errors: AsyncIterable<string>;
   /**
-   * The files of a batch that ran again all requests that failed in this one. Its results take the place of this one's
-   * errors. Default: nothing ran again.
+   * The results of a batch that ran again all requests that failed in this one. They take the place of this one's errors.
+   * Default: nothing ran again.
    */
-  readonly retry?: MergeSources | undefined;
+  readonly retry?: AsyncGenerator<MergedResult> | undefined;
 }
 
 /**
@@ -45,7 +46,7 @@ export interface MergeSources {
  */
 export async function* mergeResults({ input, output, errors, retry }: MergeSources): AsyncGenerator<MergedResult> {
   const outputLines = resultsOf(output, 'output');
-  const failedLines = retry ? mergeResults(retry) : resultsOf(errors, 'errors');
+  const failedLines = retry ?? resultsOf(errors, 'errors');
   try {
     let good = await openHead(outputLines);
     let bad = await openHead(failedLines);

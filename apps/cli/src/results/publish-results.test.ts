@@ -1,6 +1,8 @@
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { describeReasons, publishResults } from './publish-results.ts';
+import { describeReasons } from './failure-reasons.ts';
+import { mergeResults } from './merge-results.ts';
+import { publishResults } from './publish-results.ts';
 
 async function* each(lines: readonly unknown[]): AsyncGenerator<string> {
   for (const line of lines) yield JSON.stringify(line);
@@ -30,10 +32,10 @@ it('counts the reasons of failed requests, the most frequent first, each with an
       setImmediate(done);
     },
   });
-  const reasons = await publishResults(
-    { input: each(errors), output: each([]), errors: each(errors) },
-    { target, format: 'jsonl' },
-  );
+  const reasons = await publishResults(mergeResults({ input: each(errors), output: each([]), errors: each(errors) }), {
+    target,
+    format: 'jsonl',
+  });
   expect(written).toEqual(errors.map((line) => `${JSON.stringify(line)}\n`));
   expect(describeReasons(reasons, 52)).toEqual([
     '2 × 401, such as 1: Incorrect API key',

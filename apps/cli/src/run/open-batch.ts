@@ -15,6 +15,8 @@ export interface RunInput {
   readonly checkSchema: boolean;
   /** What the run may cost at most, in USD. */
   readonly maxCost: number | undefined;
+  /** Whether requests that ask the same are called once. */
+  readonly dedupe: boolean | undefined;
   /** Is told how much of the file is sent, as `45 %`. */
   readonly onSent?: (share: string) => void;
 }
@@ -62,7 +64,7 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
     input_file_id: file.id,
     endpoint: input.endpoint,
     completion_window: input.completionWindow,
-    promptmill: { check_schema: input.checkSchema, max_cost: input.maxCost },
+    promptmill: { check_schema: input.checkSchema, max_cost: input.maxCost, dedupe: input.dedupe },
   };
   const created = await client.createBatch(batch, record.key);
   await records.save({ ...record, batchId: created.id });

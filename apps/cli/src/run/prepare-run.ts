@@ -9,28 +9,28 @@ import type { CliContext } from '../context.ts';
 import { type PreparedInput, prepareInput } from '../input/prepare-input.ts';
 import { type PromptOptions, resolvePromptOptions } from '../input/prompt-options.ts';
 import { hasColumns, type OutputFormat, outputFormatOf } from '../output/output-format.ts';
-import { assertWritable, outputOf } from '../results/output-place.ts';
-import { runFolder } from './run-folder.ts';
+import { assertWritable } from '../results/output-place.ts';
+import type { RunFile } from './find-inputs.ts';
+import { stateFolder } from './state-folder.ts';
 
-export interface PrepareRunOptions {
-  /** The path of a file, or `-` for standard input. */
-  readonly input: string;
-  readonly options: PromptOptions & {
-    readonly output?: string;
-    readonly stream?: boolean;
-    readonly answers?: boolean;
-  };
+/** Options that tell how inputs become requests, and results an output. */
+export interface RunInputOptions extends PromptOptions {
+  readonly stream?: boolean;
+  /** Writes the answers alone. */
+  readonly answers?: boolean;
+}
+
+export interface PrepareRunOptions extends RunFile {
+  readonly options: RunInputOptions;
   readonly config: Config;
 }
 
-export interface PreparedRun {
-  readonly input: PreparedInput;
+export interface PreparedRun extends RunFile {
+  readonly prepared: PreparedInput;
   /** The path of the converted input. */
   readonly inputPath: string;
   /** Where the input's rows are kept. Undefined when the output does not show them. */
   readonly rowsPath: string | undefined;
-  /** An absolute path, or `-` for standard output. */
-  readonly output: string;
   readonly outputFormat: OutputFormat;
   /** The folder in which the run keeps its state between processes. */
   readonly folder: string;
@@ -46,12 +46,11 @@ export interface PreparedRun {
  * @throws CliError; it leaves no file behind then.
  */
 export const prepareRun = async (
-  { input, options, config }: PrepareRunOptions,
+  { input, output, options, config }: PrepareRunOptions,
   context: CliContext,
 ): Promise<PreparedRun> => {
   const { dataDirectory, lanes, limits } = config;
   const { maxLineBytes } = limits;
-  const output = outputOf(input, options.answers ? '-' : options.output);
   const outputFormat = options.answers ? 'text' : outputFormatOf(output);
   if (output === resolve(input))
     throw new CliError('output_is_input', `${input} is the input: name another file with -o`);
@@ -71,13 +70,13 @@ export const prepareRun = async (
       context,
     );
     const providers = checkModels(prepared.models.keys(), lanes);
-    const folder = runFolder({ dataDirectory, inputDigest: prepared.digest, options: resolved, output });
+    const folder = stateFolder({ dataDirectory, inputDigest: prepared.digest, options: resolved, output });
     const inputPath = join(folder, 'input.jsonl');
     const rowsPath = convertedRows && join(folder, 'rows.jsonl');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (convertedRows && rowsPath) await rename(convertedRows, rowsPath);
     await rename(converted, inputPath);
-    return { input: prepared, inputPath, rowsPath, output, outputFormat, folder, schema: resolved.schema, providers };
+    return { input, output, prepared, inputPath, rowsPath, outputFormat, folder, schema: resolved.schema, providers };
   } finally {
     await rm(converted, { force: true });
     if (convertedRows) await rm(convertedRows, { force: true });

@@ -13,8 +13,12 @@ import { createProgress } from '../progress/progress.ts';
 import { createStepProgress, shareText } from '../progress/step-progress.ts';
 import type { OutputFormat } from '../output/output-format.ts';
 import type { InputRows } from '../output/write-results.ts';
-import { type FailureReasons, publishResults } from '../results/publish-results.ts';
+import type { FailureReasons } from '../results/failure-reasons.ts';
+import { type MergedResult, mergeResults } from '../results/merge-results.ts';
+import { publishResults } from '../results/publish-results.ts';
 import { outputVersion } from '../results/output-place.ts';
+import { providerStepOf } from '../results/next-step.ts';
+import { resultsSoFar } from '../results/results-so-far.ts';
 import { resultSources } from '../results/result-sources.ts';
 import type { RunRecordStore } from './run-record.ts';
 import { sumBatches } from './sum-batches.ts';
@@ -37,15 +41,19 @@ export interface RunBatchOptions {
   readonly retryFailed: boolean;
 }
 
-/** Nobody but the one who started a run can raise its `max_cost`. @throws CliError `cost_limit` when that is reached. */
-const assertMoneyLeft = ({ promptmill, request_counts: counts }: BatchObject): void => {
+/** Why a batch that has reached its `max_cost` stands still: nobody but the one who started the run can raise that. */
+const costReasonOf = ({ promptmill }: BatchObject): string | undefined => {
   const [held] = promptmill.waiting_for;
   // A tenant's limit is open again by itself.
-  if (held?.lane !== costLimitName || held.held_until !== null) return;
+  return held?.lane === costLimitName && held.held_until === null ? printableLine(held.reason) : undefined;
+};
+
+const costError = ({ request_counts: counts }: BatchObject, reason: string, output: string): CliError => {
   const left = counts.total - counts.completed - counts.failed;
-  throw new CliError(
+  return new CliError(
     'cost_limit',
-    `${printableLine(held.reason)} ${plural(left, 'request')} left: the same command with a higher --max-cost goes on`,
+    `${reason} ${plural(left, 'request')} left. ${output === '-' ? 'Standard output' : output} has the results so far, and ` +
+      `in the place of the others the error ${costLimitName}; the same command with a higher --max-cost goes on`,
   );
 };
 
@@ -71,7 +79,7 @@ const forgetRefused = async (records: RunRecordStore, batches: RunBatches): Prom
  * results.
  *
  * @returns the run as one batch, and why requests of it failed.
- * @throws CliError `batch_failed` when the input was refused; the record is removed then, so that the run can start over.
+ * @throws CliError `cost_limit` when the run has reached its `max_cost`; what it has by then is published. `batch_failed` when the input was refused; the record is removed then, so that the run can start over.
  *   `retry_refused` when the failed requests are refused now; the run stays as it was.
  */
 export const runBatch = async (
@@ -90,19 +98,45 @@ export const runBatch = async (
   const newest = earlier.pop() ?? first;
   const start = describeStart(opened, newest);
   if (start !== undefined) say(start);
-  const progress = quiet || stream ? undefined : createProgress({ screen, now });
+  const progress = quiet || stream ? undefined : createProgress({ screen, now, nextStep: providerStepOf });
   const printer = stream ? createDeltaPrinter({ write: (text) => screen.write(text), now }) : undefined;
+  const publish = (results: AsyncIterable<MergedResult>): Promise<FailureReasons> => {
+    const { total } = first.request_counts;
+    const writing = quiet || output === '-' ? undefined : createStepProgress({ screen, now });
+    return publishResults(results, {
+      target: output === '-' ? stdout : output,
+      format: outputFormat,
+      ...(rows === undefined ? {} : { rows }),
+      onWritten: (written) => writing?.show(`writing the results: ${shareText(written, total)}`),
+    }).finally(() => writing?.end());
+  };
+  const publishSoFar = async (batch: BatchObject): Promise<void> => {
+    const missing = { code: costLimitName, message: 'This request did not run: the run has reached its --max-cost.' };
+    const soFar = resultsSoFar({ client, batch, scratchPath: `${input.path}.so-far`, missing, signal });
+    const [ended, ...more] = newest === first ? [] : [first, ...earlier];
+    await publish(ended ? mergeResults(resultSources(client, [ended, ...more], signal, soFar)) : soFar);
+  };
+  /** The batch once it has reached its `max_cost`. */
+  const held: { batch?: BatchObject } = {};
   const last = await watchBatch(client, newest.id, {
     onProgress(state) {
       progress?.update(state);
-      assertMoneyLeft(state);
+      const reason = costReasonOf(state);
+      if (reason === undefined) return;
+      held.batch = state;
+      throw costError(state, reason, output);
     },
     onDelta: printer && ((delta) => printer.add(delta)),
     signal,
-  }).finally(() => {
-    progress?.end();
-    printer?.end();
-  });
+  })
+    .finally(() => {
+      progress?.end();
+      printer?.end();
+    })
+    .catch(async (error: unknown) => {
+      if (held.batch) await publishSoFar(held.batch);
+      throw error;
+    });
   if (last.status === 'failed') {
     await forgetRefused(records, opened);
     if (opened.length > 1) throw new CliError('retry_refused', describeBatchErrors(last, 'failed request'));
@@ -111,20 +145,24 @@ export const runBatch = async (
 
   const batches: RunBatches = newest === first ? [last] : [first, ...earlier, last];
   const batch = sumBatches(batches);
-  const writing = quiet || output === '-' ? undefined : createStepProgress({ screen, now });
-  const reasons = await publishResults(resultSources(client, batches, signal), {
-    target: output === '-' ? stdout : output,
-    format: outputFormat,
-    ...(rows === undefined ? {} : { rows }),
-    onWritten: (results) => writing?.show(`writing the results: ${shareText(results, batch.request_counts.total)}`),
-  }).finally(() => writing?.end());
+  const reasons = await publish(mergeResults(resultSources(client, batches, signal)));
   const { completed, failed } = batch.request_counts;
   const record = await records.load();
   const version = await outputVersion(output);
   if (record)
     await records.save({
       ...record,
-      finished: { completed, failed, ...(version === undefined ? {} : { output: version }) },
+      finished: {
+        completed,
+        failed,
+        ...(version === undefined ? {} : { output: version }),
+        totals: {
+          inputTokens: batch.usage.input_tokens,
+          outputTokens: batch.usage.output_tokens,
+          spent: batch.promptmill.cost.spent,
+          wasted: batch.promptmill.cost.wasted,
+        },
+      },
       ...(record.retries ? { retries: record.retries.map(asPublished) } : {}),
     });
   return { batch, reasons };

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -16,6 +17,15 @@ const runRecord = z.object({
       failed: z.number(),
       /** The output as it was published. Absent for standard output. */
       output: z.string().exactOptional(),
+      /** What the results used, and cost in USD where that is known. Absent in a record of an earlier version. */
+      totals: z
+        .object({
+          inputTokens: z.number(),
+          outputTokens: z.number(),
+          spent: z.number().nullable(),
+          wasted: z.number().nullable(),
+        })
+        .exactOptional(),
     })
     .exactOptional(),
   /** Batches that run again what failed, each of what failed in the one before it. */
@@ -62,6 +72,10 @@ export const createRunRecordStore = (folder: string) => {
     },
     async remove(): Promise<void> {
       await rm(path, { force: true });
+    },
+    /** Removes the run's folder, unless the run has begun. */
+    async removeUnstarted(): Promise<void> {
+      if (!existsSync(path)) await rm(folder, { recursive: true, force: true });
     },
   };
 };

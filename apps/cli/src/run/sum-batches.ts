@@ -27,10 +27,12 @@ export const sumBatches = (batches: RunBatches): BatchObject => {
     },
     promptmill: {
       ...last.promptmill,
+      copied: sumOf(batches, ({ promptmill }) => promptmill.copied),
       cost: {
         ...last.promptmill.cost,
         spent: moneyOf(batches, ({ promptmill }) => promptmill.cost.spent),
         wasted: moneyOf(batches, ({ promptmill }) => promptmill.cost.wasted),
+        saved_by_cache: moneyOf(batches, ({ promptmill }) => promptmill.cost.saved_by_cache),
       },
     },
   };

@@ -46,17 +46,21 @@ export const openCli = async () => {
       children.delete(child);
       return { exit: (code ?? signal) as number | NodeJS.Signals, stdout, stderr };
     });
-    return { child, ended, stdin: child.stdin, stderr: () => stderr };
+    return { child, ended, stdin: child.stdin, stdout: () => stdout, stderr: () => stderr };
   };
 
   const start = (args: readonly string[], env?: Env) => startCommand(process.execPath, [main, ...args], env);
 
-  /** The same on a terminal. What it shows comes as standard output. Source: script(1) of util-linux and of macOS. */
-  const startOnTerminal = (args: readonly string[], env?: Env) => {
-    const words = [process.execPath, main, ...args];
+  /**
+   * The same on a terminal. What it shows comes as standard output. Source: script(1) of util-linux and of macOS.
+   *
+   * @param before what stands before the command, such as `cat prompts.txt |`
+   */
+  const startOnTerminal = (args: readonly string[], env?: Env, before = '') => {
+    const line = before + shellCommand([process.execPath, main, ...args]);
     return process.platform === 'darwin'
-      ? startCommand('script', ['-q', '/dev/null', ...words], env)
-      : startCommand('script', ['-qec', shellCommand(words), '/dev/null'], env);
+      ? startCommand('script', ['-q', '/dev/null', 'sh', '-c', line], env)
+      : startCommand('script', ['-qec', line, '/dev/null'], env);
   };
 
   /** The ids of the Redis processes that were started in this folder and not stopped. */

@@ -13,6 +13,7 @@ const answer = (more: Partial<LaneAnswer> = {}): LaneAnswer => ({
   isProbe: false,
   isClosed: false,
   failedSources: [],
+  othersWait: false,
   isFree: true,
   ...more,
 });

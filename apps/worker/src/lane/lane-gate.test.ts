@@ -14,6 +14,7 @@ const nothing: LaneAnswer = {
   isClosed: false,
   isFree: false,
   failedSources: [],
+  othersWait: false,
 };
 const never = new AbortController().signal;
 
@@ -282,6 +283,27 @@ test('the probe of a held lane is first of a tenant of which none has failed', a
   await vi.runAllTimersAsync();
   await Promise.all(calls);
   expect(opened.named.slice(0, 3)).toEqual(['', 'two/b', 'one/a']);
+});
+
+test('a held lane is asked for all calls of a tenant of which none has failed', async () => {
+  const held = { granted: 0, waitFor: 'source', waitMs: 1, failedSources: ['one/x'] } as const;
+  const opened = openGate([held, { granted: 2, isProbe: true, failedSources: ['one/x'] }]);
+  const calls = enterSources(opened, ['one/a', 'two/b', 'one/c', 'two/d']);
+  await vi.runAllTimersAsync();
+  await Promise.all(calls);
+  expect(opened.named.slice(0, 2)).toEqual(['', 'two/b']);
+  expect(opened.asked[1]).toEqual([1, 3]);
+});
+
+test('calls that wait for a held lane give their places at once to a tenant of which none has failed', async () => {
+  const failedSources = ['one/x'];
+  const held = { granted: 0, waitFor: 'source', waitMs: 1, failedSources } as const;
+  const opened = openGate([held, { granted: 0, waitFor: 'hold', waitMs: 60_000, failedSources, othersWait: true }]);
+  const [probe, ...others] = enterSources(opened, ['one/a', 'one/x', 'one/x', 'one/x']);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(await Promise.all(others)).toEqual(['later', 'later', 'later']);
+  await vi.runAllTimersAsync();
+  expect(await probe).toBeTypeOf('object');
 });
 
 test('a lane that asks for a neutral look is asked again after it', async () => {

@@ -52,7 +52,7 @@ const askAtOnce = 64;
 /** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
 const longestWaitMs = 1000;
 const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'source', 'look']);
-/** Another process's probe may be answered at any moment. */
+/** Another process's probe may be answered at any moment, and calls may come that are not held. */
 const probeWaitMs = 250;
 /** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
@@ -124,14 +124,20 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       undefined,
     );
 
+  /** The calls that may go together with a held lane's next probe: all of a tenant of which none has failed. */
+  const mayGoWith = (probe: Waiter): Waiter[] =>
+    rankOf(probe.source) === bestRank
+      ? waiting.filter(({ source }) => tenantOf(source) === tenantOf(probe.source))
+      : [probe];
+
   /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
   const ask = async (): Promise<number> => {
     const probe = isHeld ? findProbe() : undefined;
-    const asked = probe ? [probe] : order.next(waiting, askAtOnce);
+    const asked = order.next(probe ? mayGoWith(probe) : waiting, askAtOnce);
     const renewFreePass = freePass.awaitAnswer();
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe?.source);
+    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe && asked[0]?.source);
     renewFreePass(answer);
     isHeld = answer.isProbe || heldAnswers.has(answer.waitFor);
     hasFailedSources = answer.failedSources.length > 0;
@@ -147,12 +153,15 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
       waiter.settle('fallback');
+    if (answer.othersWait)
+      for (const waiter of waiting.filter((each) => each !== probe && rankOf(each.source) !== bestRank))
+        waiter.settle('later');
     for (const { estimatedTokens } of givenUp)
       await control.reportEnd({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
 
     if (answer.waitFor === 'look') await look(answer.atMs);
     if (answer.granted === asked.length || answer.waitFor === 'look') return 0;
-    const longestMs = answer.waitFor === 'probe' ? probeWaitMs : longestWaitMs;
+    const longestMs = answer.waitFor === 'probe' || hasFailedSources ? probeWaitMs : longestWaitMs;
     return Math.min(longestMs, Math.max(1, answer.waitMs));
   };
 

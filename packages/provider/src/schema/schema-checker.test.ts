@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createSchemaChecker, maxSchemaLength, type SchemaChecker } from './schema-checker.ts';
 
@@ -79,6 +80,26 @@ const isAlive = (pid: string): boolean => {
     return false;
   }
 };
+
+it.runIf(process.platform === 'linux')(
+  'a check on a machine that stands still for a while is not cut off',
+  async () => {
+    const childrenOf = () => readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8');
+    const before = childrenOf().split(' ');
+    await check({ type: 'integer' }, '1');
+    const checking = Number(
+      childrenOf()
+        .split(' ')
+        .find((pid) => !before.includes(pid)),
+    );
+    process.kill(checking, 'SIGSTOP');
+    const verdict = check({ type: 'integer' }, '2');
+    await delay(1000);
+    process.kill(checking, 'SIGCONT');
+    expect(await verdict).toEqual({ kind: 'ok' });
+    expect(isAlive(String(checking))).toBe(true);
+  },
+);
 
 it.runIf(process.platform === 'linux')(
   'its process ends soon after the process that asks was killed, also in the middle of a check',

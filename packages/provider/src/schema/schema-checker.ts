@@ -20,8 +20,8 @@ export interface SchemaCheckerOptions {
   readonly now?: () => number;
 }
 
-/** A check that takes longer is cut off, in milliseconds, and tried once more. */
-const timeoutMs = 500;
+/** The process ends itself when a check takes half a second of the processor. It is given up when it hangs so long. */
+const timeoutMs = 30_000;
 /** Most characters of a schema, as JSON. */
 export const maxSchemaLength = 64 * 1024;
 const maxHeapMb = 128;
@@ -67,9 +67,9 @@ const keepAlive = (child: ChildProcess, alive: boolean): void => {
 /**
  * Checks texts against schemas of strangers, in a process of its own that is started when it is needed. A schema can make
  * ajv work for hours or take all memory (patterns that backtrack, choices within choices), and a thread that is ended in
- * the middle of that may end the whole process with it. So a check has a time limit, at which its process is killed. It is
- * tried once more, since a machine that stood still may be the cause. Tenants take turns, and one whose checks are costly
- * again and again is refused for a while.
+ * the middle of that may end the whole process with it. So a check has a limit of the processor's time, at which its process
+ * ends. It is tried once more, since something else may have ended the process. Tenants take turns, and one whose checks are
+ * costly again and again is refused for a while.
  */
 export const createSchemaChecker = ({ now = Date.now }: SchemaCheckerOptions = {}) => {
   let child: Promise<ChildProcess> | undefined;

@@ -36,11 +36,26 @@ const judge = ({ schema, text }: SchemaQuestion): SchemaVerdict => {
   return faults.length === 0 ? { kind: 'ok' } : { kind: 'mismatch', faults };
 };
 
-/** Ends this process when its parent has died: a check that takes for ever does not hear of that. */
-const watchParent = `setInterval(() => {
-  try { process.kill(${process.ppid}, 0); } catch { process.kill(${process.pid}, 'SIGKILL'); }
-}, 1000);`;
+/** A check may take this much time of the processor, in milliseconds; a busy machine does not shorten it. */
+const maxCpuMs = 500;
 
-new Worker(watchParent, { eval: true }).unref();
-process.on('message', (question: SchemaQuestion) => process.send?.(judge(question)));
-process.send?.('ready');
+/** Ends this process when a check takes too much of the processor, or its parent has died: the check hears of neither. */
+const watch = `
+  const end = () => process.kill(${process.pid}, 'SIGKILL');
+  const cpuMs = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
+  let endAtMs = Infinity;
+  require('node:worker_threads').parentPort.on('message', (isChecking) => {
+    endAtMs = isChecking ? cpuMs() + ${maxCpuMs} : Infinity;
+  });
+  setInterval(() => { if (cpuMs() > endAtMs) end(); }, 50);
+  setInterval(() => { try { process.kill(${process.ppid}, 0); } catch { end(); } }, 1000);
+`;
+
+const watching = new Worker(watch, { eval: true });
+watching.unref();
+process.on('message', (question: SchemaQuestion) => {
+  watching.postMessage(true);
+  process.send?.(judge(question));
+  watching.postMessage(false);
+});
+watching.once('online', () => process.send?.('ready'));

@@ -1,5 +1,5 @@
 import type { Batch, BatchStatus } from '@promptmill/core';
-import { type Counts, type DispatchState, encodeFields } from './batch-record.ts';
+import { type CopyCounts, type Counts, type DispatchState, encodeFields } from './batch-record.ts';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
@@ -20,6 +20,7 @@ const recountBatch = defineScript<
     completed: number,
     failed: number,
     collected: number,
+    dispatched: number,
     bits: Buffer,
     newSegmentCount: number,
     ...newSegmentsThenFieldsAndValues: string[],
@@ -67,8 +68,9 @@ export const createBatchCounts = (redis: RedisConnection, keys: Keys) => ({
       completed,
       failed,
       collected,
-    }: Pick<Batch, 'id' | 'status' | 'completed' | 'failed'> & Pick<DispatchState, 'collected'>,
-    { usage, ...counts }: Counts,
+      dispatched,
+    }: Pick<Batch, 'id' | 'status' | 'completed' | 'failed'> & Pick<DispatchState, 'collected' | 'dispatched'>,
+    { usage, ...counts }: Counts & CopyCounts,
     settled: Buffer,
     newSegments: readonly string[],
   ): Promise<boolean> {
@@ -82,7 +84,7 @@ export const createBatchCounts = (redis: RedisConnection, keys: Keys) => ({
     const set = await recountBatch(
       redis,
       [keys.batch(id), keys.settledBits(id), keys.segments(id)],
-      [status, completed, failed, collected, settled, newSegments.length, ...newSegments, ...written],
+      [status, completed, failed, collected, dispatched, settled, newSegments.length, ...newSegments, ...written],
     );
     return set === 1;
   },

@@ -1,5 +1,6 @@
 import {
   type Batch,
+  type BatchCopies,
   type BatchCost,
   type BatchError,
   type BatchStatus,
@@ -33,6 +34,8 @@ export type NewBatch = Pick<
   | 'maxCostNanoUsd'
   | 'retryOf'
   | 'checkSchema'
+  | 'dedupe'
+  | 'cache'
 >;
 
 /** How far a batch's input has been dispatched. */
@@ -50,6 +53,15 @@ export interface Cursor {
 export interface DispatchState extends Cursor {
   /** Requests in a lane without a result. */
   readonly outstanding: number;
+  /**
+   * The list of requests that repeat others. A batch with `dedupe` or `cache` has none until it is known which do; others
+   * never have one.
+   */
+  readonly repeatList?: string;
+  /** Requests that repeat others. */
+  readonly repeats: number;
+  /** Copies of requests after the cursor. */
+  readonly copiedAhead: number;
   /** Input bytes of those requests. */
   readonly outstandingBytes: number;
   /** The bytes that count for the tenant. They are counted now and then. */
@@ -88,6 +100,18 @@ export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> &
     readonly settledBytes: number;
   };
 
+/** The sums over a batch's copies. */
+export interface CopyCounts {
+  /** All copies. */
+  readonly copied: number;
+  /** Those of requests after the cursor. */
+  readonly copiedAhead: number;
+  /** The repeats before the cursor that have no copy. */
+  readonly waitingRepeats: number;
+  readonly savedNanoUsd: number;
+  readonly unpricedSaved: number;
+}
+
 /** Fields that may be written along with a status. */
 export interface StatusFields {
   readonly total?: number;
@@ -112,13 +136,27 @@ const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
 });
 
 /** Requests in a lane without a result. */
-const outstandingOf = (number: (name: string) => number): number =>
-  number('dispatched') - number('completed') - number('failed') - number('dropped');
+const outstandingOf = (number: (name: string) => number): number => {
+  const settledByCursor = number('completed') + number('failed') - number('copiedAhead');
+  return number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped');
+};
+
+const decodeCopies = (record: BatchRecord): BatchCopies | undefined => {
+  if (record['copied'] === undefined && record['uncalled'] === undefined) return undefined;
+  const [made = 0, expected = 0, savedNanoUsd = 0, unpriced = 0] = [
+    'copied',
+    'uncalled',
+    'savedNanoUsd',
+    'unpricedSaved',
+  ].map((name) => Number(record[name] ?? 0));
+  return { made, expected, savedNanoUsd, unpriced };
+};
 
 /** Undefined when there is no such batch. */
 export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
   const fixed = record['fixed'];
   if (fixed === undefined) return undefined;
+  const copies = decodeCopies(record);
   const number = (name: string): number => Number(record[name] ?? 0);
   const times = Object.fromEntries(
     Object.values(timestampOf)
@@ -153,6 +191,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       wastedNanoUsd: number('wastedNanoUsd'),
       unpricedWaste: number('unpricedWaste'),
     },
+    ...(copies ? { copies } : {}),
     ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
     ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
@@ -184,7 +223,10 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     cursorLine: number('cursorLine') || 1,
     positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
     outstanding: outstandingOf(number),
+    ...(record['repeatList'] === undefined ? {} : { repeatList: record['repeatList'] }),
+    repeats: number('repeats'),
+    copiedAhead: number('copiedAhead'),
     countedBytes: number('countedBytes'),
-    outstandingBytes: number('cursorOffset') - number('settledBytes'),
+    outstandingBytes: number('cursorOffset') - number('skippedBytes') - number('settledBytes'),
   };
 };

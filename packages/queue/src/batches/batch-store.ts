@@ -19,6 +19,7 @@ import {
   type StatusFields,
   type StopReason,
 } from './batch-record.ts';
+import { advanceCursor, type SkippedRequests } from './advance-cursor.ts';
 import { createCreatedIndex, type CreatedSpan, type Page } from '../indexes/created-index.ts';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
@@ -41,11 +42,6 @@ const transitionBatch = defineScript<
   [to: BatchStatus, fromCount: number, ...statusesThenFieldsAndValues: string[]],
   BatchStatus | 'missing'
 >(at('transition-batch'));
-const advanceCursor = defineScript<
-  [batch: string, marks: string],
-  [from: number, dispatched: number, offset: number, line: number, positions: string, requestsBetweenMarks: number],
-  'moved' | 'halted' | 'overtaken'
->(at('advance-cursor'));
 const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
@@ -87,11 +83,6 @@ export type PauseOutcome =
 
 /** The record of a batch expires after this time, unless its creation is confirmed. */
 export const unfinishedCreateSeconds = 3600;
-
-/**
- * One request in this many gets a mark. More marks make reading the input again cheaper, and the list of marks longer.
- */
-const requestsBetweenMarks = 10_000;
 
 /** Batches that are looked at at once. */
 const stepSize = 100;
@@ -235,14 +226,8 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       decodeDispatchState(await redis.hgetall(keys.batch(id))),
 
     /** `halted`: it moved, but the batch is paused or stopped. `overtaken`: another dispatcher has moved it. */
-    advanceCursor(id: string, from: number, to: Cursor): Promise<'moved' | 'halted' | 'overtaken'> {
-      const { dispatched, cursorOffset, cursorLine, positions } = to;
-      return advanceCursor(
-        redis,
-        [keys.batch(id), keys.marks(id)],
-        [from, dispatched, cursorOffset, cursorLine, JSON.stringify(positions), requestsBetweenMarks],
-      );
-    },
+    advanceCursor: (id: string, from: number, to: Cursor, skipped?: SkippedRequests) =>
+      advanceCursor(redis, keys, { id, from, to, skipped }),
 
     /** Notes how fast a batch runs and which lanes it waits for. */
     async observe(id: string, seen: Pick<Batch, 'requestsPerSecond' | 'waitingFor'>): Promise<void> {

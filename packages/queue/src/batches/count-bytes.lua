@@ -19,8 +19,8 @@ local function note(key, field, bytes)
   if bytes > 0 then redis.call('HSET', key, field, bytes) else redis.call('HDEL', key, field) end
 end
 
-local record = redis.call('HMGET', KEYS[1], 'cursorOffset', 'settledBytes', 'countedBytes')
-local bytes = wanted < 0 and 0 or math.max(0, (record[1] or 0) - (record[2] or 0))
+local record = redis.call('HMGET', KEYS[1], 'cursorOffset', 'settledBytes', 'countedBytes', 'skippedBytes')
+local bytes = wanted < 0 and 0 or math.max(0, (record[1] or 0) - (record[4] or 0) - (record[2] or 0))
 note(tenantKey, id, bytes)
 local ofTenant, batches = sum(tenantKey)
 note(allKey, tenant, ofTenant)

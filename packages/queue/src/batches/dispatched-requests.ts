@@ -17,9 +17,11 @@ const readMark = (mark: string): InputPlace => {
   return { index, offset, line };
 };
 
+const isSet = (bits: Buffer | undefined, at: number): boolean => ((bits?.[at >> 3] ?? 0) & (0x80 >> (at & 7))) !== 0;
+
 /** Tells which dispatched requests of a batch have a result, and where requests are in the input. */
 export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => ({
-  /** The first `limit` requests below `dispatched` that have no result. */
+  /** The first `limit` requests below `dispatched` that have no result, without those that wait for a copy. */
   async unsettled(id: string, dispatched: number, limit: number): Promise<number[]> {
     const key = keys.settledBits(id);
     const found: number[] = [];
@@ -27,10 +29,12 @@ export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => 
     // BITPOS gives the position after the string when all bits are 1, and 0 when there is no string.
     const first = await redis.bitpos(key, 0);
     for (let at = Math.floor(first / 8); at * 8 < dispatched; at += pieceBytes) {
-      const bits = await redis.getrangeBuffer(key, at, at + pieceBytes - 1);
+      const [bits, repeats] = await Promise.all(
+        [key, keys.repeatBits(id)].map((each) => redis.getrangeBuffer(each, at, at + pieceBytes - 1)),
+      );
       const end = Math.min(dispatched, (at + pieceBytes) * 8);
       for (let index = at * 8; index < end; index++) {
-        if (((bits[(index >> 3) - at] ?? 0) & (0x80 >> (index & 7))) !== 0) continue;
+        if (isSet(bits, index - at * 8) || isSet(repeats, index - at * 8)) continue;
         if (found.length === limit) return found;
         found.push(index);
       }
@@ -43,6 +47,21 @@ export const createDispatchedRequests = (redis: RedisConnection, keys: Keys) => 
     const bits = await Promise.all(indexes.map((index) => redis.getbit(keys.settledBits(id), index)));
     return bits.map((bit) => bit === 1);
   },
+
+  /** For each of `count` requests from `first` on: whether it has its result, and whether it repeats another. */
+  async states(id: string, first: number, count: number): Promise<{ isSettled: boolean; isRepeat: boolean }[]> {
+    const at = first >> 3;
+    const [settled, repeats] = await Promise.all(
+      [keys.settledBits(id), keys.repeatBits(id)].map((key) => redis.getrangeBuffer(key, at, (first + count - 1) >> 3)),
+    );
+    return Array.from({ length: count }, (_, i) => {
+      const bit = first + i - at * 8;
+      return { isSettled: isSet(settled, bit), isRepeat: isSet(repeats, bit) };
+    });
+  },
+
+  /** One bit for each request that repeats another, in Redis's bit order; empty when none does. */
+  repeatBits: async (id: string): Promise<Buffer> => (await redis.getBuffer(keys.repeatBits(id))) ?? Buffer.alloc(0),
 
   /** How many requests from `dispatched` on have a result. Some have one when Redis has lost a later cursor. */
   async settledBeyond(id: string, dispatched: number): Promise<number> {

@@ -1,20 +1,22 @@
 #!lua flags=allow-oom
 -- Admits as many calls as a lane's limits allow at this moment, and says when to ask again. It reserves nothing for
 -- later calls, so a changed limit or a new hold applies to the very next call.
--- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state (lane-state.lua)
--- ARGV: 1 ms after which another probe may go, 2 the source of the first call, or '' as long as the lane does not ask for
---       it, then the estimated tokens of each call that wants to go, in order
+-- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state (lane-state.lua), 4 the lane's waiting jobs by
+--       priority, BullMQ's
+-- ARGV: 1 ms after which another probe may go, 2 the source of the first call and the tenant of all, or '' as long as the
+--       lane does not ask for it, then the estimated tokens of each call that wants to go, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms,
 --           1 if the granted call is a probe,
 --           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now,
 --           in a held lane the sources whose calls failed, joined by commas, the latest last; else '',
+--           1 if the next jobs that wait in a held lane are of a tenant of which no call failed,
 --           ms within which granted calls must go out, absent when they may go at any time }
 -- It waits for a 'source' when the answer depends on the source of the first call, and for a 'look' when the caller is to
 -- make a neutral look before a call.
-local limitsKey, stateKey = unpack(KEYS, 2)
+local limitsKey, stateKey, waitingKey = unpack(KEYS, 2)
 local limits = redis.call('HMGET', limitsKey, 'requests', 'windowMs', 'tokens', 'probeIntervalMs')
 -- A lane that has lost its limits must not run without limits.
-if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0, '' } end
+if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0, '', 0 } end
 local state = redis.call('HMGET', stateKey, 'heldFor', 'nextRequestAt', 'nextTokenAt', 'rampUntil', 'rampMs', 'closedFrom',
   'tokensOwed')
 local probeMs, source, firstCall = tonumber(ARGV[1]), ARGV[2], 3
@@ -23,9 +25,31 @@ local heldFor = state[1] or nil
 local closed = state[6] and tonumber(state[6]) <= now and 1 or 0
 
 local failedSources = ''
-local function wait(ms, what)
-  return { 0, ms, what, now, 0, closed, 0, failedSources }
+
+-- Whether calls of another tenant, none of whose calls failed, could go if those that wait at workers gave way.
+local function othersWait()
+  if failedSources == '' or source == '' or not hasTenantOf(failedSources, source) then return 0 end
+  -- BullMQ keeps a job beside its lists. Its name begins with its source (lane-turns.ts).
+  local jobPrefix, seen = string.sub(waitingKey, 1, -1 - #'prioritized'), {}
+  -- Requests that gave way come back with old turns, and so ahead of another tenant that has come meanwhile.
+  for _, jobId in ipairs(redis.call('ZRANGE', waitingKey, 0, 499)) do
+    local batch = string.match(jobId, '^(.*)%-')
+    if not seen[batch] then
+      seen[batch] = true
+      local name = redis.call('HGET', jobPrefix .. jobId, 'name')
+      local other = name and string.match(name, '^%S+/%S+')
+      if other and not hasTenantOf(failedSources, other) then return 1 end
+    end
+  end
+  return 0
 end
+
+local function wait(ms, what)
+  return { 0, ms, what, now, 0, closed, 0, failedSources, othersWait() }
+end
+
+-- Whether the calls go in spite of the hold.
+local isFree = false
 if heldFor then
   local known = redis.call('HMGET', stateKey, 'heldUntil', 'heldAt', 'failedSources', 'probedAt', 'probeSource', 'looksLeft',
     'lookedAt')
@@ -44,23 +68,29 @@ if heldFor then
     isOther = not mayBeForgotten and not hasSource(failedSources, source)
   end
   local isExempt = isOther and not isFirm[heldFor]
-  -- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
-  -- hold began.
-  if heldUntil >= now and not (isExempt and heldAt < now) then
-    -- A probe that went in spite of the hold may end it before its time.
-    return wait(heldUntil - now + 1, probedAt and probedAt + probeMs > now and 'probe' or 'hold')
+  -- Refusals of one tenant's requests say nothing of another's, unless a neutral look was refused too.
+  local _, failedTenants = countSources(failedSources)
+  isFree = heldFor == 'refused' and not known[6] and heldAt < now and failedTenants == 1
+    and not hasTenantOf(failedSources, source)
+  if not isFree then
+    -- A probe differs from a call before the hold only by its later time, so no call goes in the millisecond in which the
+    -- hold began.
+    if heldUntil >= now and not (isExempt and heldAt < now) then
+      -- A probe that went in spite of the hold may end it before its time.
+      return wait(heldUntil - now + 1, probedAt and probedAt + probeMs > now and 'probe' or 'hold')
+    end
+    -- After a hold one call finds out whether the provider is back; all others wait for its answer.
+    local nextProbeAt = probedAt and probedAt + (isOther and math.min(2000, probeMs) or probeMs) or now
+    if nextProbeAt > now then return wait(nextProbeAt - now, 'probe') end
+    if known[6] and not isExempt then
+      -- The process that makes the last look may have died.
+      local nextLookAt = tonumber(known[7] or 0) + math.min(5000, tonumber(limits[4]))
+      if nextLookAt > now then return wait(nextLookAt - now, 'probe') end
+      redis.call('HSET', stateKey, 'lookedAt', now)
+      return wait(0, 'look')
+    end
+    wanted = 1
   end
-  -- After a hold one call finds out whether the provider is back; all others wait for its answer.
-  local nextProbeAt = probedAt and probedAt + (isOther and math.min(2000, probeMs) or probeMs) or now
-  if nextProbeAt > now then return wait(nextProbeAt - now, 'probe') end
-  if known[6] and not isExempt then
-    -- The process that makes the last look may have died.
-    local nextLookAt = tonumber(known[7] or 0) + math.min(5000, tonumber(limits[4]))
-    if nextLookAt > now then return wait(nextLookAt - now, 'probe') end
-    redis.call('HSET', stateKey, 'lookedAt', now)
-    return wait(0, 'look')
-  end
-  wanted = 1
 end
 
 local tokenLimit = tonumber(limits[3] or nil)
@@ -117,7 +147,7 @@ end
 if granted > 0 then
   redis.call('HSET', stateKey, 'nextRequestAt', tostring(nextRequestAt), 'nextTokenAt', tostring(nextTokenAt),
     'tokensOwed', math.floor(tokensOwed))
-  if heldFor then
+  if heldFor and not isFree then
     redis.call('HSET', stateKey, 'probedAt', now)
     if source ~= '' then redis.call('HSET', stateKey, 'probeSource', source, 'failedSources', failedSources) end
   end
@@ -130,5 +160,5 @@ local free = not (requests or tokens or rampMs or heldFor) and 1 or 0
 -- admission.
 local shortest = math.min(requests and requests.spanMs or math.huge, tokens and tokens.spanMs or math.huge)
 local sendWithinMs = shortest < math.huge and math.floor(shortest * 0.75) or nil
-return { granted, math.ceil(waitMs), waitFor, now, heldFor and 1 or 0, closed, free, failedSources,
+return { granted, math.ceil(waitMs), waitFor, now, heldFor and 1 or 0, closed, free, failedSources, othersWait(),
   sendWithinMs }

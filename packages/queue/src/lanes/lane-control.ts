@@ -12,7 +12,7 @@ const setLaneLimits = defineScript<
   null
 >(new URL('./set-lane-limits.lua', import.meta.url));
 const admitCalls = defineScript<
-  [ledger: string, limits: string, state: string],
+  [ledger: string, limits: string, state: string, prioritized: string],
   [probeMs: number, source: string, ...estimatedTokens: number[]],
   [
     granted: number,
@@ -23,6 +23,7 @@ const admitCalls = defineScript<
     isClosed: 0 | 1,
     isFree: 0 | 1,
     failedSources: string,
+    othersWait: 0 | 1,
     sendWithinMs?: number,
   ]
 >(new URL('./admit-calls.lua', import.meta.url), windowLua, laneStateLua);
@@ -52,6 +53,8 @@ export interface LaneAnswer {
   readonly isFree: boolean;
   /** While the lane is held: sources whose calls failed, the latest last. Their calls are not its next probe. */
   readonly failedSources: readonly string[];
+  /** While the lane is held: the next jobs that wait in it are of a tenant of which no call failed. */
+  readonly othersWait: boolean;
   /** Admitted calls must go out within this many milliseconds of the question. Undefined: at any time. */
   readonly sendWithinMs?: number | undefined;
 }
@@ -70,6 +73,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
   const metaKey = keys.laneJobs(lane, 'meta');
+  const waitingKey = keys.laneJobs(lane, 'prioritized');
   let terms: LaneTerms | undefined;
 
   const setLimits = async ({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> => {
@@ -81,11 +85,8 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number, source: string): Promise<LaneAnswer> => {
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedSources, sendWithinMs] = await admitCalls(
-      redis,
-      [ledgerKey, limitsKey, stateKey],
-      [probeMs, source, ...estimatedTokens],
-    );
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedSources, othersWait, sendWithinMs] =
+      await admitCalls(redis, [ledgerKey, limitsKey, stateKey, waitingKey], [probeMs, source, ...estimatedTokens]);
     return {
       granted,
       waitMs,
@@ -95,6 +96,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       isClosed: closed === 1,
       isFree: free === 1,
       failedSources: failedSources === '' ? [] : failedSources.split(','),
+      othersWait: othersWait === 1,
       sendWithinMs,
     };
   };
@@ -116,7 +118,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
      * Asks how many of these calls may go now.
      *
      * @param probeMs after this time a probe without an answer counts as lost, and another may go
-     * @param source the source of the first call, where the lane is held
+     * @param source where the lane is held, the source of the first call; all calls are of its tenant then
      */
     async admit(estimatedTokens: readonly number[], probeMs: number, source = ''): Promise<LaneAnswer> {
       const answer = await ask(estimatedTokens, probeMs, source);

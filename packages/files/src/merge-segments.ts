@@ -7,7 +7,8 @@ import {
   type SegmentLabel,
   type SegmentSpan,
 } from '@promptmill/core';
-import { type FileStore, listSegments, readSegment, TornSegmentError } from '@promptmill/files';
+import type { FileStore } from './file-store.ts';
+import { listSegments, readSegment, TornSegmentError } from './read-segment.ts';
 
 /**
  * At most this many segments are open at once, each with 128 KiB in memory. More of them are first merged into fewer.

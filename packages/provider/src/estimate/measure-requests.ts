@@ -1,5 +1,5 @@
 import type { RequestLine } from '@promptmill/core';
-import { type CountTokens, inputCharactersOf, outputLimitOf } from '@promptmill/provider';
+import { type CountTokens, inputCharactersOf, outputLimitOf } from '../count-tokens.ts';
 import type { ModelSample } from './estimate-model.ts';
 
 /** Samples by the model that their requests name. */

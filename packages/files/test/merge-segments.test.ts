@@ -4,12 +4,10 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { encodeSegmentEntry, newBatchId, type SegmentEntry, segmentFolder } from '@promptmill/core';
-import { createDiskStore, type FileStore } from '@promptmill/files';
-import type { RecordedResults } from '@promptmill/queue';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDiskStore, type FileStore, writeSegment } from '../src/index.ts';
 import { mergeSegments, widestOverlap } from '../src/merge-segments.ts';
-import { writeSegment } from '../src/write-segment.ts';
 
 let directory: string;
 let files: FileStore;
@@ -28,12 +26,9 @@ const entry = (index: number): SegmentEntry => ({
   line: Buffer.from(JSON.stringify({ index, text: 'tab \t 🦔' })),
 });
 
-const recorded = (batchId: string, index: number, status = entry(index).status): RecordedResults => ({
-  batchId,
-  streamId: `1-${index}`,
-  left: 0,
-  count: 1,
-  entries: Buffer.from(encodeSegmentEntry({ ...entry(index), status, line: entry(index).line.toString() })),
+const encoded = (index: number, status = entry(index).status) => ({
+  index,
+  entry: Buffer.from(encodeSegmentEntry({ ...entry(index), status, line: entry(index).line.toString() })),
 });
 
 /** Writes each list of indexes as a segment, in whatever order they are in. */
@@ -41,10 +36,11 @@ const writeSegments = async (segments: readonly (readonly number[])[]): Promise<
   const batchId = newBatchId();
   await Promise.all(
     segments.map((indexes) =>
-      writeSegment(files, {
+      writeSegment(
+        files,
         batchId,
-        results: indexes.map((index) => recorded(batchId, index)),
-      }),
+        indexes.map((index) => encoded(index)),
+      ),
     ),
   );
   return batchId;
@@ -135,7 +131,11 @@ test.each([
 ] as const)('of a request that is %s in one segment and %s in another, the success counts', async (...statuses) => {
   const batchId = newBatchId();
   for (const status of statuses)
-    await writeSegment(files, { batchId, results: [0, 1, 2].map((index) => recorded(batchId, index, status)) });
+    await writeSegment(
+      files,
+      batchId,
+      [0, 1, 2].map((index) => encoded(index, status)),
+    );
   expect((await merge(batchId)).map(({ index, status }) => [index, status])).toEqual([
     [0, 'completed'],
     [1, 'completed'],

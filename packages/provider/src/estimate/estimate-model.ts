@@ -1,5 +1,4 @@
 import { costOf, nanosToUsd, type Prices } from '@promptmill/core';
-import type { ModelUsage } from '@promptmill/queue';
 
 /** What some requests of one model ask for. */
 export interface ModelSample {
@@ -13,10 +12,16 @@ export interface ModelSample {
 }
 
 /** What is known of a model's answers. */
-export type KnownAnswers = Pick<
-  ModelUsage,
-  'answers' | 'inputTokens' | 'cachedTokens' | 'outputTokens' | 'inputCharacters'
->;
+export interface KnownAnswers {
+  readonly answers: number;
+  /** Tokens that the provider counted, of all these answers together. */
+  readonly inputTokens: number;
+  /** Of the input tokens, those that the provider had cached. */
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  /** Characters of the texts of their requests. */
+  readonly inputCharacters: number;
+}
 
 /** `expected` is null when no answer is known, `high` is null when nothing limits it, and all are when the price is unknown. */
 export interface Range {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ResolvedPromptOptions } from '../input/prompt-options.ts';
 
-export interface RunFolderOptions {
+export interface StateFolderOptions {
   readonly dataDirectory: string;
   /** See `PreparedInput`. */
   readonly inputDigest: string;
@@ -12,10 +12,10 @@ export interface RunFolderOptions {
 }
 
 /**
- * The folder of one run. The same input, options and output give the same folder in every process. Each folder has a
+ * The folder in which one run keeps its state. The same input, options and output give the same folder in every process. Each folder has a
  * Redis and files of its own, so that an abandoned run does not go on, and cost money, while another one runs.
  */
-export const runFolder = ({ dataDirectory, inputDigest, options, output }: RunFolderOptions): string => {
+export const stateFolder = ({ dataDirectory, inputDigest, options, output }: StateFolderOptions): string => {
   const { model, system, maxTokens, temperature, completionWindow } = options;
   const { prompt, id, image, endpoint, params, format, limit, sample, seed } = options;
   const identity: unknown[] = [inputDigest, model, system, maxTokens, temperature, completionWindow, output];

@@ -1,0 +1,26 @@
+import { formatCount, formatUsd } from '@promptmill/core/display';
+import { rowsText } from '../results/batch-summary.ts';
+import type { InputEstimate } from './estimate-input.ts';
+
+const tokensText = ({ inputTokens, outputTokens: { expected, high }, hasImages }: InputEstimate): string => {
+  const input = `${formatCount(inputTokens)} in${hasImages ? ' without the images' : ''}`;
+  if (expected !== null) return `${input}, about ${formatCount(expected)} out`;
+  return high === null
+    ? `${input}; nothing limits the answers, --max-tokens does`
+    : `${input}, at most ${formatCount(high)} out`;
+};
+
+/** `about $1.20 ($1.08 to $1.32)`, `$0.10 to $0.50`, `at least $0.10`, or that it is unknown. */
+export const estimatedPrice = ({ usd: { low, expected, high }, unpriced }: InputEstimate): string => {
+  if (low === null) return `unknown: nothing says what ${unpriced.join(', ')} costs; prices in promptmill.yaml can`;
+  if (high === null) return `at least ${formatUsd(low)}`;
+  const range = low === high ? formatUsd(low) : `${formatUsd(low)} to ${formatUsd(high)}`;
+  return expected === null ? range : `about ${formatUsd(expected)} (${range})`;
+};
+
+/** What requests will use and cost, for people. */
+export const describeEstimate = (estimate: InputEstimate): string =>
+  rowsText([
+    ['tokens', tokensText(estimate)],
+    ['price', estimatedPrice(estimate)],
+  ]);
