@@ -27,7 +27,14 @@ export default defineConfig({
         },
       },
       { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
-      { test: { ...integration, name: 'e2e', include: ['tests/{e2e,security}/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          ...integration,
+          name: 'e2e',
+          include: ['tests/{browser,e2e,security}/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
       {
         test: {
           name: 'compose',

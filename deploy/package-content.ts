@@ -5,9 +5,9 @@ import { dirname, relative } from 'node:path';
 /** Where the JavaScript of a package stands in it. The folders below are those of the checkout. */
 export const builtFolder = 'dist';
 
-/** The files that run, by their paths in the checkout: sources without their tests, and Redis's scripts. */
+/** The files that run, by their paths in the checkout: sources without their tests, Redis's scripts, and styles. */
 export const sourcePaths = (root: string): string[] =>
-  globSync('{apps,packages}/*/src/**/*.{ts,lua}', { cwd: root })
+  globSync('{apps,packages}/*/src/**/*.{ts,lua,css}', { cwd: root })
     .filter((path) => !path.endsWith('.test.ts'))
     .toSorted();
 
@@ -31,9 +31,10 @@ export const createBuilder = (root: string) => {
   const folders = workspaceFolders(root);
 
   const target = (specifier: string, from: string): string => {
-    const folder = folders.get(specifier);
+    const [, name = '', part = 'index'] = /^(@[^/]+\/[^/]+)(?:\/(.+))?$/.exec(specifier) ?? [];
+    const folder = folders.get(name);
     if (folder === undefined) return specifier.replace(/^(\..*)\.ts$/, '$1.js');
-    return relative(dirname(from), `${folder}/src/index.js`).replace(/^(?!\.)/, './');
+    return relative(dirname(from), `${folder}/src/${part}.js`).replace(/^(?!\.)/, './');
   };
 
   return (path: string): string => {

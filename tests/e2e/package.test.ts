@@ -86,7 +86,7 @@ describe('the package that npm pack makes', () => {
     );
   });
 
-  it('serves, checks schemas in another process, and counts tokens in another thread', async () => {
+  it('serves, has the page, checks schemas in another process, and counts tokens in another thread', async () => {
     const { child, ended, texts } = start('node_modules/.bin/promptmill', ['serve', '--simulator'], {
       env: { PORT: '0', LOG_LEVEL: 'warn' },
     });
@@ -101,7 +101,10 @@ describe('the package that npm pack makes', () => {
       ['--offline', 'promptmill', 'submit', 'asked.txt', '-m', 'simulator/json', '--schema', schema, '--wait'],
       { env: { PROMPTMILL_URL: url } },
     );
-    for (const page of ['/docs', '/admin/queues']) expect((await fetch(`${url}${page}`)).status).toBe(200);
+    const document = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
+    const [, main = ''] = /src="(\/page\/[^"]+)"/.exec(document) ?? [];
+    expect(main).toMatch(/\/main\.js$/);
+    for (const page of [main, '/docs', '/admin/queues']) expect((await fetch(`${url}${page}`)).status).toBe(200);
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ exit: 0 });
   });

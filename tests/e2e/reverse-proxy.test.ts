@@ -118,10 +118,13 @@ describe.runIf(installed.length > 0)('behind a proxy with TLS', () => {
       expect(await answer.json()).toMatchObject({ object: 'file', status: 'processed' });
     });
 
-    it('only the API is there', async () => {
+    it('only the API and the page are there', async () => {
       const status = async (route: string): Promise<number> => (await fetch(`${proxy.url}${route}`)).status;
       expect(await Promise.all(['/v1/models', '/v1/batches'].map(status))).toEqual([401, 401]);
-      const hidden = ['/', '/metrics', '/livez', '/readyz', '/admin/queues', '/admin/queues/api/queues', '/docs'];
+      const page = await (await fetch(`${proxy.url}/`)).text();
+      const [, styles = ''] = /href="(\/page\/[^"]+\.css)"/.exec(page) ?? [];
+      expect(await status(styles)).toBe(200);
+      const hidden = ['/metrics', '/livez', '/readyz', '/admin/queues', '/admin/queues/api/queues', '/docs'];
       expect(await Promise.all(hidden.map(status))).toEqual(hidden.map(() => 404));
     });
 

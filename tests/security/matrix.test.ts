@@ -98,6 +98,9 @@ const rows: Readonly<Record<string, Row>> = {
   // The owner's batch runs.
   'post /v1/batches/{batch_id}/retry': { statuses: [401, 401, 404, 409, 404], sent: () => json({}) },
   'get /v1/batches/{batch_id}/results': { statuses: ownersOnly },
+  'get /v1/batches/{batch_id}/failures': { statuses: ownersOnly },
+  'get /v1/batches/{batch_id}/requests': { statuses: ownersOnly, query: '?indexes=0' },
+  'get /v1/batches/{batch_id}/progress': { statuses: ownersOnly },
   'get /v1/batches/{batch_id}/events': { statuses: ownersOnly },
   'post /v1/webhooks': { statuses: eachTenant, sent: () => newWebhook },
   'get /v1/webhooks': { statuses: eachTenant },
@@ -107,6 +110,7 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/webhooks/{webhook_id}/rotate': { statuses: ownersOnly },
   'get /v1/webhooks/{webhook_id}/deliveries': { statuses: ownersOnly },
   'post /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend': { statuses: ownersOnly },
+  'get /v1/caller': { statuses: eachTenant },
   'get /v1/lanes': { statuses: eachTenant },
   'get /v1/models': { statuses: eachTenant },
   'get /v1/models/{model}': { statuses: eachTenant },
@@ -124,6 +128,7 @@ const rows: Readonly<Record<string, Row>> = {
 /** Nothing of a tenant's is on these pages. */
 const pages: Readonly<Record<string, Statuses>> = {
   '/openapi.json': anyone,
+  '/': anyone,
   '/docs/': anyone,
   '/docs/swagger-ui.css': anyone,
   // The Board has a login of its own, which no API key is.

@@ -50,10 +50,11 @@ export const page = <T extends z.ZodType>(item: T) =>
     has_more: z.boolean(),
   });
 
-export const toPage = <T extends { readonly id: string }>(data: T[], hasMore: boolean) => ({
+/** @param lastId default: that of the last item */
+export const toPage = <T extends { readonly id: string }>(data: T[], hasMore: boolean, lastId?: string) => ({
   object: 'list' as const,
   data,
   first_id: data[0]?.id ?? null,
-  last_id: data.at(-1)?.id ?? null,
+  last_id: lastId ?? data.at(-1)?.id ?? null,
   has_more: hasMore,
 });

@@ -10,6 +10,7 @@ import { createDocsPage } from './docs-page.ts';
 import { answerNotFound, createAnswerError } from './errors.ts';
 import { createLargeBodies } from './large-bodies.ts';
 import { createOpenApiDocument } from './openapi.ts';
+import { createPage } from './page/create-page.ts';
 import { createRedisGuard } from './redis-guard.ts';
 import { createRequestLog, identifyRequest, nameRoute } from './request-log.ts';
 import { mountRoute } from './route.ts';
@@ -38,12 +39,13 @@ export const createApp = (dependencies: ApiDependencies, board: Router): Express
   app.use(identifyRequest, createRequestLog(logger, metrics), createAudit(logger), discardBody);
   app.use(
     helmet({
-      // Nothing here is a page; `/docs` and Bull Board set policies of their own. A proxy does TLS, and so HSTS.
+      // What is a page sets a policy of its own: `/`, `/docs` and Bull Board. A proxy does TLS, and so HSTS.
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
       strictTransportSecurity: false,
     }),
   );
   app.use(createRefuseForeign(config, isKeyless));
+  app.use(createPage(dependencies));
   app.use('/docs', nameRoute('/docs'), createDocsPage());
   app.use(boardPath, nameRoute(boardPath), board);
   app.use(forbidStoring);

@@ -22,7 +22,7 @@ export const nameRoute =
   };
 
 /** Machines and pages poll these routes, so they are logged at the level debug. */
-const quietRoutes = new Set(['/livez', '/readyz', '/metrics', '/docs', '/admin/queues']);
+const quietRoutes = new Set(['/livez', '/readyz', '/metrics', '/', '/page', '/docs', '/admin/queues']);
 
 /** Logs and counts each request when its answer is out, or its caller has gone. No bodies, queries or headers. */
 export const createRequestLog =

@@ -2,6 +2,7 @@ import { createLiveRoutes } from './live/live-routes.ts';
 import { createFileRoutes } from './files/file-routes.ts';
 import { createUploadRoutes } from './uploads/upload-routes.ts';
 import { createBatchRoutes } from './batches/batch-routes.ts';
+import { callerObject, showCaller } from './access/show-caller.ts';
 import { createAdminRoutes } from './admin/admin-routes.ts';
 import { createWebhookRoutes } from './webhooks/webhook-routes.ts';
 import { z } from 'zod';
@@ -62,6 +63,14 @@ export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
     params: modelParams,
     answer: { description: 'The model.', schema: modelObject },
     handle: getModel(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/caller',
+    summary: 'Show whose key this is',
+    tag: 'Service',
+    answer: { description: 'The tenant, and whether the key is an admin key.', schema: callerObject },
+    handle: showCaller,
   }),
   route({
     method: 'get',

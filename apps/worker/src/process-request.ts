@@ -185,6 +185,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         return { status };
       }
       case 'retry':
+        await untilRedisTakes(() => recorder.noteRetry(job.data));
         throw new Error(ending.reason);
       case 'fall back':
         // Its job may have changed since it began.

@@ -16,6 +16,8 @@ export interface RequestRecorder {
   record(request: RequestJob, end: RecordedEnd, more: RecordedMore): Promise<RecordOutcome>;
   /** Counts a call that gave no result although its provider says what it used. */
   noteWaste(request: RequestJob, charge: Charge): Promise<void>;
+  /** Counts a call that failed and is made again. */
+  noteRetry(request: RequestJob): Promise<void>;
   /** Notes how a provider refused a request, for its owner to read. */
   noteRefusal(request: RequestJob, refusal: Refusal): Promise<void>;
 }
@@ -41,6 +43,9 @@ export const createRequestRecorder = (
   async noteWaste({ batchId, live: liveCall }, charge) {
     if (liveCall) liveUsage.addWaste(charge);
     else await batches.noteWaste(batchId, charge);
+  },
+  noteRetry: async ({ batchId, live: liveCall }) => {
+    if (!liveCall) await batches.noteRetry(batchId);
   },
   // The caller of a live call gets the provider's answer itself.
   noteRefusal: async ({ batchId, live: liveCall }, refusal) => {

@@ -56,6 +56,8 @@ const createdObject = {
   },
   metadata: null,
   promptmill: {
+    in_lanes: 0,
+    retries: 0,
     requests_per_second: null,
     eta_seconds: null,
     waiting_for: [],
@@ -134,11 +136,14 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     status: 'in_progress',
     total: 100,
     completed: 20,
+    inLanes: 30,
     requestsPerSecond: 4,
     waitingFor,
     blocked: { code: 'no_space', message: 'The file store is full.' },
   };
   expect(toBatchObject(running).promptmill).toEqual({
+    in_lanes: 30,
+    retries: 0,
     requests_per_second: 4,
     eta_seconds: 20,
     paused_at: null,

@@ -69,6 +69,10 @@ export interface Batch {
   readonly total: number;
   readonly completed: number;
   readonly failed: number;
+  /** Requests in a lane: those being called and those that wait there. Absent: none. */
+  readonly inLanes?: number;
+  /** Calls that failed and were made again. Absent: none. */
+  readonly retries?: number;
   readonly usage: BatchUsage;
   readonly cost: BatchCost;
   /** What it may cost at most, in billionths of a dollar. Absent: not limited. */
@@ -192,6 +196,8 @@ const extensionOf = (batch: Batch) => {
   const rate = batch.costHold?.reached ? 0 : batch.requestsPerSecond;
   const pausedAt = canPause(batch.status) ? pausedSince(batch) : undefined;
   return {
+    in_lanes: isOver ? 0 : (batch.inLanes ?? 0),
+    retries: batch.retries ?? 0,
     requests_per_second: isOver || rate === undefined ? null : Number(rate.toFixed(2)),
     eta_seconds: isOver || pausedAt !== undefined || !rate ? null : Math.ceil((total - completed - failed) / rate),
     paused_at: pausedAt ?? null,

@@ -16,6 +16,8 @@ export const createKeys = (prefix: string) => {
     segments: (id: string) => `${batchKey(id)}:segments`,
     /** Where some requests start in the input. */
     marks: (id: string) => `${batchKey(id)}:marks`,
+    /** How far the batch was, now and then. */
+    progress: (id: string) => `${batchKey(id)}:progress`,
     /** The bytes that each batch of a tenant has in its lanes. */
     bytesOfBatches: (tenant: string) => `${batchesTag}:bytes:${tenant}`,
     /** The sum for each tenant. */
@@ -31,7 +33,9 @@ export const createKeys = (prefix: string) => {
     tenantReserved: (tenant: string) => `${batchesTag}:reserved:${tenant}`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) =>
-      ['', ':settled', ':repeats', ':segments', ':marks', ':costs', ':reserved'].map((part) => batchKey(id) + part),
+      ['', ':settled', ':repeats', ':segments', ':marks', ':progress', ':costs', ':reserved'].map(
+        (part) => batchKey(id) + part,
+      ),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */

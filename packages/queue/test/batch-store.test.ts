@@ -50,6 +50,8 @@ test('a created batch is validating, and has all it was created with', async () 
     total: 0,
     completed: 0,
     failed: 0,
+    inLanes: 0,
+    retries: 0,
     usage: noUsage,
     cost: noCost,
     waitingFor: [],
@@ -348,4 +350,63 @@ test('a batch whose record was lost while a step wrote to it can be created agai
   await store.create(batch);
   expect(await store.get(batch.id)).toMatchObject({ status: 'validating', total: 0 });
   expect(await store.get(batch.id)).not.toHaveProperty('requestsPerSecond');
+});
+
+test('batches are found by what they are, some at a time', async () => {
+  const tenant = 'searcher';
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i++) {
+    const batch = newBatch({ tenant, metadata: i % 2 === 0 ? { name: 'even' } : null });
+    ids.push(batch.id);
+    await store.create(batch);
+    await store.confirmCreated(batch, nowMs + i);
+  }
+  const even = ids.filter((_, i) => i % 2 === 0).toReversed();
+  const matches = ({ metadata }: { metadata: unknown }): boolean => metadata !== null;
+  const first = await store.find(tenant, { limit: 2, matches });
+  expect([first?.items.map(({ id }) => id), first?.hasMore]).toEqual([even.slice(0, 2), true]);
+  const second = await store.find(tenant, { after: first?.lastId, limit: 2, matches });
+  expect([second?.items.map(({ id }) => id), second?.hasMore]).toEqual([even.slice(2), false]);
+  expect(await store.find(tenant, { after: newBatch().id, limit: 2, matches })).toBeUndefined();
+});
+
+test('a search looks at 1,000 batches a call', async () => {
+  const tenant = 'of-many-batches';
+  const batches = Array.from({ length: 1050 }, () => newBatch({ tenant }));
+  await Promise.all(
+    batches.map(async (batch, i) => {
+      await store.create(batch);
+      await store.confirmCreated(batch, nowMs + i);
+    }),
+  );
+  const oldest = batches[0]?.id;
+  const matches = ({ id }: { id: string }): boolean => id === oldest;
+  const first = await store.find(tenant, { limit: 10, matches });
+  expect(first).toMatchObject({ items: [], hasMore: true, lastId: batches[50]?.id });
+  expect(await store.find(tenant, { after: first?.lastId, limit: 10, matches })).toMatchObject({
+    items: [{ id: oldest }],
+    hasMore: false,
+  });
+});
+
+test('the curve of a batch has 240 points at most, spread over its life', async () => {
+  const id = await createBatch();
+  const note = (at: number, completed: number): Promise<void> =>
+    store.noteProgress(id, { at, completed, failed: 1, retries: 2 });
+  await note(createdAt, 0);
+  await note(createdAt, 5);
+  await note(createdAt + 1, 0);
+  await note(createdAt + 1, 5);
+  expect(await store.progress(id)).toEqual([
+    { at: createdAt, completed: 0, failed: 1, retries: 2 },
+    { at: createdAt + 1, completed: 5, failed: 1, retries: 2 },
+  ]);
+  for (let second = 2; second <= 1500; second++) await note(createdAt + second, second * 10);
+  const points = await store.progress(id);
+  expect(points.length).toBeGreaterThan(100);
+  expect(points.length).toBeLessThanOrEqual(240);
+  expect(points[0]?.at).toBe(createdAt);
+  const gaps = points.slice(1).map(({ at }, i) => at - (points[i]?.at ?? 0));
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(30);
+  expect(points.at(-1)?.at).toBeGreaterThan(createdAt + 1450);
 });

@@ -230,3 +230,15 @@ test('a request of a missing batch is dropped, and leaves nothing', async () => 
   expect(await space.redis.exists(space.keys.batch(id), space.keys.settledBits(id))).toBe(0);
   expect(await recorded(id)).toEqual([]);
 });
+
+test('retries are counted while a batch runs, and not once it is over', async () => {
+  const id = await startBatch(1);
+  await Promise.all([recorder.noteRetry(id), recorder.noteRetry(id)]);
+  expect((await store.get(id))?.retries).toBe(2);
+  await store.transition(id, 'finalizing', nowMs);
+  await recorder.noteRetry(id);
+  expect((await store.get(id))?.retries).toBe(2);
+  const removed = newBatch().id;
+  await recorder.noteRetry(removed);
+  expect(await space.redis.exists(space.keys.batch(removed))).toBe(0);
+});

@@ -4,18 +4,26 @@ import {
   batchParams,
   batchQuery,
   eventsQuery,
+  failuresPage,
+  failuresQuery,
+  progressList,
+  requestList,
+  requestsQuery,
   resultsPage,
   resultsQuery,
 } from './batch-schemas.ts';
 import { createBatchBody, createBatchKind, resumeBatchBody, retryBatchBody } from './create-batch-schemas.ts';
 import { cancelBatch } from './cancel-batch.ts';
+import { countFailures } from './count-failures.ts';
 import { createBatch } from './create-batch.ts';
 import { getBatch } from './get-batch.ts';
 import { listBatches } from './list-batches.ts';
 import { pauseBatch } from './pause-batch.ts';
+import { readInputLines } from './read-input-lines.ts';
 import { readResults } from './read-results.ts';
 import { resumeBatch } from './resume-batch.ts';
 import { retryBatch } from './retry-batch.ts';
+import { showProgress } from './show-progress.ts';
 import { watchEvents } from './watch-events.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
@@ -121,6 +129,35 @@ export const createBatchRoutes = (dependencies: ApiDependencies): AnyRoute[] => 
     query: resultsQuery,
     answer: { description: 'A page of results.', schema: resultsPage },
     handle: readResults(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches/{batch_id}/failures',
+    summary: 'Count what failed, by code, each with an example',
+    tag: 'Batches',
+    params: batchParams,
+    query: failuresQuery,
+    answer: { description: 'The failures among the results that this call has looked at.', schema: failuresPage },
+    handle: countFailures(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches/{batch_id}/requests',
+    summary: 'Read some lines of the input',
+    tag: 'Batches',
+    params: batchParams,
+    query: requestsQuery,
+    answer: { description: 'Those of the lines that there are, in order.', schema: requestList },
+    handle: readInputLines(dependencies),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/batches/{batch_id}/progress',
+    summary: 'Read how far the batch was over time',
+    tag: 'Batches',
+    params: batchParams,
+    answer: { description: 'Points of its curve.', schema: progressList },
+    handle: showProgress(dependencies),
   }),
   route({
     method: 'get',

@@ -67,6 +67,8 @@ export const batchObject = z
     metadata: z.record(z.string(), z.string()).readonly().nullable(),
     promptmill: z
       .object({
+        in_lanes: z.int().meta({ description: 'Requests that are being called or wait for their turn in a lane.' }),
+        retries: z.int().meta({ description: 'Calls that failed and were made again; a 429 does not count.' }),
         requests_per_second: z
           .number()
           .nullable()
@@ -128,6 +130,24 @@ export type BatchParams = z.output<typeof batchParams>;
 export const batchQuery = z.object({
   after: z.string().optional().meta({ description: 'The id of the last batch of the page before.' }),
   limit: queryInteger(1, 100, 20),
+  status: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(batchStatuses)).max(batchStatuses.length))
+    .optional()
+    .meta({
+      description: 'Only batches with one of these statuses, with commas between them.',
+      override: { type: 'string' },
+    }),
+  search: z
+    .string()
+    .max(100)
+    .optional()
+    .meta({
+      description:
+        'Only batches whose id, model or metadata contain this, in capitals or not. A page with `status` or `search` may be ' +
+        'short or empty while `has_more` is true: one call looks at 1,000 batches, and `last_id` is the last of them.',
+    }),
 });
 export type BatchQuery = z.output<typeof batchQuery>;
 
@@ -141,15 +161,97 @@ export const eventsQuery = z.object({
 });
 export type EventsQuery = z.output<typeof eventsQuery>;
 
+const afterResults = z
+  .string()
+  .regex(/^(?:end|(?:output|error|\d{1,9})\.\d{1,15})$/, { error: 'it must be the `next` of an earlier answer' })
+  .optional();
+
 export const resultsQuery = z.object({
-  after: z
-    .string()
-    .regex(/^\d{1,9}\.\d{1,15}$/, { error: 'it must be the `next` of an earlier answer' })
-    .default('0.0')
-    .meta({ description: 'The `next` of the answer before; at first, leave it out.' }),
+  after: afterResults.meta({
+    description:
+      'The `next` of the answer before; at first, leave it out. `end` passes over what there is, to read what comes later.',
+  }),
   limit: queryInteger(1, 1000, 100),
+  status: z.enum(['completed', 'failed']).optional().meta({
+    description:
+      'Only results that count as this. Once the batch has ended they come from its output or error file, in input order.',
+  }),
+  error_code: z.string().max(64).optional().meta({
+    description: 'Only failures with this `error.code`, or status code, `code` or `type` of the answer.',
+  }),
+  search: z
+    .string()
+    .max(200)
+    .optional()
+    .meta({
+      description:
+        'Only results whose line contains this, in capitals or not. A page with `status`, `error_code` or `search` may be ' +
+        'short or empty while `has_more` is true: one call looks at 16 MiB of results.',
+    }),
 });
 export type ResultsQuery = z.output<typeof resultsQuery>;
+
+export const failuresQuery = z.object({
+  after: afterResults.meta({ description: 'The `next` of the answer before; at first, leave it out.' }),
+});
+export type FailuresQuery = z.output<typeof failuresQuery>;
+
+export const failuresPage = z
+  .object({
+    object: z.literal('list'),
+    data: z
+      .array(
+        z.object({
+          code: z.string().meta({ description: '`error_codes` of a retry takes it.' }),
+          count: z.int(),
+          example: z.object({ custom_id: z.string(), message: z.string() }).meta({ description: 'The first of them.' }),
+        }),
+      )
+      .meta({ description: 'The most frequent first; 100 at most. Add up what all answers count.' }),
+    next: z.string(),
+    has_more: z.boolean().meta({ description: 'Whether there are results that no answer has counted yet.' }),
+  })
+  .meta({ id: 'FailureList' });
+
+const maxIndexes = 20;
+
+export const requestsQuery = z.object({
+  indexes: z
+    .string()
+    .regex(/^\d{1,9}(?:,\d{1,9})*$/, { error: 'it must be numbers with commas between them' })
+    .transform((text) => [...new Set(text.split(',').map(Number))].toSorted((a, b) => a - b))
+    .refine((indexes) => indexes.length <= maxIndexes, { error: `it may name ${maxIndexes} requests` })
+    .meta({
+      description: `Positions in the input, from 0: the number at the end of a result's \`id\`. Up to ${maxIndexes}.`,
+      override: { type: 'string', example: '0,1,17' },
+    }),
+});
+export type RequestsQuery = z.output<typeof requestsQuery>;
+
+export const requestList = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(
+      z.object({
+        index: z.int(),
+        custom_id: z.string(),
+        url: z.string(),
+        body: z.unknown().optional().meta({
+          description: 'Absent when the line has more than 64 KiB, unless it is the only one that is asked for.',
+        }),
+      }),
+    ),
+  })
+  .meta({ id: 'RequestList' });
+
+export const progressList = z
+  .object({
+    object: z.literal('list'),
+    data: z
+      .array(z.object({ at: seconds, completed: z.int(), failed: z.int(), retries: z.int() }))
+      .meta({ description: 'Oldest first; 240 at most. The batch itself says where it began and what it is now.' }),
+  })
+  .meta({ id: 'ProgressList' });
 
 export const resultsPage = z
   .object({

@@ -1,6 +1,7 @@
-import { type Batch, field, fileKey, parseRequestLine } from '@promptmill/core';
+import { type Batch, fileKey, parseRequestLine } from '@promptmill/core';
 import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
 import { badRequest } from '../request-problem.ts';
+import { type Failure, readFailure } from './read-failure.ts';
 
 /** Which requests of a batch run again: those named by either field; without both, all that failed. */
 export interface RetryChoice {
@@ -8,32 +9,9 @@ export interface RetryChoice {
   readonly errorCodes?: readonly string[] | undefined;
 }
 
-interface FailedRequest {
-  readonly customId: string;
-  /** Four at most. */
-  readonly codes: readonly string[];
-}
-
 /** A message names this many at most, and counts the others. */
 const maxNamed = 20;
 const newline = Buffer.from('\n');
-
-/** Reads from a line of an error file what went wrong: the error's code, or the answer's status, code and type. */
-const readFailure = (line: string): FailedRequest => {
-  const result: unknown = JSON.parse(line);
-  const response = field(result, 'response');
-  const answered = field(field(response, 'body'), 'error');
-  const codes = [
-    field(field(result, 'error'), 'code'),
-    field(response, 'status_code'),
-    field(answered, 'code'),
-    field(answered, 'type'),
-  ];
-  return {
-    customId: String(field(result, 'custom_id')),
-    codes: codes.filter((code) => typeof code === 'string' || typeof code === 'number').map(String),
-  };
-};
 
 const open = async (files: FileStore, id: string, kind: 'input' | 'error') => {
   try {
@@ -44,7 +22,7 @@ const open = async (files: FileStore, id: string, kind: 'input' | 'error') => {
   }
 };
 
-async function* failedRequests(files: FileStore, batch: Batch): AsyncGenerator<FailedRequest, undefined> {
+async function* failedRequests(files: FileStore, batch: Batch): AsyncGenerator<Failure, undefined> {
   if (!batch.errorPublished) return;
   for await (const lines of readInput(await open(files, batch.errorFileId, 'error'), readFailure))
     for (const line of lines) if (!line.oversize) yield line.parsed;
@@ -80,7 +58,7 @@ export async function* retryLines(files: FileStore, batch: Batch, choice: RetryC
     let failed = (await failures?.next())?.value;
     let chosen = 0;
     const wantedCodes = errorCodes && new Set(errorCodes);
-    const isWanted = ({ codes }: FailedRequest): boolean => !wantedCodes || codes.some((code) => wantedCodes.has(code));
+    const isWanted = ({ codes }: Failure): boolean => !wantedCodes || codes.some((code) => wantedCodes.has(code));
     for await (const lines of readInput(await open(files, batch.inputFileId, 'input'), parseRequestLine)) {
       const parts: Buffer[] = [];
       for (const line of lines) {

@@ -89,6 +89,12 @@ export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, tell
     const stuck = uncollected > 0 && collected === before?.collected;
     const stuckSinceMs = stuck ? before.stuckSinceMs : atMs;
     seen.note(batch.id, { atMs, settled, rate, collected, stuckSinceMs });
+    await batches.noteProgress(batch.id, {
+      at: Math.floor(atMs / 1000),
+      completed: batch.completed,
+      failed: batch.failed,
+      retries: batch.retries ?? 0,
+    });
     if (!batch.blocked && atMs >= stuckSinceMs + noCollectorAfterMs) await batches.block(batch.id, noCollector);
     const isWaiting = state.outstanding > 0;
     const waitingFor = [

@@ -1,7 +1,7 @@
 import { isKeyNote, isTenantName, newApiKey, tenantNameRule } from '@promptmill/core';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { formatTime } from '../format.ts';
+import { formatTime } from '@promptmill/core/display';
 import { openKeys } from '../keys/open-keys.ts';
 
 export interface CreateKeyOptions {

@@ -1,6 +1,6 @@
 import { stateOfKey, type StoredApiKey } from '@promptmill/core';
 import type { CliContext } from '../context.ts';
-import { formatTime } from '../format.ts';
+import { formatTime } from '@promptmill/core/display';
 import { openKeys } from '../keys/open-keys.ts';
 import { type Column, formatTable, show } from '../show.ts';
 

@@ -1,7 +1,7 @@
 import type { BatchObject } from '@promptmill/core';
 import { connectToServer } from '../api/connect-to-server.ts';
 import type { CliContext } from '../context.ts';
-import { formatCount, formatTime } from '../format.ts';
+import { formatCount, formatTime } from '@promptmill/core/display';
 import { percentOf } from '../progress/progress-line.ts';
 import { type Column, formatTable, show } from '../show.ts';
 

@@ -2,7 +2,7 @@ import { loadConfig } from '@promptmill/runtime';
 import { CliError } from '../cli-error.ts';
 import type { CliContext, StopRequest } from '../context.ts';
 import type { ConfirmOptions } from '../estimate/confirm-cost.ts';
-import { formatUsd, plural } from '../format.ts';
+import { formatUsd, plural } from '@promptmill/core/display';
 import { showDryRun } from '../input/show-dry-run.ts';
 import { exitCodeOf } from '../results/batch-outcome.ts';
 import { countsText } from '../results/batch-summary.ts';

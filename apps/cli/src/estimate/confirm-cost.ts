@@ -1,7 +1,7 @@
 import { findPerson } from '../ask.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { formatUsd, plural } from '../format.ts';
+import { formatUsd, plural } from '@promptmill/core/display';
 import { estimatedPrice } from './describe-estimate.ts';
 import type { InputEstimate } from './estimate-input.ts';
 

@@ -1,4 +1,4 @@
-import { formatCount, formatUsd } from '../format.ts';
+import { formatCount, formatUsd } from '@promptmill/core/display';
 import { rowsText } from '../results/batch-summary.ts';
 import type { InputEstimate } from './estimate-input.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CliContext } from '../context.ts';
-import { formatCount } from '../format.ts';
+import { formatCount } from '@promptmill/core/display';
 import type { InputFormat } from '../input/input-format.ts';
 import { printableLine } from '../terminal.ts';
 import { type Difference, findDifferences } from './find-differences.ts';

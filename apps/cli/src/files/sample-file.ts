@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { CliContext } from '../context.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { takeSample } from '../input/choose-records.ts';
 import { type InputFormat, partOf } from '../input/input-format.ts';
 import { type FileRecord, openRecords, surveyFiles } from './open-records.ts';

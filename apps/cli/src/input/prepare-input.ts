@@ -6,7 +6,7 @@ import { createDuplicateFinder, type Duplicate } from '@promptmill/files';
 import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { writeFileWhole } from '../write-file-whole.ts';
 import { type Choose, countRecords, takeAll, takeFirst, takeSample } from './choose-records.ts';
 import { compositionOf } from './composition.ts';

@@ -1,6 +1,6 @@
 import { finished } from 'node:stream/promises';
 import { CsvError, parse } from 'csv-parse';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { type InputRecord, notUtf8, tooLong } from './input-record.ts';
 import { validUtf8 } from './valid-utf8.ts';
 

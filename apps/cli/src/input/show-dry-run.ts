@@ -7,7 +7,7 @@ import { readLines } from '../api/read-lines.ts';
 import type { CliContext } from '../context.ts';
 import { describeEstimate } from '../estimate/describe-estimate.ts';
 import { estimateInput, type InputEstimate, sumInputEstimates } from '../estimate/estimate-input.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { nameOfInput } from './open-input.ts';
 import { prepareInput } from './prepare-input.ts';
 import { type PromptOptions, resolvePromptOptions } from './prompt-options.ts';

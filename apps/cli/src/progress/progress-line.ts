@@ -1,5 +1,5 @@
 import { type BatchObject, costLimitName, isTerminal } from '@promptmill/core';
-import { formatCount, formatDuration, formatShortCount, formatUsd } from '../format.ts';
+import { formatCount, formatDuration, formatShortCount, formatUsd } from '@promptmill/core/display';
 import { printableLine } from '../terminal.ts';
 
 export interface ProgressState {

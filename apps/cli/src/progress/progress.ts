@@ -1,7 +1,7 @@
 import type { BatchObject } from '@promptmill/core';
 import type { Screen } from '../terminal.ts';
 import { progressBar, progressText, waitOf } from './progress-line.ts';
-import { createRateMeter } from './rate-meter.ts';
+import { createRateMeter } from '@promptmill/core/display';
 import { createStatusLine } from './status-line.ts';
 
 export interface ProgressOptions {

@@ -1,4 +1,4 @@
-import { formatCount } from '../format.ts';
+import { formatCount } from '@promptmill/core/display';
 import type { ProgressOptions } from './progress.ts';
 import { createStatusLine } from './status-line.ts';
 

@@ -2,7 +2,7 @@ import { type BatchObject, isTerminal } from '@promptmill/core';
 import { describeBatchErrors } from './batch-outcome.ts';
 import { waitOf } from '../progress/progress-line.ts';
 import { nextStepOf } from './next-step.ts';
-import { formatCount, formatDuration, formatUsd, plural } from '../format.ts';
+import { formatCount, formatDuration, formatUsd, plural } from '@promptmill/core/display';
 
 const endedAt = (batch: BatchObject): number | null =>
   batch.completed_at ?? batch.failed_at ?? batch.expired_at ?? batch.cancelled_at;

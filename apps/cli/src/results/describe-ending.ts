@@ -1,4 +1,4 @@
-import { formatDuration } from '../format.ts';
+import { formatDuration } from '@promptmill/core/display';
 import { type BatchTotals, copiesText, countsText, costText, rowsText, tokensText } from './batch-summary.ts';
 import { describeReasons, type FailureReasons } from './failure-reasons.ts';
 

@@ -6,7 +6,7 @@ import { type ApiClient, createApiClient } from '../api/api-client.ts';
 import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { answerColumnsOf } from '../output/answer-columns.ts';
 import type { FailureReasons } from '../results/failure-reasons.ts';
 import { describeSources } from '../roles/describe-sources.ts';

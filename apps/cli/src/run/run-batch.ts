@@ -4,7 +4,7 @@ import { CliError } from '../cli-error.ts';
 import { assertNotRefused, describeBatchErrors } from '../results/batch-outcome.ts';
 import { countsText } from '../results/batch-summary.ts';
 import type { CliContext } from '../context.ts';
-import { plural } from '../format.ts';
+import { plural } from '@promptmill/core/display';
 import { printableLine } from '../terminal.ts';
 import { createDeltaPrinter } from '../progress/delta-printer.ts';
 import type { RunInput } from './open-batch.ts';

@@ -136,6 +136,12 @@ const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
   ...(costReached === undefined ? {} : { reached: JSON.parse(costReached) as ReachedCostLimit }),
 });
 
+/** Requests in a lane without a result. */
+const outstandingOf = (number: (name: string) => number): number => {
+  const settledByCursor = number('completed') + number('failed') - number('copiedAhead');
+  return number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped');
+};
+
 const decodeCopies = (record: BatchRecord): BatchCopies | undefined => {
   if (record['copied'] === undefined && record['uncalled'] === undefined) return undefined;
   const [made = 0, expected = 0, savedNanoUsd = 0, unpriced = 0] = [
@@ -171,6 +177,8 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
     total: number('total'),
     completed: number('completed'),
     failed: number('failed'),
+    inLanes: outstandingOf(number),
+    retries: number('retries'),
     usage: {
       ...noUsage,
       inputTokens: number('inputTokens'),
@@ -201,7 +209,6 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
   const stopping = record['stopping'] as StopReason | undefined;
   const sealed = record['sealed'] !== undefined;
   const collected = number('collected');
-  const settledByCursor = number('completed') + number('failed') - number('copiedAhead');
   const expected = sealed ? number('completed') + number('failed') : number('total');
   return {
     ...(stopping ? { stopping } : {}),
@@ -216,7 +223,7 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     cursorOffset: number('cursorOffset'),
     cursorLine: number('cursorLine') || 1,
     positions: JSON.parse(record['positions'] ?? '{}') as Record<string, number>,
-    outstanding: number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped'),
+    outstanding: outstandingOf(number),
     ...(record['repeatList'] === undefined ? {} : { repeatList: record['repeatList'] }),
     repeats: number('repeats'),
     copiedAhead: number('copiedAhead'),

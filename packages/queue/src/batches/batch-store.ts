@@ -45,6 +45,21 @@ const transitionBatch = defineScript<
 const unblockBatch = defineScript<[batch: string], [reason: string], null>(at('unblock-batch'));
 const blockBatch = defineScript<[batch: string], [reason: string], 0 | 1>(at('block-batch'));
 
+const noteProgress = defineScript<
+  [progress: string],
+  [at: number, completed: number, failed: number, retries: number],
+  null
+>(at('note-progress'));
+
+/** How many results a batch had at a time. */
+export interface ProgressPoint {
+  /** Unix seconds. */
+  readonly at: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly retries: number;
+}
+
 export type TransitionOutcome =
   | { readonly kind: 'moved' }
   | { readonly kind: 'refused'; readonly status: BatchStatus }
@@ -71,6 +86,8 @@ export const unfinishedCreateSeconds = 3600;
 
 /** Batches that are looked at at once. */
 const stepSize = 100;
+/** Batches that one search looks at. */
+const mostLooked = 1000;
 
 /**
  * The record of each batch: its status, counts and cursor. The record is the truth about a batch; BullMQ's jobs are
@@ -134,6 +151,30 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
       if (!ids) return undefined;
       const batches = await Promise.all(ids.slice(0, limit).map(get));
       return { items: batches.filter((batch) => batch !== undefined), hasMore: ids.length > limit };
+    },
+
+    /**
+     * Batches that match, newest first. It looks at {@link mostLooked} batches at most, so that a page may be short.
+     * Undefined when `after` is no batch of this tenant.
+     */
+    async find(
+      tenant: string,
+      { after, limit, matches }: { after?: string | undefined; limit: number; matches: (batch: Batch) => boolean },
+    ): Promise<(Page<Batch> & { readonly lastId: string | undefined }) | undefined> {
+      const items: Batch[] = [];
+      let lastId = after;
+      for (let looked = 0; looked < mostLooked; looked += stepSize) {
+        const ids = await index.ids(keys.batchIndex(tenant), tenant, { after: lastId, limit: stepSize, order: 'desc' });
+        if (!ids) return undefined;
+        const batches = await Promise.all(ids.map(get));
+        for (const [i, batch] of batches.entries()) {
+          if (items.length === limit) return { items, hasMore: true, lastId };
+          lastId = ids[i];
+          if (batch && matches(batch)) items.push(batch);
+        }
+        if (ids.length < stepSize) return { items, hasMore: false, lastId };
+      }
+      return { items, hasMore: true, lastId };
     },
 
     /** The ids of a tenant's batches that have not ended, newest first, some at a time. */
@@ -230,6 +271,20 @@ export const createBatchStore = (redis: RedisConnection, keys: Keys) => {
     async remove({ id, tenant }: Pick<Batch, 'id' | 'tenant'>, nowMs: number): Promise<void> {
       await index.remove(keys.batchIndex(tenant), tenant, id, nowMs);
       await redis.unlink(...keys.ofBatch(id));
+    },
+
+    /** Notes how far a batch is, for the curve of its progress: once a second at first, and less and less often. */
+    async noteProgress(id: string, { at, completed, failed, retries }: ProgressPoint): Promise<void> {
+      await noteProgress(redis, [keys.progress(id)], [at, completed, failed, retries]);
+    },
+
+    /** How far the batch was, oldest first. */
+    async progress(id: string): Promise<ProgressPoint[]> {
+      const points = await redis.lrange(keys.progress(id), 0, -1);
+      return points.map((point) => {
+        const [at = 0, completed = 0, failed = 0, retries = 0] = point.split(' ').map(Number);
+        return { at, completed, failed, retries };
+      });
     },
 
     /** Names of the batch's segments in the order they were collected. */

@@ -33,6 +33,7 @@ const noteWaste = defineScript<[batch: string, usage: string], [model: string, c
   countUsage,
 );
 
+const noteRetry = defineScript<[batch: string], [], null>(new URL('./note-retry.lua', import.meta.url));
 const noteRefusal = defineScript<[batch: string], [refusal: string], null>(
   new URL('./note-refusal.lua', import.meta.url),
 );
@@ -108,6 +109,11 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys, now: ()
     /** Notes how a provider refused one of a batch's requests, for the batch's owner to read. */
     async noteRefusal(batchId: string, { lane, reason, message }: Refusal): Promise<void> {
       await noteRefusal(redis, [keys.batch(batchId)], [JSON.stringify({ lane, reason, message })]);
+    },
+
+    /** Counts a call that failed and is made again. */
+    async noteRetry(batchId: string): Promise<void> {
+      await noteRetry(redis, [keys.batch(batchId)], []);
     },
 
     /** Counts a call that gave no result although its provider says what it used. */

@@ -1,0 +1,73 @@
+import type { BatchStatus } from '@promptmill/core';
+
+/** A page of a list. With a filter its `last_id` is the last one that was looked at. */
+export interface Page<Item> {
+  readonly data: readonly Item[];
+  readonly last_id: string | null;
+  readonly has_more: boolean;
+}
+
+/** Whose key calls bear. */
+export interface Caller {
+  readonly tenant: string;
+  readonly admin: boolean;
+}
+
+/** What an admin sees of another tenant's batch. */
+export interface AdminBatch {
+  readonly id: string;
+  readonly tenant: string;
+  readonly endpoint: string;
+  readonly model: string | null;
+  readonly status: BatchStatus;
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly cancelling_at: number | null;
+  readonly paused_at: number | null;
+  readonly request_counts: { readonly total: number; readonly completed: number; readonly failed: number };
+  readonly requests_per_second: number | null;
+}
+
+/** A line of the output or the error file. */
+export interface ResultLine {
+  /** It ends with the index of its request. */
+  readonly id: string;
+  readonly custom_id: string;
+  readonly response: { readonly status_code: number; readonly body: unknown } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly promptmill?: { readonly model?: string; readonly fallback_from?: string; readonly cost_usd?: number };
+}
+
+export interface ResultPage {
+  readonly data: readonly ResultLine[];
+  readonly next: string;
+  readonly has_more: boolean;
+}
+
+/** Failures with one code. */
+export interface FailureGroup {
+  readonly code: string;
+  readonly count: number;
+  readonly example: { readonly custom_id: string; readonly message: string };
+}
+
+/** The failures that one call has counted. There may be more, from `next` on. */
+export interface Failures {
+  readonly data: readonly FailureGroup[];
+  readonly next: string;
+  readonly has_more: boolean;
+}
+
+/** A line of the input file. */
+export interface RequestLine {
+  readonly index: number;
+  readonly custom_id: string;
+  readonly url: string;
+  /** Undefined when it is too large to come with others. */
+  readonly body?: unknown;
+}
+
+export interface Lane {
+  readonly id: string;
+  readonly provider: string;
+}

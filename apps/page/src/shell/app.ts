@@ -1,0 +1,51 @@
+import { html } from '../html.ts';
+import { BatchPage } from '../batch/batch-page.ts';
+import { BatchesPage } from '../batches/batches-page.ts';
+import type { ApiClient } from '../api/api-client.ts';
+import { Context } from './context.ts';
+import { hrefOf, type Router } from './route.ts';
+import type { SessionControl } from './session.ts';
+import { SignIn } from './sign-in.ts';
+
+export interface AppProps {
+  readonly client: ApiClient;
+  readonly session: SessionControl;
+  readonly router: Router;
+  readonly hasBoard: boolean;
+}
+
+/** The whole page: who is not signed in is asked for a key; others see a bar at the top and a view below it. */
+export const App = ({ client, session, router, hasBoard }: AppProps) => {
+  const state = session.state.value;
+  const route = router.route.value;
+  if (state.kind === 'checking') return html`<main aria-busy="true"></main>`;
+  if (state.kind === 'signed out')
+    return html`<${SignIn} client=${client} session=${session} problem=${state.problem} />`;
+  const { caller } = state;
+  const view =
+    route.name === 'batch' ? html`<${BatchPage} key=${route.id} id=${route.id} />` : html`<${BatchesPage} />`;
+  return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard }}>
+    <a
+      class="skip"
+      href="#main"
+      onClick=${(event: Event) => {
+        event.preventDefault();
+        document.querySelector<HTMLElement>('main')?.focus();
+      }}
+      >Skip to content</a
+    >
+    <header class="top">
+      <a class="brand" href=${hrefOf({ name: 'batches' })}>Promptmill</a>
+      <nav aria-label="Main">
+        <a href=${hrefOf({ name: 'batches' })} aria-current=${route.name === 'batches' ? 'page' : undefined}>Batches</a>
+        ${hasBoard && html`<a href="/admin/queues">Bull Board</a>`}
+        <a href="/docs">API</a>
+      </nav>
+      <p class="who">
+        <span class="muted">${caller.tenant}${caller.admin && caller.tenant !== 'admin' ? ' · admin' : ''}</span>
+        ${session.hasKey() && html`<button class="quiet" onClick=${session.signOut}>Sign out</button>`}
+      </p>
+    </header>
+    <main id="main" tabindex="-1">${view}</main>
+  </${Context.Provider}>`;
+};

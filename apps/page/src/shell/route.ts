@@ -1,0 +1,28 @@
+import { signal } from '@preact/signals';
+
+/** What the page shows. It is behind the `#` of the URL: a reload shows the same, and no log on the way has ids. */
+export type Route = { readonly name: 'batches' } | { readonly name: 'batch'; readonly id: string };
+
+/** Reads `#/batches` and `#/batches/batch_…`. Anything else shows the batches. */
+export const parseRoute = (hash: string): Route => {
+  const [, id] = /^#\/batches\/([\w-]+)$/.exec(hash) ?? [];
+  return id === undefined ? { name: 'batches' } : { name: 'batch', id };
+};
+
+export const hrefOf = (route: Route): string => (route.name === 'batch' ? `#/batches/${route.id}` : '#/batches');
+
+/** The route, kept up to date as people follow links and go back. */
+export const createRouter = (window: Pick<Window, 'location' | 'addEventListener'>) => {
+  const route = signal(parseRoute(window.location.hash));
+  window.addEventListener('hashchange', () => {
+    route.value = parseRoute(window.location.hash);
+  });
+  return {
+    route,
+    go(to: Route): void {
+      window.location.hash = hrefOf(to);
+    },
+  };
+};
+
+export type Router = ReturnType<typeof createRouter>;
