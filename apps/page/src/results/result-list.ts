@@ -30,6 +30,7 @@ export const createResultList = (client: ApiClient, batchId: string) => {
   let filter: ResultFilter = {};
   let next: string | undefined;
   let current = new AbortController();
+  let reading = Promise.resolve();
 
   /** Loads the prompts of results. One that cannot be had is not shown. */
   const loadRequests = async (found: readonly ResultLine[], signal: AbortSignal): Promise<void> => {
@@ -50,8 +51,7 @@ export const createResultList = (client: ApiClient, batchId: string) => {
   };
 
   /** Reads on until there are so many more results, or no more. */
-  const read = async (wanted: number): Promise<void> => {
-    if (isLoading.value) return;
+  const readOn = async (wanted: number): Promise<void> => {
     isLoading.value = true;
     const { signal } = current;
     const { status, code, search } = filter;
@@ -71,6 +71,12 @@ export const createResultList = (client: ApiClient, batchId: string) => {
       if (!signal.aborted) problem.value = messageOf(error);
     }
     if (!signal.aborted) isLoading.value = false;
+  };
+
+  /** While it reads already, this is the end of that. */
+  const read = (wanted: number): Promise<void> => {
+    if (!isLoading.value) reading = readOn(wanted);
+    return reading;
   };
 
   return {

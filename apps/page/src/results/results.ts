@@ -47,7 +47,7 @@ export const Results = ({ batchId, hasEnded, filter, onFilter }: ResultsProps) =
         row?.scrollIntoView({ block: 'center' });
         return row?.querySelector('button')?.focus();
       }
-      if (!list.hasMore.value || list.isLoading.value) return;
+      if (!list.hasMore.value && !list.isLoading.value) return;
       await list.loadMore();
       await new Promise(requestAnimationFrame);
     }
