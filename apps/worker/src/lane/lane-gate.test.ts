@@ -319,7 +319,7 @@ test.each([
   ['another source of its tenant', 'one/b'],
 ])('while all calls that wait are of %s, ten a second give their places to others', async (_, source) => {
   const held = { granted: 0, waitFor: 'hold', waitMs: 60_000, failedSources: ['one/a'] } as const;
-  const opened = openGate([held, held, held]);
+  const opened = openGate(Array.from({ length: 8 }, () => held));
   const settled: unknown[] = [];
   for (const entrance of enterSources(
     opened,
