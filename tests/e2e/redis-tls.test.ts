@@ -14,7 +14,8 @@ const permissions = async () => {
   const page = await readFile(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
   const line = /^user promptmill on >\S+ ~pm:\* &pm:\* (.*)$/m.exec(page)?.[1];
   const onCluster = /a cluster's user also `(.*)`/.exec(page)?.[1];
-  if (line === undefined || onCluster === undefined) throw new Error('docs/operations.md does not say what an ACL user needs');
+  if (line === undefined || onCluster === undefined)
+    throw new Error('docs/operations.md does not say what an ACL user needs');
   return { line, onCluster };
 };
 
