@@ -47,7 +47,7 @@ const login = readOrMake(
 const password = /:([0-9a-f]+)@/.exec(login)?.[1];
 if (password === undefined) throw new Error(`${join(folder, 'roles/redis.env')} has no password: remove it`);
 
-// The permissions are the README's. Redis runs as another user, who must read this file; it holds no secret.
+// The permissions are those of docs/operations.md. Redis runs as another user, who must read this file; it holds no secret.
 const permissions = '-@all +@read +@write +@pubsub +@scripting +@connection -@dangerous +info +time';
 write(
   join(folder, 'redis/users.acl'),

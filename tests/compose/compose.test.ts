@@ -114,11 +114,12 @@ describe.skipIf(!command)('docker-compose', () => {
     expect(await stack.exec(redis, ...asHealth, 'get', 'pm')).toContain('NOPERM');
   });
 
-  test('Redis has the users of the README, and no way out', async () => {
+  test('Redis has the documented users, and no way out', async () => {
     const [redis] = await stack.containers('redis');
     if (!redis) throw new Error('no Redis');
     const users = await stack.exec(redis, 'cat', '/secrets/redis/users.acl');
-    const permissions = /^user promptmill on >\S+ (~pm.*)$/m.exec(await readFile('README.md', 'utf8'))?.[1];
+    const page = await readFile('docs/operations.md', 'utf8');
+    const permissions = /^user promptmill on >\S+ (~pm.*)$/m.exec(page)?.[1];
     expect(permissions).toBeDefined();
     expect(/^user promptmill on #[0-9a-f]{64} (.*)$/m.exec(users)?.[1]).toBe(permissions);
     expect(Object.keys(redis.NetworkSettings.Networks)).toEqual([expect.stringMatching(/queue$/)]);

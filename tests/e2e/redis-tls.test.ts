@@ -9,12 +9,13 @@ import { startLocalCluster } from '../support/local-cluster.ts';
 import { createRedisServer } from '../support/local-redis.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
-/** The permissions that the README gives an ACL user, and those that it adds for a cluster. */
+/** The permissions that docs/operations.md gives an ACL user, and those that it adds for a cluster. */
 const permissions = async () => {
-  const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8');
-  const line = /^user promptmill on >\S+ ~pm:\* &pm:\* (.*)$/m.exec(readme)?.[1];
-  const onCluster = /a cluster's user also `(.*)`/.exec(readme)?.[1];
-  if (line === undefined || onCluster === undefined) throw new Error('README.md does not say what an ACL user needs');
+  const page = await readFile(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+  const line = /^user promptmill on >\S+ ~pm:\* &pm:\* (.*)$/m.exec(page)?.[1];
+  const onCluster = /a cluster's user also `(.*)`/.exec(page)?.[1];
+  if (line === undefined || onCluster === undefined)
+    throw new Error('docs/operations.md does not say what an ACL user needs');
   return { line, onCluster };
 };
 
@@ -59,7 +60,7 @@ describe('over TLS, a batch runs', () => {
     }
   };
 
-  it('as a user with only the permissions in the README, and Bull Board works', async () => {
+  it('as a user with only the documented permissions, and Bull Board works', async () => {
     const server = await start([], `user mill on >p%ss ~test-* &test-* ${(await permissions()).line}\n`);
     const stack = await runBatch(server.url, `rediss://mill:p%25ss@127.0.0.1:${server.tlsPort}`);
     const board = await fetch(`${stack.api.url}/admin/queues/api/queues`);
@@ -73,7 +74,7 @@ describe('over TLS, a batch runs', () => {
     await runBatch(master.url, `rediss+sentinel://127.0.0.1:${sentinel.tlsPort}/main`);
   });
 
-  it('on a cluster, as a user with only the permissions in the README', async () => {
+  it('on a cluster, as a user with only the documented permissions', async () => {
     const { line, onCluster } = await permissions();
     const user = `--user mill on >p%ss ~test-* &test-* ${line} ${onCluster}`;
     const cluster = await startLocalCluster({ certificate, redisArguments: user.split(' ') });
