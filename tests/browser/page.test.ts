@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import { untilBatch } from '../support/batches.ts';
 import { executablePath, type OpenPage, startBrowser, type TestBrowser } from '../support/browser.ts';
 import { pricedConfig } from '../support/costs.ts';
+import { inLongForm } from '../support/long-form.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
 const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001', admin: 'admin-key-0001' };
@@ -299,7 +300,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await ended(id);
   });
 
-  describe('with much in it', () => {
+  describe.runIf(inLongForm)('with much in it', () => {
     let redis: ReturnType<typeof connectRedis>;
 
     beforeAll(() => {

@@ -3,6 +3,7 @@ import { type OpenAI, toFile } from 'openai';
 import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { checkBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { repeatedInput } from '../support/repeated-input.ts';
+import { inLongForm } from '../support/long-form.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
 
@@ -18,6 +19,8 @@ interface Row {
   readonly inParts?: boolean;
   /** Whether two in five requests repeat others and get copies. */
   readonly hasRepeats?: boolean;
+  /** Whether only `npm run test:long` has it: a test of `apps/api` shows the same without processes. */
+  readonly isLong?: true;
 }
 
 /** The fail points of each role whose process dies. */
@@ -30,12 +33,12 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
     { point: 'batch-queued', listed: { files: 1, batches: 1 } },
     { point: 'jobs-added' },
     { point: 'cursor-moved' },
-    { point: 'repeats-found', hasRepeats: true },
-    { point: 'cursor-moved:2', hasRepeats: true },
+    { point: 'repeats-found', hasRepeats: true, isLong: true },
+    { point: 'cursor-moved:2', hasRepeats: true, isLong: true },
     { point: 'copies-written', hasRepeats: true },
-    { point: 'copies-committed', hasRepeats: true },
+    { point: 'copies-committed', hasRepeats: true, isLong: true },
     { point: 'event-noted' },
-    { point: 'event-queued' },
+    { point: 'event-queued', isLong: true },
     { point: 'event-sent' },
   ],
   worker: [
@@ -141,37 +144,41 @@ for (const [role, rows] of Object.entries(matrix) as [keyof typeof matrix, reado
       return role === 'api' ? stack.client.withOptions({ baseURL: `${running.url}/v1` }) : stack.client;
     };
 
-    it.for(rows)('at $point: nothing is lost', { concurrent: false }, async (row, { expect }) => {
-      const { point, listed: expected, repeats = 0, model, inParts = false, hasRepeats = false } = row;
-      const key = `${point} ${inParts} ${hasRepeats}`;
-      const doomed = await restart(point);
-      const before = await listed(doomed);
-      const since = (more: { files: number; batches: number }) => ({
-        files: before.files + more.files,
-        batches: before.batches + more.batches,
-      });
-      const repeated = repeatedInput(requests);
-      const input = hasRepeats ? repeated.content : inputOf(requests, undefined, model);
-      const uploadFile = inParts ? await uploadParts(doomed, input) : (client: OpenAI) => upload(client, input, key);
-      const file = await uploadFile(doomed);
-      const terms = { dedupe: hasRepeats, webhookUrl: receiver.url };
-      const batch = file && (await create(doomed, file, key, terms));
-      await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
+    it.for(rows.filter(({ isLong }) => !isLong || inLongForm))(
+      'at $point: nothing is lost',
+      { concurrent: false },
+      async (row, { expect }) => {
+        const { point, listed: expected, repeats = 0, model, inParts = false, hasRepeats = false } = row;
+        const key = `${point} ${inParts} ${hasRepeats}`;
+        const doomed = await restart(point);
+        const before = await listed(doomed);
+        const since = (more: { files: number; batches: number }) => ({
+          files: before.files + more.files,
+          batches: before.batches + more.batches,
+        });
+        const repeated = repeatedInput(requests);
+        const input = hasRepeats ? repeated.content : inputOf(requests, undefined, model);
+        const uploadFile = inParts ? await uploadParts(doomed, input) : (client: OpenAI) => upload(client, input, key);
+        const file = await uploadFile(doomed);
+        const terms = { dedupe: hasRepeats, webhookUrl: receiver.url };
+        const batch = file && (await create(doomed, file, key, terms));
+        await expect.poll(() => running.child.signalCode, { timeout: 30_000 }).toBe('SIGKILL');
 
-      const client = await restart('');
-      if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
-      // The client repeats a call that got no answer.
-      const fileAtLast = file ?? (await uploadFile(client)) ?? '';
-      const id = batch ?? (await create(client, fileAtLast, key, terms)) ?? '';
+        const client = await restart('');
+        if (expected) await expect.poll(() => listed(client), { timeout: 15_000 }).toEqual(since(expected));
+        // The client repeats a call that got no answer.
+        const fileAtLast = file ?? (await uploadFile(client)) ?? '';
+        const id = batch ?? (await create(client, fileAtLast, key, terms)) ?? '';
 
-      const ended = await untilBatch(client, id);
-      expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
-      await checkBatch({ ...stack, client }, ended, input, { allowedRepeats: repeats });
-      const calls = (await stack.calls()).filter(({ key }) => key?.startsWith(id));
-      expect(calls).toHaveLength((hasRepeats ? repeated.questions : requests) + repeats);
-      expect(await listed(client)).toEqual(since({ files: 1, batches: 1 }));
-      await expect.poll(() => toldOf(receiver, id).length, { timeout: 30_000 }).toBeGreaterThan(0);
-      if (point === 'event-sent') await expect.poll(() => toldOf(receiver, id), { timeout: 30_000 }).toHaveLength(2);
-      expect(new Set(toldOf(receiver, id)).size).toBe(1);
-    });
+        const ended = await untilBatch(client, id);
+        expect(ended.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
+        await checkBatch({ ...stack, client }, ended, input, { allowedRepeats: repeats });
+        const calls = (await stack.calls()).filter(({ key }) => key?.startsWith(id));
+        expect(calls).toHaveLength((hasRepeats ? repeated.questions : requests) + repeats);
+        expect(await listed(client)).toEqual(since({ files: 1, batches: 1 }));
+        await expect.poll(() => toldOf(receiver, id).length, { timeout: 30_000 }).toBeGreaterThan(0);
+        if (point === 'event-sent') await expect.poll(() => toldOf(receiver, id), { timeout: 30_000 }).toHaveLength(2);
+        expect(new Set(toldOf(receiver, id)).size).toBe(1);
+      },
+    );
   });
