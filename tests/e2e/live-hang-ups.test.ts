@@ -152,7 +152,7 @@ describe('a caller who hangs up', () => {
     const calls = await stack.calls();
     expect(calls.filter(({ aborted }) => !aborted)).toEqual([]);
     // Some streams had begun.
-    expect(calls.filter(({ status }) => status === 200).length).toBeGreaterThan(50);
+    expect(calls.filter(({ status }) => status === 200).length).toBeGreaterThan(10);
     const answers = await Promise.all(Array.from({ length: 250 }, (_, i) => callLive(stack.api.url, `Hello ${i}`)));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   });
