@@ -11,6 +11,12 @@ const integration = {
   hookTimeout: 120_000,
 };
 
+/** Whole suites that only `npm run test:long` and `test:cluster` have: integration tests cover their stores. */
+const long =
+  process.env['TEST_LONG'] === '1' || process.env['TEST_REDIS_CLUSTER'] === '1'
+    ? []
+    : ['tests/e2e/s3.test.ts', 'tests/e2e/cluster.test.ts'];
+
 export default defineConfig({
   test: {
     // Two cores, and tests that for a good part wait: for a lock to run out, for a process to be back.
@@ -32,6 +38,7 @@ export default defineConfig({
           ...integration,
           name: 'e2e',
           include: ['tests/{browser,e2e,security}/**/*.test.ts'],
+          exclude: long,
           testTimeout: 120_000,
         },
       },
