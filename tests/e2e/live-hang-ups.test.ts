@@ -101,7 +101,7 @@ describe('a caller who hangs up', () => {
       },
       'in the middle of a stream': async () => {
         const caller = new AbortController();
-        const late = setTimeout(() => caller.abort(), 400);
+        const late = setTimeout(() => caller.abort(), 3000);
         const response = await callUntil(caller.signal, 'a stream of many words '.repeat(10), true);
         clearTimeout(late);
         if (response instanceof Error) return;
@@ -152,7 +152,7 @@ describe('a caller who hangs up', () => {
     const calls = await stack.calls();
     expect(calls.filter(({ aborted }) => !aborted)).toEqual([]);
     // Some streams had begun.
-    expect(calls.filter(({ status }) => status === 200).length).toBeGreaterThan(10);
+    expect(calls.filter(({ status }) => status === 200).length).toBeGreaterThan(50);
     const answers = await Promise.all(Array.from({ length: 250 }, (_, i) => callLive(stack.api.url, `Hello ${i}`)));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   });

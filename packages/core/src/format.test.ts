@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDuration, formatShortCount, formatUsd, plural } from './format.ts';
+import { formatDuration, formatRate, formatShortCount, formatUsd, plural } from './format.ts';
 
 it.each([
   [0.4, '0 s'],
@@ -12,6 +12,10 @@ it.each([
 
 it('counts things', () => {
   expect([plural(1, 'line'), plural(1200, 'line')]).toEqual(['1 line', '1,200 lines']);
+});
+
+it('writes rates', () => {
+  expect([3.44, 1234.5].map(formatRate)).toEqual(['3.4', '1,235']);
 });
 
 it('shortens counts', () => {

@@ -13,6 +13,10 @@ export const formatCount = (count: number): string => count.toLocaleString('en-U
 export const formatShortCount = (count: number): string =>
   count.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
 
+/** `12`, `3.4`: how many a second. */
+export const formatRate = (perSecond: number): string =>
+  perSecond < 10 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond));
+
 /** `$1,234.50`, and `$0.0042` where cents would not show it. */
 export const formatUsd = (usd: number): string => {
   const shown = usd >= 0.1 ? usd : Number(usd.toPrecision(2));

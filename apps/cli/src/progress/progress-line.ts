@@ -1,5 +1,5 @@
 import { type BatchObject, costLimitName, isTerminal } from '@promptmill/core';
-import { formatCount, formatDuration, formatShortCount, formatUsd } from '@promptmill/core/display';
+import { formatCount, formatDuration, formatRate, formatShortCount, formatUsd } from '@promptmill/core/display';
 import { printableLine } from '../terminal.ts';
 
 export interface ProgressState {
@@ -44,9 +44,6 @@ type Parts = Readonly<Record<'percent' | 'counts' | 'failed' | 'rate' | 'tokens'
 
 const none: Part = [''];
 
-const perSecondText = (perSecond: number): string =>
-  perSecond < 10 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond));
-
 const stageOf = ({ batch, perSecond }: ProgressState): Part => {
   const wait = waitOf(batch);
   if (wait) return wait.why === undefined ? [wait.what] : [`${wait.what}: ${wait.why}`, wait.what, 'waiting'];
@@ -71,8 +68,8 @@ const partsOf = (state: ProgressState): Parts => {
     percent: [`${percentOf(batch)} %`],
     counts: [`${counts} done`, counts, `${formatShortCount(done)}/${formatShortCount(total)}`],
     failed: failed > 0 ? [`${formatCount(failed)} failed`, `${formatShortCount(failed)} failed`] : none,
-    rate: isRunning ? [`${perSecondText(perSecond)}/s`, ''] : none,
-    tokens: isRunning && tokensPerSecond > 0 ? [`${perSecondText(tokensPerSecond)} tokens/s`, ''] : none,
+    rate: isRunning ? [`${formatRate(perSecond)}/s`, ''] : none,
+    tokens: isRunning && tokensPerSecond > 0 ? [`${formatRate(tokensPerSecond)} tokens/s`, ''] : none,
     spent: spentOf(batch),
     stage: stageOf(state),
   };

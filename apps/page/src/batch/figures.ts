@@ -1,8 +1,8 @@
 import type { BatchObject } from '@promptmill/core';
-import { formatCount, formatDuration, formatShortCount, isTerminal } from '@promptmill/core/display';
+import { formatCount, formatDuration, formatRate, formatShortCount, isTerminal } from '@promptmill/core/display';
 import { endOf, progressOf } from '../batches/batch-summary.ts';
 import { html } from '../html.ts';
-import { formatCost, formatRate, formatShare, formatSpan } from '../parts/format.ts';
+import { formatCost, formatShare, formatSpan } from '../parts/format.ts';
 
 export interface FiguresProps {
   readonly batch: BatchObject;

@@ -1,7 +1,7 @@
-import { formatCount, formatDuration, formatShortCount, isTerminal } from '@promptmill/core/display';
+import { formatCount, formatDuration, formatRate, formatShortCount, isTerminal } from '@promptmill/core/display';
 import { useMemo } from 'preact/hooks';
 import { html } from '../html.ts';
-import { formatAge, formatCost, formatRate, formatShare, formatSpan, shortId } from '../parts/format.ts';
+import { formatAge, formatCost, formatShare, formatSpan, shortId } from '../parts/format.ts';
 import { ProgressBar } from '../parts/progress-bar.ts';
 import { StatusPill } from '../parts/status-pill.ts';
 import { hrefOf } from '../shell/route.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatAge, formatBytes, formatCost, formatRate, formatShare, formatSpan, shortId } from './format.ts';
+import { formatAge, formatBytes, formatCost, formatShare, formatSpan, shortId } from './format.ts';
 
 describe('what is shown', () => {
   it.each([
@@ -12,8 +12,6 @@ describe('what is shown', () => {
     [formatSpan(42), '42 s'],
     [formatSpan(7500), '2 h 5 min'],
     [formatSpan(216_000), '2.5 days'],
-    [formatRate(3.44), '3.4'],
-    [formatRate(1234.5), '1,235'],
     [formatCost(null), '–'],
     [formatCost(0), '$0'],
     [formatCost(0.0042), '$0.0042'],

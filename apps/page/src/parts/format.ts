@@ -1,8 +1,4 @@
-import { formatCount, formatDuration, formatUsd } from '@promptmill/core/display';
-
-/** `12`, `3.4`: how many a second. */
-export const formatRate = (perSecond: number): string =>
-  perSecond < 10 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond));
+import { formatDuration, formatUsd } from '@promptmill/core/display';
 
 /** `3 min ago`, `2 days ago`. */
 export const formatAge = (seconds: number): string => {

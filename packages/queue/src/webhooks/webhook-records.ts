@@ -41,9 +41,9 @@ export const createWebhookRecords = (redis: RedisConnection, keys: Keys) => ({
     }
   },
 
-  /** Resolves with whether there was such a webhook. Its deliveries end by themselves. */
-  async remove(tenant: string, id: string): Promise<boolean> {
-    return (await redis.hdel(keys.webhooks(tenant), id)) === 1;
+  /** Its deliveries end by themselves. */
+  async remove(tenant: string, id: string): Promise<void> {
+    await redis.hdel(keys.webhooks(tenant), id);
   },
 });
 
