@@ -151,8 +151,9 @@ describe.concurrent('limits', () => {
 
   it('lets other calls have what ended calls give back, also when many end at once', async () => {
     const { control } = await openLane({ tokensPerMinute: 60_000 });
-    const estimatedTokens = 20;
-    const usedTokens = 5;
+    // Twenty calls a second, which a slow machine reaches too.
+    const estimatedTokens = 200;
+    const usedTokens = 50;
     const endsAt = performance.now() + 3000;
     const askedMs: number[] = [];
     let inFlight: number[] = [];
@@ -161,16 +162,16 @@ describe.concurrent('limits', () => {
       const { granted, atMs, waitMs } = await control.admit([estimatedTokens], probeMs);
       askedMs.push(atMs);
       if (granted === 0) await delay(Math.min(waitMs, 20));
-      else if (inFlight.push(atMs) >= 10) {
+      else if (inFlight.push(atMs) >= 5) {
         const end = { signal: 'ok', estimatedTokens, usedTokens } as const;
         await Promise.all(inFlight.map((grantedAtMs) => control.reportEnd({ ...end, grantedAtMs })));
         ended += inFlight.length;
         inFlight = [];
       }
     }
-    // One a millisecond; the guesses of those that have not ended are off by up to 150.
-    expect(ended * usedTokens).toBeGreaterThanOrEqual(0.95 * usableMsOf(askedMs) - 200);
-    expect(ended * usedTokens).toBeLessThanOrEqual((askedMs.at(-1) ?? 0) - (askedMs[0] ?? 0) + 200);
+    // One a millisecond; the guesses of those that have not ended are off by up to 750.
+    expect(ended * usedTokens).toBeGreaterThanOrEqual(0.95 * usableMsOf(askedMs) - 1000);
+    expect(ended * usedTokens).toBeLessThanOrEqual((askedMs.at(-1) ?? 0) - (askedMs[0] ?? 0) + 1000);
   });
 
   it('leaves room for calls in flight that use more than was guessed, once guesses have been off', async () => {
