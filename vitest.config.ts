@@ -5,7 +5,7 @@ const expect = { poll: { timeout: 15_000 } };
 
 const integration = {
   expect,
-  globalSetup: ['tests/support/redis-setup.ts'],
+  globalSetup: ['tests/support/redis-setup.ts', 'tests/support/build-setup.ts'],
   setupFiles: ['tests/support/leak-guard.ts'],
   testTimeout: 60_000,
   hookTimeout: 120_000,

@@ -10,6 +10,7 @@ import { closeRedis, connectRedis, createKeys } from '@promptmill/queue';
 import { inject } from 'vitest';
 import type { Measured } from '../support/watch-loop-process.ts';
 import { freePort } from '../support/free-port.ts';
+import { mainPath } from '../support/main-path.ts';
 import { deleteKeys } from '../support/redis-keys.ts';
 import { type Answer, createNewAddress, send, type SentRequest } from './send.ts';
 
@@ -41,31 +42,27 @@ export const startWatchedApi = async () => {
   const prefix = `test-${randomBytes(6).toString('hex')}`;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(
-    process.execPath,
-    ['--import', at('tests/support/watch-loop-process.ts'), at('apps/api/src/main.ts')],
-    {
-      cwd: directory,
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: {
-        PATH: process.env['PATH'],
-        NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache'),
-        PORT: String(port),
-        REDIS_URL: redisUrl,
-        PROMPTMILL_PREFIX: prefix,
-        PROMPTMILL_DATA_DIR: join(directory, 'data'),
-        PROMPTMILL_API_KEYS: Object.entries(tenants)
-          .map((entry) => entry.join(':'))
-          .join(','),
-        BOARD_USER: 'admin',
-        BOARD_PASSWORD: 'open-sesame',
-        PROMPTMILL_TRUST_PROXY: 'loopback',
-        LOG_LEVEL: 'fatal',
-        // No worker runs, so nobody is called there.
-        SIMULATOR_BASE_URL: 'http://127.0.0.1:9/v1',
-      },
+  const child = spawn(process.execPath, ['--import', at('tests/support/watch-loop-process.ts'), mainPath('api')], {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: join(tmpdir(), 'promptmill-test-compile-cache'),
+      PORT: String(port),
+      REDIS_URL: redisUrl,
+      PROMPTMILL_PREFIX: prefix,
+      PROMPTMILL_DATA_DIR: join(directory, 'data'),
+      PROMPTMILL_API_KEYS: Object.entries(tenants)
+        .map((entry) => entry.join(':'))
+        .join(','),
+      BOARD_USER: 'admin',
+      BOARD_PASSWORD: 'open-sesame',
+      PROMPTMILL_TRUST_PROXY: 'loopback',
+      LOG_LEVEL: 'fatal',
+      // No worker runs, so nobody is called there.
+      SIMULATOR_BASE_URL: 'http://127.0.0.1:9/v1',
     },
-  );
+  });
   await untilReady(url, child);
   // A server that may not keep a connection closes it after an early answer, while the body is on its way.
   const newAddress = createNewAddress();

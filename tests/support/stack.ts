@@ -5,14 +5,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { closeRedis, connectRedis } from '@promptmill/queue';
 import type { CallLogEntry, CallStats } from '@promptmill/simulator';
 import OpenAI from 'openai';
 import { deleteKeys } from './redis-keys.ts';
 import { freePort } from './free-port.ts';
-
-const root = fileURLToPath(new URL('../../', import.meta.url));
+import { mainPath } from './main-path.ts';
 
 export type Role = 'api' | 'worker' | 'collector' | 'simulator';
 
@@ -99,7 +97,7 @@ export const startStack = async ({
     const environment = { PORT: String(role === 'simulator' ? simulatorPort : await freePort()), ...more };
     const logPath = join(directory, `${role}-${processes.length}.log`);
     const log = createWriteStream(logPath);
-    const child = spawn(process.execPath, [join(root, `apps/${role}/src/main.ts`)], {
+    const child = spawn(process.execPath, [mainPath(role)], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

@@ -5,10 +5,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { mainPath } from '../../../../tests/support/main-path.ts';
 import { shellCommand } from '../../src/shell-command.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const main = mainPath('cli');
 
 export interface Ended {
   /** The exit code, or the signal that ended the process. */
