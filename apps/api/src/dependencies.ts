@@ -23,6 +23,7 @@ import type { KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
 import type { PresentTenants } from './access/present-tenants.ts';
 import type { ApiConfig } from './api-config.ts';
+import type { BatchTurns } from './batches/batch-turns.ts';
 import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
@@ -69,6 +70,7 @@ export interface ApiDependencies {
   readonly claims: Claims<Creation>;
   readonly places: TenantPlaces;
   readonly present: PresentTenants;
+  readonly batchTurns: BatchTurns;
   readonly uploadPlaces: UploadPlaces;
   readonly live: LiveCalls;
   readonly kept: KeptCallers;

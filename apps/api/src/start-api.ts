@@ -37,6 +37,7 @@ import { createPresentTenants } from './access/present-tenants.ts';
 import { readKeys } from './access/read-keys.ts';
 import { watchKeys } from './access/watch-keys.ts';
 import { createApp } from './app.ts';
+import { createBatchTurns } from './batches/batch-turns.ts';
 import type { Creation } from './batches/creation.ts';
 import { createBoard } from './bull-board.ts';
 import type { ApiConfig } from './api-config.ts';
@@ -209,6 +210,10 @@ export const startApi = async ({
       now: Date.now,
     }),
     present,
+    batchTurns: createBatchTurns({
+      hasOthers: (tenant) => present.hasOthers(tenant),
+      sleep: (ms) => sleep(ms, undefined, { signal: stopping.signal }).catch(() => {}),
+    }),
     removeFile: createRemoveFile({ batches, records, due, files, now: Date.now }),
     logger,
     metrics,

@@ -7,7 +7,7 @@ import { startTestApi, type TestApi } from './support/test-api.ts';
 
 const windowBytes = 20_000;
 const env = { PROMPTMILL_WINDOW_BYTES: String(windowBytes), PROMPTMILL_API_KEYS: '' };
-const names = ['batches', 'requests', 'bytes', 'streams', 'uploads', 'models', 'lines', 'calls', 'other'];
+const names = ['batches', 'requests', 'bytes', 'streams', 'uploads', 'models', 'lines', 'calls', 'many', 'other'];
 const limits = {
   batches: { activeBatches: 5 },
   requests: { queuedRequests: 100 },
@@ -87,6 +87,24 @@ describe('active batches', () => {
     const headers = { 'Idempotency-Key': 'once' };
     await Promise.all([0, 1, 0, 1].map((api) => clientOf('other', api as 0 | 1).batches.create(body, { headers })));
     expect((await used('other')).activeBatches).toBe(before + 1);
+  });
+});
+
+describe('new batches while another tenant uses the api', () => {
+  it('wait for their turn, and one whose caller hangs up meanwhile is not made', async () => {
+    const { id } = await upload('many', lines(1));
+    await clientOf('other').batches.list();
+    const hangUp = new AbortController();
+    const body = { input_file_id: id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+    const made = Promise.all(Array.from({ length: 40 }, () => create('many', id)));
+    const last = clientOf('many').batches.create(body, { signal: hangUp.signal });
+    await expect.poll(async () => (await used('many')).activeBatches).toBeGreaterThanOrEqual(10);
+    hangUp.abort();
+    await expect(last).rejects.toThrow('aborted');
+    await made;
+    // The one that hung up was due before this one.
+    await create('many', id);
+    expect((await used('many')).activeBatches).toBe(41);
   });
 });
 

@@ -52,10 +52,16 @@ export const createBatch = (dependencies: Dependencies) => {
     };
   };
 
-  return async ({ tenant, body, request }: Call<unknown, unknown, CreateBatchBody>): Promise<BatchObject> => {
+  return async ({ tenant, body, request, response }: Call<unknown, unknown, CreateBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
     if ('prompts' in body) await checkPrompts(body);
-    const order = { tenant, key, content: body, prepare: (creation: Creation) => prepare(tenant, body, creation) };
+    const order = {
+      tenant,
+      key,
+      content: body,
+      isGone: () => response.destroyed,
+      prepare: (creation: Creation) => prepare(tenant, body, creation),
+    };
     return toCreatedObject(await makeBatch(order), body.promptmill);
   };
 };

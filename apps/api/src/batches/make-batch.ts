@@ -29,6 +29,8 @@ export interface BatchOrder {
   /** The `Idempotency-Key`. The same key with the same `content` makes one batch. */
   readonly key: string | undefined;
   readonly content: unknown;
+  /** Whether its caller has hung up. */
+  readonly isGone: () => boolean;
   /** Stores or checks the input file and returns the batch's terms. It may be called again. */
   readonly prepare: (creation: Creation) => Promise<BatchTerms>;
 }
@@ -42,6 +44,7 @@ type Dependencies = Pick<
   | 'batchesQueue'
   | 'journal'
   | 'replayed'
+  | 'batchTurns'
   | 'tenants'
   | 'now'
   | 'passFailPoint'
@@ -52,8 +55,19 @@ type Dependencies = Pick<
  * finishes the creation.
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
-  const { claims, batches, records, removeFile, batchesQueue, journal, replayed, tenants, now, passFailPoint } =
-    dependencies;
+  const {
+    claims,
+    batches,
+    records,
+    removeFile,
+    batchesQueue,
+    journal,
+    replayed,
+    batchTurns,
+    tenants,
+    now,
+    passFailPoint,
+  } = dependencies;
 
   /** Notes that the batch needs its input, and counts it. Resolves with the input file's record. */
   const useInput = async (tenant: string, inputFileId: string, batchId: string): Promise<FileRecord> => {
@@ -78,7 +92,11 @@ export const createMakeBatch = (dependencies: Dependencies) => {
   };
 
   /** Resolves with the input file's record. */
-  const writeBatch = async ({ tenant, prepare }: BatchOrder, creation: Creation): Promise<FileRecord> => {
+  const writeBatch = async (order: BatchOrder, creation: Creation): Promise<FileRecord> => {
+    const { tenant, prepare } = order;
+    await batchTurns(tenant);
+    // A caller that gave up may be asking again.
+    if (order.isGone()) throw new ApiError(408, 'The caller hung up before the batch had its turn.');
     const { batchId, outputFileId, errorFileId, createdAt } = creation;
     const terms = await prepare(creation);
     const { inputFileId } = terms;

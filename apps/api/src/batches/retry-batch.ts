@@ -69,6 +69,7 @@ export const retryBatch = (dependencies: Dependencies) => {
     params,
     body,
     request,
+    response,
   }: Call<BatchParams, unknown, RetryBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
     // A body that is not JSON must not count as an empty choice.
@@ -76,7 +77,13 @@ export const retryBatch = (dependencies: Dependencies) => {
       throw badRequest({ message: 'The request has no JSON body.', code: 'invalid_json', param: null });
     const origin = await findBatch(batches, tenant, params.batch_id);
     const content = { retryOf: origin.id, ...body };
-    const order = { tenant, key, content, prepare: (creation: Creation) => prepare(origin, body, creation) };
+    const order = {
+      tenant,
+      key,
+      content,
+      isGone: () => response.destroyed,
+      prepare: (creation: Creation) => prepare(origin, body, creation),
+    };
     return toCreatedObject(await makeBatch(order), body?.promptmill);
   };
 };
