@@ -11,11 +11,11 @@ const integration = {
   hookTimeout: 120_000,
 };
 
-/** Whole suites that only `npm run test:long` and `test:cluster` have: integration tests cover their stores. */
+/** Whole suites that only `npm run test:long` and `test:cluster` have. */
 const long =
   process.env['TEST_LONG'] === '1' || process.env['TEST_REDIS_CLUSTER'] === '1'
     ? []
-    : ['tests/e2e/s3.test.ts', 'tests/e2e/cluster.test.ts'];
+    : ['tests/e2e/s3.test.ts', 'tests/e2e/cluster.test.ts', 'tests/e2e/package.test.ts'];
 
 export default defineConfig({
   test: {

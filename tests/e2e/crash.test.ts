@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type Role, type Stack, startStack } from '../support/stack.ts';
+import { inLongForm } from '../support/long-form.ts';
 
 const concurrency = 20;
 const count = 600;
@@ -40,7 +41,7 @@ describe('a process killed in the middle of a batch', () => {
     await checkBatch(stack, batch, input, { allowedRepeats });
   });
 
-  it('loses nothing when it is the api, and another api takes over dispatch', async () => {
+  it.runIf(inLongForm)('loses nothing when it is the api, and another api takes over dispatch', async () => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, halfDone);
@@ -51,7 +52,7 @@ describe('a process killed in the middle of a batch', () => {
     await checkBatch({ ...stack, client }, batch, input);
   });
 
-  it('a worker told to stop finishes its calls, repeats none, and exits with 0', async () => {
+  it.runIf(inLongForm)('a worker told to stop finishes its calls, repeats none, and exits with 0', async () => {
     const input = inputOf(count);
     const { id } = await createBatch(stack.client, input);
     await untilBatch(stack.client, id, halfDone);

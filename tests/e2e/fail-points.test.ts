@@ -19,7 +19,7 @@ interface Row {
   readonly inParts?: boolean;
   /** Whether two in five requests repeat others and get copies. */
   readonly hasRepeats?: boolean;
-  /** Whether only `npm run test:long` has it: a test of `apps/api` shows the same without processes. */
+  /** Whether only `npm run test:long` has it: the short form has a point beside it, or a test without processes. */
   readonly isLong?: true;
 }
 
@@ -27,30 +27,30 @@ interface Row {
 const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> = {
   api: [
     { point: 'input-stored', listed: { files: 0, batches: 0 } },
-    { point: 'input-stored', inParts: true, listed: { files: 0, batches: 0 } },
+    { point: 'input-stored', inParts: true, listed: { files: 0, batches: 0 }, isLong: true },
     { point: 'parts-joined', inParts: true, listed: { files: 1, batches: 0 } },
-    { point: 'batch-recorded', listed: { files: 1, batches: 0 } },
+    { point: 'batch-recorded', listed: { files: 1, batches: 0 }, isLong: true },
     { point: 'batch-queued', listed: { files: 1, batches: 1 } },
     { point: 'jobs-added' },
-    { point: 'cursor-moved' },
+    { point: 'cursor-moved', isLong: true },
     { point: 'repeats-found', hasRepeats: true, isLong: true },
     { point: 'cursor-moved:2', hasRepeats: true, isLong: true },
-    { point: 'copies-written', hasRepeats: true },
+    { point: 'copies-written', hasRepeats: true, isLong: true },
     { point: 'copies-committed', hasRepeats: true, isLong: true },
     { point: 'event-noted' },
     { point: 'event-queued', isLong: true },
-    { point: 'event-sent' },
+    { point: 'event-sent', isLong: true },
   ],
   worker: [
     { point: 'answered:5', repeats: 1 },
     { point: 'recorded:5' },
-    { point: 'fallback-added', model: 'refusing/echo' },
+    { point: 'fallback-added', model: 'refusing/echo', isLong: true },
   ],
   collector: [
     { point: 'segment-written' },
-    { point: 'segment-committed' },
+    { point: 'segment-committed', isLong: true },
     { point: 'files-published' },
-    { point: 'finished' },
+    { point: 'finished', isLong: true },
   ],
 };
 

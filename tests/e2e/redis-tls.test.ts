@@ -8,6 +8,7 @@ import { freePort } from '../support/free-port.ts';
 import { startLocalCluster } from '../support/local-cluster.ts';
 import { createRedisServer } from '../support/local-redis.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { inLongForm } from '../support/long-form.ts';
 
 /** The permissions that docs/operations.md gives an ACL user, and those that it adds for a cluster. */
 const permissions = async () => {
@@ -68,13 +69,13 @@ describe('over TLS, a batch runs', () => {
     await expectNothingRefused([server.url]);
   });
 
-  it('on the master that a sentinel names', async () => {
+  it.runIf(inLongForm)('on the master that a sentinel names', async () => {
     const master = await start([]);
     const sentinel = await start(['--sentinel'], `sentinel monitor main 127.0.0.1 ${master.tlsPort} 1\n`);
     await runBatch(master.url, `rediss+sentinel://127.0.0.1:${sentinel.tlsPort}/main`);
   });
 
-  it('on a cluster, as a user with only the documented permissions', async () => {
+  it.runIf(inLongForm)('on a cluster, as a user with only the documented permissions', async () => {
     const { line, onCluster } = await permissions();
     const user = `--user mill on >p%ss ~test-* &test-* ${line} ${onCluster}`;
     const cluster = await startLocalCluster({ certificate, redisArguments: user.split(' ') });

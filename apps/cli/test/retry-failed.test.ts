@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startTestProvider } from '../../../tests/support/test-provider.ts';
 import { type Cli, kill, openCli, until } from './support/cli-process.ts';
+import { inLongForm } from '../../../tests/support/long-form.ts';
 
 type TestProvider = Awaited<ReturnType<typeof startTestProvider>>;
 
@@ -91,33 +92,36 @@ it('run --retry-failed runs what failed alone, also after a kill, and puts the r
   expect(called()).toHaveLength(callsBefore + again.length);
 });
 
-it('run --retry-failed that reaches --max-cost publishes what it has, and goes on with more', async () => {
-  await writeFile(cli.path('prompts.txt'), prompts.join('\n'));
-  const prices = '{ input: 1000000, output: 0 }';
-  await writeFile(cli.path('promptmill.yaml'), `providers: { vllm: { models: { m: { prices: ${prices} } } } }`);
-  const env = { VLLM_BASE_URL: provider.baseUrl };
-  answerUnless((prompt) => prompt.startsWith('bad'));
-  expect((await cli.run(command, env)).exit).toBe(1);
+it.runIf(inLongForm)(
+  'run --retry-failed that reaches --max-cost publishes what it has, and goes on with more',
+  async () => {
+    await writeFile(cli.path('prompts.txt'), prompts.join('\n'));
+    const prices = '{ input: 1000000, output: 0 }';
+    await writeFile(cli.path('promptmill.yaml'), `providers: { vllm: { models: { m: { prices: ${prices} } } } }`);
+    const env = { VLLM_BASE_URL: provider.baseUrl };
+    answerUnless((prompt) => prompt.startsWith('bad'));
+    expect((await cli.run(command, env)).exit).toBe(1);
 
-  // Each answer costs a dollar.
-  answerUnless(() => false);
-  const callsBefore = called().length;
-  const stopped = await cli.run([...command, '--retry-failed', '--max-cost', '5'], env);
-  expect(stopped.stderr).toMatch(/^error: .* \S*\/out\.jsonl has the results so far/m);
-  expect(stopped.exit).toBe(1);
-  const answered = called().length - callsBefore;
-  expect(answered).toBeLessThanOrEqual(5);
-  const kinds = cli.lines('out.jsonl').map((line, index) => {
-    const { response, error } = JSON.parse(line) as { response: unknown; error: { code: string } | null };
-    return error?.code ?? JSON.stringify(response).includes(`"${prompts[index]}"`);
-  });
-  expect(kinds.filter((kind) => kind === true)).toHaveLength(total / 2 + answered);
-  expect(kinds.filter((kind) => kind === 'cost_limit')).toHaveLength(total / 2 - answered);
+    // Each answer costs a dollar.
+    answerUnless(() => false);
+    const callsBefore = called().length;
+    const stopped = await cli.run([...command, '--retry-failed', '--max-cost', '5'], env);
+    expect(stopped.stderr).toMatch(/^error: .* \S*\/out\.jsonl has the results so far/m);
+    expect(stopped.exit).toBe(1);
+    const answered = called().length - callsBefore;
+    expect(answered).toBeLessThanOrEqual(5);
+    const kinds = cli.lines('out.jsonl').map((line, index) => {
+      const { response, error } = JSON.parse(line) as { response: unknown; error: { code: string } | null };
+      return error?.code ?? JSON.stringify(response).includes(`"${prompts[index]}"`);
+    });
+    expect(kinds.filter((kind) => kind === true)).toHaveLength(total / 2 + answered);
+    expect(kinds.filter((kind) => kind === 'cost_limit')).toHaveLength(total / 2 - answered);
 
-  const last = await cli.run([...command, '--retry-failed', '--max-cost', '50'], env);
-  expect(last.stderr).toContain('20 completed, 0 failed of 20');
-  expect(called().length).toBe(callsBefore + total / 2);
-});
+    const last = await cli.run([...command, '--retry-failed', '--max-cost', '50'], env);
+    expect(last.stderr).toContain('20 completed, 0 failed of 20');
+    expect(called().length).toBe(callsBefore + total / 2);
+  },
+);
 
 it('run --retry-failed of what has not run says so, and calls nothing', async () => {
   await writeFile(cli.path('prompts.txt'), 'good');

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cli, kill, openCli, until } from './support/cli-process.ts';
+import { inLongForm } from '../../../tests/support/long-form.ts';
 
 let cli: Cli;
 
@@ -77,7 +78,7 @@ describe('run with a folder', () => {
     expect([exit, calls(), await left(), existsSync(cli.path('prompts.results'))]).toEqual([1, 0, [], false]);
   });
 
-  it('keeps all files together below --max-cost', async () => {
+  it.runIf(inLongForm)('keeps all files together below --max-cost', async () => {
     await writeFile(
       cli.path('promptmill.yaml'),
       'providers: { simulator: { models: { echo: { prices: { input: 1000000, output: 0 } } } } }',

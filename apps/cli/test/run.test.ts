@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { appendFile, readdir, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Cli, kill, openCli, until } from './support/cli-process.ts';
+import { inLongForm } from '../../../tests/support/long-form.ts';
 
 interface Result {
   readonly custom_id: string;
@@ -263,7 +264,7 @@ describe('run, run again', () => {
     expect(calls()).toHaveLength(total);
   });
 
-  it('with --fresh starts over', async () => {
+  it.runIf(inLongForm)('with --fresh starts over', async () => {
     const stopped = cli.start(command, env());
     await until('a third is answered', () => calls().length >= total / 3);
     stopped.child.kill('SIGINT');
@@ -274,7 +275,7 @@ describe('run, run again', () => {
     expect(calls()).toHaveLength(before + total);
   });
 
-  it('is another run when the input has changed', async () => {
+  it.runIf(inLongForm)('is another run when the input has changed', async () => {
     expect((await cli.run(['run', 'prompts.txt', '-m', 'simulator/echo', '-c', '50'])).exit).toBe(0);
     await appendFile(cli.path('prompts.txt'), '\nOne more.');
     expect((await cli.run(['run', 'prompts.txt', '-m', 'simulator/echo', '-c', '50'])).exit).toBe(0);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cli, type Ended, openCli, until } from './support/cli-process.ts';
+import { inLongForm } from '../../../tests/support/long-form.ts';
 
 const lines = (count: number, marker: string): string => `Say hi. ${marker}\n`.repeat(count);
 
@@ -169,7 +170,7 @@ describe('the commands that speak to a server', () => {
     });
   });
 
-  it('name the next command, which can be typed as it stands', async () => {
+  it.runIf(inLongForm)('name the next command, which can be typed as it stands', async () => {
     /** Runs the command that a text names after a label. */
     const runFrom = (text: string, label: string): Promise<Ended> => {
       const [, words = ''] = new RegExp(`${label}promptmill (.*?)(?: shows| gets| lets|\\n)`).exec(text) ?? [];

@@ -59,12 +59,12 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         expect(content.equals(await buffer(await store.get('mixed')))).toBe(true);
       });
 
-      test('160 MB pass through in flat memory', async () => {
+      test('80 MB pass through in flat memory', async () => {
         const pass = async (megabytes: number, sample = (): void => {}): Promise<void> => {
           let chunks = 0;
           const sampleNowAndThen = (): void => {
             chunks += 1;
-            if (chunks % 160 === 0) sample();
+            if (chunks % 80 === 0) sample();
           };
           const sent = createHash('sha256');
           // The source yields one chunk again and again, so that it leaves no garbage itself.
@@ -89,7 +89,7 @@ export function describeFileStoreContract(name: string, makeStore: () => Promise
         // The first file also costs what is done once, such as loading and compiling code.
         await pass(20);
         const memory = startMemoryMeter();
-        await pass(160, () => memory.sample());
+        await pass(80, () => memory.sample());
         expect(memory.growthBytes()).toBeLessThan(40 * megabyte);
       });
     });
