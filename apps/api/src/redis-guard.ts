@@ -57,7 +57,11 @@ export const withinQueueTimeout = async <T>(work: Promise<T>, silentMs: () => nu
   };
   // An event loop that was blocked reads Redis's answers first.
   const lookIn = (ms: number): NodeJS.Timeout => setTimeout(() => setImmediate(look), ms);
-  let timer = lookIn(queueTimeoutMs);
+  let timer: NodeJS.Timeout | undefined;
+  // A busy process sends its commands late, at the end of this turn of its event loop.
+  setImmediate(() => {
+    if (!isOver) timer = lookIn(queueTimeoutMs);
+  });
   try {
     return await Promise.race([work, promise]);
   } finally {

@@ -70,6 +70,15 @@ test.runIf(binary)('`fail`: a command waits for its answer as long as Redis answ
   expect(await Promise.all(answers)).toEqual([1, 1, 1, 1, 1, 1]);
 });
 
+test.runIf(binary)('`fail`: a command has its whole time from when a busy process sends it', async () => {
+  redis = connect('fail');
+  await untilReady(redis);
+  const answer = redis.set('key', 'value');
+  const busyUntil = performance.now() + 2500;
+  while (performance.now() < busyUntil);
+  expect(await answer).toBe('OK');
+});
+
 test.runIf(binary)('`fail`: a Redis that hangs rejects within 2 s, and serves again when it is back', async () => {
   redis = connect('fail');
   await untilReady(redis);

@@ -1,5 +1,5 @@
 import { ApiError, type Batch, completionWindowSeconds, type FileRecord } from '@promptmill/core';
-import { addBatchJob, type NewBatch } from '@promptmill/queue';
+import { addBatchJob, type NewBatch, silenceMs } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -44,6 +44,7 @@ type Dependencies = Pick<
   | 'batchesQueue'
   | 'journal'
   | 'replayed'
+  | 'redis'
   | 'batchTurns'
   | 'tenants'
   | 'now'
@@ -56,6 +57,7 @@ type Dependencies = Pick<
  */
 export const createMakeBatch = (dependencies: Dependencies) => {
   const {
+    redis,
     claims,
     batches,
     records,
@@ -137,7 +139,9 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} was lost during its creation`);
     if (batch.status === 'validating') {
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)));
+      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)), () =>
+        silenceMs(redis),
+      );
       passFailPoint('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });

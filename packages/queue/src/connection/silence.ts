@@ -70,7 +70,10 @@ export const timeCommandsBySilence = (redis: Redis): void => {
         // An event loop that was blocked reads the answers first.
         timed[timerField] = setTimeout(() => setImmediate(look), waitMs);
       };
-      wait(ms);
+      // A busy process sends the command late, at the end of this turn of its event loop (write-together.ts).
+      setImmediate(() => {
+        if (!timed.isSettled) wait(ms);
+      });
     };
     return send(command, stream);
   };
