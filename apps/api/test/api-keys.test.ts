@@ -4,6 +4,7 @@ import { createApiKeyStore } from '@promptmill/files';
 import { createApiKeysVersion, createFileRecords } from '@promptmill/queue';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startDurableRedis } from '../../../tests/support/local-redis.ts';
+import { inLongForm } from '../../../tests/support/long-form.ts';
 import { startTcpProxy } from '../../../tests/support/tcp-proxy.ts';
 import { inputFile, lines } from './support/input.ts';
 import { keyless, keys as environmentKeys, startTestApi, type TestApi } from './support/test-api.ts';
@@ -39,7 +40,8 @@ const ask = async (url: string, key: string, path = '/v1/files') => {
   return { status: response.status, message: body.error?.message };
 };
 
-const withinASecond = { timeout: 1000, interval: 20 };
+/** Only the long form holds it to the second: the short form also runs on machines too busy for that. */
+const withinASecond = { timeout: inLongForm ? 1000 : 15_000, interval: 20 };
 
 /** Opens the event stream of a new batch. `ended` resolves when the server ends it. */
 const watchBatch = async (url: string, headers: Readonly<Record<string, string>>) => {
