@@ -37,6 +37,8 @@ declare global {
       seesSpending?: boolean;
       /** Absent where the route takes no JSON body, or there is none. */
       body?: ReceivedBody;
+      /** Names the trace of a live call. Absent: it is not traced. */
+      traceparent?: string;
       /** Whether the status is a provider's, which says nothing about this api. */
       isProvidersAnswer?: true;
       /** The `code` of the error that was answered. */

@@ -17,7 +17,7 @@ import type {
   UsageRecords,
   WebhookRecords,
 } from '@promptmill/queue';
-import type { Logger, Metrics, PassFailPoint } from '@promptmill/runtime';
+import type { Logger, Metrics, PassFailPoint, Tracing } from '@promptmill/runtime';
 import type { Queue } from 'bullmq';
 import type { KeyRing } from './access/key-ring.ts';
 import type { Logins } from './access/logins.ts';
@@ -83,6 +83,7 @@ export interface ApiDependencies {
   readonly removeFile: RemoveFile;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly passFailPoint: PassFailPoint;

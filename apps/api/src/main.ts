@@ -6,6 +6,7 @@ import {
   createMetrics,
   keepHeapSmall,
   loadConfig,
+  openTracing,
   runUntilSignal,
   watchConfig,
 } from '@promptmill/runtime';
@@ -15,11 +16,19 @@ keepHeapSmall();
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'api' });
 const metrics = createMetrics('api');
+const tracing = await openTracing({ config: config.tracing, service: 'promptmill-api', logger });
 const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const files = await openFileStore(config.store);
-const api = await startApi({ config, files, logger, metrics, passFailPoint: createFailPoints(config.failPoint) });
+const api = await startApi({
+  config,
+  files,
+  logger,
+  metrics,
+  tracing,
+  passFailPoint: createFailPoints(config.failPoint),
+});
 const load = () => loadConfig(process.env);
 const onChange = async ({ tenants, webhooks }: typeof config) => {
   api.setTenants(tenants);
@@ -28,3 +37,4 @@ const onChange = async ({ tenants, webhooks }: typeof config) => {
 const watch = watchConfig(config.configFile, { load, logger, onChange });
 life.add('configuration', () => watch.close());
 life.add('api', () => api.close());
+life.add('traces', () => tracing.close());

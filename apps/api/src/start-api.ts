@@ -30,7 +30,9 @@ import {
   type Logger,
   type Metrics,
   noFailPoints,
+  noTracing,
   type PassFailPoint,
+  type Tracing,
 } from '@promptmill/runtime';
 import { createLogins } from './access/logins.ts';
 import { createPresentTenants } from './access/present-tenants.ts';
@@ -68,6 +70,8 @@ export interface StartApiOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing;
   /** Default: there are no fail points. */
   readonly passFailPoint?: PassFailPoint;
   /** A connection without a byte is cut after this time, in milliseconds. Default 10 minutes. */
@@ -104,6 +108,7 @@ export const startApi = async ({
   files,
   logger,
   metrics,
+  tracing = noTracing,
   passFailPoint = noFailPoints,
   idleTimeoutMs,
   resolveHost,
@@ -217,6 +222,7 @@ export const startApi = async ({
     removeFile: createRemoveFile({ batches, records, due, files, now: Date.now }),
     logger,
     metrics,
+    tracing,
     now: Date.now,
     passFailPoint,
     stopping: stopping.signal,
@@ -247,7 +253,7 @@ export const startApi = async ({
   const sweep = startSweep({ ...dependencies, lanes: config.lanes });
   const operatorWebhooks = createOperatorWebhooks(config.webhooks, logger);
   const telling = { operatorWebhooks: operatorWebhooks.inForce, logger, metrics, passFailPoint };
-  const dispatch = await startDispatch({ ...telling, config, tenants, files, replayed });
+  const dispatch = await startDispatch({ ...telling, tracing, config, tenants, files, replayed });
   const deliveries = startDeliveries({ ...telling, config, resolveHost });
   logger.info({ url: server.url, tenants: keyReader.ring.activeKeys().size }, 'api started');
 

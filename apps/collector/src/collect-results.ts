@@ -5,6 +5,16 @@ import { keptAnswersName, type RecordedResults, type ResultsStream } from '@prom
 import { noFailPoints, type PassFailPoint } from '@promptmill/runtime';
 import { createSegmentBuffer, type Segment } from './segment-buffer.ts';
 
+export interface WrittenSegment {
+  readonly batchId: string;
+  /** How many results are in it. */
+  readonly results: number;
+  /** The least index of its requests. */
+  readonly first: number;
+  /** When writing it began, in Unix milliseconds. */
+  readonly startedAtMs: number;
+}
+
 export interface CollectResultsOptions {
   readonly stream: ResultsStream;
   readonly files: FileStore;
@@ -12,7 +22,7 @@ export interface CollectResultsOptions {
   readonly moveAnswers: (entries: readonly RecordedResults[]) => Promise<void>;
   /** Called when every result a batch will have is in a segment. May be called more than once. */
   readonly onReady: (batchId: string) => Promise<void>;
-  readonly onSegment: (segment: Segment) => void;
+  readonly onSegment: (segment: WrittenSegment) => void;
   /** Called each time a segment of a batch could not be written. */
   readonly onBlocked: (batchId: string, error: FileStoreError) => Promise<void>;
   readonly onError: (error: unknown) => void;
@@ -62,11 +72,13 @@ export const collectResults = (options: CollectResultsOptions) => {
 
   const flush = async (segment: Segment): Promise<void> => {
     if (segment.batchId === keptAnswersName) return moveAnswers(segment.results);
+    const startedAtMs = Date.now();
     const entries = segment.results.flatMap((recorded) => splitSegmentEntries(recorded.entries));
     const name = await writeSegment(files, segment.batchId, entries);
     passFailPoint('segment-written');
     const state = await stream.commit(segment.batchId, name, segment.results);
-    onSegment(segment);
+    const first = entries.reduce((least, { index }) => Math.min(least, index), Infinity);
+    onSegment({ batchId: segment.batchId, results: entries.length, first, startedAtMs });
     if (state !== 'ready') return;
     passFailPoint('segment-committed');
     await onReady(segment.batchId);

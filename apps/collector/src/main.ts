@@ -6,6 +6,7 @@ import {
   createMetrics,
   keepHeapSmall,
   loadConfig,
+  openTracing,
   runUntilSignal,
   startHealthServer,
 } from '@promptmill/runtime';
@@ -15,6 +16,7 @@ keepHeapSmall();
 const config = loadConfig(process.env);
 const logger = createLogger({ level: config.logLevel, role: 'collector' });
 const metrics = createMetrics('collector');
+const tracing = await openTracing({ config: config.tracing, service: 'promptmill-collector', logger });
 const life = createLifecycle(logger);
 runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
@@ -24,9 +26,11 @@ const collector = await startCollector({
   files,
   logger,
   metrics,
+  tracing,
   passFailPoint: createFailPoints(config.failPoint),
 });
 life.add('collector', () => collector.close());
+life.add('traces', () => tracing.close());
 if (config.healthPort !== undefined) {
   const { host, healthPort: port, metricsToken } = config;
   const health = await startHealthServer({

@@ -24,9 +24,12 @@ import {
   type Logger,
   type Metrics,
   noFailPoints,
+  noTracing,
   type PassFailPoint,
+  type Tracing,
 } from '@promptmill/runtime';
 import { DelayedError } from 'bullmq';
+import { createBatchSpans } from './batch-spans.ts';
 import { blockedBy } from './blocked-by.ts';
 import { collectResults } from './collect-results.ts';
 import { createFinalizeBatch } from './finalize-batch.ts';
@@ -37,6 +40,8 @@ export interface StartCollectorOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing;
   /** Default: there are no fail points. */
   readonly passFailPoint?: PassFailPoint;
 }
@@ -60,6 +65,7 @@ export const startCollector = async ({
   files,
   logger,
   metrics,
+  tracing = noTracing,
   passFailPoint = noFailPoints,
 }: StartCollectorOptions): Promise<RunningCollector> => {
   const logError = createErrorLog(logger);
@@ -82,6 +88,7 @@ export const startCollector = async ({
       logger.warn({ err: error, batch: batchId, code: blocked.code }, 'batch waits for its files');
   };
 
+  const spans = createBatchSpans({ batches, tracing, onError });
   const blocking = connect();
   const stream = createResultsStream({ redis, blocking, keys, consumer });
   const collecting = collectResults({
@@ -94,12 +101,10 @@ export const startCollector = async ({
       now: Date.now,
     }),
     onReady: (batchId) => addBatchJob(finalizeQueue, batchId),
-    onSegment: ({ results }) => {
+    onSegment(segment) {
       metrics.segments.inc();
-      metrics.results.inc(
-        { outcome: 'collected' },
-        results.reduce((sum, { count }) => sum + count, 0),
-      );
+      metrics.results.inc({ outcome: 'collected' }, segment.results);
+      spans.collected(segment);
     },
     onBlocked: block,
     onError,
@@ -117,6 +122,7 @@ export const startCollector = async ({
     async (job) => {
       const { batchId } = job.data;
       const startedAt = performance.now();
+      const startedAtMs = Date.now();
       const outcome = await finalizeBatch(batchId, giveUp.signal).catch(async (error: unknown) => {
         if (giveUp.signal.aborted) {
           await job.moveToDelayed(Date.now(), job.token);
@@ -125,6 +131,7 @@ export const startCollector = async ({
         await block(batchId, error).catch(onError);
         throw error;
       });
+      if (outcome === 'finalized') spans.finalized(batchId, startedAtMs);
       logger.info({ batch: batchId, outcome, ms: Math.round(performance.now() - startedAt) }, 'finalize');
     },
     { connection: redis, keys, name: finalizeQueueName, concurrency: finalizeConcurrency, onError },

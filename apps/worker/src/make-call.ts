@@ -8,8 +8,9 @@ import {
   type TokenEstimator,
 } from '@promptmill/provider';
 import type { DeltaPublisher, JobLock, LaneHold } from '@promptmill/queue';
-import type { Metrics, PassFailPoint } from '@promptmill/runtime';
+import type { Metrics, PassFailPoint, Tracing } from '@promptmill/runtime';
 import type { Job } from 'bullmq';
+import { attemptSpan } from './attempt-span.ts';
 import { type Ending, endingOfState, isRefusal, mayCall, publicReasonOf, reasonOf } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
 import type { Fallback } from './lane/fallback.ts';
@@ -35,6 +36,7 @@ export interface MakeCallOptions {
   /** Logs why a call failed whose result does not say all. */
   readonly onFailure: (failure: CallFailure) => void;
   readonly metrics: Pick<Metrics, 'calls' | 'callDuration'>;
+  readonly tracing: Pick<Tracing, 'isOn' | 'step'>;
   readonly passFailPoint: PassFailPoint;
 }
 
@@ -93,7 +95,7 @@ const totalTokens = (result: CallResult): number | undefined => {
  */
 export const createMakeCall = (options: MakeCallOptions) => {
   const { lane, client, gate, tenantGate, estimator, answers, recorder, deltas } = options;
-  const { untilRedisTakes, unrecorded, onFailure, metrics, passFailPoint } = options;
+  const { untilRedisTakes, unrecorded, onFailure, metrics, tracing, passFailPoint } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
   const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
 
@@ -172,6 +174,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
       onEvent: liveStream?.onEvent,
     });
     const callMs = performance.now() - startedAt;
+    const endedAtMs = Date.now();
     await liveStream?.sent();
     if (result.kind !== 'success') unrecorded.delete(lock);
     if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
@@ -186,6 +189,8 @@ export const createMakeCall = (options: MakeCallOptions) => {
       if (checked.kind === 'success') successes.inc();
       else metrics.calls.inc({ lane: lane.name, class: checked.kind === 'failure' ? checked.class : checked.kind });
       callDuration.observe(callMs / 1000);
+      if (request.traceparent !== undefined && tracing.isOn)
+        tracing.step(request.traceparent, attemptSpan(lane, request, checked, endedAtMs - callMs, endedAtMs));
     }
     return { result: checked, callMs, hold };
   };

@@ -37,7 +37,9 @@ import {
   type Logger,
   type Metrics,
   noFailPoints,
+  noTracing,
   type PassFailPoint,
+  type Tracing,
 } from '@promptmill/runtime';
 import { createChargeCalls } from './charge-calls.ts';
 import { createCostGate } from './cost/cost-gate.ts';
@@ -60,6 +62,8 @@ export interface StartWorkerOptions {
   >;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing;
   /** Default: there are no fail points. */
   readonly passFailPoint?: PassFailPoint;
 }
@@ -86,6 +90,7 @@ export const startWorker = async ({
   config,
   logger,
   metrics,
+  tracing = noTracing,
   passFailPoint = noFailPoints,
 }: StartWorkerOptions): Promise<RunningWorker> => {
   const { redisUrl, redisPrefix, lanes, workerConcurrency, retry, graceMs } = config;
@@ -219,6 +224,7 @@ export const startWorker = async ({
       onFailure: ({ code, message, detail }) =>
         logError(`${code}: ${detail ?? message}`, 'a call failed', { lane: lane.name }),
       metrics,
+      tracing,
       passFailPoint,
     });
     const worker = openWorker<RequestJob>(processRequest, {

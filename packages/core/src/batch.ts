@@ -3,6 +3,7 @@ import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
+import type { Trace } from './trace.ts';
 import { type BatchWebhook, originOf } from './webhook-url.ts';
 
 /**
@@ -96,6 +97,8 @@ export interface Batch {
   readonly copies?: BatchCopies;
   /** Where its events go, beside the webhooks of its tenant. */
   readonly webhook?: BatchWebhook;
+  /** Absent: it is not traced. */
+  readonly trace?: Trace;
   /** The batch whose requests this one runs again. */
   readonly retryOf?: string;
   /** The last 100 batches that run requests of this one again, oldest first. */

@@ -37,6 +37,7 @@ export * from './segment.ts';
 export * from './structured-answer.ts';
 export * from './tenant-config.ts';
 export * from './tenant.ts';
+export * from './trace.ts';
 export * from './upload.ts';
 export * from './usage.ts';
 export * from './webhook-config.ts';

@@ -46,6 +46,8 @@ export interface RequestJob {
   readonly bytes: number;
   /** Set for a live call. */
   readonly live?: LiveCall;
+  /** Names the trace of its attempts, and in it the span of its batch or live call. Absent: they are not traced. */
+  readonly traceparent?: string;
   readonly fallback?: RequestFallback;
   /** The model that it named, as `provider/model`, when a fallback has taken over. */
   readonly fallbackFrom?: string;

@@ -40,6 +40,7 @@ describe('the defaults', () => {
     });
     expect(load()).not.toHaveProperty('board');
     expect(load()).not.toHaveProperty('healthPort');
+    expect(load()).not.toHaveProperty('tracing');
   });
 
   it('hold for empty variables', () => {
@@ -100,6 +101,19 @@ describe('the environment', () => {
     expect(load()).not.toHaveProperty('failPoint');
   });
 
+  it('says where traces go, and which', () => {
+    const endpoint = 'http://127.0.0.1:4318';
+    const tracing = { endpoint, sampler: 'parentbased_always_on', ratio: 1 };
+    expect(load({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }).tracing).toEqual(tracing);
+    const sampled = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '.25' };
+    expect(load({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...sampled }).tracing).toEqual({
+      ...tracing,
+      sampler: 'traceidratio',
+      ratio: 0.25,
+    });
+    expect(load(sampled)).not.toHaveProperty('tracing');
+  });
+
   it('names the hosts, the proxies and the token of the metrics', () => {
     const hosts = 'Mill.example.com, *.example.org,10.0.0.5,[FD00::5]';
     expect(load({ PROMPTMILL_ALLOWED_HOSTS: hosts, PROMPTMILL_METRICS_TOKEN: 'token-01' })).toMatchObject({
@@ -139,6 +153,9 @@ describe('the environment', () => {
     ['PORT', '80a', 'must be a whole number from 0 to 65535'],
     ['PORT', '65536', 'must be a whole number from 0 to 65535'],
     ['WORKER_CONCURRENCY', '0', 'must be a whole number from 1 to 10000'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317', 'must be http://host:port'],
+    ['OTEL_TRACES_SAMPLER', 'sometimes', 'must be one of always_on, always_off, traceidratio'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.5', 'must be a number from 0 to 1'],
     ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace, silent'],
     ['REDIS_URL', 'http://redis:pa55word', 'must be redis://host:port'],
     ['REDIS_URL', 'redis+sentinel://:pa55word@one', 'must name the master'],

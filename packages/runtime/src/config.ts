@@ -19,6 +19,7 @@ import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
 import { type ApiKey, environment, neverEmpty } from './environment.ts';
 import type { FailPointSpec } from './fail-points.ts';
+import type { TracingConfig } from './tracing.ts';
 
 const defaultApiPort = 3000;
 const defaultRedisUrl = 'redis://127.0.0.1:6379';
@@ -78,6 +79,8 @@ export interface Config {
   /** Whether webhooks may be in a private network, and use http. */
   readonly allowPrivateWebhooks: boolean;
   readonly retry: RetryPolicy;
+  /** Where traces go, and which. Undefined: there are none. */
+  readonly tracing?: TracingConfig;
   /** For tests only: the point at which a role kills itself. */
   readonly failPoint?: FailPointSpec;
 }
@@ -207,6 +210,15 @@ export const loadConfig = (
     webhooks,
     allowPrivateWebhooks,
     retry: file.config.retry,
+    ...(data.OTEL_EXPORTER_OTLP_ENDPOINT
+      ? {
+          tracing: {
+            endpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
+            sampler: data.OTEL_TRACES_SAMPLER,
+            ratio: data.OTEL_TRACES_SAMPLER_ARG,
+          },
+        }
+      : {}),
     ...(data.PROMPTMILL_FAIL_POINT ? { failPoint: data.PROMPTMILL_FAIL_POINT } : {}),
   };
 };

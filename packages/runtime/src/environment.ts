@@ -113,6 +113,20 @@ const token = z.string().regex(/^[\x21-\x7e]{8,}$/, 'must be 8 or more character
 /** A size as Redis writes it. Source: the head of redis.conf. */
 const redisSize = z.string().regex(/^[1-9]\d{0,14}(?:[kmg]b?)?$/i, 'must be a size such as 1gb or 512mb');
 
+const samplers = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+const ratio = z
+  .string()
+  .regex(/^(?:0|1|0?\.\d{1,9}|1\.0)$/, 'must be a number from 0 to 1')
+  .transform(Number);
+
 const path = z.string().transform((text) => resolve(text));
 
 /** Every environment variable of the roles, with its default. The providers' variables are in core's presets. */
@@ -154,6 +168,14 @@ export const environment = z.object({
    * process takes them over. Whoever stops the process must wait 15 s longer.
    */
   PROMPTMILL_GRACE_MS: wholeNumber(0, 86_400_000).default(25_000),
+  /** Where spans are sent, over OTLP/HTTP. Unset: nothing is traced. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  /** Which traces are sent. Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
+  OTEL_TRACES_SAMPLER: z
+    .enum(samplers, { error: `must be one of ${samplers.join(', ')}` })
+    .default('parentbased_always_on'),
+  /** The share of traces that are sent where the sampler goes by a ratio. */
+  OTEL_TRACES_SAMPLER_ARG: ratio.default(1),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
       error: 'must be one of fatal, error, warn, info, debug, trace, silent',

@@ -17,4 +17,5 @@ export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.ts';
+export { type EndedSpan, noTracing, openTracing, type Tracing, type TracingConfig } from './tracing.ts';
 export { watchConfig, type WatchConfigOptions } from './watch-config.ts';

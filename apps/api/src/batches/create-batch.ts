@@ -54,12 +54,14 @@ export const createBatch = (dependencies: Dependencies) => {
 
   return async ({ tenant, body, request, response }: Call<unknown, unknown, CreateBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
+    const traceparent = request.header('traceparent');
     if ('prompts' in body) await checkPrompts(body);
     const order = {
       tenant,
       key,
       content: body,
       isGone: () => response.destroyed,
+      traceparent,
       prepare: (creation: Creation) => prepare(tenant, body, creation),
     };
     return toCreatedObject(await makeBatch(order), body.promptmill);

@@ -31,6 +31,8 @@ export interface BatchOrder {
   readonly content: unknown;
   /** Whether its caller has hung up. */
   readonly isGone: () => boolean;
+  /** The caller's `traceparent`. */
+  readonly traceparent: string | undefined;
   /** Stores or checks the input file and returns the batch's terms. It may be called again. */
   readonly prepare: (creation: Creation) => Promise<BatchTerms>;
 }
@@ -47,6 +49,7 @@ type Dependencies = Pick<
   | 'redis'
   | 'batchTurns'
   | 'tenants'
+  | 'tracing'
   | 'now'
   | 'passFailPoint'
 >;
@@ -67,6 +70,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     replayed,
     batchTurns,
     tenants,
+    tracing,
     now,
     passFailPoint,
   } = dependencies;
@@ -96,6 +100,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
   /** Resolves with the input file's record. */
   const writeBatch = async (order: BatchOrder, creation: Creation): Promise<FileRecord> => {
     const { tenant, prepare } = order;
+    const trace = tracing.begin(order.traceparent);
     await batchTurns(tenant);
     // A caller that gave up may be asking again.
     if (order.isGone()) throw new ApiError(408, 'The caller hung up before the batch had its turn.');
@@ -108,7 +113,16 @@ export const createMakeBatch = (dependencies: Dependencies) => {
       throw error;
     });
     const expiresAt = createdAt + (completionWindowSeconds(terms.completionWindow) ?? 0);
-    await batches.create({ id: batchId, tenant, outputFileId, errorFileId, createdAt, expiresAt, ...terms });
+    await batches.create({
+      id: batchId,
+      tenant,
+      outputFileId,
+      errorFileId,
+      createdAt,
+      expiresAt,
+      ...terms,
+      ...(trace ? { trace } : {}),
+    });
     return input;
   };
 

@@ -72,6 +72,7 @@ export const retryBatch = (dependencies: Dependencies) => {
     response,
   }: Call<BatchParams, unknown, RetryBatchBody>): Promise<BatchObject> => {
     const { 'idempotency-key': key } = checkRequest(idempotencyHeaders, request.headers);
+    const traceparent = request.header('traceparent');
     // A body that is not JSON must not count as an empty choice.
     if (body === undefined && hasContent(request))
       throw badRequest({ message: 'The request has no JSON body.', code: 'invalid_json', param: null });
@@ -82,6 +83,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       key,
       content,
       isGone: () => response.destroyed,
+      traceparent,
       prepare: (creation: Creation) => prepare(origin, body, creation),
     };
     return toCreatedObject(await makeBatch(order), body?.promptmill);

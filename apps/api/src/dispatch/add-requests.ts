@@ -13,6 +13,7 @@ import {
   type TenantLimits,
   type Tenants,
   toResult,
+  tracedRequests,
 } from '@promptmill/core';
 import { type Cursor, type LaneTurns, toLaneJob, type ResultRecorder } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
@@ -71,6 +72,7 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
       url,
       body: { ...body, model: route.model },
       bytes,
+      ...(batch.trace && index < tracedRequests ? { traceparent: batch.trace.traceparent } : {}),
       ...(batch.checkSchema && answerSchemaOf(url, body) !== undefined ? { checkSchema: true } : {}),
       ...(fallback.length > 0 ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch) } } : {}),
     };

@@ -9,6 +9,16 @@ import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 import { lookAtSkipped, type SkipReason } from './look-at-skipped.ts';
 import { type InputRequest, readRequests } from './read-requests.ts';
 
+/** Requests of a batch that were added to their lanes together. */
+export interface DispatchedChunk {
+  readonly batch: Batch;
+  /** The index of the first. */
+  readonly first: number;
+  readonly requests: number;
+  /** When adding them began, in Unix milliseconds. */
+  readonly startedAtMs: number;
+}
+
 export interface DispatchRequestsOptions {
   readonly batches: Pick<BatchStore, 'advanceCursor'>;
   readonly counts: Pick<BatchCounts, 'countBytes' | 'resultsBytes'>;
@@ -20,7 +30,7 @@ export interface DispatchRequestsOptions {
    * tenant has in a lane share these numbers. They also bound each batch's results that wait for a collector.
    */
   readonly window: { readonly requests: number; readonly bytes: number };
-  readonly onDispatched: (requests: number) => void;
+  readonly onDispatched: (chunk: DispatchedChunk) => void;
   readonly passFailPoint: PassFailPoint;
 }
 
@@ -128,6 +138,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
     /** Adds a chunk and moves the cursor. Resolves with whether the batch wants more requests dispatched. */
     const addChunk = async ({ wanted, skipped, last }: Chunk): Promise<boolean> => {
       if (!last) return true;
+      const startedAtMs = Date.now();
       const { positions, batchesInLane, isAhead } = await add(batch, wanted, cursor.positions);
       if (batchesInLane > 0) sharers.note(batch.tenant, batchesInLane);
       if (isAhead) ahead.note(batch.id, true);
@@ -143,7 +154,7 @@ export const createDispatchRequests = (options: DispatchRequestsOptions) => {
       // Another process dispatches this batch now, from its own cursor.
       if (outcome === 'overtaken') return false;
       passFailPoint('cursor-moved');
-      onDispatched(wanted.length);
+      onDispatched({ batch, first: cursor.dispatched, requests: wanted.length, startedAtMs });
       const isFirst = cursor.dispatched === 0;
       cursor = next;
       if (isFirst && next.dispatched < batch.total) await sleep(headStartMs);

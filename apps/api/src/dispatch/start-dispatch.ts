@@ -28,7 +28,7 @@ import {
   readLaneState,
   wakeBatchJob,
 } from '@promptmill/queue';
-import { createErrorLog, type Logger, type Metrics, type PassFailPoint } from '@promptmill/runtime';
+import { createErrorLog, type Logger, type Metrics, type PassFailPoint, type Tracing } from '@promptmill/runtime';
 import type { DispatchConfig } from '../api-config.ts';
 import { createCopying } from '../copies/create-copying.ts';
 import { createDispatchWithCopies } from '../copies/dispatch-with-copies.ts';
@@ -45,6 +45,7 @@ import { createRecountResults } from '../recovery/recount-results.ts';
 import { createRestoreResults } from '../recovery/restore-results.ts';
 import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
+import { traceDispatch } from './batch-spans.ts';
 import { createValidateBatch } from './validate-batch.ts';
 import { createTellOnce, createTellWebhooks } from '../webhooks/tell-webhooks.ts';
 
@@ -56,6 +57,7 @@ export interface StartDispatchOptions {
   readonly files: FileStore;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly passFailPoint: PassFailPoint;
   /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;
@@ -71,7 +73,7 @@ const turnPlaces = 16;
 
 /** Takes the jobs of the `batches` queue: validates, dispatches and watches each batch to its end. */
 export const startDispatch = async (options: StartDispatchOptions) => {
-  const { config, tenants, operatorWebhooks, files, logger, metrics, passFailPoint, replayed } = options;
+  const { config, tenants, operatorWebhooks, files, logger, metrics, tracing, passFailPoint, replayed } = options;
   const { redisUrl, redisPrefix, lanes, retry, window, limits, keepDays } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'dispatch');
@@ -128,7 +130,10 @@ export const startDispatch = async (options: StartDispatchOptions) => {
         requests,
         add,
         window,
-        onDispatched: (requests) => metrics.dispatched.inc(requests),
+        onDispatched(chunk) {
+          metrics.dispatched.inc(chunk.requests);
+          traceDispatch(tracing, chunk);
+        },
         passFailPoint,
       }),
     }),
@@ -171,6 +176,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       due: createDueIndex(redis, keys),
       keepDays,
       tell,
+      tracing,
       now: Date.now,
     }),
     onBlocked: (batch, reason) => logger.warn({ err: reason, batch }, 'a batch cannot be dispatched'),

@@ -23,6 +23,7 @@ import { checkRequest } from '../request-problem.ts';
 import { queuedResponse, wantsBackground } from '../responses/background-response.ts';
 import { toResponseObject } from '../responses/read-response.ts';
 import { createLiveReply } from './live-reply.ts';
+import { traceCall } from './trace-call.ts';
 import { patienceMsOf } from './patience.ts';
 
 /** The body goes to the provider as it is, with the provider's own name for the model. */
@@ -37,7 +38,7 @@ const firstLookMs = 1000;
 
 type LiveDependencies = Pick<
   ApiDependencies,
-  'config' | 'tenants' | 'live' | 'kept' | 'livePlaces' | 'laneWatch' | 'metrics' | 'now'
+  'config' | 'tenants' | 'live' | 'kept' | 'livePlaces' | 'laneWatch' | 'metrics' | 'tracing' | 'now'
 >;
 
 /**
@@ -45,7 +46,7 @@ type LiveDependencies = Pick<
  * answers on the same connection what the provider answered.
  */
 export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) => {
-  const { config, tenants, live, kept, livePlaces, laneWatch, metrics, now } = dependencies;
+  const { config, tenants, live, kept, livePlaces, laneWatch, metrics, tracing, now } = dependencies;
 
   const findRoute = (tenant: string, model: string): Route => {
     const route = config.lanes.route(model);
@@ -64,6 +65,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     liveCall: LiveCall,
   ): RequestJob => {
     const { deadlineMs } = liveCall;
+    const { body: received, traceparent } = response.locals;
     const limits = tenants.limitsOf(tenant);
     const models = lane.fallback.filter((name) => {
       const next = config.lanes.route(name);
@@ -76,8 +78,9 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
       customId: callId,
       url,
       body: { ...body, model },
-      bytes: response.locals.body?.bytes ?? 0,
+      bytes: received?.bytes ?? 0,
       live: liveCall,
+      ...(traceparent === undefined ? {} : { traceparent }),
       ...(models.length > 0 ? { fallback: { models, deadlineNearMs: deadlineMs } } : {}),
     };
   };
@@ -117,6 +120,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const claim = claimOf(call, body);
     const deadlineMs = reply.receivedAt + patienceMsOf(request.headers);
     const route = findRoute(tenant, body.model);
+    traceCall(tracing, url, call, body.model);
     if (isBackground) return startBackground(call, body, route, claim);
     const lane = route.lane.name;
     const job = toJob(call, body, route, newLiveCallId(), {

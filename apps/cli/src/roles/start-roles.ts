@@ -2,7 +2,7 @@ import { startApi } from '@promptmill/api';
 import { startCollector } from '@promptmill/collector';
 import { onlyWithKeys } from '@promptmill/core';
 import { openFileStore } from '@promptmill/files';
-import { type Config, createMetrics, type Logger } from '@promptmill/runtime';
+import { type Config, createMetrics, type Logger, openTracing } from '@promptmill/runtime';
 import { startWorker } from '@promptmill/worker';
 
 export interface StartRolesOptions {
@@ -27,15 +27,17 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   await using stack = new AsyncDisposableStack();
   const files = await openFileStore(config.store);
   const metrics = createMetrics('all');
+  const tracing = await openTracing({ config: config.tracing, service: 'promptmill', logger });
+  stack.defer(() => tracing.close());
 
   // No other process has a key that is missing here, so the api takes no requests for that provider.
   const apiConfig = { ...config, lanes: onlyWithKeys(config.lanes) };
-  const api = await startApi({ config: apiConfig, files, logger, metrics });
+  const api = await startApi({ config: apiConfig, files, logger, metrics, tracing });
   stack.defer(() => api.close());
   await beforeWork?.(api.url);
-  const collector = await startCollector({ config, files, logger, metrics });
+  const collector = await startCollector({ config, files, logger, metrics, tracing });
   stack.defer(() => collector.close());
-  const worker = await startWorker({ config, logger, metrics });
+  const worker = await startWorker({ config, logger, metrics, tracing });
   stack.defer(() => worker.close());
 
   // The stack closes in reverse order, so the collector still gets what the worker records at its end.

@@ -37,6 +37,7 @@ export type NewBatch = Pick<
   | 'dedupe'
   | 'cache'
   | 'webhook'
+  | 'trace'
 >;
 
 /** How far a batch's input has been dispatched. */
