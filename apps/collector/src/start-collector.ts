@@ -88,6 +88,8 @@ export const startCollector = async ({
       logger.warn({ err: error, batch: batchId, code: blocked.code }, 'batch waits for its files');
   };
 
+  // A rate does not count the first value of a counter.
+  metrics.results.inc({ outcome: 'collected' }, 0);
   const spans = createBatchSpans({ batches, tracing, onError });
   const blocking = connect();
   const stream = createResultsStream({ redis, blocking, keys, consumer });

@@ -41,6 +41,8 @@ export const startDeliveries = (options: StartDeliveriesOptions) => {
   const { allowPrivateWebhooks: allowPrivate } = config;
   const logError = createErrorLog(logger);
   const onError = (error: Error): void => logError(error, 'webhooks');
+  // A rate does not count the first value of a counter.
+  for (const outcome of ['delivered', 'failed', 'dead', 'dropped']) metrics.webhookDeliveries.inc({ outcome }, 0);
   const closing = new AbortController();
   const giveUp = new AbortController();
   const redis = connectRedis({ url: config.redisUrl, whileAway: 'wait', onError, closing: closing.signal });
