@@ -10,6 +10,7 @@ import { type LocalRedis, startLocalRedis } from '../support/local-redis.ts';
 import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { startTestProvider, type TestProvider } from '../support/test-provider.ts';
+import { startTraceReceiver, type TraceReceiver } from '../support/trace-receiver.ts';
 
 /** One value for each place of a secret. None may be found anywhere else. */
 const canaries = {
@@ -21,6 +22,7 @@ const canaries = {
   redisPassword: 'canary-redis-0d7e66',
   // The account of the S3 server in the tests.
   s3Secret: 'S3RVER',
+  tracesToken: 'canary-traces-41b8fe',
 };
 
 const promptCount = 12;
@@ -29,17 +31,23 @@ const promptCount = 12;
 const webhookSecret = `whsec_${Buffer.from('canary-webhook-secret-6d02').toString('base64')}`;
 const webhookPath = 'canary-webhook-path-b3c7';
 
-/** What a caller of a live call says. It is in no log and no metric. */
+/** What a caller of a live call says. It is in no log, metric or trace. */
 const livePrompt = 'canary-prompt-9e41';
 
 let redis: LocalRedis;
 let s3: S3Server;
 let provider: TestProvider;
+let traces: TraceReceiver;
 let stack: Stack;
 let client: OpenAI;
 
 beforeAll(async () => {
-  [redis, s3, provider] = await Promise.all([startLocalRedis([]), startS3Server(), startTestProvider()]);
+  [redis, s3, provider, traces] = await Promise.all([
+    startLocalRedis([]),
+    startS3Server(),
+    startTestProvider(),
+    startTraceReceiver(),
+  ]);
   const open = connectRedis({ url: redis.url, whileAway: 'wait', onError: () => {} });
   await open.config('SET', 'requirepass', canaries.redisPassword);
   await closeRedis(open);
@@ -54,6 +62,8 @@ beforeAll(async () => {
       BOARD_PASSWORD: canaries.boardPassword,
       PROMPTMILL_STORE: `s3://${s3.bucket}/mill`,
       S3_ENDPOINT: s3.endpoint,
+      OTEL_EXPORTER_OTLP_ENDPOINT: traces.url,
+      OTEL_EXPORTER_OTLP_HEADERS: `authorization=${canaries.tracesToken}`,
       ...s3.credentials,
     },
     files: {
@@ -68,7 +78,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stack.stop();
-  await Promise.all([provider.close(), s3.stop(), redis.stop()]);
+  await Promise.all([provider.close(), s3.stop(), redis.stop(), traces.close()]);
 });
 
 /** A provider that repeats the key in every error, in each way in which an error can come. */
@@ -183,7 +193,7 @@ const bearer = (key: string, init: RequestInit = {}): RequestInit => ({
   headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
 });
 
-it('no secret is in a log, in Redis, in the store, in a metric, on the Board or in an error', async () => {
+it('no secret is in a log, in Redis, in the store, in a metric, in a trace, on the Board or in an error', async () => {
   echoKey();
   const webhook = { webhook_url: `https://127.0.0.1:1/${webhookPath}?${webhookPath}`, webhook_secret: webhookSecret };
   const failed = await createBatch(client, inputOf(promptCount, undefined, 'lab/any'), { promptmill: webhook });
@@ -212,6 +222,9 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
   const metrics = await Promise.all(
     [stack.api, ...stack.workers, ...stack.collectors].map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),
   );
+  const isWhole = ({ name }: { name: string }) => name === 'batch' || name.startsWith('POST');
+  await expect.poll(() => traces.spans.filter(isWhole).length).toBe(17);
+  expect(traces.headers.every(({ authorization }) => authorization === canaries.tracesToken)).toBe(true);
   const board = '/admin/queues/api/queues';
   const places = {
     answers: await answersOf([
@@ -233,6 +246,7 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
     ]),
     live,
     metrics: metrics.join('\n'),
+    traces: traces.bodies.map((body) => body.toString('latin1')).join('\n'),
     redis: await redisContent(),
     store: await storeContent(),
     logs: readdirSync(stack.directory)
@@ -246,7 +260,7 @@ it('no secret is in a log, in Redis, in the store, in a metric, on the Board or 
       expect([place, secret, excerptOf(content, canary)]).toEqual([place, secret, undefined]);
   }
   expect(places.logs).toContain(id);
-  for (const place of ['logs', 'metrics', 'live'] as const)
+  for (const place of ['logs', 'metrics', 'traces', 'live'] as const)
     expect([place, excerptOf(places[place], livePrompt)]).toEqual([place, undefined]);
   const jobs = places.redis.split('\n').filter((line) => line.includes(':{q-'));
   for (const [place, content] of Object.entries({ ...places, redis: jobs.join('\n'), store: '' }))
