@@ -115,6 +115,18 @@ it('a batch is one trace under its caller, with a span for each dispatch, attemp
   expect(hasContent()).toBe(false);
 });
 
+it('a batch that is never dispatched is a trace as well', async () => {
+  const caller = newCaller();
+  const { id } = await createBatch(
+    stack.client.withOptions({ defaultHeaders: caller.headers }),
+    inputOf(1, undefined, 'nobody/knows'),
+  );
+  expect((await untilBatch(stack.client, id)).status).toBe('failed');
+  expect(await untilTraced(caller.traceId, { batch: 1 })).toMatchObject([
+    { name: 'batch', hasFailed: true, attributes: { 'error.type': 'failed', 'promptmill.batch.id': id } },
+  ]);
+});
+
 it('a live call is a trace too', async () => {
   const caller = newCaller();
   const { data, response } = await stack.client.chat.completions

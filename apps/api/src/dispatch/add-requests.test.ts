@@ -1,4 +1,11 @@
-import { type Batch, createTenants, type LaneTable, type RequestJob, schemaFields } from '@promptmill/core';
+import {
+  type Batch,
+  createTenants,
+  type LaneTable,
+  type RequestJob,
+  schemaFields,
+  tracedRequests,
+} from '@promptmill/core';
 import type { Queue } from 'bullmq';
 import { expect, it } from 'vitest';
 import { createAddRequests } from './add-requests.ts';
@@ -82,4 +89,13 @@ it('says which answers are to be checked: those of a batch that wants it, for re
     [0, undefined],
     [1, undefined],
   ]);
+});
+
+it('tells the trace of a batch to the first of its requests, and to none of a batch that is not traced', async () => {
+  const { added, add } = setUp();
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const requests = [0, tracedRequests - 1, tracedRequests].map((index) => requestFor(index, 'xai/grok'));
+  await add({ ...batch, trace: { traceparent, startedAtMs: 0 } }, requests, {});
+  await add(batch, requests.slice(0, 1), {});
+  expect(added.map((job) => job.traceparent)).toEqual([traceparent, traceparent, undefined, undefined]);
 });
