@@ -55,12 +55,18 @@ export const watchEvents = ({ batches, deltas, places, tenants, now, stopping }:
   };
 
   return async ({ tenant, keyEnded, params, query, response }: Call<BatchParams, EventsQuery>): Promise<void> => {
-    let batch: Batch | undefined = await findBatch(batches, tenant, params.batch_id);
     if (streams >= maxStreams)
       throw new ApiError(429, 'Too many event streams are open.', { code: 'too_many_event_streams' });
     streams++;
     const place = await takePlace(tenant).catch((error: unknown) => {
       streams--;
+      throw error;
+    });
+
+    // A stream that is refused for want of a place costs no more than that.
+    let batch: Batch | undefined = await findBatch(batches, tenant, params.batch_id).catch(async (error: unknown) => {
+      streams--;
+      await place.giveBack();
       throw error;
     });
 
