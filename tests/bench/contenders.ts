@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -38,6 +42,17 @@ const runBatch = async (client: OpenAI, count: number): Promise<number> => {
   }
 };
 
+/** Starts `proxy.ts`. */
+const startProxy = async (ends: AsyncDisposableStack, providerUrl: string, concurrency: number) => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'proxy.ts'), providerUrl, String(concurrency)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env['PATH'] },
+  });
+  ends.defer(() => void child.kill());
+  const [url] = (await once(createInterface(child.stdout), 'line')) as [string];
+  return { url, pid: child.pid };
+};
+
 /** Starts all contenders, each Redis with an append-only file. They share a simulator, whose cost is not counted. */
 export const startContenders = async (
   ends: AsyncDisposableStack,
@@ -58,6 +73,8 @@ export const startContenders = async (
   const bullmq = await start('bullmq');
   const undici = await start('undici');
   const live = await start('undici', { url: api.url, model: 'simulator/echo' });
+  const proxy = await startProxy(ends, simulator.url, concurrency);
+  const proxied = await start('undici', { url: proxy.url });
   const queue = new Queue('plain', { connection: { url: plainRedis.url } });
   ends.defer(() => queue.close());
   return [
@@ -76,6 +93,7 @@ export const startContenders = async (
       processes: { api: api.child.pid, worker: workers[0]?.child.pid, redis: redis.pid },
       run: live.run,
     },
+    { name: 'bare proxy', processes: { proxy: proxy.pid }, run: proxied.run },
     { name: 'bare SDK', processes: { caller: sdk.pid }, run: sdk.run },
     {
       name: 'plain BullMQ',

@@ -1,6 +1,7 @@
 /**
- * What a request costs, side by side and against one simulator: in a batch, as a live call, in a pool of promises over the bare
- * openai SDK, in a plain BullMQ worker with that SDK, and in a pool over undici alone, which is the least that a call costs.
+ * What a request costs, side by side and against one simulator: in a batch, as a live call, through a proxy that keeps nothing,
+ * in a pool of promises over the bare openai SDK, in a plain BullMQ worker with that SDK, and in a pool over undici alone,
+ * which is the least that a call costs.
  *
  *   node tests/bench/cpu.ts [requests=20000] [concurrency=100] [latencyMs=5] [--rounds 3] [--warm-up 500]
  *
@@ -8,7 +9,7 @@
  * is printed is the median of the rounds, each figure for itself. Counted is the processor time, user and system, of all
  * processes of the contender whose turn it is, its Redis included, from the start of its work until half a second after
  * its end. The start of the processes and the simulator are not counted. Promptmill's work is from the upload of the
- * input file to the terminal batch. The caller of live calls is not counted. Plain BullMQ works from the first `addBulk`
+ * input file to the terminal batch. The callers of live calls and of the proxy are not counted. Plain BullMQ works from the first `addBulk`
  * to the last job's end. Linux only.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -62,7 +63,16 @@ const print = (costs: Readonly<Record<string, readonly Cost[]>>): void => {
   console.log(
     `${requests} requests, ${concurrency} in flight, ${latencyMs} ms; µs a request, median of ${rounds} rounds`,
   );
-  console.table(Object.fromEntries(rows), ['api', 'worker', 'collector', 'caller', 'redis', 'total', 'requests/s']);
+  console.table(Object.fromEntries(rows), [
+    'api',
+    'worker',
+    'collector',
+    'proxy',
+    'caller',
+    'redis',
+    'total',
+    'requests/s',
+  ]);
   for (const name of Object.keys(costs))
     console.log(`${name}, total of each round: ${of(name, 'total').map(Math.round).join(', ')}`);
   const printRatio = (figure: string, name: string, ours = 'Promptmill'): void => {
@@ -74,6 +84,7 @@ const print = (costs: Readonly<Record<string, readonly Cost[]>>): void => {
   printRatio('total', 'plain BullMQ');
   printRatio('requests/s', 'bare SDK');
   printRatio('total', 'Promptmill', 'live calls');
+  printRatio('total', 'Promptmill', 'bare proxy');
 };
 
 await using ends = new AsyncDisposableStack();
