@@ -153,7 +153,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} was lost during its creation`);
     if (batch.status === 'validating') {
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)), () =>
+      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batch, input)), () =>
         silenceMs(redis),
       );
       passFailPoint('batch-queued');
