@@ -50,7 +50,7 @@ export const ChangeLimits = ({ lane, onLane, onClose }: ChangeLimitsProps) => {
         name=${name}
         inputmode="decimal"
         autocomplete="off"
-        value=${now === configured ? '' : now}
+        defaultValue=${now === configured ? '' : now}
         placeholder=${`As configured: ${configured === null ? byDefault : formatCount(configured)}`}
       />
     </label>`;

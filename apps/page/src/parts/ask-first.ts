@@ -37,7 +37,7 @@ export const AskFirst = ({ question, onClose }: AskFirstProps) => {
       amount &&
       html`<label
         >${amount.label}
-        <input ref=${input} type="number" step="any" min="0" value=${amount.value} required />
+        <input ref=${input} type="number" step="any" min="0" defaultValue=${amount.value} required />
       </label>`
     }
   </${FormDialog}>`;
