@@ -205,7 +205,7 @@ export const startWorker = async ({
       gate,
       tenantGate,
       takeRetry: () => control.takeRetry(),
-      estimator: estimator.current,
+      estimator: () => estimator.current(),
       findFallback,
       lineUp: createLineUp({ lane, turns, weightOf: tenants.weightOf }),
       charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),
