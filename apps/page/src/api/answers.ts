@@ -102,7 +102,7 @@ export interface UsageRow {
   readonly cached_tokens: number;
   readonly output_tokens: number;
   readonly reasoning_tokens: number;
-  /** In USD; null where a part of it has an unknown price. */
-  readonly cost: { readonly spent: number | null; readonly wasted: number | null };
+  /** In USD; null where a part of it has an unknown price. `spent_known` is what the other part cost. */
+  readonly cost: { readonly spent: number | null; readonly spent_known: number; readonly wasted: number | null };
   readonly unpriced_answers: number;
 }

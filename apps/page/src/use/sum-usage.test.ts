@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { UsageRow } from '../api/answers.ts';
-import { lastDays, pointsOf, sumUsage } from './sum-usage.ts';
+import { costText, lastDays, pointsOf, sumUsage } from './sum-usage.ts';
 
 const rowWith = (more: Partial<UsageRow> = {}): UsageRow => ({
   answers: 2,
@@ -8,22 +8,31 @@ const rowWith = (more: Partial<UsageRow> = {}): UsageRow => ({
   cached_tokens: 4,
   output_tokens: 5,
   reasoning_tokens: 0,
-  cost: { spent: 0.5, wasted: 0.1 },
+  cost: { spent: 0.5, spent_known: 0.5, wasted: 0.1 },
   unpriced_answers: 0,
   ...more,
 });
-const unknown = rowWith({ cost: { spent: null, wasted: 0 }, unpriced_answers: 2 });
+const unknown = rowWith({ cost: { spent: null, spent_known: 0, wasted: 0 }, unpriced_answers: 2 });
+const partly = rowWith({ cost: { spent: null, spent_known: 0.2, wasted: 0 }, unpriced_answers: 1 });
 
 it('sums what is known, and counts answers of unknown cost', () => {
-  expect(sumUsage([rowWith(), unknown])).toEqual({
-    answers: 4,
-    inputTokens: 20,
-    cachedTokens: 8,
-    outputTokens: 10,
-    spent: 0.5,
+  expect(sumUsage([rowWith(), unknown, partly])).toEqual({
+    answers: 6,
+    inputTokens: 30,
+    cachedTokens: 12,
+    outputTokens: 15,
+    spent: 0.7,
     wasted: 0.1,
-    unpriced: 2,
+    unpriced: 3,
   });
+});
+
+it.each([
+  [rowWith(), '$0.50'],
+  [partly, '≥ $0.20'],
+  [unknown, '–'],
+])('says of %o that it cost %s', (row, text) => {
+  expect(costText(row)).toBe(text);
 });
 
 it('a cost of which nothing is known is unknown, and not 0', () => {

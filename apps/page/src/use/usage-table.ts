@@ -1,7 +1,7 @@
 import { formatCount, formatShortCount } from '@promptmill/core/display';
 import type { UsageRow } from '../api/answers.ts';
 import { html } from '../html.ts';
-import { formatCost } from '../parts/format.ts';
+import { costText } from './sum-usage.ts';
 
 export interface UsageTableProps {
   /** What the rows are named by: `Model`. */
@@ -33,7 +33,7 @@ export const UsageTable = ({ heading, rows, nameOf }: UsageTableProps) => {
               <td class="number answers">${formatCount(row.answers)}</td>
               <td class="number">${formatShortCount(row.input_tokens)}</td>
               <td class="number">${formatShortCount(row.output_tokens)}</td>
-              <td class="number">${formatCost(row.cost.spent)}</td>
+              <td class="number">${costText(row)}</td>
             </tr>`,
         )}
       </tbody>

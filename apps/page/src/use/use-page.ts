@@ -1,4 +1,4 @@
-import { formatCount, formatShortCount, plural } from '@promptmill/core/display';
+import { formatShortCount, plural } from '@promptmill/core/display';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { UsageRow } from '../api/answers.ts';
 import { messageOf } from '../api/api-error.ts';
@@ -36,7 +36,7 @@ interface Usage {
 }
 
 const costliestFirst = (rows: readonly UsageRow[]): UsageRow[] =>
-  rows.toSorted((a, b) => (b.cost.spent ?? 0) - (a.cost.spent ?? 0) || b.answers - a.answers);
+  rows.toSorted((a, b) => b.cost.spent_known - a.cost.spent_known || b.answers - a.answers);
 
 /** What was used and spent, by day, model and tenant. A tenant sees its own, an admin all. */
 export const UsePage = () => {
@@ -107,7 +107,7 @@ export const UsePage = () => {
               value=${formatCost(sum.spent)}
               note=${sum.unpriced > 0 ? `and ${plural(sum.unpriced, 'answer')} of unknown price` : ''}
             />
-            <${Figure} name="Answers" value=${formatCount(sum.answers)} />
+            <${Figure} name="Answers" value=${formatShortCount(sum.answers)} />
             <${Figure}
               name="Tokens in"
               value=${formatShortCount(sum.inputTokens)}
