@@ -27,8 +27,9 @@ const noteFirstRow = `
   requestAnimationFrame(look);`;
 
 const measure = async (page: OpenPage['page']): Promise<Opening> => {
-  await page.waitForFunction('window.rowMs !== undefined');
-  return page.evaluate(`(() => {
+  await page.locator('.row').first().waitFor();
+  return page.evaluate(`(async () => {
+    while (window.rowMs === undefined) await new Promise(requestAnimationFrame);
     const loaded = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
     return {
       paintMs: performance.getEntriesByName('first-contentful-paint')[0].startTime,
