@@ -35,6 +35,10 @@ export const LaneCard = ({ lane, nowSeconds, onChange }: LaneCardProps) => {
   } = lane;
   const { word, kind } = wordFor(lane);
   const limits = describeLimits(lane.limits);
+  const notes = [
+    ...(allowed === null ? [] : [`of ${formatCount(allowed)}`]),
+    ...(live > 0 ? [`${formatCount(live)} live`] : []),
+  ];
   const title = `lane-${id}`;
   return html`<li class="card lane" aria-labelledby=${title}>
     <div class="lane-head">
@@ -52,10 +56,7 @@ export const LaneCard = ({ lane, nowSeconds, onChange }: LaneCardProps) => {
       <div>
         <dt class="muted">In flight</dt>
         <dd>
-          ${formatCount(inFlight)}
-          <span class="muted note"
-            >${allowed === null ? '' : `of ${formatCount(allowed)}`}${live > 0 ? `, ${formatCount(live)} live` : ''}</span
-          >
+          ${formatCount(inFlight)} ${notes.length > 0 && html`<span class="muted note">${notes.join(', ')}</span>`}
           <${Taken} what="In flight" taken=${inFlight} allowed=${allowed} />
         </dd>
       </div>
