@@ -308,9 +308,9 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
 
   it('shows why a lane is held and how its provider failed, and lets an admin change its limits', async () => {
     const { page } = opened;
-    const held = await createBatch(['[[sim:status=429;retry-after=5;times=1]] a', 'b']);
     await signIn('alice');
     await openView('Lanes');
+    const held = await createBatch(['[[sim:status=429;retry-after=5;times=1]] a', 'b']);
     const card = page.getByRole('listitem', { name: 'simulator', exact: true });
     await card.getByText('simulator has to be called less often (429). It is tried again in').waitFor();
     await card.getByText('rate_limited (429)').waitFor();
@@ -348,6 +348,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await opened.takePictures('lanes');
     await setLimits({ 'Calls in flight': '', 'Tokens a minute': '' });
     await expect.poll(() => card.getByText('changed').count()).toBe(0);
+    await clientOf('alice').batches.cancel(id);
     await ended(id);
   });
 
