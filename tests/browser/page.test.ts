@@ -55,7 +55,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     const body = { model: 'simulator/echo', prompts, ...more } as unknown as OpenAI.Batches.BatchCreateParams;
     return (await clientOf(who).batches.create(body)).id;
   };
-  const ended = (id: string) => untilBatch(clientOf('alice'), id);
+  const ended = (id: string, who: keyof typeof keys = 'alice') => untilBatch(clientOf(who), id);
 
   const signIn = async (who: keyof typeof keys): Promise<void> => {
     const { page } = opened;
@@ -236,6 +236,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await page.getByLabel('It may cost at most, in USD').fill('0.01');
     await page.getByRole('button', { name: 'Set the limit' }).click();
     await page.getByText(/Enter more than 0\.0/).waitFor();
+    expect(await page.getByLabel('It may cost at most, in USD').inputValue()).toBe('0.01');
     await page.getByLabel('It may cost at most, in USD').fill('100');
     await page.getByRole('button', { name: 'Set the limit' }).click();
     await ended(id);
@@ -298,6 +299,90 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await page.getByRole('button', { name: 'Cancel the batch' }).click();
     await row.getByText(/Cancell/).waitFor();
     await ended(id);
+  });
+
+  const openView = async (name: 'Lanes' | 'Use'): Promise<void> => {
+    await opened.page.getByRole('navigation').getByRole('link', { name }).click();
+    await opened.page.getByRole('heading', { name, level: 1 }).waitFor();
+  };
+
+  it('shows why a lane is held and how its provider failed, and lets an admin change its limits', async () => {
+    const { page } = opened;
+    await signIn('alice');
+    await openView('Lanes');
+    const held = await createBatch(['[[sim:status=429;retry-after=5;times=1]] a', 'b']);
+    const card = page.getByRole('listitem', { name: 'simulator', exact: true });
+    await card.getByText('simulator has to be called less often (429). It is tried again in').waitFor();
+    await card.getByText('rate_limited (429)').waitFor();
+    expect(await page.getByRole('button', { name: /^Change limits/ }).count()).toBe(0);
+    expect(await opened.accessibilityProblems()).toEqual([]);
+    await opened.takePictures('lanes-held');
+    await page.getByRole('button', { name: /^Show \d+ lanes without a key/ }).click();
+    await page.getByRole('listitem', { name: 'openai', exact: true }).getByText('No key').waitFor();
+    await ended(held);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+
+    await signIn('admin');
+    await openView('Lanes');
+    await card.getByText('Idle').waitFor();
+    const setLimits = async (limits: Readonly<Record<string, string>>): Promise<void> => {
+      await card.getByRole('button', { name: 'Change limits of simulator' }).click();
+      await page.getByText('All workers keep to them from their next call on.').waitFor();
+      for (const [label, text] of Object.entries(limits)) await page.getByLabel(label).fill(text);
+      await page.getByRole('button', { name: 'Set the limits' }).click();
+    };
+    await setLimits({ 'Calls in flight': 'none' });
+    await page.getByText('Calls in flight: enter a whole number above 0').waitFor();
+    expect(await page.getByLabel('Calls in flight').inputValue()).toBe('none');
+    expect(await opened.accessibilityProblems()).toEqual([]);
+    await opened.takePictures('change-limits');
+    await page.getByRole('button', { name: 'Not now' }).click();
+    await setLimits({ 'Calls in flight': '3', 'Tokens a minute': '500,000' });
+    await card.getByText('3 calls in flight, 500K tokens a minute').waitFor();
+    await card.getByText('changed').waitFor();
+
+    const id = await createBatch(Array.from({ length: 40 }, (_, i) => `[[sim:latency=1000]] ${i}`));
+    await page.getByRole('img', { name: 'In flight: 3 of 3' }).waitFor();
+    // The workers estimate the tokens of calls from now on.
+    await page.getByRole('img', { name: /^Tokens this minute: [1-9]\d* of 500,000$/ }).waitFor();
+    await opened.takePictures('lanes');
+    await setLimits({ 'Calls in flight': '', 'Tokens a minute': '' });
+    await expect.poll(() => card.getByText('changed').count()).toBe(0);
+    await clientOf('alice').batches.cancel(id);
+    await ended(id);
+  });
+
+  it('shows what was used by day and model, and an admin what each tenant used', async () => {
+    const { page } = opened;
+    await ended(await createBatch(['one', 'two', 'three']));
+    await ended(await createBatch(['four'], {}, 'bob'), 'bob');
+    await signIn('alice');
+    await openView('Use');
+    const byModel = page.getByRole('table', { name: 'By model' });
+    await byModel.getByRole('rowheader', { name: 'simulator/echo' }).waitFor();
+    await page.getByRole('img', { name: /^Cost by day: \$[\d.]+ in 30 days$/ }).waitFor();
+    await page.locator('.chart canvas').waitFor();
+    expect(await page.getByRole('table', { name: 'By tenant' }).count()).toBe(0);
+    expect(await opened.accessibilityProblems()).toEqual([]);
+    await opened.takePictures('use');
+    await page.getByRole('button', { name: 'Tokens' }).click();
+    await page.getByRole('button', { name: '7 days' }).click();
+    await page.getByRole('img', { name: /^Tokens by day: \S+ in 7 days$/ }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+
+    await signIn('admin');
+    await openView('Use');
+    const byTenant = page.getByRole('table', { name: 'By tenant' });
+    for (const name of ['alice', 'bob']) await byTenant.getByRole('rowheader', { name, exact: true }).waitFor();
+    expect(await opened.accessibilityProblems()).toEqual([]);
+    await opened.takePictures('use-admin');
+    await page.getByRole('combobox', { name: 'Tenant' }).selectOption('bob');
+    await expect.poll(() => byTenant.count()).toBe(0);
+    const answers = byModel
+      .getByRole('row', { name: /^simulator\/echo/ })
+      .getByRole('cell')
+      .first();
+    await expect.poll(() => answers.textContent()).toBe('1');
   });
 
   describe.runIf(inLongForm)('with much in it', () => {

@@ -73,7 +73,7 @@ describe.runIf(executablePath)('Bull Board in a browser (needs Chromium or Chrom
     await untilBatch(stack.client, id, ({ request_counts: counts }) => (counts?.completed ?? 0) > 100);
 
     await page.goto(`${stack.api.url}/admin/queues/queue/batches?status=active`);
-    await page.getByText('input.jsonl · 1500 requests').first().waitFor();
+    await page.getByText('input.jsonl · 1,500 requests').first().waitFor();
     await show(page, 'board-batches');
 
     await page.goto(`${stack.api.url}/admin/queues/queue/batches/${id}`);

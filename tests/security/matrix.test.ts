@@ -119,6 +119,7 @@ const rows: Readonly<Record<string, Row>> = {
   'get /v1/admin/usage': { statuses: adminsOnly },
   'get /v1/admin/batches': { statuses: adminsOnly, query: '?tenant=alice' },
   'post /v1/admin/batches/{batch_id}/cancel': { statuses: adminsOnly },
+  'post /v1/admin/lanes/{lane}': { statuses: adminsOnly, sent: () => json({ concurrency: 5 }) },
   'post /v1/admin/tenants/{tenant}/cancel': { statuses: adminsOnly },
   'get /livez': { statuses: anyone },
   'get /readyz': { statuses: anyone },
@@ -176,6 +177,7 @@ describe('each caller gets what it may have', () => {
       .replace('{webhook_id}', webhookId)
       .replace('{delivery_id}', deliveryId)
       .replace('{tenant}', tenant)
+      .replace('{lane}', 'simulator')
       .replace('{model}', 'simulator%2Fecho');
     const request = { method: method.toUpperCase(), ...(await sent(owners)) };
     expect(await statusesOf(filled + query, request)).toEqual(expected(statuses));

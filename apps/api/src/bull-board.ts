@@ -2,8 +2,8 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { QueueAdapterOptions } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
-import { ApiError } from '@promptmill/core';
-import { openLaneQueue } from '@promptmill/queue';
+import { ApiError, type Lane, lacksKey } from '@promptmill/core';
+import { hasJobs, openLaneQueue, readLaneLimits } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { type Express, type RequestHandler, Router } from 'express';
 import { contentSecurityPolicy } from 'helmet';
@@ -65,6 +65,9 @@ const adapterOf = (queue: Queue, options: Partial<QueueAdapterOptions>): BullMQA
   return adapter;
 };
 
+/** Where the page shows a batch. It asks for a key itself, since a browser cannot send one with a link. */
+const linkToBatch = (id: string) => ({ href: `/#/batches/${id}`, displayText: 'Batch' });
+
 /** Bull Board at `/admin/queues`: the batches with their progress, and every lane. Behind its login, and read-only. */
 export const createBoard = (
   dependencies: Pick<
@@ -72,11 +75,10 @@ export const createBoard = (
     'config' | 'isKeyless' | 'logins' | 'redis' | 'keys' | 'batchesQueue' | 'webhooksQueue' | 'logger'
   >,
 ) => {
-  const { config, isKeyless, redis, keys, batchesQueue, webhooksQueue, logger } = dependencies;
+  const { config, redis, keys, batchesQueue, webhooksQueue, logger } = dependencies;
   const batches = adapterOf(batchesQueue, {
     description: 'One job a batch, until its files are written',
-    // A browser cannot send an API key with a link.
-    ...(isKeyless() ? { externalJobUrl: ({ id }) => ({ href: `/v1/batches/${id}`, displayText: 'Batch' }) } : {}),
+    externalJobUrl: ({ id }) => linkToBatch(String(id)),
   });
   const webhooks = adapterOf(webhooksQueue, { description: 'One job an event and URL, until it is delivered' });
   const laneQueues = config.lanes.lanes.map((lane) => {
@@ -85,9 +87,19 @@ export const createBoard = (
     queue.on('error', (error) => logger.debug({ err: error, queue: lane.name }, 'queue'));
     return { queue, lane };
   });
-  const lanes = laneQueues.map(({ queue, lane }) =>
-    adapterOf(queue, { displayName: `lane ${lane.name}`, description: `Requests to ${lane.provider.name}` }),
-  );
+  /** A lane that can call nobody and has nothing to show is left out. */
+  const isShown = async ({ name, provider }: Lane): Promise<boolean> => {
+    const { hasKey = !lacksKey(provider) } = await readLaneLimits(redis, keys, name);
+    return hasKey || hasJobs(redis, keys, name);
+  };
+  const lanes = laneQueues.map(({ queue, lane }) => {
+    const adapter = adapterOf(queue, {
+      displayName: `lane ${lane.name}`,
+      description: `Requests to ${lane.provider.name}`,
+    });
+    adapter.setVisibilityGuard(() => isShown(lane));
+    return adapter;
+  });
   const serverAdapter = new ExpressAdapter().setBasePath(boardPath);
   createBullBoard({
     queues: [batches, ...lanes, webhooks],

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '@promptmill/core';
 import type { Call } from './call.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import { createObserveLanes } from './observe-lanes.ts';
+import { createObserveLanes } from './lanes/observe-lanes.ts';
 import { createObserveWebhooks } from './observe-webhooks.ts';
 
 const pingTimeoutMs = 1000;

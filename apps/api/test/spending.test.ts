@@ -32,7 +32,7 @@ const ask = async (route: string, { key = keys.alice, body }: { key?: string; bo
 };
 const rowsOf = async (route: string, key = keys.alice): Promise<Json[]> =>
   ((await ask(route, { key })).body as unknown as { data: Json[] }).data;
-const cost = (spent: number | null, wasted: number | null = 0) => ({ currency: 'USD', spent, wasted });
+const cost = (spent: number | null, known = spent ?? 0) => ({ currency: 'USD', spent, spent_known: known, wasted: 0 });
 
 /** A batch of a tenant whose requests were answered on a day. The cost of an answer is in dollars. */
 const answered = async (
@@ -129,7 +129,7 @@ describe('GET /v1/usage', () => {
     ]);
     expect(await rowsOf(`/v1/admin/usage?by=day&${april}`, adminKey)).toMatchObject([
       { day: '2026-04-01', cost: cost(0.2) },
-      { day: '2026-04-02', cost: cost(null), answers: 4 },
+      { day: '2026-04-02', cost: cost(null, 0.6), answers: 4 },
     ]);
   });
 

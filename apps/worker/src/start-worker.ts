@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { createTenants, type Lane, type RequestJob } from '@promptmill/core';
+import { createTenants, type Lane, lacksKey, type RequestJob } from '@promptmill/core';
 import {
   createAnswerCheck,
   createPriceList,
@@ -45,6 +45,7 @@ import { createChargeCalls } from './charge-calls.ts';
 import { createCostGate } from './cost/cost-gate.ts';
 import { createFirstCost } from './cost/first-cost.ts';
 import { createFindFallback } from './lane/fallback.ts';
+import { createLaneEstimator } from './lane/lane-estimator.ts';
 import { createLineUp } from './lane/line-up.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
 import { createNeutralLook } from './lane/neutral-look.ts';
@@ -171,13 +172,13 @@ export const startWorker = async ({
 
   const openLane = async (lane: Lane) => {
     const control = createLaneControl(connection, keys, lane.name);
-    let limitsTokens = false;
-    let estimator: TokenEstimator | undefined;
+    const onLaneError = (error: unknown): void => logError(error, 'lane', { lane: lane.name });
+    const estimator = createLaneEstimator({ limitsTokens: control.limitsTokens, onError: onLaneError });
     const setLimits = async ({ limits, provider }: Lane): Promise<void> => {
-      limitsTokens = limits.tokensPerMinute !== undefined;
-      if (limitsTokens) estimator ??= await openTokenEstimator();
       const { probeIntervalMs } = provider;
-      await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs });
+      const hasKey = !lacksKey(provider);
+      await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs, hasKey });
+      await estimator.prepare();
     };
     await setLimits(lane);
     onBack(connection, () => {
@@ -188,7 +189,6 @@ export const startWorker = async ({
       metrics.laneHolds.inc({ lane: lane.name });
       logger.warn({ lane: lane.name, reason, until: new Date(heldUntilMs).toISOString() }, 'lane held');
     };
-    const onLaneError = (error: unknown): void => logError(error, 'lane', { lane: lane.name });
     const client = clientOf(lane);
     const gate = createLaneGate({
       control,
@@ -205,8 +205,7 @@ export const startWorker = async ({
       gate,
       tenantGate,
       takeRetry: () => control.takeRetry(),
-      // Counting tokens takes time; only a lane that limits them needs it.
-      estimator: () => (limitsTokens ? estimator : undefined),
+      estimator: () => estimator.current(),
       findFallback,
       lineUp: createLineUp({ lane, turns, weightOf: tenants.weightOf }),
       charges: createChargeCalls({ lane, prices, recorder, untilRedisTakes, metrics }),

@@ -11,6 +11,7 @@ export * from './indexes/due-index.ts';
 export * from './files/file-records.ts';
 export * from './keys.ts';
 export * from './lanes/lane-control.ts';
+export { changeLaneLimits, type LaneLimitChanges, readLaneLimits } from './lanes/lane-limits.ts';
 export * from './lanes/lane-state.ts';
 export * from './lanes/lane-turns.ts';
 export type * from './lanes/tell-lane.ts';

@@ -116,10 +116,15 @@ export const createKeys = (prefix: string) => {
     /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
     laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
     laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
+    /** The limits of a lane that are in force: as configured, but for those that an admin has changed. */
     laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
+    laneConfigured: (lane: string) => `${prefix}:{q-${lane}}:limits:configured`,
+    laneChanged: (lane: string) => `${prefix}:{q-${lane}}:limits:changed`,
     laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
     /** What a lane remembers of refusals. */
     laneRefusals: (lane: string) => `${prefix}:{q-${lane}}:refusals`,
+    /** The latest failures that told something of the lane's provider, and when each was last. */
+    laneErrors: (lane: string) => `${prefix}:{q-${lane}}:errors`,
     laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
     laneJobs: (

@@ -16,7 +16,8 @@ afterAll(() => space.close());
 const openLane = async (limits: LaneLimits, { startWidth = 8, probeIntervalMs = 1000 } = {}) => {
   const name = `lane${lanes++}`;
   const control = createLaneControl(space.redis, space.keys, name);
-  const setLimits = (changed: LaneLimits) => control.setLimits({ limits: changed, startWidth, probeIntervalMs });
+  const setLimits = (changed: LaneLimits) =>
+    control.setLimits({ limits: changed, startWidth, probeIntervalMs, hasKey: true });
   await setLimits(limits);
   const activeKey = space.keys.laneJobs(name, 'active');
   return {

@@ -21,7 +21,7 @@ const nameOf = (source: string): string => (source.includes('/') ? source : `acm
 const openLane = async (...sources: string[]) => {
   const name = `refusals${lanes++}`;
   const control = createLaneControl(space.redis, space.keys, name);
-  await control.setLimits({ limits: { concurrency: 10 }, startWidth: 8, probeIntervalMs: 300 });
+  await control.setLimits({ limits: { concurrency: 10 }, startWidth: 8, probeIntervalMs: 300, hasKey: true });
   const queue = space.keep(openLaneQueue(space.redis, space.keys, name));
   const addJob = async (source: string): Promise<string> => {
     const [, batchId = ''] = nameOf(source).split('/');

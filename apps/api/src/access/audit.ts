@@ -31,7 +31,8 @@ export type AuditAction =
   | 'webhook.delete'
   | 'webhook.rotate'
   | 'webhook.resend'
-  | 'tenant.cancel';
+  | 'tenant.cancel'
+  | 'lane.change';
 
 /** What the audit line of a request says beyond who sent it. */
 export interface Audited {

@@ -12,6 +12,8 @@ import { listAnyBatches } from './list-any-batches.ts';
 import { listTenants } from './list-tenants.ts';
 import { batchParams } from '../batches/batch-schemas.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { changeLane } from '../lanes/change-lane.ts';
+import { changeLaneBody, lane, laneParams } from '../lanes/lane-schemas.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { reportAnyUsage } from '../spending/report-usage.ts';
 import { adminUsageQuery, usageList } from '../spending/spending-schemas.ts';
@@ -68,5 +70,17 @@ export const createAdminRoutes = (dependencies: ApiDependencies): AnyRoute[] => 
     params: batchParams,
     answer: { description: 'The batch, being cancelled.', schema: adminBatch },
     handle: cancelAnyBatch(dependencies),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/admin/lanes/{lane}',
+    summary: 'Change the limits of a lane while it runs',
+    tag: 'Admin',
+    audit: 'lane.change',
+    admin: true,
+    params: laneParams,
+    body: changeLaneBody,
+    answer: { description: 'The lane, with the limits that are in force now.', schema: lane },
+    handle: changeLane(dependencies),
   }),
 ];

@@ -153,9 +153,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} was lost during its creation`);
     if (batch.status === 'validating') {
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batchId, input)), () =>
-        silenceMs(redis),
-      );
+      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batch, input)), () => silenceMs(redis));
       passFailPoint('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });

@@ -64,7 +64,7 @@ export const createReplayJournal = (options: ReplayJournalOptions) => {
     }
     // Redis may have the record and have lost what was written after it. What is there stays as it is.
     const input = await records.get(batch.tenant, batch.inputFileId);
-    await addBatchJob(batchesQueue, batch.id, batchJobName(batch.id, input));
+    await addBatchJob(batchesQueue, batch.id, batchJobName(batch, input));
     await batches.confirmCreated(batch, batch.createdAt * 1000);
     return !known;
   };

@@ -15,8 +15,8 @@ export interface PageModule {
 /** The checkout, or the folder `dist` of the npm package: both have the same folders below. */
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** Modules that only a batch's own view needs, which loads them. */
-const isForLater = (path: string): boolean => /\/uplot\/|\/draw-chart\./.test(path);
+/** Modules that only charts need, which load them. */
+const isForLater = (path: string): boolean => /\/uplot\/|\/draw-\w+\./.test(path);
 
 interface Library {
   /** By which it is imported. */

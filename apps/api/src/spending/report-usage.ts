@@ -27,6 +27,7 @@ const toRow = (name: Partial<Row>, usage: Omit<ModelUsage, 'model' | 'inputChara
   cost: {
     currency: 'USD',
     spent: usage.unpriced > 0 ? null : nanosToUsd(usage.spentNanoUsd),
+    spent_known: nanosToUsd(usage.spentNanoUsd),
     wasted: usage.unpricedWaste > 0 ? null : nanosToUsd(usage.wastedNanoUsd),
   },
   unpriced_answers: usage.unpriced,

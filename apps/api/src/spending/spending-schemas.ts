@@ -90,7 +90,12 @@ export const usageList = z
         output_tokens: z.int(),
         reasoning_tokens: z.int().meta({ description: 'Of the output tokens.' }),
         cost: z
-          .object({ currency, spent: spentUsd, wasted: wastedUsd })
+          .object({
+            currency,
+            spent: spentUsd,
+            spent_known: z.number().meta({ description: 'What the results of known price cost.' }),
+            wasted: wastedUsd,
+          })
           .meta({ description: 'Null where a part of the sum has an unknown price.' }),
         unpriced_answers: z.int().meta({ description: 'Answers of unknown cost.' }),
       }),

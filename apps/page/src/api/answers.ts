@@ -67,7 +67,42 @@ export interface RequestLine {
   readonly body?: unknown;
 }
 
+/** Null: not limited. */
+export interface LaneLimits {
+  readonly concurrency: number | null;
+  readonly requests_per_minute: number | null;
+  readonly requests_per_second: number | null;
+  readonly tokens_per_minute: number | null;
+}
+
 export interface Lane {
   readonly id: string;
   readonly provider: string;
+  readonly has_key: boolean;
+  readonly in_flight: number;
+  readonly allowed: number | null;
+  readonly waiting: number;
+  readonly live_in_flight: number;
+  readonly live_waiting: number;
+  readonly held_until: number | null;
+  readonly reason: string | null;
+  readonly tokens_this_minute: number | null;
+  readonly limits: LaneLimits;
+  readonly configured_limits: LaneLimits;
+  readonly last_errors: readonly { readonly reason: string; readonly at: number }[];
+}
+
+/** What the answers of a day, a model or a tenant used. */
+export interface UsageRow {
+  readonly day?: string;
+  readonly model?: string;
+  readonly tenant?: string;
+  readonly answers: number;
+  readonly input_tokens: number;
+  readonly cached_tokens: number;
+  readonly output_tokens: number;
+  readonly reasoning_tokens: number;
+  /** In USD; null where a part of it has an unknown price. `spent_known` is what the other part cost. */
+  readonly cost: { readonly spent: number | null; readonly spent_known: number; readonly wasted: number | null };
+  readonly unpriced_answers: number;
 }

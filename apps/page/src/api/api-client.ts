@@ -1,6 +1,16 @@
 import type { BatchObject, Delta, FileObject } from '@promptmill/core';
 import { ApiError, readError } from './api-error.ts';
-import type { AdminBatch, Caller, Failures, Lane, Page, RequestLine, ResultPage } from './answers.ts';
+import type {
+  AdminBatch,
+  Caller,
+  Failures,
+  Lane,
+  LaneLimits,
+  Page,
+  RequestLine,
+  ResultPage,
+  UsageRow,
+} from './answers.ts';
 import type { ProgressPoint } from '../batch/progress-points.ts';
 import { readEvents } from './read-events.ts';
 
@@ -37,6 +47,12 @@ export interface ResultQuery {
   readonly status?: 'completed' | 'failed' | undefined;
   readonly error_code?: string | undefined;
   readonly search?: string | undefined;
+}
+
+export interface UsageQuery {
+  readonly by: 'day' | 'model' | 'tenant';
+  /** The first day, in UTC, as `2026-11-28`. */
+  readonly from: string;
 }
 
 /** Which requests to run again. Default: all that failed. */
@@ -120,6 +136,15 @@ export const createApiClient = ({ fetch, keyOf, onUnauthorized }: ApiClientOptio
       return (await json<{ data: RequestLine[] }>(path, { signal })).data;
     },
     listLanes: async () => (await json<{ data: Lane[] }>('/v1/lanes')).data,
+    /** Changes limits of a lane, for admins. Null: as configured. */
+    changeLane: (id: string, limits: Partial<LaneLimits>) =>
+      json<Lane>(`/v1/admin/lanes/${encodeURIComponent(id)}`, { method: 'POST', body: limits }),
+    /** What the caller has used. */
+    listUsage: async (query: UsageQuery, signal?: AbortSignal) =>
+      (await json<{ data: UsageRow[] }>(`/v1/usage?${queryOf(query)}`, { signal })).data,
+    /** What a tenant has used, or all of them; for admins. */
+    listUsageOf: async (tenant: string | undefined, query: UsageQuery, signal?: AbortSignal) =>
+      (await json<{ data: UsageRow[] }>(`/v1/admin/usage?${queryOf({ tenant, ...query })}`, { signal })).data,
     getFile: (id: string) => json<FileObject>(`/v1/files/${encodeURIComponent(id)}`),
     /** The content of a file, as it comes. */
     fileContent: async (id: string, signal?: AbortSignal) =>

@@ -2,6 +2,7 @@ import type { BatchObject } from '@promptmill/core';
 import { formatCount, formatDuration, formatRate, formatShortCount, isTerminal } from '@promptmill/core/display';
 import { endOf, progressOf } from '../batches/batch-summary.ts';
 import { html } from '../html.ts';
+import { Figure } from '../parts/figure.ts';
 import { formatCost, formatShare, formatSpan } from '../parts/format.ts';
 
 export interface FiguresProps {
@@ -22,11 +23,8 @@ export const Figures = ({ batch, tokensPerSecond, nowSeconds, onShow }: FiguresP
   const isRunning = !isTerminal(batch.status);
   const isPaused = batch.promptmill.paused_at !== null;
   const took = (endOf(batch) ?? nowSeconds) - (batch.in_progress_at ?? batch.created_at);
-  const figure = (name: string, value: unknown, note: unknown = '') =>
-    html`<div>
-      <dt class="muted">${name}</dt>
-      <dd>${value}${note && html`<span class="muted note">${note}</span>`}</dd>
-    </div>`;
+  const figure = (name: string, value: unknown, note?: unknown) =>
+    html`<${Figure} name=${name} value=${value} note=${note} />`;
   const count = (status: 'completed' | 'failed', value: number) =>
     value === 0
       ? '0'

@@ -1,5 +1,7 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { html } from '../html.ts';
+import { Choices } from '../parts/choices.ts';
+import { ChooseTenant } from '../parts/choose-tenant.ts';
 import { usePage } from '../shell/context.ts';
 import type { ListFilter } from './batch-list.ts';
 
@@ -37,15 +39,11 @@ export const useSearchKey = (input: { readonly current: HTMLInputElement | null 
 
 /** Narrows the list: by words, by status, and for admins by tenant. */
 export const ListFilters = ({ filter, isAdmin, onChange }: ListFiltersProps) => {
-  const { client, caller } = usePage();
+  const { caller } = usePage();
   const input = useRef<HTMLInputElement>(null);
-  const [tenants, setTenants] = useState<readonly string[]>([]);
   const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
   useSearchKey(input);
-  useEffect(() => {
-    if (isAdmin) client.listTenants().then(setTenants, () => {});
-    return () => clearTimeout(typing.current);
-  }, []);
+  useEffect(() => () => clearTimeout(typing.current), []);
 
   const search = (): void => {
     clearTimeout(typing.current);
@@ -62,25 +60,20 @@ export const ListFilters = ({ filter, isAdmin, onChange }: ListFiltersProps) => 
       maxlength="100"
       onInput=${search}
     />
-    <div class="choices" role="group" aria-label="Status">
-      ${choices.map(
-        ([status, word]) =>
-          html`<button aria-pressed=${filter.status === status} onClick=${() => onChange({ status })}>${word}</button>`,
-      )}
-    </div>
+    <${Choices}
+      label="Status"
+      choices=${choices}
+      chosen=${filter.status}
+      onChoose=${(status: string) => onChange({ status })}
+    />
     ${
       isAdmin &&
-      html`<label class="tenant">
-        Tenant
-        <select
-          value=${filter.tenant ?? ''}
-          onChange=${(event: Event & { currentTarget: HTMLSelectElement }) =>
-            onChange({ tenant: event.currentTarget.value || undefined })}
-        >
-          <option value="">${caller.tenant} (you)</option>
-          ${tenants.filter((name) => name !== caller.tenant).map((name) => html`<option>${name}</option>`)}
-        </select>
-      </label>`
+      html`<${ChooseTenant}
+        byDefault=${`${caller.tenant} (you)`}
+        without=${caller.tenant}
+        chosen=${filter.tenant}
+        onChoose=${(tenant: string | undefined) => onChange({ tenant })}
+      />`
     }
   </div>`;
 };

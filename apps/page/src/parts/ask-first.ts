@@ -1,6 +1,6 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { messageOf } from '../api/api-error.ts';
+import { useRef } from 'preact/hooks';
 import { html } from '../html.ts';
+import { FormDialog } from './form-dialog.ts';
 
 /** A change that says what will happen before it happens. */
 export interface Question {
@@ -20,56 +20,25 @@ export interface AskFirstProps {
   readonly onClose: () => void;
 }
 
-/** A dialog that does something only after it was said what that is. */
+/** The dialog of a {@link Question}. */
 export const AskFirst = ({ question, onClose }: AskFirstProps) => {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const amount = useRef<HTMLInputElement>(null);
-  const [problem, setProblem] = useState<string | undefined>(undefined);
-  const [isBusy, setBusy] = useState(false);
-  useEffect(() => {
-    dialog.current?.showModal();
-  }, []);
+  const input = useRef<HTMLInputElement>(null);
+  const { title, text, act, isHarmful, amount } = question;
 
-  const act = async (): Promise<void> => {
-    const given = question.amount ? Number(amount.current?.value) : undefined;
-    if (question.amount && !((given ?? 0) > question.amount.above))
-      return setProblem(`Enter more than ${question.amount.above}.`);
-    setBusy(true);
-    try {
-      await question.onAct(given);
-      dialog.current?.close();
-    } catch (error) {
-      setBusy(false);
-      setProblem(messageOf(error));
-    }
+  const onAct = async (): Promise<string | undefined> => {
+    const given = amount ? Number(input.current?.value) : undefined;
+    if (amount && !((given ?? 0) > amount.above)) return `Enter more than ${amount.above}.`;
+    await question.onAct(given);
+    return undefined;
   };
 
-  return html`<dialog
-    ref=${dialog}
-    onClose=${onClose}
-    aria-labelledby="question-title"
-    aria-describedby="question-text"
-  >
-    <form
-      onSubmit=${(event: Event) => {
-        event.preventDefault();
-        void act();
-      }}
-    >
-      <h2 id="question-title">${question.title}</h2>
-      <p id="question-text">${question.text}</p>
-      ${
-        question.amount &&
-        html`<label
-          >${question.amount.label}
-          <input ref=${amount} type="number" step="any" min="0" value=${question.amount.value} required />
-        </label>`
-      }
-      <p class="problem" role="alert">${problem}</p>
-      <div class="buttons">
-        <button type="button" onClick=${() => dialog.current?.close()}>Not now</button>
-        <button class=${question.isHarmful ? 'harmful' : 'primary'} disabled=${isBusy}>${question.act}</button>
-      </div>
-    </form>
-  </dialog>`;
+  return html`<${FormDialog} ...${{ title, text, act, isHarmful, onAct, onClose }}>
+    ${
+      amount &&
+      html`<label
+        >${amount.label}
+        <input ref=${input} type="number" step="any" min="0" defaultValue=${amount.value} required />
+      </label>`
+    }
+  </${FormDialog}>`;
 };

@@ -35,7 +35,11 @@ const until = (heldUntil: number | null, nowSeconds: number): string => {
   return seconds <= 0 ? 'It is tried again now.' : `It is tried again in ${formatDuration(seconds)}.`;
 };
 
-const describeHold = ({ lane, reason, held_until: heldUntil }: Held, nowSeconds: number): Wait => {
+/** Why a lane is held, and until when. */
+export const describeHold = (
+  { lane, reason, held_until: heldUntil }: Pick<Held, 'lane' | 'reason' | 'held_until'>,
+  nowSeconds: number,
+): Wait => {
   const wantsAction = heldUntil === null;
   if (lane === 'cost_limit') {
     const then = wantsAction ? 'Raise the limit to go on.' : until(heldUntil, nowSeconds);

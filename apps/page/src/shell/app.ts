@@ -1,9 +1,11 @@
 import { html } from '../html.ts';
 import { BatchPage } from '../batch/batch-page.ts';
 import { BatchesPage } from '../batches/batches-page.ts';
+import { LanesPage } from '../lanes/lanes-page.ts';
+import { UsePage } from '../use/use-page.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { Context } from './context.ts';
-import { hrefOf, type Router } from './route.ts';
+import { hrefOf, type Route, type Router } from './route.ts';
 import type { SessionControl } from './session.ts';
 import { SignIn } from './sign-in.ts';
 
@@ -14,6 +16,13 @@ export interface AppProps {
   readonly hasBoard: boolean;
 }
 
+const viewOf = (route: Route) => {
+  if (route.name === 'batch') return html`<${BatchPage} key=${route.id} id=${route.id} />`;
+  if (route.name === 'lanes') return html`<${LanesPage} />`;
+  if (route.name === 'use') return html`<${UsePage} />`;
+  return html`<${BatchesPage} />`;
+};
+
 /** The whole page: who is not signed in is asked for a key; others see a bar at the top and a view below it. */
 export const App = ({ client, session, router, hasBoard }: AppProps) => {
   const state = session.state.value;
@@ -22,8 +31,8 @@ export const App = ({ client, session, router, hasBoard }: AppProps) => {
   if (state.kind === 'signed out')
     return html`<${SignIn} client=${client} session=${session} problem=${state.problem} />`;
   const { caller } = state;
-  const view =
-    route.name === 'batch' ? html`<${BatchPage} key=${route.id} id=${route.id} />` : html`<${BatchesPage} />`;
+  const link = (name: 'batches' | 'lanes' | 'use', word: string) =>
+    html`<a href=${hrefOf({ name })} aria-current=${route.name === name ? 'page' : undefined}>${word}</a>`;
   return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard }}>
     <a
       class="skip"
@@ -37,7 +46,7 @@ export const App = ({ client, session, router, hasBoard }: AppProps) => {
     <header class="top">
       <a class="brand" href=${hrefOf({ name: 'batches' })}>Promptmill</a>
       <nav aria-label="Main">
-        <a href=${hrefOf({ name: 'batches' })} aria-current=${route.name === 'batches' ? 'page' : undefined}>Batches</a>
+        ${link('batches', 'Batches')} ${link('lanes', 'Lanes')} ${link('use', 'Use')}
         ${hasBoard && html`<a href="/admin/queues">Bull Board</a>`}
         <a href="/docs">API</a>
       </nav>
@@ -46,6 +55,6 @@ export const App = ({ client, session, router, hasBoard }: AppProps) => {
         ${session.hasKey() && html`<button class="quiet" onClick=${session.signOut}>Sign out</button>`}
       </p>
     </header>
-    <main id="main" tabindex="-1">${view}</main>
+    <main id="main" tabindex="-1">${viewOf(route)}</main>
   </${Context.Provider}>`;
 };

@@ -6,6 +6,8 @@ it.each([
   ['#/batches', { name: 'batches' }],
   ['#/batches/batch_0a', { name: 'batch', id: 'batch_0a' }],
   ['#/batches/<script>', { name: 'batches' }],
+  ['#/lanes', { name: 'lanes' }],
+  ['#/use', { name: 'use' }],
   ['#/nothing', { name: 'batches' }],
 ])('%s leads to %o', (hash, route) => {
   expect(parseRoute(hash)).toEqual(route);

@@ -10,18 +10,21 @@
 --           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now,
 --           in a held lane the sources whose calls failed, joined by commas, the latest last; else '',
 --           1 if the next jobs that wait in a held lane are of a tenant of which no call failed,
+--           1 if tokens are limited,
 --           ms within which granted calls must go out, absent when they may go at any time }
 -- It waits for a 'source' when the answer depends on the source of the first call, and for a 'look' when the caller is to
 -- make a neutral look before a call.
 local limitsKey, stateKey, waitingKey = unpack(KEYS, 2)
 local limits = redis.call('HMGET', limitsKey, 'requests', 'windowMs', 'tokens', 'probeIntervalMs')
 -- A lane that has lost its limits must not run without limits.
-if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0, '', 0 } end
+if not limits[4] then return { 0, 100, 'limits', now, 0, 0, 0, '', 0, 0 } end
 local state = redis.call('HMGET', stateKey, 'heldFor', 'nextRequestAt', 'nextTokenAt', 'rampUntil', 'rampMs', 'closedFrom',
   'tokensOwed')
 local probeMs, source, firstCall = tonumber(ARGV[1]), ARGV[2], 3
 local wanted = #ARGV - firstCall + 1
 local heldFor = state[1] or nil
+local tokenLimit = tonumber(limits[3] or nil)
+local limitsTokens = tokenLimit and 1 or 0
 local closed = state[6] and tonumber(state[6]) <= now and 1 or 0
 
 local failedSources = ''
@@ -45,7 +48,7 @@ local function othersWait()
 end
 
 local function wait(ms, what)
-  return { 0, ms, what, now, 0, closed, 0, failedSources, othersWait() }
+  return { 0, ms, what, now, 0, closed, 0, failedSources, othersWait(), limitsTokens }
 end
 
 -- Whether the calls go in spite of the hold.
@@ -93,7 +96,6 @@ if heldFor then
   end
 end
 
-local tokenLimit = tonumber(limits[3] or nil)
 local requests = openWindow('requests', limits[1], tonumber(limits[2] or 60000))
 local tokens = openWindow('tokens', tokenLimit and tokenLimit - roomForGuesses(tokenLimit), tokenWindowMs)
 -- The window counts whole slots, so the pace allows for one slot more. Otherwise calls would wait for each of the two
@@ -161,4 +163,4 @@ local free = not (requests or tokens or rampMs or heldFor) and 1 or 0
 local shortest = math.min(requests and requests.spanMs or math.huge, tokens and tokens.spanMs or math.huge)
 local sendWithinMs = shortest < math.huge and math.floor(shortest * 0.75) or nil
 return { granted, math.ceil(waitMs), waitFor, now, heldFor and 1 or 0, closed, free, failedSources, othersWait(),
-  sendWithinMs }
+  limitsTokens, sendWithinMs }

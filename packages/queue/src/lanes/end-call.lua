@@ -2,7 +2,7 @@
 -- Tells a lane how a call has ended: settles the call's tokens, and opens, holds or narrows the lane.
 -- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state (lane-state.lua), 4 BullMQ's meta hash of the
 --       lane, 5 its list of active jobs, 6 its waiting jobs by priority, 7 what the lane remembers of refusals
---       (refusals.lua)
+--       (refusals.lua), 8 its latest errors: each reason with the time of its last
 -- ARGV: 1 signal: 'ok' (the provider works), 'throttled' (429), 'overloaded' (503, 529, timeout), 'down' (5xx, no
 --         connection), 'stopped' (the account takes no call until someone acts), 'refused' (403) and 'accountRefused'
 --         (401, 402: the fault may be the request's or the account's), 'none' (nothing about the provider) or 'unsent' (the
@@ -15,6 +15,7 @@
 --       11 when the last of the calls that got a 2xx was admitted, in ms of Redis's clock (-1: none did)
 -- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold, now in ms,
 --           the time at which the lane is last known to have worked for others, 1 if a neutral look is due }
+local errorsKey = KEYS[8]
 local signal, source = ARGV[1], ARGV[10]
 local grantedAt, estimated, used = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local askedMs, count = tonumber(ARGV[5]), tonumber(ARGV[7])
@@ -30,6 +31,14 @@ if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('H
 end
 
 local lane = readLane(grantedAt, ARGV[6])
+
+-- Failures of requests alone are 'ok': they say nothing of the provider.
+local isProvidersFault = signal ~= 'ok' and signal ~= 'none' and signal ~= 'unsent'
+if isProvidersFault and lane.reason ~= '' then
+  redis.call('ZADD', errorsKey, now, lane.reason)
+  redis.call('ZREMRANGEBYRANK', errorsKey, 0, -11)
+  redis.call('EXPIRE', errorsKey, 86400)
+end
 
 -- AIMD on the calls in flight of all workers together, where the configuration sets no concurrency.
 local isAdaptive = lane.width > 0

@@ -1,16 +1,11 @@
-import type { LaneLimits } from '@promptmill/core';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
+import { type LaneTerms, setLaneLimits } from './lane-limits.ts';
 import { type CallEnd, createTellLane, retryBudget } from './tell-lane.ts';
 
 const windowLua = new URL('./window.lua', import.meta.url);
 const laneStateLua = new URL('./lane-state.lua', import.meta.url);
-const setLaneLimits = defineScript<
-  [limits: string, state: string, meta: string],
-  [startWidth: number, ...fieldsAndValues: (string | number)[]],
-  null
->(new URL('./set-lane-limits.lua', import.meta.url));
 const admitCalls = defineScript<
   [ledger: string, limits: string, state: string, prioritized: string],
   [probeMs: number, source: string, ...estimatedTokens: number[]],
@@ -24,6 +19,7 @@ const admitCalls = defineScript<
     isFree: 0 | 1,
     failedSources: string,
     othersWait: 0 | 1,
+    limitsTokens: 0 | 1,
     sendWithinMs?: number,
   ]
 >(new URL('./admit-calls.lua', import.meta.url), windowLua, laneStateLua);
@@ -59,34 +55,25 @@ export interface LaneAnswer {
   readonly sendWithinMs?: number | undefined;
 }
 
-export interface LaneTerms {
-  readonly limits: LaneLimits;
-  /** Calls in flight at the start, where the limits set none. After that the provider's answers decide. */
-  readonly startWidth: number;
-  /** Milliseconds between probes of a provider that accepts no call until someone acts. */
-  readonly probeIntervalMs: number;
-}
-
 /** One lane's limits and state, shared by all workers through Redis and by its clock. */
 export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: string) => {
   const limitsKey = keys.laneLimits(lane);
   const stateKey = keys.laneState(lane);
   const ledgerKey = keys.laneLedger(lane);
-  const metaKey = keys.laneJobs(lane, 'meta');
   const waitingKey = keys.laneJobs(lane, 'prioritized');
   let terms: LaneTerms | undefined;
 
-  const setLimits = async ({ limits, startWidth, probeIntervalMs }: LaneTerms): Promise<void> => {
-    const { concurrency, requests, tokensPerMinute: tokens } = limits;
-    const { count, windowMs } = requests ?? {};
-    const fields = { concurrency, requests: count, windowMs, tokens, probeIntervalMs };
-    const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-    await setLaneLimits(redis, [limitsKey, stateKey, metaKey], [startWidth, ...pairs]);
+  /** Whether the lane limited tokens when it was last asked. */
+  let limitsTokens = false;
+
+  const setLimits = async (terms: LaneTerms): Promise<void> => {
+    limitsTokens = await setLaneLimits(redis, keys, lane, terms);
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number, source: string): Promise<LaneAnswer> => {
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedSources, othersWait, sendWithinMs] =
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedSources, othersWait, tokens, sendWithinMs] =
       await admitCalls(redis, [ledgerKey, limitsKey, stateKey, waitingKey], [probeMs, source, ...estimatedTokens]);
+    limitsTokens = tokens === 1;
     return {
       granted,
       waitMs,
@@ -103,6 +90,9 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
 
   return {
     ...createTellLane(redis, keys, lane),
+
+    /** Whether calls are to come with an estimate of their tokens. */
+    limitsTokens: () => limitsTokens,
 
     async setLimits(next: LaneTerms): Promise<void> {
       terms = next;

@@ -17,8 +17,6 @@ export interface LaneState {
   readonly heldSinceMs?: number;
   /** Why the lane is held, or why it was held last if its provider has not answered since: code and HTTP status. */
   readonly reason?: string;
-  /** What the calls admitted in the last minute used, or are guessed to use. Undefined where tokens are not limited. */
-  readonly tokensThisMinute?: number;
 }
 
 /** The ids of a batch's jobs that are in work in these lanes. Only these may have a call in flight. */
@@ -59,14 +57,13 @@ export const readLaneState = async (
   lane: string,
   nowMs: number,
 ): Promise<LaneState> => {
-  const [active, allowed, waiting, prioritized, delayed, state, tokens] = await Promise.all([
+  const [active, allowed, waiting, prioritized, delayed, state] = await Promise.all([
     redis.lrange(keys.laneJobs(lane, 'active'), 0, -1),
     redis.hget(keys.laneJobs(lane, 'meta'), 'concurrency'),
     redis.llen(keys.laneJobs(lane, 'wait')),
     redis.zcard(keys.laneJobs(lane, 'prioritized')),
     redis.zcard(keys.laneJobs(lane, 'delayed')),
     redis.hmget(keys.laneState(lane), 'heldUntil', 'reason', 'heldSince'),
-    redis.hget(keys.laneLedger(lane), 'tokens:sum'),
   ]);
   const [heldUntil, reason, heldSince] = state;
   return {
@@ -77,6 +74,46 @@ export const readLaneState = async (
     ...(Number(heldUntil) > nowMs ? { heldUntilMs: Number(heldUntil) } : {}),
     ...(Number(heldUntil) > nowMs && heldSince ? { heldSinceMs: Number(heldSince) } : {}),
     ...(reason ? { reason } : {}),
-    ...(tokens === null ? {} : { tokensThisMinute: Number(tokens) }),
   };
+};
+
+/** A failure that told something of the lane's provider. */
+export interface LaneError {
+  /** Its code and HTTP status. */
+  readonly reason: string;
+  /** When a call last failed so, in Unix milliseconds. */
+  readonly atMs: number;
+}
+
+const shownErrors = 5;
+
+/** How calls of the lane failed in the last day, each way once, the latest first. */
+export const readLaneErrors = async (redis: RedisConnection, keys: Keys, lane: string): Promise<LaneError[]> => {
+  const found = await redis.zrevrange(keys.laneErrors(lane), 0, shownErrors - 1, 'WITHSCORES');
+  return found.flatMap((reason, i) => (i % 2 === 0 ? [{ reason, atMs: Number(found[i + 1]) }] : []));
+};
+
+/**
+ * What the calls admitted in the last minute used, or are guessed to use. Calls of a lane that does not limit tokens are
+ * not counted.
+ */
+export const readTokensThisMinute = async (
+  redis: RedisConnection,
+  keys: Keys,
+  lane: string,
+  nowMs: number,
+): Promise<number> => {
+  const ledger = await redis.hgetall(keys.laneLedger(lane));
+  // A lane drops what has left its window only with its next call.
+  const oldest = Math.floor((nowMs - 60_000) / Number(ledger['tokens:slotMs']));
+  return Object.entries(ledger).reduce((sum, [field, tokens]) => {
+    const [, slot] = /^tokens:(\d+)$/.exec(field) ?? [];
+    return slot !== undefined && Number(slot) >= oldest ? sum + Number(tokens) : sum;
+  }, 0);
+};
+
+/** Whether the lane has any job, ended ones that are kept among them. */
+export const hasJobs = async (redis: RedisConnection, keys: Keys, lane: string): Promise<boolean> => {
+  const states = ['active', 'wait', 'prioritized', 'delayed', 'completed', 'failed'] as const;
+  return (await redis.exists(...states.map((state) => keys.laneJobs(lane, state)))) > 0;
 };

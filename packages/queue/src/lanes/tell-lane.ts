@@ -3,7 +3,16 @@ import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
 
 const endCall = defineScript<
-  [ledger: string, limits: string, state: string, meta: string, active: string, waiting: string, refusals: string],
+  [
+    ledger: string,
+    limits: string,
+    state: string,
+    meta: string,
+    active: string,
+    waiting: string,
+    refusals: string,
+    errors: string,
+  ],
   [
     signal: CallSignal | LookSignal,
     grantedAtMs: number,
@@ -101,6 +110,7 @@ export const createTellLane = (redis: RedisConnection, keys: Keys, lane: string)
     keys.laneJobs(lane, 'active'),
     keys.laneJobs(lane, 'prioritized'),
     keys.laneRefusals(lane),
+    keys.laneErrors(lane),
   ];
 
   const end = async (signal: CallSignal | LookSignal, call: Omit<CallEnd, 'signal'>): Promise<LaneHold> => {

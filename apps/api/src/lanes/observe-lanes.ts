@@ -1,6 +1,6 @@
 import { readLaneState } from '@promptmill/queue';
-import type { ApiDependencies } from './dependencies.ts';
-import { liveWaiting } from './list-lanes.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { liveWaiting } from './show-lane.ts';
 
 /** Brings the lanes' gauges up to date; a Redis that is away leaves them as they were. */
 export const createObserveLanes =
