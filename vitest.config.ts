@@ -44,6 +44,15 @@ export default defineConfig({
       },
       {
         test: {
+          ...integration,
+          name: 'upgrade',
+          include: ['tests/upgrade/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
           name: 'compose',
           expect,
           include: ['tests/compose/**/*.test.ts'],

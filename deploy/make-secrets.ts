@@ -54,6 +54,7 @@ write(
   `user default off
 user promptmill on #${createHash('sha256').update(password).digest('hex')} ~pm:* &pm:* ${permissions}
 user health on nopass -@all +ping
+user backup on nopass -@all +ping +sync +psync +replconf
 `,
   0o644,
 );
