@@ -29,7 +29,7 @@ export default defineConfig({
           isolate: false,
           expect,
           testTimeout: 60_000,
-          include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{support,chaos}/*.test.ts'],
+          include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{chart,support,chaos}/*.test.ts'],
         },
       },
       { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
