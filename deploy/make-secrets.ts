@@ -49,14 +49,16 @@ const login = readOrMake(
 const password = /:([0-9a-f]+)@/.exec(login)?.[1];
 if (password === undefined) throw new Error(`${join(folder, 'roles/redis.env')} has no password: remove it`);
 
+const hash = createHash('sha256').update(password).digest('hex');
+
 // The permissions are those of docs/operations.md. Redis runs as another user, who must read this file; it holds no secret.
 const permissions = '-@all +@read +@write +@pubsub +@scripting +@connection -@dangerous +info +time';
 write(
   join(folder, 'redis/users.acl'),
   `user default off
-user promptmill on #${createHash('sha256').update(password).digest('hex')} ~pm:* &pm:* ${permissions}
+user promptmill on #${hash} ~pm:* &pm:* ${permissions}
 user health on nopass -@all +ping
-user backup on nopass -@all +ping +sync +psync +replconf
+user backup on #${hash} -@all +ping +sync +psync +replconf
 `,
   0o644,
 );
