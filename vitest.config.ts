@@ -29,7 +29,7 @@ export default defineConfig({
           isolate: false,
           expect,
           testTimeout: 60_000,
-          include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{support,chaos}/*.test.ts'],
+          include: ['{apps,packages,tests}/*/src/**/*.test.ts', 'tests/{chart,support,chaos}/*.test.ts'],
         },
       },
       { test: { ...integration, name: 'integration', include: ['{apps,packages}/*/test/**/*.test.ts'] } },
@@ -40,6 +40,15 @@ export default defineConfig({
           include: ['tests/{browser,e2e,security}/**/*.test.ts'],
           exclude: long,
           testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...integration,
+          name: 'upgrade',
+          include: ['tests/upgrade/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
       {

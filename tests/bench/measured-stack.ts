@@ -28,6 +28,8 @@ export const startMeasuredStack = async (options: Omit<StackOptions, 'redisUrl'>
       const bytes = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1] ?? Number.NaN);
       return Math.round(bytes / 1024 / 1024);
     },
+    /** What the command INFO says. */
+    redisInfo: () => admin.info(),
     async costs(): Promise<Record<string, { peakMiB: number; cpuSeconds: number }>> {
       const costs: Record<string, { peakMiB: number; cpuSeconds: number }> = {};
       for (const [name, list] of Object.entries({

@@ -65,7 +65,9 @@ export const createRedisServer = async (redisArguments: readonly string[], confi
     await end('SIGTERM');
     await rm(directory, { recursive: true, force: true });
   };
-  return { url, port, directory, start, end, stop };
+  /** The client that comes with the server. */
+  const client = binary.replace('server', 'cli');
+  return { url, port, directory, client, start, end, stop };
 };
 
 export const startLocalRedis = async (redisArguments: readonly string[]): Promise<LocalRedis> => {

@@ -38,6 +38,8 @@ export interface StackOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether each process has a data folder of its own, `data-<number>`. Default: all share `data`. */
   readonly ownDataFolders?: boolean;
+  /** The folder of another checkout, whose api, workers and collectors start. Default: this one. */
+  readonly checkout?: string;
   /** Files for the working directory that all roles share: the contents by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -83,6 +85,7 @@ export const startStack = async ({
   collectors = 1,
   env = {},
   ownDataFolders = false,
+  checkout,
   files = {},
 }: StackOptions) => {
   const directory = await mkdtemp(join(tmpdir(), 'promptmill-test-'));
@@ -93,11 +96,17 @@ export const startStack = async ({
   const simulatorPort = await freePort();
   const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
 
-  const start = async (role: Role, more: Readonly<Record<string, string>> = {}): Promise<RoleProcess> => {
+  /** @param from the folder of another checkout, which has the role */
+  const start = async (
+    role: Role,
+    more: Readonly<Record<string, string>> = {},
+    from?: string,
+  ): Promise<RoleProcess> => {
     const environment = { PORT: String(role === 'simulator' ? simulatorPort : await freePort()), ...more };
     const logPath = join(directory, `${role}-${processes.length}.log`);
     const log = createWriteStream(logPath);
-    const child = spawn(process.execPath, [mainPath(role)], {
+    const main = from === undefined ? mainPath(role) : join(from, `apps/${role}/src/main.ts`);
+    const child = spawn(process.execPath, [main], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -141,7 +150,9 @@ export const startStack = async ({
 
   const startAll = (role: Role, count: number): Promise<RoleProcess[]> =>
     Promise.all(
-      Array.from({ length: count }, (_, index) => start(role, redisUrlOf && { REDIS_URL: redisUrlOf(role, index) })),
+      Array.from({ length: count }, (_, index) =>
+        start(role, redisUrlOf && { REDIS_URL: redisUrlOf(role, index) }, checkout),
+      ),
     );
 
   /** Stops all processes. `keep` leaves the folder and the keys in Redis, to find out what went wrong. */
