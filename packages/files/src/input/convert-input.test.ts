@@ -19,7 +19,9 @@ const convert = async (
   const opened = {
     format,
     bytes: () => inChunks(Buffer.from(input), chunkBytes),
-    unpackedPath: () => Promise.reject(new Error('not a file')),
+    parquet: () => {
+      throw new Error('not a Parquet file');
+    },
   };
   const blocks = convertInput(readRecords(opened, 1000), { format, composition, maxLineBytes: 1000, ...options });
   let lines = '';
