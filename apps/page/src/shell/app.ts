@@ -1,6 +1,7 @@
 import { html } from '../html.ts';
 import { BatchPage } from '../batch/batch-page.ts';
 import { BatchesPage } from '../batches/batches-page.ts';
+import { NewBatchPage } from '../new-batch/new-batch-page.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { Context } from './context.ts';
 import { hrefOf, type Router } from './route.ts';
@@ -12,19 +13,22 @@ export interface AppProps {
   readonly session: SessionControl;
   readonly router: Router;
   readonly hasBoard: boolean;
+  readonly storage: Storage;
 }
 
 /** The whole page: who is not signed in is asked for a key; others see a bar at the top and a view below it. */
-export const App = ({ client, session, router, hasBoard }: AppProps) => {
+export const App = ({ client, session, router, hasBoard, storage }: AppProps) => {
   const state = session.state.value;
   const route = router.route.value;
   if (state.kind === 'checking') return html`<main aria-busy="true"></main>`;
   if (state.kind === 'signed out')
     return html`<${SignIn} client=${client} session=${session} problem=${state.problem} />`;
   const { caller } = state;
-  const view =
-    route.name === 'batch' ? html`<${BatchPage} key=${route.id} id=${route.id} />` : html`<${BatchesPage} />`;
-  return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard }}>
+  const viewOf = () => {
+    if (route.name === 'batch') return html`<${BatchPage} key=${route.id} id=${route.id} />`;
+    return route.name === 'new-batch' ? html`<${NewBatchPage} />` : html`<${BatchesPage} />`;
+  };
+  return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard, storage }}>
     <a
       class="skip"
       href="#main"
@@ -46,6 +50,6 @@ export const App = ({ client, session, router, hasBoard }: AppProps) => {
         ${session.hasKey() && html`<button class="quiet" onClick=${session.signOut}>Sign out</button>`}
       </p>
     </header>
-    <main id="main" tabindex="-1">${view}</main>
+    <main id="main" tabindex="-1">${viewOf()}</main>
   </${Context.Provider}>`;
 };

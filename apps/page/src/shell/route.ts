@@ -1,15 +1,19 @@
 import { signal } from '@preact/signals';
 
 /** What the page shows. It is behind the `#` of the URL: a reload shows the same, and no log on the way has ids. */
-export type Route = { readonly name: 'batches' } | { readonly name: 'batch'; readonly id: string };
+export type Route =
+  | { readonly name: 'batches' }
+  | { readonly name: 'batch'; readonly id: string }
+  | { readonly name: 'new-batch' };
 
-/** Reads `#/batches` and `#/batches/batch_…`. Anything else shows the batches. */
+/** Reads `#/batches`, `#/batches/batch_…` and `#/new-batch`. Anything else shows the batches. */
 export const parseRoute = (hash: string): Route => {
+  if (hash === '#/new-batch') return { name: 'new-batch' };
   const [, id] = /^#\/batches\/([\w-]+)$/.exec(hash) ?? [];
   return id === undefined ? { name: 'batches' } : { name: 'batch', id };
 };
 
-export const hrefOf = (route: Route): string => (route.name === 'batch' ? `#/batches/${route.id}` : '#/batches');
+export const hrefOf = (route: Route): string => (route.name === 'batch' ? `#/batches/${route.id}` : `#/${route.name}`);
 
 /** The route, kept up to date as people follow links and go back. */
 export const createRouter = (window: Pick<Window, 'location' | 'addEventListener'>) => {
