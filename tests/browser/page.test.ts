@@ -434,10 +434,10 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await preview().getByText('Rate: Good, number 4').waitFor();
       await page.getByRole('button', { name: 'Check and estimate' }).click();
       await check().getByText('40 requests. Nothing was called yet.').waitFor();
-      await check().getByText('at most 2,000').waitFor();
-      await check()
-        .getByText(/^\$0\.\d+ to \$\d/)
-        .waitFor();
+      // What is known of the model's answers so far decides how much can be said.
+      expect(await check().textContent()).toMatch(
+        /Tokens in[\d,]+Tokens out(about|at most) [\d,]+Price(about )?\$0\.\d/,
+      );
       expect(await opened.accessibilityProblems()).toEqual([]);
       await opened.takePictures('new-checked');
 
@@ -469,7 +469,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await page.getByLabel('Model').fill('nobody/else');
       await preview().getByText('nobody').waitFor();
       await page.getByLabel('Model').fill('simulator/echo');
-      await page.getByLabel('Name').fill('Two of them');
+      await page.getByLabel('Name', { exact: true }).fill('Two of them');
       await page.getByRole('button', { name: 'Check and estimate' }).click();
       await page.getByRole('button', { name: 'Create the batch' }).click();
       await page.locator('h1').getByText('Two of them').waitFor();

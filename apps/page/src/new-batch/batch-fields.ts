@@ -6,13 +6,13 @@ import { TextField } from './text-field.ts';
 export const BatchFields = ({ form }: { readonly form: NewBatch }) =>
   html`<section class="card" aria-labelledby="terms-title">
     <h2 id="terms-title">Batch</h2>
+    <${TextField}
+      form=${form}
+      name="name"
+      label="Name"
+      more=${{ maxlength: 512, placeholder: form.draft.value.source?.name ?? '' }}
+    />
     <div class="fields">
-      <${TextField}
-        form=${form}
-        name="name"
-        label="Name"
-        more=${{ maxlength: 512, placeholder: form.draft.value.source?.name ?? '' }}
-      />
       <${TextField}
         form=${form}
         name="window"

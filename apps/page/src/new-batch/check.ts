@@ -53,7 +53,12 @@ export const Check = ({ form }: { readonly form: NewBatch }) => {
           ? html`<button type="button" class="primary" disabled=${busy !== undefined} onClick=${form.create}>
               Create the batch
             </button>`
-          : html`<button type="button" class="primary" disabled=${busy !== undefined} onClick=${form.check}>
+          : html`<button
+              type="button"
+              class="primary"
+              disabled=${busy !== undefined || form.sending.value !== undefined}
+              onClick=${form.check}
+            >
               Check and estimate
             </button>`
       }

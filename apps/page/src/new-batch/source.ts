@@ -25,17 +25,15 @@ const Progress = ({ form }: { readonly form: NewBatch }) => {
 /** What a reload, or a lost connection, has interrupted. */
 const Unfinished = ({ form }: { readonly form: NewBatch }) => {
   const { upload } = form.draft.value;
-  return (
-    upload &&
-    html`<div class="notice" role="status">
-      <p>
-        <strong>${upload.name}</strong> was not sent to its end: ${formatBytes(sentBytesOf(upload))} of
-        ${formatBytes(upload.bytes)} are there. Choose the same file again, and the upload goes on from there. A browser
-        may not open it again by itself.
-      </p>
-      <button type="button" class="quiet" onClick=${form.cancelUpload}>Forget it</button>
-    </div>`
-  );
+  if (!upload) return undefined;
+  const there = `${formatBytes(sentBytesOf(upload))} of ${formatBytes(upload.bytes)}`;
+  return html`<div class="notice" role="status">
+    <p>
+      <strong>${upload.name}</strong
+      >${` was not sent to its end: ${there} are there. Choose the same file again, and it goes on from there. A browser may not open the file again by itself.`}
+    </p>
+    <button type="button" class="quiet" onClick=${form.cancelUpload}>Forget it</button>
+  </div>`;
 };
 
 const Chooser = ({ form }: { readonly form: NewBatch }) => {
