@@ -1,4 +1,4 @@
-import { ApiError, type FileRecord, newFileId, toFileObject } from '@promptmill/core';
+import { type FileRecord, newFileId, toFileObject } from '@promptmill/core';
 import { type Conversion, convertInput, describeProblems, InputError, placeOf, readRecords } from '@promptmill/files';
 import type { z } from 'zod';
 import { createStoreInput } from '../batches/store-input.ts';
@@ -81,7 +81,6 @@ export const convertFile = (dependencies: Dependencies) => {
       return await convert(tenant, source, signal);
     } catch (error) {
       if (error instanceof InputError) return refused(error.message.split('\n'));
-      if (signal.aborted) throw new ApiError(408, 'The caller has left.');
       throw error;
     } finally {
       stopKeeping();

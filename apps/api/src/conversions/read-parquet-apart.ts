@@ -56,6 +56,7 @@ async function* readInThread({ bytes, read, signal }: StoredParquet): AsyncGener
       }
     }
   } catch (error) {
+    signal.throwIfAborted();
     if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error;
     throw new InputError('input_invalid', 'this Parquet file takes too much memory: write smaller row groups', {
       cause: error,

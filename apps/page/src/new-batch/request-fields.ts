@@ -28,16 +28,17 @@ interface ChoiceProps {
 }
 
 const Choice = ({ form, name, label, choices }: ChoiceProps) =>
-  html`<label class="field">
-    ${label}
+  html`<div class="field">
+    <label for=${`new-${name}`}>${label}</label>
     <select
+      id=${`new-${name}`}
       value=${form.draft.value[name]}
       onChange=${({ currentTarget }: Event & { currentTarget: HTMLSelectElement }) =>
         form.change({ [name]: currentTarget.value })}
     >
       ${choices.map(([value, text]) => html`<option value=${value}>${text}</option>`)}
     </select>
-  </label>`;
+  </div>`;
 
 /** The columns of the file: each puts itself into the prompt where the cursor is. */
 const Columns = ({ form }: { readonly form: NewBatch }) => {
