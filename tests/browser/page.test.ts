@@ -426,7 +426,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await page.getByLabel('System message').fill('You rate reviews.');
       await page.getByText('More', { exact: true }).click();
       await page.getByLabel('Column that names requests').selectOption('id');
-      await page.getByLabel('Most tokens').fill('50');
+      await page.getByLabel('Max tokens').fill('50');
       await preview().getByText('r4', { exact: true }).waitFor();
       expect(await opened.accessibilityProblems()).toEqual([]);
 
@@ -494,6 +494,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await chooser.setInputFiles(file);
       await page.getByText('The server cannot be reached').waitFor();
       expect(problems.splice(0)).toEqual([expect.stringContaining('ERR_FAILED')]);
+      await page.getByRole('button', { name: 'Go on' }).waitFor();
       await page.reload();
       await page.getByText('large.csv').waitFor();
       await page.getByText('4.2 MB of 9.5 MB are there').waitFor();

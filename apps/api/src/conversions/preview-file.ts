@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type JsonObject } from '@promptmill/core';
 import {
   convertInput,
@@ -17,6 +18,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import type { FileParams } from '../files/file-schemas.ts';
 import { signalOfLeaving } from './signal-of-leaving.ts';
 import type { ConversionBody, filePreview } from './conversion-schemas.ts';
+import { createTakeTurns } from './take-turns.ts';
 import { openSource, type Source, type SourceDependencies } from './open-source.ts';
 
 type Preview = z.output<typeof filePreview>;
@@ -42,6 +44,7 @@ const columnsOf = (record: InputRecord, format: Source['format']): Preview['colu
 export const previewFile = (dependencies: SourceDependencies & Pick<ApiDependencies, 'config' | 'tenants'>) => {
   const { config, tenants } = dependencies;
   const { maxLineBytes } = config.limits;
+  const takeTurn = createTakeTurns();
 
   const preview = async (tenant: string, { format, records, composition }: Source): Promise<Preview> => {
     let columns: Preview['columns'] | undefined;
@@ -58,6 +61,8 @@ export const previewFile = (dependencies: SourceDependencies & Pick<ApiDependenc
     for (;;) {
       const next = await blocks.next();
       if (!next.done) {
+        // Long requests take a while; others have their turn between them.
+        await setImmediate();
         for (const line of next.value.lines.split('\n')) {
           if (line === '') continue;
           const { custom_id, url, body } = JSON.parse(line) as { custom_id: string; url: string; body: JsonObject };
@@ -79,11 +84,15 @@ export const previewFile = (dependencies: SourceDependencies & Pick<ApiDependenc
   return async ({ tenant, params, body, response }: Call<FileParams, unknown, ConversionBody>): Promise<Preview> => {
     const signal = signalOfLeaving(response);
     const source = await openSource(dependencies, { tenant, fileId: params.file_id, body, signal, maxBytes });
+    const end = await takeTurn(tenant);
     try {
+      signal.throwIfAborted();
       return await preview(tenant, source);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       return { object: 'file.preview', format: source.format, columns: [], requests: [], problems: [error.message] };
+    } finally {
+      end();
     }
   };
 };

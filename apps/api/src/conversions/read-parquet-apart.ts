@@ -1,6 +1,7 @@
 import { on } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { type ByteRange, InputError, type InputRecord } from '@promptmill/files';
+import { createTakeTurns } from './take-turns.ts';
 
 /** What a hostile file can make a thread take. Beyond it the file is refused, and the process goes on. */
 const maxHeapMb = 512;
@@ -71,19 +72,14 @@ async function* readInThread({ bytes, read, signal }: StoredParquet): AsyncGener
  * limit. A tenant's files are read one after another.
  */
 export const createReadParquetApart = () => {
-  const lasts = new Map<string, Promise<void>>();
+  const takeTurn = createTakeTurns();
   return async function* (file: StoredParquet): AsyncGenerator<InputRecord[]> {
-    const { tenant, signal } = file;
-    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    const before = lasts.get(tenant);
-    lasts.set(tenant, ended);
+    const end = await takeTurn(file.tenant);
     try {
-      await before;
-      signal.throwIfAborted();
+      file.signal.throwIfAborted();
       yield* readInThread(file);
     } finally {
       end();
-      if (lasts.get(tenant) === ended) lasts.delete(tenant);
     }
   };
 };

@@ -23,8 +23,8 @@ export const BatchFields = ({ form }: { readonly form: NewBatch }) =>
       <${TextField}
         form=${form}
         name="maxCost"
-        label="Costs at most, in USD"
-        note="Then it pauses. Each model needs a known price."
+        label="Cost limit, in USD"
+        note="The batch pauses there. Each model needs a known price."
         more=${{ type: 'number', min: 0, step: 'any', placeholder: 'no limit' }}
       />
     </div>

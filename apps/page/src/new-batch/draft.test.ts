@@ -28,7 +28,7 @@ describe('conversionOf', () => {
     });
   });
 
-  it('calls most tokens what the endpoint calls them', () => {
+  it('calls max tokens what the endpoint calls them', () => {
     expect(conversionOf({ ...emptyDraft, endpoint: '/v1/responses', maxTokens: '5' })).toEqual({
       endpoint: '/v1/responses',
       params: { max_output_tokens: 5 },

@@ -72,7 +72,7 @@ export const conversionOf = (draft: Draft): Conversion | { readonly problem: str
   if (further === undefined) return { problem: 'Further parameters must be a JSON object, such as {"top_p": 0.9}.' };
   const tokens = Number(maxTokens);
   if (maxTokens !== '' && !(Number.isSafeInteger(tokens) && tokens > 0))
-    return { problem: 'Most tokens must be a whole number above 0.' };
+    return { problem: 'Max tokens must be a whole number above 0.' };
   const heat = Number(temperature);
   if (temperature !== '' && !(heat >= 0 && heat <= 2)) return { problem: 'The temperature must be from 0 to 2.' };
   const params = {

@@ -37,6 +37,8 @@ const isOver = (error: unknown): boolean =>
 export const createNewBatch = ({ client, store, onCreated }: NewBatchOptions) => {
   const draft = signal(store.read());
   const models = signal<readonly string[]>([]);
+  /** The file whose upload broke off in this tab, and can go on without being chosen again. */
+  const atHand = signal<File | undefined>(undefined);
   /** The upload that is under way. */
   const sending = signal<{ readonly name: string } | undefined>(undefined);
   const sendProblem = signal<string | undefined>(undefined);
@@ -89,6 +91,7 @@ export const createNewBatch = ({ client, store, onCreated }: NewBatchOptions) =>
     upload = new AbortController();
     sendProblem.value = undefined;
     sending.value = file;
+    atHand.value = file;
     const sendFrom = (from: PartialUpload | undefined) =>
       uploadInParts({
         client,
@@ -104,6 +107,7 @@ export const createNewBatch = ({ client, store, onCreated }: NewBatchOptions) =>
         if (from && isOver(error)) return sendFrom(undefined);
         throw error;
       });
+      atHand.value = undefined;
       change({ upload: undefined, source: { fileId: id, name: file.name, bytes } });
     } catch (error) {
       if (!upload.signal.aborted) sendProblem.value = messageOf(error);
@@ -160,6 +164,7 @@ export const createNewBatch = ({ client, store, onCreated }: NewBatchOptions) =>
   return {
     draft,
     models,
+    atHand,
     sending,
     sendProblem,
     preview,

@@ -88,7 +88,7 @@ export const RequestFields = ({ form }: { readonly form: NewBatch }) => {
       <${TextField}
         form=${form}
         name="maxTokens"
-        label="Most tokens"
+        label="Max tokens"
         more=${{ type: 'number', min: 1, step: 1, placeholder: 'no limit' }}
       />
       <${TextField}

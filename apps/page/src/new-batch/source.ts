@@ -26,12 +26,14 @@ const Progress = ({ form }: { readonly form: NewBatch }) => {
 const Unfinished = ({ form }: { readonly form: NewBatch }) => {
   const { upload } = form.draft.value;
   if (!upload) return undefined;
-  const there = `${formatBytes(sentBytesOf(upload))} of ${formatBytes(upload.bytes)}`;
+  const file = form.atHand.value;
+  const what = `was not sent to its end: ${formatBytes(sentBytesOf(upload))} of ${formatBytes(upload.bytes)} are there.`;
+  const next = file
+    ? ''
+    : ' Choose the same file again, and it goes on from there. A browser may not open the file again by itself.';
   return html`<div class="notice" role="status">
-    <p>
-      <strong>${upload.name}</strong
-      >${` was not sent to its end: ${there} are there. Choose the same file again, and it goes on from there. A browser may not open the file again by itself.`}
-    </p>
+    <p><strong>${upload.name}</strong>${` ${what}${next}`}</p>
+    ${file && html`<button type="button" onClick=${() => form.send(file)}>Go on</button>`}
     <button type="button" class="quiet" onClick=${form.cancelUpload}>Forget it</button>
   </div>`;
 };

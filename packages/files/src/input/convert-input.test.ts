@@ -57,6 +57,18 @@ describe('convertInput', () => {
     expect([badRecords, requests]).toEqual([30, 1]);
   });
 
+  it('yields what a few bytes become in pieces that fit in memory', async () => {
+    const records = async function* () {
+      yield Array.from({ length: 1000 }, (_, i) => ({ kind: 'text', number: i + 1, text: 'x' }) as const);
+    };
+    const system = 'x'.repeat(10_000);
+    const options = { format: 'text', composition: { ...composition, system }, maxLineBytes: 20_000 } as const;
+    const sizes: number[] = [];
+    for await (const { lines } of convertInput(records(), options)) sizes.push(lines.length);
+    expect(Math.max(...sizes)).toBeLessThan(1_200_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(10_000_000);
+  });
+
   it('refuses a line that is too long or not UTF-8', async () => {
     expect((await convert(`ok\n${'x'.repeat(1001)}\n`)).problems).toEqual([
       { number: 2, message: 'longer than 1000 bytes', count: 1 },

@@ -60,6 +60,8 @@ export interface ConvertedBlock {
 type Row = JsonObject;
 
 const maxListedProblems = 10;
+/** A block with more is not added to: a few short records may make many long requests. */
+const maxBlockCharacters = 2 ** 20;
 
 /** What a template can use of a record. A text without columns has one, `text`. */
 export const rowOf = (
@@ -142,7 +144,7 @@ export async function* convertInput(
   };
 
   for await (const records of source) {
-    const block = { lines: '', rows: '' };
+    let block = { lines: '', rows: '' };
     for (const record of records) {
       const choice = isBlank(record) ? 'skip' : choose();
       hasEnded = choice === 'stop';
@@ -163,6 +165,9 @@ export async function* convertInput(
         }
       }
       block.lines += '\n';
+      if (block.lines.length + block.rows.length < maxBlockCharacters) continue;
+      yield block;
+      block = { lines: '', rows: '' };
     }
     yield block;
     if (hasEnded) break;
