@@ -17,6 +17,9 @@ parentPort?.on('message', (message: ToParquetThread) => {
 const answerTo = (name: number | 'next'): Promise<ArrayBuffer> =>
   new Promise((resolve) => void waiting.set(name, resolve));
 
+/** About what the thread's memory holds. */
+const maxGroupValues = 10_000_000;
+
 const byteLength = workerData as number;
 const slice = (start: number, end = byteLength): Promise<ArrayBuffer> => {
   const id = ++lastId;
@@ -25,7 +28,7 @@ const slice = (start: number, end = byteLength): Promise<ArrayBuffer> => {
 };
 
 try {
-  for await (const rows of readParquet(async () => ({ byteLength, slice }))) {
+  for await (const rows of readParquet(async () => ({ byteLength, slice }), { maxGroupValues })) {
     send({ kind: 'rows', rows });
     await answerTo('next');
   }

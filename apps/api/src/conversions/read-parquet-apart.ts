@@ -7,6 +7,8 @@ import { createTakeTurns } from './take-turns.ts';
 const maxHeapMb = 512;
 /** A larger piece of a file, such as a column of a row group, is not read. */
 const maxPieceBytes = 256 * 2 ** 20;
+/** A thread that is at work for so long without a word is given up. */
+const maxSilenceMs = 60_000;
 
 export type FromParquetThread =
   | { readonly kind: 'read'; readonly id: number; readonly range: Required<ByteRange> }
@@ -25,44 +27,41 @@ export interface StoredParquet {
   readonly signal: AbortSignal;
 }
 
+const refuse = (why: string, cause?: unknown): InputError =>
+  new InputError('input_invalid', `this Parquet file ${why}: write smaller row groups`, { cause });
+
 async function* readInThread({ bytes, read, signal }: StoredParquet): AsyncGenerator<InputRecord[]> {
   const thread = new Worker(new URL('./parquet-thread.ts', import.meta.url), {
     workerData: bytes,
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
   });
   const send = (message: ToParquetThread): void => thread.postMessage(message);
+  const silence = new AbortController();
+  const expectNews = () => setTimeout(() => silence.abort(), maxSilenceMs);
+  let timer = expectNews();
   try {
-    for await (const [message] of on(thread, 'message', { close: ['exit'], signal }) as AsyncIterable<
-      [FromParquetThread]
-    >) {
-      switch (message.kind) {
-        case 'read': {
-          const { id, range } = message;
-          if (range.end - range.start > maxPieceBytes)
-            throw new InputError(
-              'input_invalid',
-              'the row groups of this Parquet file are too large: write smaller ones',
-            );
-          send({ kind: 'bytes', id, bytes: new Uint8Array(await read(range)) });
-          break;
-        }
-        case 'rows':
-          yield message.rows;
-          send({ kind: 'next' });
-          break;
-        case 'failed':
-          throw new InputError('input_invalid', message.message);
-        case 'end':
-          return;
+    const options = { close: ['exit'], signal: AbortSignal.any([signal, silence.signal]) };
+    for await (const [message] of on(thread, 'message', options) as AsyncIterable<[FromParquetThread]>) {
+      clearTimeout(timer);
+      if (message.kind === 'end') return;
+      if (message.kind === 'failed') throw new InputError('input_invalid', message.message);
+      if (message.kind === 'rows') {
+        yield message.rows;
+        send({ kind: 'next' });
+      } else {
+        const { id, range } = message;
+        if (range.end - range.start > maxPieceBytes) throw refuse('has too large row groups');
+        send({ kind: 'bytes', id, bytes: new Uint8Array(await read(range)) });
       }
+      timer = expectNews();
     }
   } catch (error) {
     signal.throwIfAborted();
+    if (silence.signal.aborted) throw refuse('takes too long', error);
     if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error;
-    throw new InputError('input_invalid', 'this Parquet file takes too much memory: write smaller row groups', {
-      cause: error,
-    });
+    throw refuse('takes too much memory', error);
   } finally {
+    clearTimeout(timer);
     await thread.terminate();
   }
 }

@@ -53,13 +53,21 @@ const toJsonValue = (value: unknown): unknown => {
   return value ?? null;
 };
 
+export interface ReadParquetOptions {
+  /** Most values in a row group: its page indexes may say that it is one page. Default: any number. */
+  readonly maxGroupValues?: number;
+}
+
 /**
  * Reads the rows of a Parquet file. Of a file with page indexes it holds a thousand rows in memory at once, of any other
  * one row group.
  *
  * @throws InputError `input_invalid` when the file cannot be read.
  */
-export async function* readParquet(open: () => Promise<AsyncBuffer>): AsyncGenerator<InputRecord[], void, undefined> {
+export async function* readParquet(
+  open: () => Promise<AsyncBuffer>,
+  { maxGroupValues = Infinity }: ReadParquetOptions = {},
+): AsyncGenerator<InputRecord[], void, undefined> {
   try {
     const file = await open();
     if (file.byteLength === 0) return;
@@ -68,6 +76,9 @@ export async function* readParquet(open: () => Promise<AsyncBuffer>): AsyncGener
     const hasPageIndexes = metadata.row_groups.every((group) =>
       group.columns.every((column) => column.offset_index_offset !== undefined),
     );
+    const largest = Math.max(0, ...metadata.row_groups.map(({ num_rows }) => Number(num_rows))) * columns.length;
+    if (largest > maxGroupValues)
+      throw new Error(`a row group has ${largest} values, and may have ${maxGroupValues}: write smaller row groups`);
     const scan = await parquetScan({ file, metadata, compressors });
     for (const group of scan.ranges) {
       const step = hasPageIndexes ? blockRows : group.rowEnd - group.rowStart;
