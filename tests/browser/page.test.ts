@@ -428,6 +428,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await page.getByLabel('Column that names requests').selectOption('id');
       await page.getByLabel('Max tokens').fill('50');
       await preview().getByText('r4', { exact: true }).waitFor();
+      await opened.takePictures('new-filled');
       expect(await opened.accessibilityProblems()).toEqual([]);
 
       await page.reload();
@@ -452,11 +453,16 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       expect(await page.getByLabel('Prompt', { exact: true }).inputValue()).toBe('');
     });
 
-    it('is refused with the number of each bad line, and made of pasted prompts once they are good', async () => {
+    it('is not made of a dropped file with bad lines, whose numbers it says, and is made of pasted prompts', async () => {
       const { page } = opened;
       await openNew();
-      await page.getByLabel('Or paste prompts, one a line').fill('{"prompt": "one"}\n{"prompt": 2}\n{"promt": "x"}\n');
-      await page.getByRole('button', { name: 'Use these prompts' }).click();
+      const dropped = await page.evaluateHandle(`(() => {
+        const data = new DataTransfer();
+        data.items.add(new File(['{"prompt": "one"}\\n{"prompt": 2}\\n{"promt": "x"}\\n'], 'bad.jsonl'));
+        return data;
+      })()`);
+      await page.locator('.drop').dispatchEvent('drop', { dataTransfer: dropped });
+      await page.getByText('bad.jsonl', { exact: true }).waitFor();
       await page.getByLabel('Model').fill('simulator/echo');
       await page.getByRole('button', { name: 'Check and estimate' }).click();
       await check().getByText('line 2: `prompt` must be a string.').waitFor();
