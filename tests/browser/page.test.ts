@@ -425,7 +425,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await opened.takePictures('new-problem');
       await page.getByLabel('System message').fill('You rate reviews.');
       await page.getByText('More', { exact: true }).click();
-      await page.getByLabel('Column that names requests').selectOption('id');
+      await page.getByLabel('Id column').selectOption('id');
       await page.getByLabel('Max tokens').fill('50');
       await preview().getByText('r4', { exact: true }).waitFor();
       await opened.takePictures('new-filled');

@@ -11,7 +11,7 @@ const endpoints = [
 ] as const;
 
 const formats = [
-  ['', 'As its name and content say'],
+  ['', 'Automatic'],
   ['text', 'Text, a prompt a line'],
   ['jsonl', 'JSON lines'],
   ['json', 'A JSON array'],
@@ -104,11 +104,11 @@ export const RequestFields = ({ form }: { readonly form: NewBatch }) => {
         <${Choice}
           form=${form}
           name="idColumn"
-          label="Column that names requests"
-          choices=${[['', 'None: request-1, request-2 …'], ...columns.map(({ name }) => [name, name] as const)]}
+          label="Id column"
+          choices=${[['', 'None: request-1, …'], ...columns.map(({ name }) => [name, name] as const)]}
         />
         <${Choice} form=${form} name="endpoint" label="Endpoint" choices=${endpoints} />
-        <${Choice} form=${form} name="format" label="Read the file as" choices=${formats} />
+        <${Choice} form=${form} name="format" label="File format" choices=${formats} />
       </div>
       <${TextField}
         form=${form}
