@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeSegmentEntry, newBatchId, newFileId, type Outcome, segmentFolder, toResult } from '@promptmill/core';
 import { createDiskStore } from '@promptmill/files';
@@ -476,6 +476,128 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
       await expect.poll(() => countOf('.results li')).toBe(20);
       expect(await countOf('*')).toBeLessThan(1500);
       await clientOf('alice').batches.cancel(id);
+    });
+  });
+
+  describe('a new batch', () => {
+    const openNew = async (): Promise<void> => {
+      await signIn('alice');
+      await opened.page.getByRole('link', { name: 'New batch' }).click();
+      await opened.page.getByRole('heading', { name: 'New batch' }).waitFor();
+    };
+    const chooseFile = (name: string, content: string): Promise<void> =>
+      opened.page
+        .getByLabel(/Drop a file of prompts here/)
+        .setInputFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(content) });
+    const preview = () => opened.page.getByRole('region', { name: 'The first requests' });
+    const check = () => opened.page.getByRole('region', { name: 'Check and create' });
+
+    it('is made of a table and a template, with a preview and a price, and watched live', async () => {
+      const { page } = opened;
+      await openNew();
+      expect(await opened.accessibilityProblems()).toEqual([]);
+      await opened.takePictures('new-empty');
+      const reviews = Array.from({ length: 40 }, (_, i) => `r${i},"Good, number ${i}"\n`).join('');
+      await chooseFile('reviews.csv', `id,review\n${reviews}`);
+      await preview().getByText('Write what to ask of each row.').waitFor();
+
+      await page.getByLabel('Model').fill('simulator/echo');
+      await page.getByLabel('Prompt', { exact: true }).fill('[[sim:latency=400]] Rate: ');
+      await page.getByRole('button', { name: '{{review}}' }).click();
+      await page.getByText('Rate: Good, number 0').waitFor();
+      await page.getByLabel('System message').fill('You rate {{revue}}.');
+      await preview().getByText('no column `revue`: the columns are id, review').waitFor();
+      await opened.takePictures('new-problem');
+      await page.getByLabel('System message').fill('You rate reviews.');
+      await page.getByText('More', { exact: true }).click();
+      await page.getByLabel('Id column').selectOption('id');
+      await page.getByLabel('Max tokens').fill('50');
+      await preview().getByText('r4', { exact: true }).waitFor();
+      await opened.takePictures('new-filled');
+      expect(await opened.accessibilityProblems()).toEqual([]);
+
+      await page.reload();
+      await preview().getByText('Rate: Good, number 4').waitFor();
+      await page.getByRole('button', { name: 'Check and estimate' }).click();
+      await check().getByText('40 requests. Nothing was called yet.').waitFor();
+      // What is known of the model's answers so far decides how much can be said.
+      expect(await check().textContent()).toMatch(
+        /Tokens in[\d,]+Tokens out(about|at most) [\d,]+Price(about )?\$0\.\d/,
+      );
+      expect(await opened.accessibilityProblems()).toEqual([]);
+      await opened.takePictures('new-checked');
+
+      await page.getByRole('button', { name: 'Create the batch' }).click();
+      await page.locator('h1').getByText('reviews.csv').waitFor();
+      await page.getByRole('button', { name: /^r0 .*Rate: Good, number 0/ }).waitFor();
+      await page.locator('h1').getByText('Completed').waitFor();
+      await expect.poll(() => figure('Done').textContent()).toContain('40of 40');
+      await page.getByRole('link', { name: '← Batches' }).click();
+      await page.getByRole('link', { name: 'New batch' }).click();
+      await page.getByLabel(/Drop a file of prompts here/).waitFor({ state: 'attached' });
+      expect(await page.getByLabel('Prompt', { exact: true }).inputValue()).toBe('');
+    });
+
+    it('is not made of a dropped file with bad lines, whose numbers it says, and is made of pasted prompts', async () => {
+      const { page } = opened;
+      await openNew();
+      const dropped = await page.evaluateHandle(`(() => {
+        const data = new DataTransfer();
+        data.items.add(new File(['{"prompt": "one"}\\n{"prompt": 2}\\n{"promt": "x"}\\n'], 'bad.jsonl'));
+        return data;
+      })()`);
+      await page.locator('.drop').dispatchEvent('drop', { dataTransfer: dropped });
+      await page.getByText('bad.jsonl', { exact: true }).waitFor();
+      await page.getByLabel('Model').fill('simulator/echo');
+      await page.getByRole('button', { name: 'Check and estimate' }).click();
+      await check().getByText('line 2: `prompt` must be a string.').waitFor();
+      await check().getByText('line 3: unknown key `promt`').waitFor();
+      expect(await opened.accessibilityProblems()).toEqual([]);
+
+      await page.getByRole('button', { name: 'Choose another' }).click();
+      await page.getByLabel('Or paste prompts, one a line').fill('one\n\ntwo\n');
+      await page.getByRole('button', { name: 'Use these prompts' }).click();
+      await page.getByLabel('Model').fill('nobody/else');
+      await preview().getByText('nobody').waitFor();
+      await page.getByLabel('Model').fill('simulator/echo');
+      await page.getByLabel('Name', { exact: true }).fill('Two of them');
+      await page.getByRole('button', { name: 'Check and estimate' }).click();
+      await page.getByRole('button', { name: 'Create the batch' }).click();
+      await page.locator('h1').getByText('Two of them').waitFor();
+      await page.locator('h1').getByText('Completed').waitFor();
+      await expect.poll(() => figure('Done').textContent()).toContain('2of 2');
+    });
+
+    it('goes on with an upload after a reload, from the part that is missing', async () => {
+      const { page, problems } = opened;
+      await openNew();
+      const rows = Array.from({ length: 60_000 }, (_, i) => `r${i},${'x'.repeat(150)}\n`).join('');
+      const file = join(stack.directory, 'large.csv');
+      await writeFile(file, `id,text\n${rows}`);
+      const parts: string[] = [];
+      await page.route('**/parts', async (route) => {
+        parts.push(route.request().url());
+        // The second part never arrives.
+        if (parts.length === 2) await route.abort();
+        else await route.continue();
+      });
+      const chooser = page.getByLabel(/Drop a file of prompts here/);
+      await chooser.setInputFiles(file);
+      await page.getByText('The server cannot be reached').waitFor();
+      expect(problems.splice(0)).toEqual([expect.stringContaining('ERR_FAILED')]);
+      await page.getByRole('button', { name: 'Go on' }).waitFor();
+      await page.reload();
+      await page.getByText('large.csv').waitFor();
+      await page.getByText('4.2 MB of 9.5 MB are there').waitFor();
+      expect(await opened.accessibilityProblems()).toEqual([]);
+      await opened.takePictures('new-unfinished');
+      await chooser.setInputFiles(file);
+      await page.getByRole('button', { name: 'Choose another' }).waitFor();
+      await page.getByLabel('Prompt', { exact: true }).fill('{{text}}');
+      await page.getByLabel('Model').fill('simulator/echo');
+      await preview().getByText('request-5', { exact: true }).waitFor();
+      // One upload, of three parts; the second was sent twice.
+      expect([new Set(parts).size, parts.length]).toEqual([1, 4]);
     });
   });
 

@@ -76,6 +76,8 @@ const rows: Readonly<Record<string, Row>> = {
   // The owner's batch runs.
   'delete /v1/files/{file_id}': { statuses: [401, 401, 404, 409, 404] },
   'get /v1/files/{file_id}/content': { statuses: ownersOnly },
+  'post /v1/files/{file_id}/preview': { statuses: ownersOnly, sent: () => json({}) },
+  'post /v1/files/{file_id}/convert': { statuses: ownersOnly, sent: () => json({}) },
   'post /v1/uploads': { statuses: eachTenant, sent: () => newUpload },
   'post /v1/uploads/{upload_id}/parts': {
     statuses: ownersOnly,

@@ -24,6 +24,7 @@ import type { Logins } from './access/logins.ts';
 import type { PresentTenants } from './access/present-tenants.ts';
 import type { ApiConfig } from './api-config.ts';
 import type { BatchTurns } from './batches/batch-turns.ts';
+import type { ReadParquetApart } from './conversions/read-parquet-apart.ts';
 import type { Creation } from './batches/creation.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ReceiveInput } from './files/receive-input.ts';
@@ -81,6 +82,7 @@ export interface ApiDependencies {
   readonly tenants: Pick<Tenants, 'limitsOf' | 'weightOf'>;
   readonly receiveInput: ReceiveInput;
   readonly removeFile: RemoveFile;
+  readonly readParquetApart: ReadParquetApart;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;

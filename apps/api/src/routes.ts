@@ -1,4 +1,5 @@
 import { createLiveRoutes } from './live/live-routes.ts';
+import { createConversionRoutes } from './conversions/conversion-routes.ts';
 import { createFileRoutes } from './files/file-routes.ts';
 import { createUploadRoutes } from './uploads/upload-routes.ts';
 import { createBatchRoutes } from './batches/batch-routes.ts';
@@ -23,6 +24,7 @@ const health = z.object({ status: z.literal('ok') });
 export const createRoutes = (dependencies: ApiDependencies): AnyRoute[] => [
   ...createLiveRoutes(dependencies),
   ...createFileRoutes(dependencies),
+  ...createConversionRoutes(dependencies),
   ...createUploadRoutes(dependencies),
   ...createBatchRoutes(dependencies),
   ...createWebhookRoutes(dependencies),

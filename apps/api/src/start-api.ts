@@ -46,6 +46,7 @@ import type { ApiConfig } from './api-config.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { startDispatch } from './dispatch/start-dispatch.ts';
 import { createReceiveInput } from './files/receive-input.ts';
+import { createReadParquetApart } from './conversions/read-parquet-apart.ts';
 import { createRemoveFile } from './files/remove-file.ts';
 import { startHttpServer } from './http-server.ts';
 import { createJournal } from './journal/journal.ts';
@@ -219,6 +220,7 @@ export const startApi = async ({
       hasOthers: (tenant) => present.hasOthers(tenant),
       sleep: (ms) => sleep(ms, undefined, { signal: stopping.signal }).catch(() => {}),
     }),
+    readParquetApart: createReadParquetApart(),
     removeFile: createRemoveFile({ batches, records, due, files, now: Date.now }),
     logger,
     metrics,

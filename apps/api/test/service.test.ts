@@ -68,6 +68,8 @@ describe('OpenAPI', () => {
       'post /v1/completions',
       'post /v1/embeddings',
       'post /v1/files',
+      'post /v1/files/{file_id}/convert',
+      'post /v1/files/{file_id}/preview',
       'post /v1/moderations',
       'post /v1/responses',
       'post /v1/responses/{response_id}/cancel',

@@ -1,5 +1,4 @@
 import { CommanderError } from 'commander';
-import { CliError } from './cli-error.ts';
 import { type CliContext, StopRequest } from './context.ts';
 import { createProgram } from './program.ts';
 
@@ -9,9 +8,8 @@ const inputProblemCodes = new Set(['input_invalid', 'batch_failed']);
 
 /** The text shown for an error: its message when it has a code, and so was expected; its stack when it has none. */
 const describeError = (error: unknown): string => {
-  if (error instanceof CliError && inputProblemCodes.has(error.code))
-    return `${error.message}\nerror: nothing was started`;
   const { code, message, stack } = error as NodeJS.ErrnoException;
+  if (code !== undefined && inputProblemCodes.has(code)) return `${message}\nerror: nothing was started`;
   if (code === 'EADDRINUSE') return `error: the port is taken (${message}): choose another with --port or PORT`;
   return `error: ${code === undefined ? (stack ?? String(error)) : message}`;
 };

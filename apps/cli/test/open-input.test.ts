@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { type InputRecord, readRecords } from '@promptmill/files';
 import { type ColumnSource, type ParquetWriteOptions, parquetWriteBuffer } from 'hyparquet-writer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { InputRecord } from '../src/input/input-record.ts';
 import { openInput, type OpenInputOptions } from '../src/input/open-input.ts';
-import { readRecords } from '../src/input/read-records.ts';
 
 let folder: string;
 

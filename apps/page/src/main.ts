@@ -18,7 +18,13 @@ const router = createRouter(window);
 // The document shows an empty bar until now.
 document.body.replaceChildren();
 render(
-  html`<${App} client=${client} session=${session} router=${router} hasBoard=${board === 'yes'} />`,
+  html`<${App}
+    client=${client}
+    session=${session}
+    router=${router}
+    hasBoard=${board === 'yes'}
+    storage=${sessionStorage}
+  />`,
   document.body,
 );
 

@@ -23,6 +23,21 @@ export const formatUsd = (usd: number): string => {
   return `$${shown.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: usd >= 0.1 ? 2 : 12 })}`;
 };
 
+/** Bounds of an amount of USD; null where nothing can be said. */
+export interface UsdRange {
+  readonly low: number | null;
+  readonly expected: number | null;
+  readonly high: number | null;
+}
+
+/** `about $1.20 ($1.08 to $1.32)`, `$0.10 to $0.50`, `at least $0.10`; undefined when nothing is known. */
+export const formatUsdRange = ({ low, expected, high }: UsdRange): string | undefined => {
+  if (low === null) return undefined;
+  if (high === null) return `at least ${formatUsd(low)}`;
+  const range = low === high ? formatUsd(low) : `${formatUsd(low)} to ${formatUsd(high)}`;
+  return expected === null ? range : `about ${formatUsd(expected)} (${range})`;
+};
+
 /** `1 line`, `2 lines`. */
 export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 

@@ -14,6 +14,7 @@ import type { KeyChange } from './key-ring.ts';
 /** What a route does that is audited. */
 export type AuditAction =
   | 'file.create'
+  | 'file.convert'
   | 'file.delete'
   | 'upload.create'
   | 'upload.complete'

@@ -91,7 +91,7 @@ const fileBatch = z
   .meta({ id: 'CreateBatchFromFile' });
 
 const customId = z.string().min(1).max(maxCustomIdLength).optional();
-const modelName = z.string().min(1).max(maxModelLength).optional();
+export const modelName = z.string().min(1).max(maxModelLength).optional();
 
 /** Not looked at member by member: they go to the provider as they are. */
 const messages = z
@@ -114,6 +114,18 @@ export const prompt = z
 /** They are in each line, and are read with each line. */
 const maxParamsCharacters = 128 * 1024;
 
+export const requestParams = z
+  .unknown()
+  .refine(isJsonObject, { error: 'it must be an object', abort: true })
+  .refine((params) => JSON.stringify(params).length <= maxParamsCharacters, {
+    error: `it may have ${maxParamsCharacters} characters`,
+  })
+  .optional()
+  .meta({
+    description: `Further fields of each request’s body; up to ${maxParamsCharacters} characters as JSON.`,
+    override: { type: 'object', additionalProperties: true, examples: [{ max_tokens: 500 }] },
+  });
+
 const promptBatch = z
   .strictObject({
     model: modelName.meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4' }),
@@ -122,17 +134,7 @@ const promptBatch = z
       .min(1)
       .meta({ override: { type: 'array', minItems: 1, items: { $ref: '#/components/schemas/Prompt' } } }),
     system: z.string().optional().meta({ description: 'The system message before each prompt.' }),
-    params: z
-      .unknown()
-      .refine(isJsonObject, { error: 'it must be an object', abort: true })
-      .refine((params) => JSON.stringify(params).length <= maxParamsCharacters, {
-        error: `it may have ${maxParamsCharacters} characters`,
-      })
-      .optional()
-      .meta({
-        description: `Further fields of each request’s body; up to ${maxParamsCharacters} characters as JSON.`,
-        override: { type: 'object', additionalProperties: true, examples: [{ max_tokens: 500 }] },
-      }),
+    params: requestParams,
     endpoint: z.literal('/v1/chat/completions').default('/v1/chat/completions'),
     completion_window: completionWindow.default('24h'),
     metadata,

@@ -1,4 +1,4 @@
-import { formatCount, formatUsd } from '@promptmill/core/display';
+import { formatCount, formatUsdRange } from '@promptmill/core/display';
 import { rowsText } from '../results/batch-summary.ts';
 import type { InputEstimate } from './estimate-input.ts';
 
@@ -11,12 +11,8 @@ const tokensText = ({ inputTokens, outputTokens: { expected, high }, hasImages }
 };
 
 /** `about $1.20 ($1.08 to $1.32)`, `$0.10 to $0.50`, `at least $0.10`, or that it is unknown. */
-export const estimatedPrice = ({ usd: { low, expected, high }, unpriced }: InputEstimate): string => {
-  if (low === null) return `unknown: nothing says what ${unpriced.join(', ')} costs; prices in promptmill.yaml can`;
-  if (high === null) return `at least ${formatUsd(low)}`;
-  const range = low === high ? formatUsd(low) : `${formatUsd(low)} to ${formatUsd(high)}`;
-  return expected === null ? range : `about ${formatUsd(expected)} (${range})`;
-};
+export const estimatedPrice = ({ usd, unpriced }: InputEstimate): string =>
+  formatUsdRange(usd) ?? `unknown: nothing says what ${unpriced.join(', ')} costs; prices in promptmill.yaml can`;
 
 /** What requests will use and cost, for people. */
 export const describeEstimate = (estimate: InputEstimate): string =>

@@ -1,7 +1,7 @@
+import { inputFormats } from '@promptmill/files';
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { filesHelp } from '../help-texts.ts';
-import { inputFormats } from '../input/input-format.ts';
 import { maxWhole, wholeNumber } from '../input/prompt-options.ts';
 import type { DiffFilesOptions } from './diff-files.ts';
 import type { MergeFilesOptions } from './merge-files.ts';

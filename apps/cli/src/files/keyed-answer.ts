@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '@promptmill/core';
+import { textOfValue } from '@promptmill/files';
 import { CliError } from '../cli-error.ts';
-import { textOfValue } from '../input/template.ts';
 import { readResult } from '../output/read-result.ts';
 import type { FileRecord, RecordFile } from './open-records.ts';
 

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
+import { type InputFormat, partOf } from '@promptmill/files';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
 import { plural } from '@promptmill/core/display';
-import { type InputFormat, partOf } from '../input/input-format.ts';
 import { type FileRecord, openRecords, type RecordFile, surveyFiles } from './open-records.ts';
 import { recordsText, targetFormat, writeOutput } from './write-records.ts';
 

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  type ColumnType,
+  createColumns,
+  type InputFormat,
+  type InputRecord,
+  isBlank,
+  placeOf,
+  readRecords,
+} from '@promptmill/files';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { isBlank } from '../input/choose-records.ts';
-import type { InputFormat } from '../input/input-format.ts';
-import type { InputRecord } from '../input/input-record.ts';
 import { nameOfInput, openInput } from '../input/open-input.ts';
-import { placeOf } from '../input/place-of.ts';
-import { readRecords } from '../input/read-records.ts';
-import { type ColumnType, createColumns } from '../input/table-columns.ts';
 
 /** A line, an element of a JSON array or a row. */
 export type FileRecord = Extract<InputRecord, { kind: 'text' | 'row' }>;

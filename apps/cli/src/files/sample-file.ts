@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
+import { type InputFormat, partOf, takeSample } from '@promptmill/files';
 import type { CliContext } from '../context.ts';
 import { plural } from '@promptmill/core/display';
-import { takeSample } from '../input/choose-records.ts';
-import { type InputFormat, partOf } from '../input/input-format.ts';
 import { type FileRecord, openRecords, surveyFiles } from './open-records.ts';
 import { recordsText, targetFormat, writeOutput } from './write-records.ts';
 

@@ -1,9 +1,9 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { type InputFormat, partOf } from '@promptmill/files';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
 import { plural } from '@promptmill/core/display';
-import { type InputFormat, partOf } from '../input/input-format.ts';
 import { nameOfInput } from '../input/open-input.ts';
 import { type FileRecord, openRecords, surveyFiles } from './open-records.ts';
 import { recordsText, writeOutput } from './write-records.ts';

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
+import { type ColumnType, formatOfName, type InputFormat, isTable, partOf } from '@promptmill/files';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { formatOfName, type InputFormat, isTable, partOf } from '../input/input-format.ts';
-import type { ColumnType } from '../input/table-columns.ts';
 import { cellOf } from '../output/result-table.ts';
 import { writeCsv } from '../output/write-csv.ts';
 import { writeParquet } from '../output/write-parquet.ts';

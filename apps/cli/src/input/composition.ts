@@ -1,24 +1,7 @@
-import type { PromptDefaults } from '@promptmill/core';
-import { parseTemplate, type Template } from './template.ts';
+import { type Composition, parseTemplate } from '@promptmill/files';
 import type { ResolvedPromptOptions } from './prompt-options.ts';
 
-/** How rows become prompts. */
-export interface RowComposition {
-  readonly prompt: Template;
-  readonly system: Template | undefined;
-  readonly idColumn: string | undefined;
-  readonly imageColumn: string | undefined;
-}
-
-/** How the parts of an input become requests. */
-export interface Composition extends PromptDefaults {
-  /** Whether to stream every request, whatever its line says. Default: false. */
-  readonly stream?: boolean | undefined;
-  /** Set when a template makes the prompts. The system message is in it then. */
-  readonly rows?: RowComposition | undefined;
-}
-
-/** @throws CliError `template_invalid`. */
+/** @throws InputError `template_invalid`. */
 export const compositionOf = (options: ResolvedPromptOptions, stream = false): Composition => {
   const { model, prompt, system, endpoint, maxTokens, temperature } = options;
   const params = {

@@ -1,7 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-
-export type ImageUrl = { readonly url: string } | { readonly problem: string };
+import type { ImageUrl } from '@promptmill/files';
 
 const mediaTypes: readonly (readonly [magic: RegExp, mediaType: string])[] = [
   [/^\x89PNG\r\n/, 'image/png'],

@@ -4,9 +4,11 @@ import { open, rm } from 'node:fs/promises';
 import { pipeline as connect, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { detectFormat, type InputFormat, isGzip, readParquet, type RecordSource } from '@promptmill/files';
+import { asyncBufferFromFile } from 'hyparquet';
 import type { CliContext } from '../context.ts';
 import { CliError } from '../cli-error.ts';
-import { detectFormat, type InputFormat, isGzip } from './input-format.ts';
+import { cliAdvice } from './cli-advice.ts';
 
 export interface OpenInputOptions {
   /** The path of a file, or `-` for standard input. */
@@ -18,14 +20,9 @@ export interface OpenInputOptions {
 }
 
 /** An input that can be read as often as needed. */
-export interface OpenedInput extends AsyncDisposable {
-  readonly format: InputFormat;
+export interface OpenedInput extends RecordSource, AsyncDisposable {
   /** SHA-256 of the bytes as they were given, in hex. */
   readonly digest: string;
-  /** Reads the uncompressed bytes from their start. */
-  readonly bytes: () => AsyncIterable<Uint8Array>;
-  /** A file that holds the uncompressed bytes, for a format that is not read from start to end. */
-  readonly unpackedPath: () => Promise<string>;
 }
 
 const readBytes = 256 * 1024;
@@ -62,7 +59,7 @@ const headOf = async (source: AsyncIterable<Uint8Array>): Promise<Buffer> => {
 /**
  * Opens an input: reads it once for its digest, and finds out what it holds. Standard input is kept in a file.
  *
- * @throws CliError `input_missing`, `input_unreadable`, `format_unknown`.
+ * @throws CliError `input_missing`, `input_unreadable`; InputError `format_unknown`.
  */
 export const openInput = async (
   { input, format, scratchPath }: OpenInputOptions,
@@ -100,18 +97,19 @@ export const openInput = async (
   }
   const isPacked = isGzip(await headOf(read(unpacked(path, false))));
   const bytes = (): AsyncIterable<Uint8Array> => read(unpacked(path, isPacked));
-  const found = format ?? detectFormat(input, await headOf(bytes()));
+  const found = format ?? detectFormat(input, await headOf(bytes()), cliAdvice);
 
   const opened = stack.move();
   return {
     format: found,
     digest: hash.digest('hex'),
     bytes,
-    async unpackedPath() {
-      if (!isPacked) return path;
-      await pipeline(bytes(), createWriteStream(unpackedPath, { mode: 0o600 }));
-      return unpackedPath;
-    },
+    parquet: () =>
+      readParquet(async () => {
+        if (!isPacked) return asyncBufferFromFile(path);
+        await pipeline(bytes(), createWriteStream(unpackedPath, { mode: 0o600 }));
+        return asyncBufferFromFile(unpackedPath);
+      }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 };

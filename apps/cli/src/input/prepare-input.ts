@@ -2,22 +2,33 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createDuplicateFinder, type Duplicate } from '@promptmill/files';
+import {
+  type Choose,
+  type Conversion,
+  convertInput,
+  countRecords,
+  createDuplicateFinder,
+  describeProblems,
+  type Duplicate,
+  type InputFormat,
+  isTable,
+  partOf,
+  placeOf,
+  readRecords,
+  takeAll,
+  takeFirst,
+  takeSample,
+  textOfValue,
+} from '@promptmill/files';
 import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
-import { plural } from '@promptmill/core/display';
 import { writeFileWhole } from '../write-file-whole.ts';
-import { type Choose, countRecords, takeAll, takeFirst, takeSample } from './choose-records.ts';
+import { cliAdvice } from './cli-advice.ts';
 import { compositionOf } from './composition.ts';
-import { type Conversion, convertInput } from './convert-input.ts';
 import { imageUrl } from './image-url.ts';
-import { type InputFormat, isTable, partOf } from './input-format.ts';
 import { nameOfInput, openInput, type OpenedInput } from './open-input.ts';
 import type { ResolvedPromptOptions } from './prompt-options.ts';
-import { placeOf } from './place-of.ts';
-import { readRecords } from './read-records.ts';
-import { textOfValue } from './template.ts';
 
 export interface PreparedInput extends Conversion {
   readonly format: InputFormat;
@@ -35,16 +46,6 @@ export interface PrepareOptions {
   readonly stream?: boolean | undefined;
   readonly maxLineBytes: number;
 }
-
-const describeProblems = (name: string, format: InputFormat, { problems, badRecords }: Conversion): string => {
-  const part = partOf(format);
-  const listed = problems.map(
-    ({ number, line, message, count }) =>
-      `${placeOf(name, format, number, line)}: ${message}${count > 1 ? ` (on ${plural(count, part)})` : ''}`,
-  );
-  const unlisted = badRecords - problems.reduce((sum, { count }) => sum + count, 0);
-  return [...listed, ...(unlisted > 0 ? [`and problems on ${plural(unlisted, `more ${part}`)}`] : [])].join('\n');
-};
 
 const maxListedDuplicates = 10;
 
@@ -92,8 +93,8 @@ const chooserOf = async (
  * Converts an input to lines of OpenAI's format, and writes them to `path`, whole or not at all.
  *
  * @param input the path of a file, or `-` for standard input.
- * @throws CliError `input_missing`, `input_unreadable`, `format_unknown`, `template_invalid`, `prompt_missing`,
- * `input_invalid` with a line for each problem, `input_empty`.
+ * @throws CliError `input_missing`, `input_unreadable`, `prompt_missing`, `input_invalid` with a line for each problem,
+ * `input_empty`; InputError `format_unknown`, `template_invalid`, `input_invalid`.
  */
 export const prepareInput = async (
   input: string,
@@ -125,6 +126,7 @@ export const prepareInput = async (
       format,
       composition,
       maxLineBytes,
+      advice: cliAdvice,
       choose,
       imageUrl: (value) => imageUrl(value, { folder, maxBytes: maxLineBytes, onRead }),
       onRequest: (customId, number) => duplicates?.add(customId, number),
@@ -140,7 +142,8 @@ export const prepareInput = async (
       yield next.value.lines;
     }
     const { conversion } = found;
-    if (conversion.badRecords > 0) throw new CliError('input_invalid', describeProblems(name, format, conversion));
+    if (conversion.badRecords > 0)
+      throw new CliError('input_invalid', describeProblems(name, format, conversion).join('\n'));
     await rowsFile?.sync();
   }
 

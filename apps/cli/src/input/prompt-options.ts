@@ -1,8 +1,8 @@
 import { type AnswerSchema, type Endpoint, isJsonObject, type JsonObject, messageEndpoints } from '@promptmill/core';
+import { type InputFormat, inputFormats } from '@promptmill/files';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { readSchema, withSchema } from './answer-schema.ts';
-import { type InputFormat, inputFormats } from './input-format.ts';
 import { readText } from './read-text.ts';
 
 const endpointsByName = {

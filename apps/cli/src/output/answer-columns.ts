@@ -1,5 +1,5 @@
 import { field, isJsonObject } from '@promptmill/core';
-import type { ColumnType } from '../input/table-columns.ts';
+import type { ColumnType } from '@promptmill/files';
 
 const typesByName: Readonly<Record<string, ColumnType>> = { boolean: 'boolean', integer: 'integer', number: 'number' };
 

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '@promptmill/core';
-import { type ColumnType, typeFits } from '../input/table-columns.ts';
+import { type ColumnType, typeFits } from '@promptmill/files';
 import type { ResultSummary } from './read-result.ts';
 
 export interface TableColumn {

@@ -1,5 +1,5 @@
+import type { ColumnType } from '@promptmill/files';
 import { type BasicType, ByteWriter, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
-import type { ColumnType } from '../input/table-columns.ts';
 import type { Cell, TableColumn } from './result-table.ts';
 
 const types: Readonly<Record<ColumnType, BasicType>> = {

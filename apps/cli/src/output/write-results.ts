@@ -1,5 +1,5 @@
 import type { JsonObject } from '@promptmill/core';
-import type { ColumnType } from '../input/table-columns.ts';
+import type { ColumnType } from '@promptmill/files';
 import type { OutputFormat } from './output-format.ts';
 import { readResult } from './read-result.ts';
 import { type AnswerTable, type Cell, createResultTable, type ResultTable, type TableColumn } from './result-table.ts';

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rmdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { formatOfName, type InputFormat } from '@promptmill/files';
 import { CliError } from '../cli-error.ts';
-import { formatOfName, type InputFormat } from '../input/input-format.ts';
 import { outputOf } from '../results/output-place.ts';
 
 export interface FindInputsOptions {

@@ -1,4 +1,4 @@
-import type { BatchStatus } from '@promptmill/core';
+import type { BatchStatus, FileObject } from '@promptmill/core';
 
 /** A page of a list. With a filter its `last_id` is the last one that was looked at. */
 export interface Page<Item> {
@@ -105,4 +105,48 @@ export interface UsageRow {
   /** In USD; null where a part of it has an unknown price. `spent_known` is what the other part cost. */
   readonly cost: { readonly spent: number | null; readonly spent_known: number; readonly wasted: number | null };
   readonly unpriced_answers: number;
+}
+
+export type InputFormat = 'text' | 'jsonl' | 'json' | 'csv' | 'tsv' | 'parquet';
+
+/** How a file of prompts becomes requests. */
+export interface Conversion {
+  readonly format?: InputFormat;
+  readonly model?: string;
+  readonly prompt?: string;
+  readonly system?: string;
+  readonly id_column?: string;
+  readonly endpoint?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+/** The first requests that a file of prompts makes. */
+export interface FilePreview {
+  readonly format: InputFormat;
+  readonly columns: readonly { readonly name: string; readonly example: string }[];
+  readonly requests: readonly Omit<RequestLine, 'index'>[];
+  readonly problems: readonly string[];
+}
+
+/** The input file that a file of prompts makes; null when there are problems. */
+export interface FileConversion {
+  readonly file: FileObject | null;
+  readonly endpoint: string | null;
+  readonly requests: number;
+  readonly problems: readonly string[];
+}
+
+/** Bounds of an amount; null where nothing can be said. */
+interface Range {
+  readonly low: number | null;
+  readonly expected: number | null;
+  readonly high: number | null;
+}
+
+/** What a batch would use and cost. */
+export interface BatchEstimate {
+  readonly requests: number;
+  readonly input_tokens: number;
+  readonly output_tokens: Range;
+  readonly cost: Range;
 }

@@ -2,8 +2,12 @@ import type { BatchObject, Delta, FileObject } from '@promptmill/core';
 import { ApiError, readError } from './api-error.ts';
 import type {
   AdminBatch,
+  BatchEstimate,
   Caller,
+  Conversion,
   Failures,
+  FileConversion,
+  FilePreview,
   Lane,
   LaneLimits,
   Page,
@@ -11,6 +15,7 @@ import type {
   ResultPage,
   UsageRow,
 } from './answers.ts';
+import type { BatchBody } from '../new-batch/draft.ts';
 import type { ProgressPoint } from '../batch/progress-points.ts';
 import { readEvents } from './read-events.ts';
 
@@ -23,7 +28,8 @@ export interface ApiClientOptions {
 }
 
 interface Call {
-  readonly method?: 'POST';
+  readonly method?: 'POST' | 'DELETE';
+  /** A form, or what is sent as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   /** Default: that of the session. */
@@ -67,21 +73,22 @@ const queryOf = (values: object): string => {
 };
 
 /** A name for one wish, so that a repeat of its call changes nothing more. Not only `https` has these bytes. */
-const newIdempotencyKey = (): string =>
+export const newIdempotencyKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** The calls that the page makes. Each rejects with {@link ApiError}, or with the signal's reason. */
 export const createApiClient = ({ fetch, keyOf, onUnauthorized }: ApiClientOptions) => {
   const call = async (path: string, { method, body, headers, key, signal }: Call = {}): Promise<Response> => {
+    const isForm = body instanceof FormData;
     const bearer = key ?? keyOf();
     const response = await fetch(path, {
       method: method ?? 'GET',
       headers: {
         ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined || isForm ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
       cache: 'no-store',
       credentials: 'omit',
@@ -149,6 +156,42 @@ export const createApiClient = ({ fetch, keyOf, onUnauthorized }: ApiClientOptio
     /** The content of a file, as it comes. */
     fileContent: async (id: string, signal?: AbortSignal) =>
       call(`/v1/files/${encodeURIComponent(id)}/content`, { signal }),
+
+    /** Begins to upload a file in parts, which is kept for a day. @param bytes of the whole file */
+    createUpload: (filename: string, bytes: number, signal: AbortSignal) =>
+      json<{ id: string }>('/v1/uploads', {
+        method: 'POST',
+        body: {
+          filename,
+          bytes,
+          purpose: 'batch',
+          mime_type: 'application/octet-stream',
+          expires_after: { anchor: 'created_at', seconds: 86_400 },
+        },
+        signal,
+      }),
+    addPart(uploadId: string, part: Blob, signal: AbortSignal) {
+      const form = new FormData();
+      form.set('data', part);
+      return json<{ id: string }>(`/v1/uploads/${uploadId}/parts`, { method: 'POST', body: form, signal });
+    },
+    completeUpload: (uploadId: string, partIds: readonly string[], signal: AbortSignal) =>
+      json<{ file: FileObject }>(`/v1/uploads/${uploadId}/complete`, {
+        method: 'POST',
+        body: { part_ids: partIds },
+        signal,
+      }),
+    cancelUpload: (uploadId: string) => json(`/v1/uploads/${uploadId}/cancel`, { method: 'POST' }),
+    previewFile: (id: string, body: Conversion, signal: AbortSignal) =>
+      json<FilePreview>(`/v1/files/${id}/preview`, { method: 'POST', body, signal }),
+    convertFile: (id: string, body: Conversion, signal: AbortSignal) =>
+      json<FileConversion>(`/v1/files/${id}/convert`, { method: 'POST', body, signal }),
+    deleteFile: (id: string) => json(`/v1/files/${id}`, { method: 'DELETE' }),
+    listModels: async () => (await json<{ data: { id: string }[] }>('/v1/models')).data.map(({ id }) => id),
+    estimateBatch: (body: BatchBody, signal: AbortSignal) =>
+      json<BatchEstimate>('/v1/batches/estimate', { method: 'POST', body, signal }),
+    createBatch: (body: BatchBody, idempotencyKey: string) =>
+      json<BatchObject>('/v1/batches', { method: 'POST', body, headers: { 'idempotency-key': idempotencyKey } }),
 
     /** Opens one connection and tells the batch at each event, and text of streamed answers, until the connection ends. */
     async watchBatch(

@@ -4,6 +4,7 @@ import { html } from '../html.ts';
 import { AskFirst, type Question } from '../parts/ask-first.ts';
 import { useTimer } from '../parts/use-timer.ts';
 import { usePage } from '../shell/context.ts';
+import { hrefOf } from '../shell/route.ts';
 import { createBatchList, type ListFilter } from './batch-list.ts';
 import { BatchRow } from './batch-row.ts';
 import { type BatchSummary, summarizeForAdmin } from './batch-summary.ts';
@@ -69,6 +70,7 @@ export const BatchesPage = () => {
     <div class="head">
       <h1>Batches</h1>
       <p class="muted" role="status">${list.isLoading.value ? 'Loading …' : count}</p>
+      <a class="button primary" href=${hrefOf({ name: 'new-batch' })}>New batch</a>
     </div>
     <${ListFilters}
       filter=${filter}
@@ -103,7 +105,7 @@ const Empty = ({ isNarrowed }: { readonly isNarrowed: boolean }) =>
   isNarrowed
     ? html`<p class="empty">No batch matches.</p>`
     : html`<div class="empty">
-        <p>No batches yet. Submit a file of prompts:</p>
+        <p>No batches yet. <a href=${hrefOf({ name: 'new-batch' })}>Make one here</a>, or submit a file of prompts:</p>
         <pre><code>bin/promptmill submit prompts.txt --model simulator/echo</code></pre>
         <p class="muted">or <code>POST /v1/batches</code>, described at <a href="/docs">/docs</a>.</p>
       </div>`;

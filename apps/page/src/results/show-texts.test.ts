@@ -22,7 +22,7 @@ describe('a prompt', () => {
     [{ input: [{ role: 'user', content: 'To responses' }] }, 'To responses'],
     [{}, ''],
   ])('of %j is what a person asks', (body, text) => {
-    expect(promptOf({ index: 0, custom_id: 'a', url: '', body })).toBe(text);
+    expect(promptOf({ body })).toBe(text);
   });
 });
 

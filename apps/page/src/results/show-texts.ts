@@ -18,13 +18,19 @@ const textOf = (content: unknown): string => {
 };
 
 /** What a request asks, as a person reads it. */
-export const promptOf = ({ body }: RequestLine): string => {
+export const promptOf = ({ body }: Pick<RequestLine, 'body'>): string => {
   const messages = listOf(field(body, 'messages') ?? field(body, 'input'));
   const last = messages.findLast((message) => field(message, 'role') !== undefined);
   if (last !== undefined) return textOf(field(last, 'content'));
   const prompt = field(body, 'prompt') ?? field(body, 'input');
   if (typeof prompt === 'string') return prompt;
   return prompt === undefined ? '' : JSON.stringify(prompt);
+};
+
+/** The system message of a request; empty when it has none. */
+export const systemOf = ({ body }: Pick<RequestLine, 'body'>): string => {
+  const [first] = listOf(field(body, 'messages'));
+  return textOf(field(first, 'role') === 'system' ? field(first, 'content') : field(body, 'instructions'));
 };
 
 const choiceText = (choice: unknown): string => {

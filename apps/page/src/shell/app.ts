@@ -2,6 +2,7 @@ import { html } from '../html.ts';
 import { BatchPage } from '../batch/batch-page.ts';
 import { BatchesPage } from '../batches/batches-page.ts';
 import { LanesPage } from '../lanes/lanes-page.ts';
+import { NewBatchPage } from '../new-batch/new-batch-page.ts';
 import { UsePage } from '../use/use-page.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { Context } from './context.ts';
@@ -14,17 +15,19 @@ export interface AppProps {
   readonly session: SessionControl;
   readonly router: Router;
   readonly hasBoard: boolean;
+  readonly storage: Storage;
 }
 
 const viewOf = (route: Route) => {
   if (route.name === 'batch') return html`<${BatchPage} key=${route.id} id=${route.id} />`;
+  if (route.name === 'new-batch') return html`<${NewBatchPage} />`;
   if (route.name === 'lanes') return html`<${LanesPage} />`;
   if (route.name === 'use') return html`<${UsePage} />`;
   return html`<${BatchesPage} />`;
 };
 
 /** The whole page: who is not signed in is asked for a key; others see a bar at the top and a view below it. */
-export const App = ({ client, session, router, hasBoard }: AppProps) => {
+export const App = ({ client, session, router, hasBoard, storage }: AppProps) => {
   const state = session.state.value;
   const route = router.route.value;
   if (state.kind === 'checking') return html`<main aria-busy="true"></main>`;
@@ -33,7 +36,7 @@ export const App = ({ client, session, router, hasBoard }: AppProps) => {
   const { caller } = state;
   const link = (name: 'batches' | 'lanes' | 'use', word: string) =>
     html`<a href=${hrefOf({ name })} aria-current=${route.name === name ? 'page' : undefined}>${word}</a>`;
-  return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard }}>
+  return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard, storage }}>
     <a
       class="skip"
       href="#main"

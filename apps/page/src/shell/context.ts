@@ -13,6 +13,8 @@ export interface PageContext {
   readonly caller: Caller;
   /** Whether there is a Bull Board to link to. */
   readonly hasBoard: boolean;
+  /** Keeps what someone has filled in until the tab is closed or they sign out. */
+  readonly storage: Storage;
 }
 
 export const Context = createContext<PageContext | undefined>(undefined);

@@ -5,6 +5,7 @@ it.each([
   ['', { name: 'batches' }],
   ['#/batches', { name: 'batches' }],
   ['#/batches/batch_0a', { name: 'batch', id: 'batch_0a' }],
+  ['#/new-batch', { name: 'new-batch' }],
   ['#/batches/<script>', { name: 'batches' }],
   ['#/lanes', { name: 'lanes' }],
   ['#/use', { name: 'use' }],

@@ -1,12 +1,14 @@
 import { signal } from '@preact/signals';
 
-/** What the page shows. It is behind the `#` of the URL: a reload shows the same, and no log on the way has ids. */
-export type Route = { readonly name: 'batches' | 'lanes' | 'use' } | { readonly name: 'batch'; readonly id: string };
+const views = ['batches', 'new-batch', 'lanes', 'use'] as const;
 
-/** Reads `#/batches`, `#/batches/batch_…`, `#/lanes` and `#/use`. Anything else shows the batches. */
+/** What the page shows. It is behind the `#` of the URL: a reload shows the same, and no log on the way has ids. */
+export type Route = { readonly name: (typeof views)[number] } | { readonly name: 'batch'; readonly id: string };
+
+/** Reads `#/batches`, `#/batches/batch_…`, `#/new-batch`, `#/lanes` and `#/use`. Anything else shows the batches. */
 export const parseRoute = (hash: string): Route => {
-  if (hash === '#/lanes') return { name: 'lanes' };
-  if (hash === '#/use') return { name: 'use' };
+  const view = views.find((name) => hash === `#/${name}`);
+  if (view) return { name: view };
   const [, id] = /^#\/batches\/([\w-]+)$/.exec(hash) ?? [];
   return id === undefined ? { name: 'batches' } : { name: 'batch', id };
 };

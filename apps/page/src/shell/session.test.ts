@@ -8,7 +8,7 @@ const sessionWith = (kept: Record<string, string>, wantsKey = true) => {
   const storage = {
     getItem: (name: string) => stored.get(name) ?? null,
     setItem: (name: string, value: string) => void stored.set(name, value),
-    removeItem: (name: string) => void stored.delete(name),
+    clear: () => stored.clear(),
   };
   return { session: createSession({ wantsKey, storage }), stored };
 };

@@ -10,8 +10,8 @@ export type Session =
 export interface SessionOptions {
   /** Whether the api wants a key. */
   readonly wantsKey: boolean;
-  /** Keeps the key until the tab is closed. */
-  readonly storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
+  /** Keeps the key until the tab is closed. Signing out empties it. */
+  readonly storage: Pick<Storage, 'getItem' | 'setItem' | 'clear'>;
 }
 
 const storageName = 'promptmill-key';
@@ -26,7 +26,8 @@ export const createSession = ({ wantsKey, storage }: SessionOptions) => {
 
   const signOut = (problem?: string): void => {
     key = undefined;
-    storage.removeItem(storageName);
+    // What someone else has filled in is not for who signs in next.
+    storage.clear();
     state.value = { kind: 'signed out', ...(problem === undefined ? {} : { problem }) };
   };
 

@@ -1,4 +1,5 @@
-import { CliError } from '../cli-error.ts';
+import { type Advice, apiAdvice } from './advice.ts';
+import { InputError } from './input-error.ts';
 
 /**
  * How an input is read. `text` has a prompt on each line, `jsonl` a JSON object; `json` is one array of strings or objects;
@@ -53,24 +54,24 @@ const formatOfContent = (head: Buffer): InputFormat => {
   return first === '{' ? 'jsonl' : 'text';
 };
 
-const unknown = (message: string): CliError =>
-  new CliError('format_unknown', `${message}; --format ${inputFormats.join('|')} says how to read it`);
+const unknown = (message: string, { format }: Advice): InputError =>
+  new InputError('format_unknown', `${message}; ${format}`);
 
 /**
  * The format of an input. Content that is unmistakable decides, then the name, then the first character.
  *
  * @param name the path of the file, with or without `.gz`, or `-`.
  * @param head the first bytes, uncompressed.
- * @throws CliError `format_unknown`.
+ * @throws InputError `format_unknown`.
  */
-export const detectFormat = (name: string, head: Buffer): InputFormat => {
+export const detectFormat = (name: string, head: Buffer, advice = apiAdvice): InputFormat => {
   if (startsWith(head, 'PAR1')) return 'parquet';
   if (startsWith(head, 'PK\u0003\u0004'))
-    throw new CliError('format_unknown', `${name} is a spreadsheet or a zip archive: save the table in it as CSV`);
+    throw new InputError('format_unknown', `${name} is a spreadsheet or a zip archive: save the table in it as CSV`);
   const extension = /\.([^./\\]+)$/.exec(name.replace(/\.gz$/i, ''))?.[1]?.toLowerCase();
   if (name === '-' || extension === undefined) return formatOfContent(head);
   const format = formatsByExtension[extension];
-  if (format === undefined) throw unknown(`cannot tell from its name what ${name} holds`);
-  if (format === 'parquet' && head.length > 0) throw unknown(`${name} is no Parquet file`);
+  if (format === undefined) throw unknown(`cannot tell from its name what ${name} holds`, advice);
+  if (format === 'parquet' && head.length > 0) throw unknown(`${name} is no Parquet file`, advice);
   return format === 'json-by-content' ? (formatOfContent(head) === 'json' ? 'json' : 'jsonl') : format;
 };

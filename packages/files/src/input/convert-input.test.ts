@@ -19,7 +19,9 @@ const convert = async (
   const opened = {
     format,
     bytes: () => inChunks(Buffer.from(input), chunkBytes),
-    unpackedPath: () => Promise.reject(new Error('not a file')),
+    parquet: () => {
+      throw new Error('not a Parquet file');
+    },
   };
   const blocks = convertInput(readRecords(opened, 1000), { format, composition, maxLineBytes: 1000, ...options });
   let lines = '';
@@ -53,6 +55,18 @@ describe('convertInput', () => {
       { number: 2, message: expect.stringContaining('unknown key `promt`') as string, count: 30 },
     ]);
     expect([badRecords, requests]).toEqual([30, 1]);
+  });
+
+  it('yields what a few bytes become in pieces that fit in memory', async () => {
+    const records = async function* () {
+      yield Array.from({ length: 1000 }, (_, i) => ({ kind: 'text', number: i + 1, text: 'x' }) as const);
+    };
+    const system = 'x'.repeat(10_000);
+    const options = { format: 'text', composition: { ...composition, system }, maxLineBytes: 20_000 } as const;
+    const sizes: number[] = [];
+    for await (const { lines } of convertInput(records(), options)) sizes.push(lines.length);
+    expect(Math.max(...sizes)).toBeLessThan(1_200_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(10_000_000);
   });
 
   it('refuses a line that is too long or not UTF-8', async () => {

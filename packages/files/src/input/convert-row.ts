@@ -1,6 +1,8 @@
 import type { JsonObject } from '@promptmill/core';
+import type { Advice } from './advice.ts';
 import type { Composition, RowComposition } from './composition.ts';
 import { type Converted, convertPrompt, problem } from './convert-line.ts';
+import { tooLong } from './input-record.ts';
 import { fillTemplate, type Template, textOfValue } from './template.ts';
 
 const listedColumns = 20;
@@ -30,6 +32,9 @@ export interface ConvertRowOptions {
   /** The row's number, 1-based. It names the request (`request-1`) when no column does. */
   readonly number: number;
   readonly composition: Composition & { readonly rows: RowComposition };
+  readonly advice?: Advice | undefined;
+  /** A longer request is a problem. */
+  readonly maxLineBytes: number;
   /** The URL of the row's image. */
   readonly imageUrl?: string | undefined;
 }
@@ -37,12 +42,13 @@ export interface ConvertRowOptions {
 /** Turns the values of a row into a line of OpenAI's format. */
 export const convertRow = (
   values: JsonObject,
-  { number, composition: { rows, ...defaults }, imageUrl }: ConvertRowOptions,
+  { number, composition: { rows, ...defaults }, advice, maxLineBytes, imageUrl }: ConvertRowOptions,
 ): Converted => {
   const { prompt, system, idColumn } = rows;
   const filled = (template: Template) => {
-    const result = fillTemplate(template, values);
-    return 'text' in result ? result : { problem: noColumn(result.missing, values) };
+    const result = fillTemplate(template, values, maxLineBytes);
+    if ('text' in result) return result;
+    return { problem: 'missing' in result ? noColumn(result.missing, values) : tooLong(maxLineBytes) };
   };
   const text = filled(prompt);
   if ('problem' in text) return problem(text.problem);
@@ -58,7 +64,6 @@ export const convertRow = (
         ? { prompt: text.text }
         : { messages: [imageMessage(text.text, imageUrl, defaults.endpoint)] }),
     },
-    number,
-    { ...defaults, system: systemText?.text },
+    { number, composition: { ...defaults, system: systemText?.text }, advice },
   );
 };

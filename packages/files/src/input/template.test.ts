@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fillTemplate, parseTemplate } from './template.ts';
 
-const fill = (text: string, values: Record<string, unknown>) => fillTemplate(parseTemplate(text, '--prompt'), values);
+const fill = (text: string, values: Record<string, unknown>) =>
+  fillTemplate(parseTemplate(text, '--prompt'), values, 100);
 
 describe('a template', () => {
   it.each([
@@ -21,6 +22,10 @@ describe('a template', () => {
   it('names the column that a row lacks', () => {
     expect(fill('{{txt}}', { text: 'x' })).toEqual({ missing: 'txt' });
     expect(fill('{{constructor}}', {})).toEqual({ missing: 'constructor' });
+  });
+
+  it('ends before its text is too long', () => {
+    expect(fill('{{a}}'.repeat(1000), { a: 'x'.repeat(99) })).toEqual({ tooLong: true });
   });
 
   it.each(['{{text}', '{{}}', '{{ }}', '{{{{a}}', '{{a{b}}'])('%s is refused', (text) => {

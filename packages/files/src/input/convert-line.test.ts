@@ -40,7 +40,9 @@ describe('a line of text', () => {
   });
 
   it('needs a model', () => {
-    expect(problemOf('Say hi.', { number: 1, format: 'text', composition: {} })).toMatch(/^no model: add --model/);
+    expect(problemOf('Say hi.', { number: 1, format: 'text', composition: {} })).toMatch(
+      /^no model: `model` names one/,
+    );
   });
 });
 
@@ -109,13 +111,15 @@ describe('a JSON line', () => {
 
   it('of a table of its own is told how to become a prompt', () => {
     expect(problemOf('{"review":"Good."}', { number: 1, format: 'jsonl', composition: { model } })).toContain(
-      "--prompt 'Classify: {{review}}'",
+      "`prompt`, such as 'Classify: {{review}}', makes a prompt of it",
     );
   });
 
   it('is refused when it has a body and an option is for prompts only', () => {
     const line = '{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m"}}';
-    expect(problemOf(line, { number: 1, format: 'jsonl', composition: { system: 'Be brief.' } })).toMatch(/--system/);
+    expect(problemOf(line, { number: 1, format: 'jsonl', composition: { system: 'Be brief.' } })).toMatch(
+      /what `system`, `endpoint` and `params` set/,
+    );
   });
 });
 

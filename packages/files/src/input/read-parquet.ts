@@ -1,16 +1,44 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { isJsonObject, type JsonObject } from '@promptmill/core';
-import { asyncBufferFromFile, type Compressors, parquetMetadataAsync, parquetScan, parquetSchema } from 'hyparquet';
-import { CliError } from '../cli-error.ts';
+import {
+  type AsyncBuffer,
+  type Compressors,
+  parquetMetadataAsync,
+  parquetScan,
+  parquetSchema,
+  snappyUncompress,
+} from 'hyparquet';
+import { InputError } from './input-error.ts';
 import type { InputRecord } from './input-record.ts';
 
 const blockRows = 1000;
 
-/** hyparquet knows Snappy; Node knows the others that are in use. */
+/** A page that says it is larger is not unpacked. Writers make pages of about 1 MiB. */
+const maxPageBytes = 256 * 2 ** 20;
+
+const assertSize = (bytes: number): void => {
+  if (bytes > maxPageBytes) throw new Error(`a page has ${bytes} bytes`);
+};
+
+/** Unpacks no more of a page than it says it has. */
+const bounded =
+  (unpack: (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array) =>
+  (bytes: Uint8Array, outputLength: number): Uint8Array => {
+    assertSize(outputLength);
+    return unpack(bytes, { maxOutputLength: Math.max(outputLength, 1) });
+  };
+
+/** hyparquet knows Snappy alone; Node knows the others that are in use. */
 const compressors: Compressors = {
-  GZIP: (bytes) => gunzipSync(bytes),
-  ZSTD: (bytes) => zstdDecompressSync(bytes),
-  BROTLI: (bytes) => brotliDecompressSync(bytes),
+  SNAPPY(bytes, outputLength) {
+    assertSize(outputLength);
+    const page = new Uint8Array(outputLength);
+    snappyUncompress(bytes, page);
+    return page;
+  },
+  GZIP: bounded(gunzipSync),
+  ZSTD: bounded(zstdDecompressSync),
+  BROTLI: bounded(brotliDecompressSync),
 };
 
 /** A value as JSON has it. Numbers beyond 2^53 and dates become text, so that nothing is lost. */
@@ -25,21 +53,32 @@ const toJsonValue = (value: unknown): unknown => {
   return value ?? null;
 };
 
+export interface ReadParquetOptions {
+  /** Most values in a row group: its page indexes may say that it is one page. Default: any number. */
+  readonly maxGroupValues?: number;
+}
+
 /**
  * Reads the rows of a Parquet file. Of a file with page indexes it holds a thousand rows in memory at once, of any other
  * one row group.
  *
- * @throws CliError `input_invalid` when the file cannot be read.
+ * @throws InputError `input_invalid` when the file cannot be read.
  */
-export async function* readParquet(path: () => Promise<string>): AsyncGenerator<InputRecord[], void, undefined> {
+export async function* readParquet(
+  open: () => Promise<AsyncBuffer>,
+  { maxGroupValues = Infinity }: ReadParquetOptions = {},
+): AsyncGenerator<InputRecord[], void, undefined> {
   try {
-    const file = await asyncBufferFromFile(await path());
+    const file = await open();
     if (file.byteLength === 0) return;
     const metadata = await parquetMetadataAsync(file);
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
     const hasPageIndexes = metadata.row_groups.every((group) =>
       group.columns.every((column) => column.offset_index_offset !== undefined),
     );
+    const largest = Math.max(0, ...metadata.row_groups.map(({ num_rows }) => Number(num_rows))) * columns.length;
+    if (largest > maxGroupValues)
+      throw new Error(`a row group has ${largest} values, and may have ${maxGroupValues}: write smaller row groups`);
     const scan = await parquetScan({ file, metadata, compressors });
     for (const group of scan.ranges) {
       const step = hasPageIndexes ? blockRows : group.rowEnd - group.rowStart;
@@ -60,6 +99,6 @@ export async function* readParquet(path: () => Promise<string>): AsyncGenerator<
     }
   } catch (error) {
     const { message } = error as Error;
-    throw new CliError('input_invalid', `cannot read this Parquet file: ${message}`, { cause: error });
+    throw new InputError('input_invalid', `cannot read this Parquet file: ${message}`, { cause: error });
   }
 }

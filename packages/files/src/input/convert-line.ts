@@ -1,4 +1,5 @@
 import { isJsonObject, messageEndpoints, parseRequestLine, promptToLine, type RequestLine } from '@promptmill/core';
+import { type Advice, apiAdvice } from './advice.ts';
 import type { Composition } from './composition.ts';
 import type { InputFormat } from './input-format.ts';
 
@@ -14,6 +15,8 @@ export interface ConvertLineOptions {
   readonly number: number;
   readonly format: InputFormat;
   readonly composition: Composition;
+  /** Default: in the words of the API. */
+  readonly advice?: Advice | undefined;
 }
 
 type PromptArguments = Parameters<typeof promptToLine>;
@@ -21,17 +24,21 @@ type PromptArguments = Parameters<typeof promptToLine>;
 /** A prompt as a line of OpenAI's format, checked. */
 export const convertPrompt = (
   prompt: PromptArguments[0],
-  number: number,
-  { stream, ...defaults }: Composition,
-): Converted =>
-  checked(promptToLine(prompt, number, stream ? { ...defaults, params: { ...defaults.params, stream } } : defaults));
+  { number, composition: { stream, ...defaults }, advice }: Omit<ConvertLineOptions, 'format'>,
+): Converted => {
+  const params = stream ? { params: { ...defaults.params, stream } } : {};
+  return checked(promptToLine(prompt, number, { ...defaults, ...params }), advice);
+};
 
 const promptKeys = new Set(['custom_id', 'model', 'prompt', 'messages']);
 
-const promptProblem = (value: Record<string, unknown>, { endpoint }: Composition): string | undefined => {
+const promptProblem = (
+  value: Record<string, unknown>,
+  { composition: { endpoint }, advice = apiAdvice }: ConvertLineOptions,
+): string | undefined => {
   const unknownKey = Object.keys(value).find((key) => !promptKeys.has(key));
   if (unknownKey !== undefined)
-    return `unknown key \`${unknownKey}\`: a prompt takes custom_id, model, and prompt or messages; --prompt 'Classify: {{${unknownKey}}}' makes a prompt of it, and OpenAI's line format has a body for anything more`;
+    return `unknown key \`${unknownKey}\`: a prompt takes custom_id, model, and prompt or messages; ${advice.prompt(unknownKey)} makes a prompt of it, and OpenAI's line format has a body for anything more`;
   const { prompt, messages } = value;
   if ((prompt === undefined) === (messages === undefined))
     return 'expected {"prompt": …}, {"messages": […]}, or OpenAI\'s {"custom_id", "method", "url", "body"}';
@@ -63,12 +70,12 @@ const completeLine = (
   });
 };
 
-const checked = (line: string): Converted => {
+const checked = (line: string, advice = apiAdvice): Converted => {
   const parsed = parseRequestLine(line);
   if (parsed.ok) return { kind: 'request', line, request: parsed.request };
   const { code, param, message } = parsed.problem;
   return code === 'missing_required_parameter' && param === 'body.model'
-    ? problem('no model: add --model provider/model (to try it without a key: --model simulator/echo)')
+    ? problem(`no model: ${advice.model}`)
     : problem(message);
 };
 
@@ -91,22 +98,20 @@ export const parseJson = (text: string, format: InputFormat): ParsedText => {
  * @param text without its line ending.
  */
 export const convertLine = (text: string, options: ConvertLineOptions): Converted => {
-  const { number, format, composition } = options;
+  const { format, composition, advice = apiAdvice } = options;
   const trimmed = text.trim();
   if (trimmed === '') return { kind: 'blank' };
-  if (format === 'text') return convertPrompt(trimmed, number, composition);
+  if (format === 'text') return convertPrompt(trimmed, options);
   const parsed = parseJson(trimmed, format);
   if ('message' in parsed) return problem(parsed.message);
   const { value } = parsed;
-  if (!isJsonObject(value)) return convertPrompt(String(value), number, composition);
+  if (!isJsonObject(value)) return convertPrompt(String(value), options);
   if (!('body' in value) && !('url' in value)) {
-    const message = promptProblem(value, composition);
-    return message === undefined ? convertPrompt(value, number, composition) : problem(message);
+    const message = promptProblem(value, options);
+    return message === undefined ? convertPrompt(value, options) : problem(message);
   }
   const { system, params, endpoint } = composition;
   if (system !== undefined || params !== undefined || endpoint !== undefined)
-    return problem(
-      'this line has a body: set there what --system, --endpoint, --max-tokens, --temperature, --param, --params and --schema set for prompts',
-    );
-  return checked(completeLine(trimmed, value, options));
+    return problem(`this line has a body: set there what ${advice.settings} set for prompts`);
+  return checked(completeLine(trimmed, value, options), advice);
 };

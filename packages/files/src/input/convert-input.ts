@@ -1,19 +1,24 @@
 import { isJsonObject, type JsonObject, maxModels } from '@promptmill/core';
+import type { Advice } from './advice.ts';
 import { type Choose, isBlank, takeAll } from './choose-records.ts';
 import type { Composition } from './composition.ts';
 import { type Converted, convertLine, parseJson, problem } from './convert-line.ts';
 import { convertRow } from './convert-row.ts';
-import type { ImageUrl } from './image-url.ts';
 import type { InputFormat } from './input-format.ts';
 import { type InputRecord, tooLong } from './input-record.ts';
 import { type ColumnType, createColumns } from './table-columns.ts';
 import { textOfValue } from './template.ts';
+
+/** The URL of an image, or why there is none. */
+export type ImageUrl = { readonly url: string } | { readonly problem: string };
 
 export interface ConvertOptions {
   readonly format: InputFormat;
   readonly composition: Composition;
   /** A longer request is a problem. */
   readonly maxLineBytes: number;
+  /** Default: in the words of the API. */
+  readonly advice?: Advice | undefined;
   /** Default: all. */
   readonly choose?: Choose;
   readonly imageUrl?: (value: string) => Promise<ImageUrl>;
@@ -55,9 +60,11 @@ export interface ConvertedBlock {
 type Row = JsonObject;
 
 const maxListedProblems = 10;
+/** A block with more is not added to: a few short records may make many long requests. */
+const maxBlockCharacters = 2 ** 20;
 
 /** What a template can use of a record. A text without columns has one, `text`. */
-const rowOf = (
+export const rowOf = (
   record: InputRecord & { kind: 'text' | 'row' },
   format: InputFormat,
 ): { readonly values: Row } | { readonly message: string } => {
@@ -78,7 +85,7 @@ const rowOfRequest = (text: string, format: InputFormat, customId: string): Row 
 
 type ConvertedRecord = Converted & { readonly row?: Row };
 
-const createConverter = ({ format, composition, maxLineBytes, imageUrl }: ConvertOptions) => {
+const createConverter = ({ format, composition, maxLineBytes, advice, imageUrl }: ConvertOptions) => {
   const { rows } = composition;
 
   const convert = async (record: InputRecord): Promise<ConvertedRecord> => {
@@ -86,14 +93,14 @@ const createConverter = ({ format, composition, maxLineBytes, imageUrl }: Conver
     if (record.kind === 'problem') return record;
     if (isBlank(record)) return { kind: 'blank' };
     if (rows === undefined) {
-      if (record.kind === 'row') return problem('a table needs --prompt');
-      const converted = convertLine(record.text, { number, format, composition });
+      if (record.kind === 'row') return problem('a table needs a prompt that names its columns');
+      const converted = convertLine(record.text, { number, format, composition, advice });
       if (converted.kind !== 'request') return converted;
       return { ...converted, row: rowOfRequest(record.text, format, converted.request.customId) };
     }
     const row = rowOf(record, format);
     if ('message' in row) return problem(row.message);
-    const options = { number, composition: { ...composition, rows } };
+    const options = { number, composition: { ...composition, rows }, advice, maxLineBytes };
     const { imageColumn } = rows;
     const image = imageColumn === undefined ? '' : textOfValue(row.values[imageColumn]);
     if (image === '' || imageUrl === undefined) return { ...convertRow(row.values, options), row: row.values };
@@ -137,7 +144,7 @@ export async function* convertInput(
   };
 
   for await (const records of source) {
-    const block = { lines: '', rows: '' };
+    let block = { lines: '', rows: '' };
     for (const record of records) {
       const choice = isBlank(record) ? 'skip' : choose();
       hasEnded = choice === 'stop';
@@ -158,6 +165,9 @@ export async function* convertInput(
         }
       }
       block.lines += '\n';
+      if (block.lines.length + block.rows.length < maxBlockCharacters) continue;
+      yield block;
+      block = { lines: '', rows: '' };
     }
     yield block;
     if (hasEnded) break;

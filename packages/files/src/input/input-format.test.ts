@@ -21,8 +21,8 @@ describe('detectFormat', () => {
   });
 
   it.each([
-    ['a.log', 'Say hi.', /^cannot tell from its name what a\.log holds; --format text\|/],
-    ['a.parquet', 'a,b', /^a\.parquet is no Parquet file; --format /],
+    ['a.log', 'Say hi.', /^cannot tell from its name what a\.log holds; `format` says how to read it$/],
+    ['a.parquet', 'a,b', /^a\.parquet is no Parquet file; `format` says/],
     ['a.xlsx', 'PK\u0003\u0004', /^a\.xlsx is a spreadsheet or a zip archive: save the table in it as CSV$/],
   ])('%s with %j is refused', (name, head, message) => {
     expect(() => detectFormat(name, Buffer.from(head))).toThrow(message);
