@@ -15,7 +15,7 @@ const integration = {
 const long =
   process.env['TEST_LONG'] === '1' || process.env['TEST_REDIS_CLUSTER'] === '1'
     ? []
-    : ['tests/e2e/s3.test.ts', 'tests/e2e/cluster.test.ts', 'tests/e2e/package.test.ts'];
+    : ['tests/e2e/{backup,cluster,no-collector,package,s3,sentinel,stopped-worker,third-party-mock}.test.ts'];
 
 export default defineConfig({
   test: {

@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { createRedisServer } from '../support/local-redis.ts';
-import { inLongForm } from '../support/long-form.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
 
 const run = promisify(execFile);
@@ -125,30 +124,23 @@ it('a backup of Redis, then of the files, taken while a batch runs, brings the b
   expect(repeated.filter((key) => kept.has(key))).toEqual([]);
 });
 
-it.runIf(inLongForm)(
-  'a backup of the files, then of Redis, makes the batch wait until the results between are there again',
-  async () => {
-    const { id, input } = await start();
-    await copyFiles();
-    await untilMore(id);
-    await copyRedis();
-    const lost = await loseAll();
-    const before = (await stack.calls()).length;
-    await restoreAll();
-    await startAgain(stack.workers);
+it('a backup of the files, then of Redis, makes the batch wait until the results between are there again', async () => {
+  const { id, input } = await start();
+  await copyFiles();
+  await untilMore(id);
+  await copyRedis();
+  const lost = await loseAll();
+  const before = (await stack.calls()).length;
+  await restoreAll();
+  await startAgain(stack.workers);
 
-    const client = stack.client.withOptions({ maxRetries: 10 });
-    const codeOf = (batch: object) =>
-      (batch as { promptmill?: { blocked?: { code: string } } }).promptmill?.blocked?.code;
-    const blocked = await untilBatch(
-      client,
-      id,
-      (batch) => codeOf(batch) !== undefined || batch.status === 'completed',
-    );
-    expect(codeOf(blocked)).toBe('results_missing');
-    await run('cp', ['-a', join(lost, 'segments'), storeFolder()]);
-    const batch = await untilBatch(client, id);
-    expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
-    await checkBatch(stack, batch, input, { allowedRepeats: before });
-  },
-);
+  const client = stack.client.withOptions({ maxRetries: 10 });
+  const codeOf = (batch: object) =>
+    (batch as { promptmill?: { blocked?: { code: string } } }).promptmill?.blocked?.code;
+  const blocked = await untilBatch(client, id, (batch) => codeOf(batch) !== undefined || batch.status === 'completed');
+  expect(codeOf(blocked)).toBe('results_missing');
+  await run('cp', ['-a', join(lost, 'segments'), storeFolder()]);
+  const batch = await untilBatch(client, id);
+  expect(batch.request_counts).toEqual({ total: requests, completed: requests, failed: 0 });
+  await checkBatch(stack, batch, input, { allowedRepeats: before });
+});

@@ -37,7 +37,7 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
     { point: 'cursor-moved:2', hasRepeats: true, isLong: true },
     { point: 'copies-written', hasRepeats: true, isLong: true },
     { point: 'copies-committed', hasRepeats: true, isLong: true },
-    { point: 'event-noted' },
+    { point: 'event-noted', isLong: true },
     { point: 'event-queued', isLong: true },
     { point: 'event-sent', isLong: true },
   ],
@@ -49,7 +49,7 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
   collector: [
     { point: 'segment-written' },
     { point: 'segment-committed', isLong: true },
-    { point: 'files-published' },
+    { point: 'files-published', isLong: true },
     { point: 'finished', isLong: true },
   ],
 };

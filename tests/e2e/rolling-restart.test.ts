@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { type DurableRedis, startDurableRedis } from '../support/local-redis.ts';
 import { type RoleProcess, type Stack, startStack } from '../support/stack.ts';
+import { inLongForm } from '../support/long-form.ts';
 
 const graceMs = 2000;
 /** The grace of a process without PROMPTMILL_GRACE_MS. */
@@ -121,10 +122,11 @@ describe.concurrent('while Redis is away', () => {
     },
   );
 
-  it.for([
+  const backAgain = [
     ['in time, the answers are recorded, and the worker exits with 0', true, 0],
     ['too late, the worker exits with 1, and the requests are called again', false, 1],
-  ] as const)(
+  ] as const;
+  it.for(inLongForm ? backAgain : backAgain.slice(0, 1))(
     'a worker with answers waits for Redis; when Redis is back %s',
     { concurrent: false },
     async (row, { expect }) => {

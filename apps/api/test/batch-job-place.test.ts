@@ -25,8 +25,8 @@ const createBatchOf = async (fileId: string): Promise<string> => {
 
 const createBatch = async (count: number, name?: string): Promise<string> => createBatchOf(await upload(count, name));
 
-const untilDispatched = (id: string) =>
-  expect.poll(async () => Number(await api.redis.hget(api.keys.batch(id), 'dispatched'))).toBeGreaterThan(0);
+const untilDispatched = (id: string, options = {}) =>
+  expect.poll(async () => Number(await api.redis.hget(api.keys.batch(id), 'dispatched')), options).toBeGreaterThan(0);
 
 /** The batches' queue as another process sees it. */
 const withQueue = async <T>(use: (queue: ReturnType<typeof openBatchesQueue>) => Promise<T>): Promise<T> => {
@@ -113,7 +113,7 @@ test('with more batches than places, each gets its turns', async () => {
   // One file for all: a tenant may have 100 uploads at once.
   const fileId = await upload(1);
   const ids = await Promise.all(Array.from({ length: 150 }, () => createBatchOf(fileId)));
-  for (const id of ids) await untilDispatched(id);
+  for (const id of ids) await untilDispatched(id, { timeout: 30_000 });
   // A batch that is cancelled is sealed by its job's next turns.
   await Promise.all(ids.map((id) => api.alice.batches.cancel(id)));
   for (const id of ids)

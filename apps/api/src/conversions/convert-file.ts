@@ -75,7 +75,13 @@ export const convertFile = (dependencies: Dependencies) => {
 
   return async ({ tenant, params, body, response }: Call<FileParams, unknown, ConversionBody>): Promise<Answer> => {
     const signal = signalOfLeaving(response);
-    const source = await openSource(dependencies, { tenant, fileId: params.file_id, body, signal });
+    const source = await openSource(dependencies, {
+      tenant,
+      fileId: params.file_id,
+      body,
+      maxRowCharacters: maxLineBytes,
+      signal,
+    });
     const stopKeeping = keepWaiting(response);
     try {
       return await convert(tenant, source, signal);

@@ -52,6 +52,8 @@ export interface OpenSource {
   readonly tenant: string;
   readonly fileId: string;
   readonly body: ConversionBody;
+  /** A row of a Parquet file with more characters is a problem. */
+  readonly maxRowCharacters: number;
   /** Fires when the caller has left. */
   readonly signal: AbortSignal;
   /** No more of the file is read, where it is read from its start. Default: all. */
@@ -61,7 +63,7 @@ export interface OpenSource {
 /** Finds out what a tenant's file holds. Throws a 404 for any other file, and a 400 when its format is not known. */
 export const openSource = async (
   { records, files, readParquetApart }: SourceDependencies,
-  { tenant, fileId, body, signal, maxBytes }: OpenSource,
+  { tenant, fileId, body, maxRowCharacters, signal, maxBytes }: OpenSource,
 ): Promise<Source> => {
   const composition = compositionOf(body);
   const file = await findFile(records, tenant, fileId);
@@ -83,6 +85,6 @@ export const openSource = async (
       yield chunk as Uint8Array;
     }
   }
-  const parquet = () => readParquetApart({ tenant, bytes: file.bytes, read, signal });
+  const parquet = () => readParquetApart({ tenant, bytes: file.bytes, maxRowCharacters, read, signal });
   return { file, format, records: { format, bytes, parquet }, composition };
 };

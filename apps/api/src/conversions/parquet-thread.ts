@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { InputError, readParquet } from '@promptmill/files';
-import type { FromParquetThread, ToParquetThread } from './read-parquet-apart.ts';
+import type { FromParquetThread, ParquetOfThread, ToParquetThread } from './read-parquet-apart.ts';
 
 /** The thread of `read-parquet-apart.ts`: it asks for the bytes that it needs, and for leave before it reads on. */
 const waiting = new Map<number | 'next', (bytes: ArrayBuffer) => void>();
@@ -20,7 +20,7 @@ const answerTo = (name: number | 'next'): Promise<ArrayBuffer> =>
 /** About what the thread's memory holds. */
 const maxGroupValues = 10_000_000;
 
-const byteLength = workerData as number;
+const { bytes: byteLength, maxRowCharacters } = workerData as ParquetOfThread;
 const slice = (start: number, end = byteLength): Promise<ArrayBuffer> => {
   const id = ++lastId;
   send({ kind: 'read', id, range: { start, end } });
@@ -28,7 +28,7 @@ const slice = (start: number, end = byteLength): Promise<ArrayBuffer> => {
 };
 
 try {
-  for await (const rows of readParquet(async () => ({ byteLength, slice }), { maxGroupValues })) {
+  for await (const rows of readParquet(async () => ({ byteLength, slice }), { maxGroupValues, maxRowCharacters })) {
     send({ kind: 'rows', rows });
     await answerTo('next');
   }

@@ -83,7 +83,14 @@ export const previewFile = (dependencies: SourceDependencies & Pick<ApiDependenc
 
   return async ({ tenant, params, body, response }: Call<FileParams, unknown, ConversionBody>): Promise<Preview> => {
     const signal = signalOfLeaving(response);
-    const source = await openSource(dependencies, { tenant, fileId: params.file_id, body, signal, maxBytes });
+    const source = await openSource(dependencies, {
+      tenant,
+      fileId: params.file_id,
+      body,
+      maxRowCharacters: maxLineBytes,
+      signal,
+      maxBytes,
+    });
     const end = await takeTurn(tenant);
     try {
       signal.throwIfAborted();

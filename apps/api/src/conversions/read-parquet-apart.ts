@@ -20,9 +20,16 @@ export type ToParquetThread =
   | { readonly kind: 'bytes'; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'next' };
 
-export interface StoredParquet {
-  readonly tenant: string;
+/** What the thread is to read. */
+export interface ParquetOfThread {
+  /** How long the file is. */
   readonly bytes: number;
+  /** A row with more is not handed on. */
+  readonly maxRowCharacters: number;
+}
+
+export interface StoredParquet extends ParquetOfThread {
+  readonly tenant: string;
   readonly read: (range: Required<ByteRange>) => Promise<Buffer>;
   readonly signal: AbortSignal;
 }
@@ -30,9 +37,9 @@ export interface StoredParquet {
 const refuse = (why: string, cause?: unknown): InputError =>
   new InputError('input_invalid', `this Parquet file ${why}: write smaller row groups`, { cause });
 
-async function* readInThread({ bytes, read, signal }: StoredParquet): AsyncGenerator<InputRecord[]> {
+async function* readInThread({ bytes, maxRowCharacters, read, signal }: StoredParquet): AsyncGenerator<InputRecord[]> {
   const thread = new Worker(new URL('./parquet-thread.ts', import.meta.url), {
-    workerData: bytes,
+    workerData: { bytes, maxRowCharacters } satisfies ParquetOfThread,
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
   });
   const send = (message: ToParquetThread): void => thread.postMessage(message);

@@ -1,6 +1,6 @@
 import { globSync, readFileSync, realpathSync } from 'node:fs';
 import { findPackageJSON, stripTypeScriptTypes } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A JavaScript module of the page, or a style sheet of a library. */
@@ -8,15 +8,12 @@ export interface PageModule {
   /** Below the page's own folder of URLs, such as `apps/page/src/main.ts`. */
   readonly path: string;
   readonly content: string;
-  /** Whether the first view needs it, so that the browser need not find it import by import. */
+  /** Whether the page cannot begin without it, so that the browser need not find it import by import. */
   readonly isNeededFirst: boolean;
 }
 
 /** The checkout, or the folder `dist` of the npm package: both have the same folders below. */
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-
-/** Modules that only charts need, which load them. */
-const isForLater = (path: string): boolean => /\/uplot\/|\/draw-\w+\./.test(path);
 
 interface Library {
   /** By which it is imported. */
@@ -88,21 +85,6 @@ const pagePaths = (): string[] =>
     .map((path) => path.replaceAll('\\', '/'))
     .toSorted();
 
-/** Every module that the page may load. */
-export const findModules = (): PageModule[] => [
-  ...[...pagePaths(), ...sharedPaths()].map((path) => ({
-    path,
-    content: readSource(path),
-    isNeededFirst: !isForLater(path),
-  })),
-  ...libraries.flatMap((library) =>
-    library.files.map((file) => {
-      const path = `libraries/${library.package}/${file}`;
-      return { path, content: readLibrary(library, file), isNeededFirst: !isForLater(path) };
-    }),
-  ),
-];
-
 /** Where the page's imports by name lead to, as paths of modules. */
 export const importedNames = (): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
@@ -113,6 +95,30 @@ export const importedNames = (): Readonly<Record<string, string>> => ({
 
 /** The module that begins. */
 export const mainPath = `apps/page/src/main.${extension}`;
+
+/** The modules that {@link mainPath} imports, and those that these import. What is imported by `import()` is for later. */
+const neededFirst = (contents: ReadonlyMap<string, string>): ReadonlySet<string> => {
+  const names = importedNames();
+  const found = new Set([mainPath]);
+  for (const path of found)
+    for (const [, specifier = ''] of (contents.get(path) ?? '').matchAll(/(?:\bfrom|\bimport) ?["']([^"']+)["']/g)) {
+      const target = specifier.startsWith('.') ? posix.join(dirname(path), specifier) : names[specifier];
+      if (target !== undefined && contents.has(target)) found.add(target);
+    }
+  return found;
+};
+
+/** Every module that the page may load. */
+export const findModules = (): PageModule[] => {
+  const contents = new Map([
+    ...[...pagePaths(), ...sharedPaths()].map((path) => [path, readSource(path)] as const),
+    ...libraries.flatMap((library) =>
+      library.files.map((file) => [`libraries/${library.package}/${file}`, readLibrary(library, file)] as const),
+    ),
+  ]);
+  const first = neededFirst(contents);
+  return [...contents].map(([path, content]) => ({ path, content, isNeededFirst: first.has(path) }));
+};
 
 /** The style sheets of the page and of its chart, as one. */
 export const readStyles = (): string =>

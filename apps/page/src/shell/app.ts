@@ -1,11 +1,8 @@
 import { html } from '../html.ts';
-import { BatchPage } from '../batch/batch-page.ts';
 import { BatchesPage } from '../batches/batches-page.ts';
-import { LanesPage } from '../lanes/lanes-page.ts';
-import { NewBatchPage } from '../new-batch/new-batch-page.ts';
-import { UsePage } from '../use/use-page.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { Context } from './context.ts';
+import { LaterView } from './later-view.ts';
 import { hrefOf, type Route, type Router } from './route.ts';
 import type { SessionControl } from './session.ts';
 import { SignIn } from './sign-in.ts';
@@ -18,12 +15,19 @@ export interface AppProps {
   readonly storage: Storage;
 }
 
+/** How the views that are not seen first are loaded. */
+const later = {
+  batch: async () => (await import('../batch/batch-page.ts')).BatchPage,
+  'new-batch': async () => (await import('../new-batch/new-batch-page.ts')).NewBatchPage,
+  lanes: async () => (await import('../lanes/lanes-page.ts')).LanesPage,
+  use: async () => (await import('../use/use-page.ts')).UsePage,
+};
+
 const viewOf = (route: Route) => {
-  if (route.name === 'batch') return html`<${BatchPage} key=${route.id} id=${route.id} />`;
-  if (route.name === 'new-batch') return html`<${NewBatchPage} />`;
-  if (route.name === 'lanes') return html`<${LanesPage} />`;
-  if (route.name === 'use') return html`<${UsePage} />`;
-  return html`<${BatchesPage} />`;
+  if (route.name === 'batches') return html`<${BatchesPage} />`;
+  const { name } = route;
+  if (name === 'batch') return html`<${LaterView} key=${route.id} load=${later.batch} props=${{ id: route.id }} />`;
+  return html`<${LaterView} key=${name} load=${later[name]} />`;
 };
 
 /** The whole page: who is not signed in is asked for a key; others see a bar at the top and a view below it. */

@@ -9,9 +9,11 @@ import {
   snappyUncompress,
 } from 'hyparquet';
 import { InputError } from './input-error.ts';
-import type { InputRecord } from './input-record.ts';
+import { type InputRecord, tooLong } from './input-record.ts';
 
 const blockRows = 1000;
+/** Rows of a file may share one long text, which is in memory once until the rows leave this thread. */
+const blockCharacters = 4 * 2 ** 20;
 
 /** A page that says it is larger is not unpacked. Writers make pages of about 1 MiB. */
 const maxPageBytes = 256 * 2 ** 20;
@@ -53,20 +55,31 @@ const toJsonValue = (value: unknown): unknown => {
   return value ?? null;
 };
 
+/** About the characters of a value as JSON. */
+const charactersOf = (value: unknown): number => {
+  if (typeof value === 'string') return value.length;
+  if (Array.isArray(value)) return value.reduce<number>((sum, inner) => sum + charactersOf(inner), 2);
+  if (isJsonObject(value))
+    return Object.entries(value).reduce((sum, [name, inner]) => sum + name.length + charactersOf(inner), 2);
+  return 8;
+};
+
 export interface ReadParquetOptions {
   /** Most values in a row group: its page indexes may say that it is one page. Default: any number. */
   readonly maxGroupValues?: number;
+  /** A row with more characters is a problem. Default: any number. */
+  readonly maxRowCharacters?: number;
 }
 
 /**
- * Reads the rows of a Parquet file. Of a file with page indexes it holds a thousand rows in memory at once, of any other
- * one row group.
+ * Reads the rows of a Parquet file, up to a thousand at once. Of a file with page indexes it holds so many in memory, of any
+ * other one row group.
  *
  * @throws InputError `input_invalid` when the file cannot be read.
  */
 export async function* readParquet(
   open: () => Promise<AsyncBuffer>,
-  { maxGroupValues = Infinity }: ReadParquetOptions = {},
+  { maxGroupValues = Infinity, maxRowCharacters = Infinity }: ReadParquetOptions = {},
 ): AsyncGenerator<InputRecord[], void, undefined> {
   try {
     const file = await open();
@@ -85,16 +98,24 @@ export async function* readParquet(
       for (let rowStart = group.rowStart; rowStart < group.rowEnd; rowStart += step) {
         const rowEnd = Math.min(rowStart + step, group.rowEnd);
         const data = await Promise.all(columns.map((column) => scan.readColumn({ column, rowStart, rowEnd })));
-        for (let start = 0; start < rowEnd - rowStart; start += blockRows) {
-          const count = Math.min(blockRows, rowEnd - rowStart - start);
-          yield Array.from({ length: count }, (_, index) => {
-            const at = start + index;
-            const values: JsonObject = Object.fromEntries(
-              columns.map((column, place) => [column, toJsonValue(data[place]?.[at])]),
-            );
-            return { kind: 'row', number: rowStart + at + 1, values };
-          });
+        let block: InputRecord[] = [];
+        let characters = 0;
+        for (let at = 0; at < rowEnd - rowStart; at++) {
+          const values: JsonObject = Object.fromEntries(
+            columns.map((column, place) => [column, toJsonValue(data[place]?.[at])]),
+          );
+          const number = rowStart + at + 1;
+          const length = charactersOf(values);
+          if (length > maxRowCharacters) block.push({ kind: 'problem', number, message: tooLong(maxRowCharacters) });
+          else {
+            characters += length;
+            block.push({ kind: 'row', number, values });
+          }
+          if (block.length < blockRows && characters < blockCharacters) continue;
+          yield block;
+          [block, characters] = [[], 0];
         }
+        if (block.length > 0) yield block;
       }
     }
   } catch (error) {
