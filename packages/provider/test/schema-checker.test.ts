@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createSchemaChecker, maxSchemaLength, type SchemaChecker } from './schema-checker.ts';
+import { createSchemaChecker, maxSchemaLength, type SchemaChecker } from '../src/schema/schema-checker.ts';
 
 let checker: SchemaChecker;
 let nowMs = 0;
@@ -105,7 +105,7 @@ it.runIf(process.platform === 'linux')(
   'its process ends soon after the process that asks was killed, also in the middle of a check',
   async () => {
     const script = `
-      import { createSchemaChecker } from ${JSON.stringify(new URL('schema-checker.ts', import.meta.url).href)};
+      import { createSchemaChecker } from ${JSON.stringify(new URL('../src/schema/schema-checker.ts', import.meta.url).href)};
       const checker = createSchemaChecker();
       const ask = (schema, text) => checker.check({ tenant: 'acme', schema, text });
       await ask({ type: 'integer' }, '1');
