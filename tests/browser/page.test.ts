@@ -4,12 +4,13 @@ import { encodeSegmentEntry, newBatchId, newFileId, type Outcome, segmentFolder,
 import { createDiskStore } from '@promptmill/files';
 import { closeRedis, connectRedis, createBatchStore, createKeys } from '@promptmill/queue';
 import OpenAI from 'openai';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { untilBatch } from '../support/batches.ts';
 import { executablePath, type OpenPage, startBrowser, type TestBrowser } from '../support/browser.ts';
 import { pricedConfig } from '../support/costs.ts';
 import { inLongForm } from '../support/long-form.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { startReceiver } from '../support/webhook-receiver.ts';
 
 const keys = { alice: 'alice-key-0001', bob: 'bob-key-00001', admin: 'admin-key-0001' };
 
@@ -26,6 +27,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
         PROMPTMILL_ADMIN_KEY: keys.admin,
         SIMULATOR_LATENCY_MS: '20',
         SIMULATOR_CHUNK_DELAY_MS: '60',
+        PROMPTMILL_ALLOW_PRIVATE_WEBHOOKS: 'true',
       },
       // With prices, so that a cost can be limited.
       files: { 'promptmill.yaml': pricedConfig() },
@@ -301,7 +303,7 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await ended(id);
   });
 
-  const openView = async (name: 'Lanes' | 'Use'): Promise<void> => {
+  const openView = async (name: 'Lanes' | 'Use' | 'Webhooks'): Promise<void> => {
     await opened.page.getByRole('navigation').getByRole('link', { name }).click();
     await opened.page.getByRole('heading', { name, level: 1 }).waitFor();
   };
@@ -350,6 +352,35 @@ describe.runIf(executablePath)('the page (needs Chromium or Chrome)', () => {
     await expect.poll(() => card.getByText('changed').count()).toBe(0);
     await clientOf('alice').batches.cancel(id);
     await ended(id);
+  });
+
+  it('shows what webhooks were told and why it did not come, and sends it again', async () => {
+    const { page } = opened;
+    const receiver = await startReceiver();
+    onTestFinished(() => receiver.close());
+    receiver.answerWithStatus(503);
+    const client = clientOf('alice');
+    const body = { url: receiver.url, events: ['batch.completed'] };
+    const webhook = await client.post<{ id: string }>('/webhooks', { body });
+    onTestFinished(() => void client.delete(`/webhooks/${webhook.id}`));
+    const id = await createBatch(['one']);
+    await ended(id);
+    await signIn('alice');
+    await openView('Webhooks');
+    const list = page.getByRole('list', { name: receiver.url });
+    await list.getByText('1 failed: It answered with status 503.').waitFor();
+    expect(await opened.accessibilityProblems()).toEqual([]);
+    await opened.takePictures('webhooks');
+    receiver.answerWithStatus(204);
+    await list.getByRole('button', { name: /^Send again: batch.completed of / }).click();
+    await list.getByText('Delivered').waitFor();
+    await list.getByRole('link').click();
+    await page.getByRole('heading', { name: 'Progress' }).waitFor();
+    expect(page.url()).toContain(id);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await signIn('bob');
+    await openView('Webhooks');
+    await page.getByText('No webhooks.').waitFor();
   });
 
   it('shows what was used by day and model, and an admin what each tenant used', async () => {

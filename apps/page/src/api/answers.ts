@@ -92,6 +92,24 @@ export interface Lane {
   readonly last_errors: readonly { readonly reason: string; readonly at: number }[];
 }
 
+/** A URL that is told of batches. */
+export interface Webhook {
+  readonly id: string;
+  readonly url: string;
+  readonly events: readonly string[];
+  readonly description: string | null;
+}
+
+/** An event on its way to a webhook, or there. */
+export interface WebhookDelivery {
+  readonly id: string;
+  readonly event: { readonly type: string; readonly created_at: number; readonly data: { readonly id: string } };
+  readonly status: 'pending' | 'delivered' | 'dead';
+  readonly attempts: number;
+  readonly next_attempt_at: number | null;
+  readonly last_error: { readonly code: string; readonly message: string } | null;
+}
+
 /** What the answers of a day, a model or a tenant used. */
 export interface UsageRow {
   readonly day?: string;

@@ -14,6 +14,8 @@ import type {
   RequestLine,
   ResultPage,
   UsageRow,
+  Webhook,
+  WebhookDelivery,
 } from './answers.ts';
 import type { BatchBody } from '../new-batch/draft.ts';
 import type { ProgressPoint } from '../batch/progress-points.ts';
@@ -152,6 +154,13 @@ export const createApiClient = ({ fetch, keyOf, onUnauthorized }: ApiClientOptio
     /** What a tenant has used, or all of them; for admins. */
     listUsageOf: async (tenant: string | undefined, query: UsageQuery, signal?: AbortSignal) =>
       (await json<{ data: UsageRow[] }>(`/v1/admin/usage?${queryOf({ tenant, ...query })}`, { signal })).data,
+    listWebhooks: async (signal?: AbortSignal) =>
+      (await json<Page<Webhook>>('/v1/webhooks?limit=100', { signal })).data,
+    /** The latest deliveries to a webhook, newest first. */
+    listDeliveries: async (webhookId: string, signal?: AbortSignal) =>
+      (await json<Page<WebhookDelivery>>(`/v1/webhooks/${webhookId}/deliveries?limit=20`, { signal })).data,
+    resendDelivery: (webhookId: string, id: string) =>
+      json<WebhookDelivery>(`/v1/webhooks/${webhookId}/deliveries/${id}/resend`, { method: 'POST' }),
     getFile: (id: string) => json<FileObject>(`/v1/files/${encodeURIComponent(id)}`),
     /** The content of a file, as it comes. */
     fileContent: async (id: string, signal?: AbortSignal) =>

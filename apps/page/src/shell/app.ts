@@ -21,6 +21,7 @@ const later = {
   'new-batch': async () => (await import('../new-batch/new-batch-page.ts')).NewBatchPage,
   lanes: async () => (await import('../lanes/lanes-page.ts')).LanesPage,
   use: async () => (await import('../use/use-page.ts')).UsePage,
+  webhooks: async () => (await import('../webhooks/webhooks-page.ts')).WebhooksPage,
 };
 
 const viewOf = (route: Route) => {
@@ -38,7 +39,7 @@ export const App = ({ client, session, router, hasBoard, storage }: AppProps) =>
   if (state.kind === 'signed out')
     return html`<${SignIn} client=${client} session=${session} problem=${state.problem} />`;
   const { caller } = state;
-  const link = (name: 'batches' | 'lanes' | 'use', word: string) =>
+  const link = (name: 'batches' | 'lanes' | 'use' | 'webhooks', word: string) =>
     html`<a href=${hrefOf({ name })} aria-current=${route.name === name ? 'page' : undefined}>${word}</a>`;
   return html`<${Context.Provider} value=${{ client, session, router, caller, hasBoard, storage }}>
     <a
@@ -53,7 +54,7 @@ export const App = ({ client, session, router, hasBoard, storage }: AppProps) =>
     <header class="top">
       <a class="brand" href=${hrefOf({ name: 'batches' })}>Promptmill</a>
       <nav aria-label="Main">
-        ${link('batches', 'Batches')} ${link('lanes', 'Lanes')} ${link('use', 'Use')}
+        ${link('batches', 'Batches')} ${link('lanes', 'Lanes')} ${link('use', 'Use')} ${link('webhooks', 'Webhooks')}
         ${hasBoard && html`<a href="/admin/queues">Bull Board</a>`}
         <a href="/docs">API</a>
       </nav>

@@ -9,6 +9,7 @@ it.each([
   ['#/batches/<script>', { name: 'batches' }],
   ['#/lanes', { name: 'lanes' }],
   ['#/use', { name: 'use' }],
+  ['#/webhooks', { name: 'webhooks' }],
   ['#/nothing', { name: 'batches' }],
 ])('%s leads to %o', (hash, route) => {
   expect(parseRoute(hash)).toEqual(route);

@@ -1,11 +1,11 @@
 import { signal } from '@preact/signals';
 
-const views = ['batches', 'new-batch', 'lanes', 'use'] as const;
+const views = ['batches', 'new-batch', 'lanes', 'use', 'webhooks'] as const;
 
 /** What the page shows. It is behind the `#` of the URL: a reload shows the same, and no log on the way has ids. */
 export type Route = { readonly name: (typeof views)[number] } | { readonly name: 'batch'; readonly id: string };
 
-/** Reads `#/batches`, `#/batches/batch_…`, `#/new-batch`, `#/lanes` and `#/use`. Anything else shows the batches. */
+/** Reads `#/batches`, `#/batches/batch_…`, `#/new-batch`, `#/lanes`, `#/use` and `#/webhooks`. Anything else shows the batches. */
 export const parseRoute = (hash: string): Route => {
   const view = views.find((name) => hash === `#/${name}`);
   if (view) return { name: view };
