@@ -160,6 +160,7 @@ export const startApi = async ({
   });
   const keepAnswersSeconds = config.keepAnswersHours * 3600;
   const kept = createKeptCallers({
+    redis,
     live,
     calls: createKeptCalls(redis, keys),
     claims: createClaims<string>(redis, keys, 'live', keepAnswersSeconds),

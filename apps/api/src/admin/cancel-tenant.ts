@@ -5,7 +5,10 @@ import type { Call } from '../call.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { cancelledBatches, TenantParams } from './admin-schemas.ts';
 
-type Dependencies = Pick<ApiDependencies, 'batches' | 'batchesQueue' | 'journal' | 'now' | 'tenantIndex' | 'ring'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'redis' | 'batches' | 'batchesQueue' | 'journal' | 'now' | 'tenantIndex' | 'ring'
+>;
 
 /**
  * `POST /v1/admin/tenants/{tenant}/cancel`: cancels all batches of a tenant that can be cancelled. It may create others

@@ -6,12 +6,12 @@ import type { tenantList } from './admin-schemas.ts';
 
 type Dependencies = Pick<
   ApiDependencies,
-  'tenantIndex' | 'ring' | 'records' | 'batches' | 'batchesQueue' | 'countLiveCalls'
+  'redis' | 'tenantIndex' | 'ring' | 'records' | 'batches' | 'batchesQueue' | 'countLiveCalls'
 >;
 
 /** `GET /v1/admin/tenants`: every tenant that has a key, a file, a batch or a live call, and what it uses. */
 export const listTenants = (dependencies: Dependencies) => {
-  const { tenantIndex, ring, records, countLiveCalls } = dependencies;
+  const { redis, tenantIndex, ring, records, countLiveCalls } = dependencies;
 
   const countBatches = async () => {
     const counts = new Map<string, { batches: number; requests: number }>();
@@ -26,7 +26,7 @@ export const listTenants = (dependencies: Dependencies) => {
     const keys = ring.activeKeys();
     const [noted, counts, liveCalls] = await Promise.all([
       tenantIndex.all(),
-      withinQueueTimeout(countBatches()),
+      withinQueueTimeout(redis, countBatches()),
       countLiveCalls.byTenant(),
     ]);
     const names = [...new Set([...keys.keys(), ...noted, ...counts.keys(), ...liveCalls.keys()])].sort();

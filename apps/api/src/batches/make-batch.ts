@@ -1,5 +1,5 @@
 import { ApiError, type Batch, completionWindowSeconds, type FileRecord } from '@promptmill/core';
-import { addBatchJob, type NewBatch, silenceMs } from '@promptmill/queue';
+import { addBatchJob, type NewBatch } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
 import { claimKey, hashOf, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -153,7 +153,7 @@ export const createMakeBatch = (dependencies: Dependencies) => {
     const batch = await batches.get(batchId);
     if (!batch) throw new Error(`batch ${batchId} was lost during its creation`);
     if (batch.status === 'validating') {
-      await withinQueueTimeout(addBatchJob(batchesQueue, batchId, batchJobName(batch, input)), () => silenceMs(redis));
+      await withinQueueTimeout(redis, addBatchJob(batchesQueue, batchId, batchJobName(batch, input)));
       passFailPoint('batch-queued');
       await batches.confirmCreated(batch, now());
       await journal.noteBatch(batch, keyed && { ...keyed, fresh: creation });

@@ -11,10 +11,16 @@ export type CancelOutcome =
 
 /** Starts no further call for a batch; calls in flight may still end. Cancelling again changes nothing. */
 export const createRequestCancel =
-  ({ batches, batchesQueue, journal, now }: Pick<ApiDependencies, 'batches' | 'batchesQueue' | 'journal' | 'now'>) =>
+  ({
+    redis,
+    batches,
+    batchesQueue,
+    journal,
+    now,
+  }: Pick<ApiDependencies, 'redis' | 'batches' | 'batchesQueue' | 'journal' | 'now'>) =>
   async (id: string): Promise<CancelOutcome> => {
     await batches.transition(id, 'cancelling', now(), { stopping: 'cancelled' });
-    await withinQueueTimeout(wakeBatchJob(batchesQueue, id));
+    await withinQueueTimeout(redis, wakeBatchJob(batchesQueue, id));
     const batch = await batches.get(id);
     if (!batch) return { kind: 'missing' };
     if (batch.cancellingAt === undefined) return { kind: 'refused', batch };

@@ -8,14 +8,17 @@ import type { BatchParams } from './batch-schemas.ts';
 import type { ResumeBatchBody } from './create-batch-schemas.ts';
 import { findBatch } from './find-batch.ts';
 
-type Dependencies = Pick<ApiDependencies, 'batches' | 'batchesQueue' | 'records' | 'checkPrices' | 'journal' | 'now'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'redis' | 'batches' | 'batchesQueue' | 'records' | 'checkPrices' | 'journal' | 'now'
+>;
 
 /**
  * `POST /v1/batches/{batch_id}/resume`: a paused batch goes on where it was, within a second or two, with a new `max_cost` if
  * the body says one. Without that it changes nothing for a batch that is not paused. 409 when the batch is stopped,
  * finalizing or terminal, and when it has reached its `max_cost` and the body gives no higher one.
  */
-export const resumeBatch = ({ batches, batchesQueue, records, checkPrices, journal, now }: Dependencies) => {
+export const resumeBatch = ({ redis, batches, batchesQueue, records, checkPrices, journal, now }: Dependencies) => {
   const checkMaxCost = async ({ tenant, inputFileId, cost }: Batch, maxCostNanoUsd: number): Promise<void> => {
     if (maxCostNanoUsd <= cost.spentNanoUsd + cost.wastedNanoUsd)
       throw badRequest({
@@ -47,7 +50,7 @@ export const resumeBatch = ({ batches, batchesQueue, records, checkPrices, journ
       });
     const outcome = await batches.resume(id, maxCostNanoUsd);
     if (outcome.kind === 'refused') throw new ApiError(409, `Cannot resume a batch with status '${outcome.status}'.`);
-    await withinQueueTimeout(wakeBatchJob(batchesQueue, id));
+    await withinQueueTimeout(redis, wakeBatchJob(batchesQueue, id));
     if (outcome.kind === 'done') await journal.notePause(id, outcome.pause, now());
     return toBatchObject(await findBatch(batches, tenant, id));
   };

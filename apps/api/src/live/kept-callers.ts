@@ -1,7 +1,15 @@
 import { text } from 'node:stream/consumers';
 import { jobIdOf, type LiveAnswer, type RequestJob, type Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
-import type { Claims, KeptAnswer, KeptCall, KeptCalls, KeptCallState, LiveNews } from '@promptmill/queue';
+import type {
+  Claims,
+  KeptAnswer,
+  KeptCall,
+  KeptCalls,
+  KeptCallState,
+  LiveNews,
+  RedisConnection,
+} from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { claimKey, type KeyedRequest } from '../idempotency.ts';
 import { withinQueueTimeout } from '../redis-guard.ts';
@@ -10,6 +18,8 @@ import { type KeptListener, tellAnswer, tellEvents } from './kept-listener.ts';
 import type { LiveCalls } from './live-calls.ts';
 
 export interface KeptCallersOptions {
+  /** The connection of `calls` and `claims`. */
+  readonly redis: RedisConnection;
   readonly live: LiveCalls;
   readonly calls: KeptCalls;
   /** The ids of the calls that were made under idempotency keys. */
@@ -42,7 +52,7 @@ const lookEveryMs = 2000;
 
 /** The calls that outlive their callers, and the callers of this process who wait for them. */
 export const createKeptCallers = (options: KeptCallersOptions) => {
-  const { live, calls, claims, files, queueOf, limitsOf, keepMs, onError } = options;
+  const { redis, live, calls, claims, files, queueOf, limitsOf, keepMs, onError } = options;
   const groups = new Map<string, Group>();
 
   const beginRecord = ({ lane, job, claim, response }: KeptOrder): Promise<KeptCallState> => {
@@ -178,7 +188,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
       };
       return {
         async begin({ lane, job, onNews: onNewsOfCall }) {
-          const opened = await withinQueueTimeout(open({ lane, job, claim }));
+          const opened = await withinQueueTimeout(redis, open({ lane, job, claim }));
           const { batchId: callId } = opened.job;
           const listener: KeptListener = { onNews: onNewsOfCall };
           if (opened.kind === 'ended') await answerFor(callId, [listener]);
@@ -196,7 +206,7 @@ export const createKeptCallers = (options: KeptCallersOptions) => {
 
     /** Begins a call that nobody waits for. Resolves with its id, and how it stood before a worker could take it. */
     async start(order: KeptOrder): Promise<{ readonly id: string; readonly call: KeptCall | undefined }> {
-      const { job, kind } = await withinQueueTimeout(open(order));
+      const { job, kind } = await withinQueueTimeout(redis, open(order));
       const call = await calls.get(job.batchId);
       if (kind === 'new' || kind === 'joined') await live.add({ lane: order.lane, job });
       return { id: job.batchId, call };

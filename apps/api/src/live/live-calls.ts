@@ -8,7 +8,6 @@ import {
   groupWhileSending,
   onBack,
   type RedisConnection,
-  silenceMs,
   toLaneJob,
 } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
@@ -74,7 +73,7 @@ export const createLiveCalls = (options: LiveCallsOptions) => {
     return [];
   });
   const add = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>) =>
-    withinQueueTimeout(addToLane(`${lane}\n${job.tenant}`, job), () => silenceMs(redis));
+    withinQueueTimeout(redis, addToLane(`${lane}\n${job.tenant}`, job));
 
   /** The lanes in which a call may have its job: its own, then those of its fallbacks, in the order in which it goes. */
   const lanesOf = ({ lane, job }: Pick<NewLiveCall, 'lane' | 'job'>): string[] => [

@@ -8,9 +8,9 @@ import type { DeliveryParams } from './webhook-schemas.ts';
 
 /** `POST …/deliveries/{delivery_id}/resend`: begins another round of one that has ended; one that waits is tried now. */
 export const resendDelivery = (
-  dependencies: Pick<ApiDependencies, 'webhooks' | 'batches' | 'deliveries' | 'webhooksQueue' | 'now'>,
+  dependencies: Pick<ApiDependencies, 'redis' | 'webhooks' | 'batches' | 'deliveries' | 'webhooksQueue' | 'now'>,
 ) => {
-  const { deliveries, webhooksQueue: queue, now } = dependencies;
+  const { redis, deliveries, webhooksQueue: queue, now } = dependencies;
   return async ({ tenant, params }: Call<DeliveryParams>) => {
     const webhookId = await findReceiver(dependencies, tenant, params.webhook_id);
     const { delivery_id: id } = params;
@@ -20,8 +20,8 @@ export const resendDelivery = (
     if (!begun || !delivery) throw new ApiError(404, `No such delivery: ${id}`, { param: 'id' });
     const { round, ahead } = begun;
     const name = `${tenant} ${delivery.event.type}`;
-    await withinQueueTimeout(addDeliveryJob(queue, name, { tenant, deliveryId: id, round }, ahead));
-    await withinQueueTimeout(promoteJob(queue, `${id}-${round}`));
+    await withinQueueTimeout(redis, addDeliveryJob(queue, name, { tenant, deliveryId: id, round }, ahead));
+    await withinQueueTimeout(redis, promoteJob(queue, `${id}-${round}`));
     return toDeliveryObject(delivery);
   };
 };
