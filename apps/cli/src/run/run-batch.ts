@@ -161,6 +161,8 @@ export const runBatch = async (
           outputTokens: batch.usage.output_tokens,
           spent: batch.promptmill.cost.spent,
           wasted: batch.promptmill.cost.wasted,
+          copied: batch.promptmill.copied,
+          saved: batch.promptmill.cost.saved_by_cache,
         },
       },
       ...(record.retries ? { retries: record.retries.map(asPublished) } : {}),

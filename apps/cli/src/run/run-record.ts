@@ -24,6 +24,9 @@ const runRecord = z.object({
           outputTokens: z.number(),
           spent: z.number().nullable(),
           wasted: z.number().nullable(),
+          /** Results that are copies, and what they saved in USD. Absent in a record of an earlier version. */
+          copied: z.number().exactOptional(),
+          saved: z.number().nullable().exactOptional(),
         })
         .exactOptional(),
     })

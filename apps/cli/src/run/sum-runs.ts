@@ -25,7 +25,14 @@ export const sumRuns = (runs: readonly Finished[]): BatchTotals => {
     model: null,
     request_counts: { total: completed + failed, completed, failed },
     usage: { input_tokens: input, output_tokens: output, total_tokens: input + output },
-    promptmill: { cost: { spent: moneyOf(runs, ({ spent }) => spent), wasted: moneyOf(runs, ({ wasted }) => wasted) } },
+    promptmill: {
+      copied: sumOf(runs, ({ totals }) => totals?.copied ?? 0),
+      cost: {
+        spent: moneyOf(runs, ({ spent }) => spent),
+        wasted: moneyOf(runs, ({ wasted }) => wasted),
+        saved_by_cache: moneyOf(runs, ({ saved = 0 }) => saved),
+      },
+    },
   };
 };
 
