@@ -59,14 +59,24 @@ describe('an answer is the provider’s own', () => {
     expect(Number(response.headers.get('x-promptmill-wait-ms'))).toBeLessThan(5000);
   });
 
-  it('in completions, embeddings, responses and moderations', async () => {
-    const of = async ({ completions, embeddings, responses, moderations }: OpenAI, model: string) => [
+  it('in completions, embeddings, responses, moderations and images', async () => {
+    const of = async ({ completions, embeddings, responses, moderations, images }: OpenAI, model: string) => [
       await completions.create({ model, prompt: 'Hello' }),
       await embeddings.create({ model, input: ['Hello', 'world'] }),
       await responses.create({ model, input: 'Hello' }),
       await moderations.create({ model, input: 'Hello' }),
+      await images.generate({ model, prompt: 'Hello', size: '1024x1024' }),
     ];
     expect(withoutIds(await of(client, 'simulator/echo'))).toEqual(withoutIds(await of(direct, 'echo')));
+  });
+
+  it('in edits of images, whose body is JSON', async () => {
+    const body = { model: 'simulator/echo', prompt: 'Hello', images: [{ image_url: 'data:image/png;base64,AA==' }] };
+    const edited = await client.post<OpenAI.ImagesResponse>('/images/edits', { body });
+    expect(edited.data).toEqual([{ b64_json: expect.any(String) as string }]);
+    const image = new File(['x'], 'image.png', { type: 'image/png' });
+    const error = await errorOf(client.images.edit({ model: 'simulator/echo', prompt: 'Hello', image }));
+    expect(error).toMatchObject({ status: 415, message: expect.stringContaining('JSON') as string });
   });
 
   it('where an endpoint without streams is asked for one', async () => {

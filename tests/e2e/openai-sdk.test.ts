@@ -58,6 +58,28 @@ describe('an unmodified openai client', () => {
     expect(outputFile).toMatchObject({ purpose: 'batch_output', bytes: Buffer.byteLength(output) });
   });
 
+  it('gets images of 4 MB each in the output file', async () => {
+    const endpoint = '/v1/images/generations';
+    const lines = Array.from({ length: 12 }, (_, i) => {
+      const body = { model: 'simulator/image', prompt: `Scene ${i}`, size: '1024x1024' };
+      return `${JSON.stringify({ custom_id: `scene-${i}`, method: 'POST', url: endpoint, body })}\n`;
+    });
+    const { id: input_file_id } = await upload(lines.join(''));
+    const { id } = await client.batches.create({ input_file_id, endpoint, completion_window: '24h' });
+    const batch = await untilBatch(client, id);
+    expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 12, completed: 12, failed: 0 } });
+    expect(batch.usage).toMatchObject({ output_tokens: 1200 });
+    const output = await (await client.files.content(batch.output_file_id ?? '')).text();
+    const answers = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(answers.map((answer) => answer.custom_id)).toEqual(lines.map((_, i) => `scene-${i}`));
+    const images = answers.map((answer) => Buffer.from(answer.response.body.data[0].b64_json, 'base64'));
+    for (const image of images) expect(image.length).toBeGreaterThan(3 * 1024 * 1024);
+    expect(new Set(images.map((image) => image.toString('latin1', 60, 66))).size).toBe(12);
+  });
+
   it('lists 45 batches page by page, newest first', async () => {
     const file = await upload(inputOf(1));
     const created: string[] = [];

@@ -67,6 +67,8 @@ const rows: Readonly<Record<string, Row>> = {
   'post /v1/embeddings': liveCall,
   'post /v1/responses': liveCall,
   'post /v1/moderations': liveCall,
+  'post /v1/images/generations': liveCall,
+  'post /v1/images/edits': liveCall,
   'get /v1/responses/{response_id}': { statuses: ownersOnly },
   'post /v1/responses/{response_id}/cancel': { statuses: ownersOnly },
   'delete /v1/responses/{response_id}': { statuses: ownersOnly },

@@ -35,6 +35,12 @@ const bytesAhead = ({ headers }: Request, maxBytes: number): number => {
   return Number(headers['content-length'] ?? 0);
 };
 
+/** A form, as the SDKs send files, would be taken for no body at all. */
+const assertNoForm = ({ headers }: Request): void => {
+  if (headers['content-type']?.toLowerCase().startsWith('multipart/'))
+    throw new ApiError(415, 'The request body must be JSON, and not a form.', { code: 'invalid_encoding' });
+};
+
 const assertUtf8 = ({ headers }: Request): void => {
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(headers['content-type'] ?? '')?.[1];
   if (charset !== undefined && !/^utf-?8$/i.test(charset))
@@ -61,7 +67,7 @@ const isTooLarge = (error: unknown): boolean =>
 
 /**
  * Reads and parses a JSON body; it is undefined when the request has none. 413 when it is larger than the limit, before
- * it is read where its length is known; 408 when it arrives too slowly; 400 when it is no JSON or nests too deep. A large
+ * it is read where its length is known; 415 when it is a form; 408 when it arrives too slowly; 400 when it is no JSON or nests too deep. A large
  * one waits for its turn.
  */
 export const createReadJsonBody = (largeBodies: LargeBodies, limit: BodyLimit = defaultLimit): RequestHandler => {
@@ -69,6 +75,7 @@ export const createReadJsonBody = (largeBodies: LargeBodies, limit: BodyLimit = 
   const receive = raw({ type: ['json', '+json'], limit: maxBytes });
 
   return async (request, response, next) => {
+    assertNoForm(request);
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > maxBytes) throw tooLarge(`has ${length} bytes; it may have ${maxBytes}`, limit);
     const bytes = bytesAhead(request, maxBytes);

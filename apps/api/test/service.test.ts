@@ -70,6 +70,8 @@ describe('OpenAPI', () => {
       'post /v1/files',
       'post /v1/files/{file_id}/convert',
       'post /v1/files/{file_id}/preview',
+      'post /v1/images/edits',
+      'post /v1/images/generations',
       'post /v1/moderations',
       'post /v1/responses',
       'post /v1/responses/{response_id}/cancel',

@@ -3,7 +3,7 @@ Try it, without a key and without a server:
   promptmill run examples/prompts.txt --model simulator/echo -o results.jsonl
 
 The same against a provider:
-  XAI_API_KEY=… promptmill run prompts.txt --model xai/grok-4 -o results.jsonl
+  XAI_API_KEY=… promptmill run prompts.txt --model xai/grok-4.3 -o results.jsonl
 
 With a server, for many batches and many workers (PROMPTMILL_URL and PROMPTMILL_API_KEY name it):
   promptmill serve
@@ -71,14 +71,15 @@ With --dedupe prompts that are the same are called once, and each gets a copy of
 --param seed=1; embeddings and moderations need neither.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
-  promptmill run prompts.txt -m xai/grok-4 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
-  promptmill run reviews.csv -m xai/grok-4 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
-  promptmill run reviews.csv -m xai/grok-4 --prompt @rate.txt --params '{"top_p": 0.9}' --sample 20 --dry-run
-  promptmill run reviews.csv -m openai/gpt-4.1 --prompt 'Rate: {{review}}' --schema @rating.json -o rated.csv
-  promptmill run prompts/ -m xai/grok-4 -o answers/                  answers/a.results.jsonl …
-  promptmill run photos.parquet -m openai/gpt-4.1 --prompt 'What is this?' --image file -o named.parquet
+  promptmill run prompts.txt -m xai/grok-4.3 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
+  promptmill run reviews.csv -m xai/grok-4.3 --prompt 'Positive or negative? {{review}}' --id id -o rated.csv
+  promptmill run reviews.csv -m xai/grok-4.3 --prompt @rate.txt --params '{"top_p": 0.9}' --sample 20 --dry-run
+  promptmill run reviews.csv -m openai/gpt-6-luna --prompt 'Rate: {{review}}' --schema @rating.json -o rated.csv
+  promptmill run prompts/ -m xai/grok-4.3 -o answers/                  answers/a.results.jsonl …
+  promptmill run photos.parquet -m openai/gpt-6-luna --prompt 'What is this?' --image file -o named.parquet
   promptmill run texts.tsv -m openai/text-embedding-3-small --endpoint embeddings --prompt '{{text}}'
-  grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-4.1-mini --answers
+  promptmill run scenes.txt -m openai/gpt-image-2 --endpoint images --param size=1024x1024 -o images.jsonl
+  grep -v '^#' prompts.txt | promptmill run - -m openai/gpt-6-luna --answers
 
 Exit code: 0 when every request has an answer, 1 when any has none or the input is wrong, 2 for a wrong command line,
 130 after Ctrl-C.
@@ -93,7 +94,7 @@ Logs go to standard output, files and Redis's data to ./data (PROMPTMILL_DATA_DI
 
 export const submitHelp = `
 It prints only the batch's id to standard output:
-  id=$(promptmill submit prompts.txt -m xai/grok-4)
+  id=$(promptmill submit prompts.txt -m xai/grok-4.3)
   promptmill submit batch.jsonl --watch
 With --max-cost it pauses before it costs more; promptmill resume batch_… --max-cost 10 lets it go on.
 --confirm-above compares what the server expects, which knows its earlier answers; without a yes the file that was sent is

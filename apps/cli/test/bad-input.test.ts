@@ -223,7 +223,7 @@ describe('an input that is wrong is refused, and nothing is written', () => {
   it.each([
     [['--param', 'top_p']],
     [['--param', 'model=x']],
-    [['--endpoint', 'images']],
+    [['--endpoint', 'videos']],
     [['--format', 'xml']],
     [['--limit', '1', '--sample', '1']],
     [['--answers', '-o', 'x']],

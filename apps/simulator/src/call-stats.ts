@@ -3,7 +3,7 @@ import type { Admission } from './rate-limiter.ts';
 
 type RefusalReason = Extract<Admission, { status: 'refused' }>['reason'];
 
-/** Counts since the start. A call is a POST to one of the five model endpoints, refused ones included. */
+/** Counts since the start. A call is a POST to one of the model endpoints, refused ones included. */
 export interface CallStats {
   readonly calls: number;
   readonly inFlight: number;

@@ -5,6 +5,7 @@ import type { CallStats } from './call-stats.ts';
 import { answerChatCompletion } from './endpoints/answer-chat-completion.ts';
 import { answerCompletion } from './endpoints/answer-completion.ts';
 import { answerEmbedding } from './endpoints/answer-embedding.ts';
+import { answerImageEdit, answerImageGeneration } from './endpoints/answer-image.ts';
 import { answerModeration } from './endpoints/answer-moderation.ts';
 import { answerResponse } from './endpoints/answer-response.ts';
 import type { PrepareAnswer } from './endpoints/endpoint.ts';
@@ -19,6 +20,8 @@ export const callRoutes: Readonly<Record<string, PrepareAnswer>> = {
   '/v1/embeddings': answerEmbedding,
   '/v1/responses': answerResponse,
   '/v1/moderations': answerModeration,
+  '/v1/images/generations': answerImageGeneration,
+  '/v1/images/edits': answerImageEdit,
 };
 
 export type PlainRoute = (request: IncomingMessage, response: ServerResponse, headers: Headers) => void;

@@ -107,6 +107,29 @@ describe('completions', () => {
   });
 });
 
+describe('images', () => {
+  test('are PNGs of the size asked for, and tell their tokens', async () => {
+    const { data, usage } = await client.images.generate({ model: 'image', prompt: 'A mill', size: '64x32', n: 2 });
+    const [first, second] = (data ?? []).map(({ b64_json: text = '' }) => Buffer.from(text, 'base64'));
+    // The size is in the header chunk. Source: https://www.w3.org/TR/png-3/#11IHDR
+    expect([first?.toString('latin1', 1, 4), first?.readUInt32BE(16), first?.readUInt32BE(20)]).toEqual([
+      'PNG',
+      64,
+      32,
+    ]);
+    expect(second).not.toEqual(first);
+    expect(usage).toMatchObject({ input_tokens: 2, output_tokens: 200, output_tokens_details: { image_tokens: 200 } });
+  });
+
+  test('are edited by a JSON body that names others', async () => {
+    const edit = (body: object): Promise<OpenAI.ImagesResponse> => client.post('/images/edits', { body });
+    const body = { model: 'image', prompt: 'A mill by night', images: [{ image_url: 'data:image/png;base64,AA==' }] };
+    expect(await edit(body)).toMatchObject({ data: [{ b64_json: expect.any(String) }], size: '8x8' });
+    await expect(edit({ ...body, images: [] })).rejects.toMatchObject({ status: 400, param: 'images' });
+    await expect(edit({ ...body, size: '9999x9' })).rejects.toMatchObject({ status: 400, param: 'size' });
+  });
+});
+
 describe('embeddings', () => {
   test('are unit vectors of the dimensions asked for, the same as floats and as base64', async () => {
     const body = { model: 'embed', input: ['one', 'two'], dimensions: 5 };

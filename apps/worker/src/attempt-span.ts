@@ -9,10 +9,17 @@ const operations: Readonly<Record<Endpoint, string>> = {
   '/v1/embeddings': 'embeddings',
   '/v1/responses': 'chat',
   '/v1/moderations': 'moderation',
+  '/v1/images/generations': 'generate_content',
+  '/v1/images/edits': 'generate_content',
 };
 
 /** Providers that the conventions know under another name than ours. */
-const providerNames: Readonly<Record<string, string>> = { xai: 'x_ai', mistral: 'mistral_ai' };
+const providerNames: Readonly<Record<string, string>> = {
+  xai: 'x_ai',
+  mistral: 'mistral_ai',
+  gemini: 'gcp.gemini',
+  azure: 'azure.ai.openai',
+};
 
 /** The choices of an answer whose reasons are told. */
 const mostChoices = 16;

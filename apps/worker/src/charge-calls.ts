@@ -1,4 +1,4 @@
-import { type BatchUsage, costOf, type Lane, type RequestJob } from '@promptmill/core';
+import { type BatchUsage, type CallUsage, costOf, type Lane, type RequestJob } from '@promptmill/core';
 import { inputCharactersOf, type PriceList } from '@promptmill/provider';
 import type { Charge, RecordOutcome } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
@@ -19,7 +19,7 @@ export const createChargeCalls = (options: ChargeCallsOptions) => {
   const { lane, prices, recorder, untilRedisTakes, metrics } = options;
 
   /** The charge for a call that used so much. */
-  const chargeFor = async (request: RequestJob, usage: BatchUsage): Promise<Charge> => {
+  const chargeFor = async (request: RequestJob, usage: CallUsage): Promise<Charge> => {
     const found = await prices.pricesOf(lane.provider, request.body);
     const nanoUsd = found && costOf(usage, found);
     const inputCharacters = inputCharactersOf(request.body);
@@ -35,7 +35,7 @@ export const createChargeCalls = (options: ChargeCallsOptions) => {
     },
 
     /** Counts a failed call whose provider says what it used. Resolves with the charge for it. */
-    async waste(request: RequestJob, usage: BatchUsage): Promise<Charge> {
+    async waste(request: RequestJob, usage: CallUsage): Promise<Charge> {
       const charge = await chargeFor(request, usage);
       await untilRedisTakes(() => recorder.noteWaste(request, charge));
       metrics.spending.add(charge, undefined);

@@ -1,7 +1,7 @@
 import {
   isSuccess,
   noUsage,
-  type BatchUsage,
+  type CallUsage,
   type MismatchedAnswer,
   type Outcome,
   type RequestRefusals,
@@ -12,7 +12,7 @@ import { isOwnFault, refusalDelayMs } from './refusals.ts';
 
 export interface RecordedEnd {
   readonly outcome: Outcome;
-  readonly usage: BatchUsage;
+  readonly usage: CallUsage;
   /** How long the call took, in milliseconds. Absent when none was made. */
   readonly callMs?: number;
   /** Whether it is a failure that a later call may not meet. Default: false. */

@@ -1,4 +1,4 @@
-import { type BatchUsage, isSuccess, jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import { type CallUsage, isSuccess, jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
@@ -90,7 +90,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return recorded;
   };
 
-  const waste = async (request: RequestJob, usage: BatchUsage, cost: CostShare): Promise<void> =>
+  const waste = async (request: RequestJob, usage: CallUsage, cost: CostShare): Promise<void> =>
     cost.note((await charges.waste(request, usage)).nanoUsd);
 
   /** How many attempts may follow this one. */

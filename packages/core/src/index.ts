@@ -21,7 +21,7 @@ export * from './kept-answers.ts';
 export * from './lanes.ts';
 export type * from './live-call.ts';
 export * from './loopback.ts';
-export { presetNamed, presets } from './presets.ts';
+export { baseUrlEnvOf, presetNamed, presets } from './presets.ts';
 export * from './prices.ts';
 export * from './prompt-line.ts';
 export * from './provider-config.ts';

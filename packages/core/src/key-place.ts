@@ -31,10 +31,11 @@ export const keyProblem = (place: KeyPlace, { env, isFileNamed }: KeyRules): str
     return `apiKeyEnv: ${apiKeyEnv} is not the name of a provider's key; name a variable such as ${name.toUpperCase().replaceAll('-', '_')}_API_KEY`;
   const url = new URL(baseUrl);
   const [owner, preset] = Object.entries(presets).find(([, { apiKeyEnv: key }]) => key === apiKeyEnv) ?? [];
-  const isOwnHost = owner !== undefined && preset && url.origin === new URL(baseUrlOf(owner, preset, env)).origin;
+  const ownUrl = owner !== undefined && preset ? baseUrlOf(owner, preset, env) : undefined;
+  const isOwnHost = ownUrl !== undefined && url.origin === new URL(ownUrl).origin;
   if (owner !== undefined && preset && !preset.isLocal && !isOwnHost && !(isFileNamed && isNamedInFile))
     return (
-      `${apiKeyEnv} goes to ${new URL(preset.baseUrl).host} only, and not to ${url.host}: ` +
+      `${apiKeyEnv} goes to ${preset.baseUrl ? new URL(preset.baseUrl).host : `the host of ${baseUrlEnvOf(owner)}`} only, and not to ${url.host}: ` +
       (isFileNamed
         ? `to send it there, write apiKeyEnv: ${apiKeyEnv} beside the baseUrl`
         : `set ${baseUrlEnvOf(owner)}=${baseUrl}, or name the file in PROMPTMILL_CONFIG and the variable in apiKeyEnv`)

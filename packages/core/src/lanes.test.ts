@@ -28,7 +28,7 @@ test('each provider has a lane, and so has each model with limits of its own', (
     ['ollama.qwen3-8b', 'ollama', undefined],
     ['ollama.hf.co-org-model-q4', 'ollama', undefined],
   ]);
-  expect(lanes).toHaveLength(10 + 4);
+  expect(lanes).toHaveLength(14 + 4);
   // BullMQ forbids `:` in queue names.
   for (const { name } of lanes) expect(name).toMatch(/^[\w.-]+$/);
 });

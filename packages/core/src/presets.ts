@@ -2,7 +2,10 @@ import type { Environment } from './environment.ts';
 import type { Prices } from './prices.ts';
 
 export interface Preset {
-  readonly baseUrl: string;
+  /** Absent where each user has a host of their own: the preset is there when the environment names it. */
+  readonly baseUrl?: string;
+  /** What such a base URL looks like. */
+  readonly exampleUrl?: string;
   /** The variable with its key. */
   readonly apiKeyEnv: string;
   /** Whether it can be called without a key: it runs beside Promptmill. It is there only when it is configured. */
@@ -12,16 +15,30 @@ export interface Preset {
   readonly prices?: Readonly<Record<string, Prices>>;
 }
 
-/** Providers that need no configuration but the variable with their key, or for a local one its base URL. */
+/**
+ * Providers that need no configuration but the variable with their key; azure and a local one need the variable with
+ * their base URL. Each URL and variable is in the provider's own documentation of its OpenAI-compatible API; where a
+ * source is named, it is not the obvious one.
+ */
 export const presets: Readonly<Record<string, Preset>> = {
   xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
   openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY' },
+  // An Azure OpenAI resource. Its v1 API takes the resource's key as a bearer token, and a deployment's name as the model.
+  // Source: https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle
+  azure: { exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1', apiKeyEnv: 'AZURE_OPENAI_API_KEY' },
   // Source: https://docs.anthropic.com/en/api/openai-sdk
   anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
+  // Source: https://ai.google.dev/gemini-api/docs/openai
+  gemini: { baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai', apiKeyEnv: 'GEMINI_API_KEY' },
   izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
   groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY' },
+  cerebras: { baseUrl: 'https://api.cerebras.ai/v1', apiKeyEnv: 'CEREBRAS_API_KEY' },
+  // Source: https://api-docs.deepseek.com/
+  deepseek: { baseUrl: 'https://api.deepseek.com', apiKeyEnv: 'DEEPSEEK_API_KEY' },
+  fireworks: { baseUrl: 'https://api.fireworks.ai/inference/v1', apiKeyEnv: 'FIREWORKS_API_KEY' },
   // Mistral refuses `stream_options` with 422, and sends the usage of a stream unasked.
   mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
+  // Source: https://docs.together.ai/docs/inference/openai-compatibility
   together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
   vllm: { baseUrl: 'http://127.0.0.1:8000/v1', apiKeyEnv: 'VLLM_API_KEY', isLocal: true },
@@ -42,6 +59,6 @@ export const presetNamed = (name: string): Preset | undefined =>
 /** The variable that overrides a preset's base URL: `OPENAI_BASE_URL`. */
 export const baseUrlEnvOf = (preset: string): string => `${preset.toUpperCase()}_BASE_URL`;
 
-/** The base URL that the environment gives a preset, else its own. */
-export const baseUrlOf = (name: string, preset: Preset, env: Environment): string =>
+/** The base URL that the environment gives a preset, else its own; undefined where it has none of its own. */
+export const baseUrlOf = (name: string, preset: Preset, env: Environment): string | undefined =>
   env[baseUrlEnvOf(name)] || preset.baseUrl;

@@ -25,6 +25,14 @@ test('embeddings need no price of output', () => {
   expect(costOf({ ...noUsage, inputTokens: 7 }, { input: 0.02 })).toBe(140);
 });
 
+test('images have prices of their own where there are some', () => {
+  const images = { ...noUsage, inputTokens: 50, inputImageTokens: 40, outputTokens: 100, outputImageTokens: 100 };
+  expect(costOf(images, { input: 5, output: 10, imageInput: 8, imageOutput: 32 })).toBe(
+    10 * 5000 + 40 * 8000 + 100 * 32_000,
+  );
+  expect(costOf(images, { input: 5, output: 30 })).toBe(50 * 5000 + 100 * 30_000);
+});
+
 test('a long request pays the price of its tier for all of its tokens', () => {
   const tier = (base: number) => ({ base, tiers: [{ start: 999, price: 2 * base }] });
   const prices = { input: tier(2), output: tier(8) };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BatchUsage } from './batch.ts';
+import type { CallUsage } from './usage.ts';
 
 /** USD per million tokens; with tiers, by the input tokens of the whole request. */
 export type TokenPrice = number | TieredPrice;
@@ -15,9 +15,13 @@ export interface Prices {
   readonly input?: TokenPrice | undefined;
   /** Input tokens that the provider had cached. Default: as `input`. */
   readonly cachedInput?: TokenPrice | undefined;
+  /** Input tokens of images. Default: as `input`. */
+  readonly imageInput?: TokenPrice | undefined;
   readonly output?: TokenPrice | undefined;
   /** Output tokens that are reasoning. Default: as `output`. */
   readonly reasoning?: TokenPrice | undefined;
+  /** Output tokens of images. Default: as `output`. */
+  readonly imageOutput?: TokenPrice | undefined;
   /** USD for each call, besides its tokens. Default 0. */
   readonly call?: number | undefined;
 }
@@ -60,16 +64,20 @@ const priceAt = (tokenPrice: TokenPrice | undefined, inputTokens: number): numbe
  * What an answer cost, in billionths of a dollar, rounded once. Undefined when a price that it takes is unknown, and when
  * the answer does not say what it used.
  */
-export const costOf = (usage: BatchUsage, prices: Prices): number | undefined => {
+export const costOf = (usage: CallUsage, prices: Prices): number | undefined => {
   const { inputTokens, outputTokens } = usage;
   if (inputTokens + outputTokens === 0) return undefined;
   const cachedTokens = Math.min(usage.cachedTokens, inputTokens);
+  const inputImages = Math.min(usage.inputImageTokens ?? 0, inputTokens - cachedTokens);
   const reasoningTokens = Math.min(usage.reasoningTokens, outputTokens);
+  const outputImages = Math.min(usage.outputImageTokens ?? 0, outputTokens - reasoningTokens);
   const parts = [
-    [inputTokens - cachedTokens, prices.input],
+    [inputTokens - cachedTokens - inputImages, prices.input],
     [cachedTokens, prices.cachedInput ?? prices.input],
-    [outputTokens - reasoningTokens, prices.output],
+    [inputImages, prices.imageInput ?? prices.input],
+    [outputTokens - reasoningTokens - outputImages, prices.output],
     [reasoningTokens, prices.reasoning ?? prices.output],
+    [outputImages, prices.imageOutput ?? prices.output],
   ] as const;
   let nanoUsd = (prices.call ?? 0) * nanosPerUsd;
   for (const [tokens, tokenPrice] of parts) {

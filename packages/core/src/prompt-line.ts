@@ -24,6 +24,7 @@ export const messageEndpoints: ReadonlySet<Endpoint> = new Set(['/v1/chat/comple
 type Fields = Readonly<Record<string, unknown>>;
 
 const inInput = ({ prompt = '' }: Prompt): Fields => ({ input: prompt });
+const inPrompt = ({ prompt = '' }: Prompt): Fields => ({ prompt });
 
 /** The fields of a body that hold a prompt, as each endpoint spells them. */
 const promptFields: Readonly<Record<Endpoint, (prompt: Prompt, system: string | undefined) => Fields>> = {
@@ -35,9 +36,11 @@ const promptFields: Readonly<Record<Endpoint, (prompt: Prompt, system: string | 
     ...(system === undefined ? {} : { instructions: system }),
     input: messages ?? prompt,
   }),
-  '/v1/completions': ({ prompt = '' }) => ({ prompt }),
+  '/v1/completions': inPrompt,
   '/v1/embeddings': inInput,
   '/v1/moderations': inInput,
+  '/v1/images/generations': inPrompt,
+  '/v1/images/edits': inPrompt,
 };
 
 /**

@@ -47,7 +47,7 @@ test.each([
 test('every preset with a key is there without configuration, and needs only its key', () => {
   const { providers } = build({}, { XAI_API_KEY: 'sk-1' });
   expect(Object.keys(providers).sort()).toEqual(
-    'anthropic groq izzi mistral openai openrouter together xai'.split(' '),
+    'anthropic cerebras deepseek fireworks gemini groq izzi mistral openai openrouter together xai'.split(' '),
   );
   expect(providers['xai']).toEqual({
     name: 'xai',
@@ -65,7 +65,10 @@ test('every preset with a key is there without configuration, and needs only its
 });
 
 test('every base URL of a preset is a URL', () => {
-  for (const { baseUrl } of Object.values(build({}).providers)) expect(new URL(baseUrl).pathname).toMatch(/\/v1$/);
+  for (const { baseUrl } of Object.values(build({}).providers)) {
+    expect(URL.canParse(baseUrl)).toBe(true);
+    expect(baseUrl).not.toMatch(/\/$/);
+  }
 });
 
 test("the configuration overrides a preset's fields", () => {
@@ -108,6 +111,7 @@ test('a local preset is there when its base URL is set or the configuration name
   expect(build({}).providers).not.toHaveProperty('vllm');
   expect(build({}, { VLLM_BASE_URL: '', VLLM_API_KEY: 'key' }).providers).not.toHaveProperty('vllm');
   expect(build({}).absent).toEqual({
+    azure: 'AZURE_BASE_URL',
     vllm: 'VLLM_BASE_URL',
     ollama: 'OLLAMA_BASE_URL',
     simulator: 'SIMULATOR_BASE_URL',
@@ -115,6 +119,20 @@ test('a local preset is there when its base URL is set or the configuration name
   expect(build({ providers: { vllm: {} } }).providers['vllm']?.baseUrl).toBe('http://127.0.0.1:8000/v1');
   expect(build({}, { VLLM_BASE_URL: 'http://gpu:8000/v1' }).absent).not.toHaveProperty('vllm');
   expect(() => build({ defaultProvider: 'ollama' })).toThrow(/set OLLAMA_BASE_URL/);
+});
+
+test('azure is where its base URL says, and its key goes there only', () => {
+  const env = { AZURE_BASE_URL: 'https://mine.openai.azure.com/openai/v1', AZURE_OPENAI_API_KEY: 'key' };
+  expect(build({}, env).providers['azure']).toMatchObject({ baseUrl: env.AZURE_BASE_URL, apiKey: 'key' });
+  expect(build({}, { AZURE_OPENAI_API_KEY: 'key' }).providers).not.toHaveProperty('azure');
+  const missing = /set AZURE_BASE_URL=https:\/\/RESOURCE\.openai\.azure\.com\/openai\/v1/;
+  expect(() => build({ providers: { azure: {} } })).toThrow(missing);
+  const foreign = { azure: { baseUrl: 'https://evil.example/v1' } };
+  expect(() => build({ providers: foreign }, env)).toThrow(
+    /AZURE_OPENAI_API_KEY goes to the host of AZURE_BASE_URL only/,
+  );
+  const { AZURE_BASE_URL: _, ...keyAlone } = env;
+  expect(() => build({ providers: foreign }, keyAlone)).toThrow(/goes to the host of AZURE_BASE_URL only/);
 });
 
 test('a local preset has a key when one is set, and needs none', () => {

@@ -191,7 +191,13 @@ const buildProvider = (
 ): Provider => {
   const preset = presetNamed(name);
   const baseUrl = config.baseUrl ?? (preset && baseUrlOf(name, preset, env));
-  if (!baseUrl) throw new ConfigError(`providers.${name}: baseUrl is missing (${name} is not a preset)`);
+  if (!baseUrl)
+    throw new ConfigError(
+      `providers.${name}: ` +
+        (preset
+          ? `it has a host of its own for each user: set ${baseUrlEnvOf(name)}=${preset.exampleUrl}`
+          : `baseUrl is missing (${name} is not a preset)`),
+    );
   if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
     throw new ConfigError(`providers.${name}: its base URL must start with http:// or https://`);
   const apiKeyEnv = keyVariableOf(name, config, env);
@@ -223,13 +229,15 @@ const buildProvider = (
   };
 };
 
-/** Whether a preset is there: it needs a key, which another process may have, or the environment says where it runs. */
-const isThere = (name: string, env: Environment): boolean =>
-  !presetNamed(name)?.isLocal || Boolean(env[baseUrlEnvOf(name)]);
+/** Whether a preset is there: everybody knows its host and some process may have its key, or the environment says where it is. */
+const isThere = (name: string, env: Environment): boolean => {
+  const preset = presetNamed(name);
+  return (preset?.baseUrl !== undefined && !preset.isLocal) || Boolean(env[baseUrlEnvOf(name)]);
+};
 
 /**
- * Builds the presets and every provider that the configuration names, with the keys in `env`. A local preset is there
- * only when the configuration names it or its base URL is set. Throws {@link ConfigError} for a provider without a base
+ * Builds the presets and every provider that the configuration names, with the keys in `env`. A local preset, and one whose
+ * host is its user's own, is there only when the configuration names it or its base URL is set. Throws {@link ConfigError} for a provider without a base
  * URL, for a key that may not go where its provider is, and for a default provider that does not exist.
  */
 export const buildProviders = (

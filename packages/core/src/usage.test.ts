@@ -35,6 +35,23 @@ test('reasoning that is counted beside the completion, as in xAI’s chat, is ou
   expect(usageOf({ usage })).toEqual({ ...noUsage, inputTokens: 32, outputTokens: 103, reasoningTokens: 94 });
 });
 
+test('what only the total has, as Gemini counts its thoughts, is reasoning', () => {
+  const usage = { prompt_tokens: 20, completion_tokens: 198, total_tokens: 623 };
+  expect(usageOf({ usage })).toEqual({ ...noUsage, inputTokens: 20, outputTokens: 603, reasoningTokens: 405 });
+});
+
+test('the tokens of images are read', () => {
+  const usage = {
+    input_tokens: 50,
+    input_tokens_details: { text_tokens: 10, image_tokens: 40 },
+    output_tokens: 1056,
+    output_tokens_details: { text_tokens: 0, image_tokens: 1056 },
+    total_tokens: 1106,
+  };
+  const images = { inputImageTokens: 40, outputImageTokens: 1056 };
+  expect(usageOf({ usage })).toEqual({ ...noUsage, inputTokens: 50, outputTokens: 1056, ...images });
+});
+
 test('embeddings use input tokens only', () => {
   expect(usageOf({ usage: { prompt_tokens: 9, total_tokens: 9 } })).toEqual({ ...noUsage, inputTokens: 9 });
 });

@@ -1,4 +1,4 @@
-import type { BatchUsage } from '@promptmill/core';
+import type { CallUsage } from '@promptmill/core';
 import type { FailureClass, FailureCode } from './classify-answer.ts';
 
 export interface CallSuccess {
@@ -8,7 +8,7 @@ export interface CallSuccess {
   readonly requestId: string;
   /** The answer's JSON, on one line. */
   readonly json: string;
-  readonly usage: BatchUsage;
+  readonly usage: CallUsage;
   /** Headers that are of use to a caller. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -28,7 +28,7 @@ export interface CallFailure {
   /** The text of that answer that does not match its schema, and what is wrong with it. */
   readonly mismatch?: { readonly text: string; readonly faults: readonly string[] };
   /** What the call used, where the provider says so although it failed. */
-  readonly usage?: BatchUsage;
+  readonly usage?: CallUsage;
   /** How long the provider asks its callers to wait, in milliseconds. */
   readonly retryAfterMs?: number;
 }

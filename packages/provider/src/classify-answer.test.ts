@@ -15,6 +15,7 @@ describe('an answer that is not 2xx', () => {
     [418, 'request_refused', 'final'],
     [422, 'unprocessable_request', 'final'],
     [429, 'rate_limited', 'retry'],
+    [498, 'rate_limited', 'retry'],
     [500, 'provider_error', 'retry'],
     [502, 'provider_error', 'retry'],
     [503, 'provider_overloaded', 'retry'],
@@ -44,11 +45,13 @@ describe('the message of an error body', () => {
   it.each([
     [{ error: { message: 'in OpenAI’s shape' } }, 'in OpenAI’s shape'],
     [{ error: 'as a string', code: 'x' }, 'as a string'],
+    [[{ error: { message: 'in an array, as Gemini has it' } }], 'in an array, as Gemini has it'],
     [{ message: 'beside' }, 'beside'],
     [{ detail: 'as FastAPI has it' }, 'as FastAPI has it'],
     ['plain text', 'plain text'],
     ['', undefined],
     [null, undefined],
+    [[], undefined],
     [{ error: { message: 7 } }, undefined],
   ])('%j → %s', (body, message) => expect(messageOfAnswer(body)).toBe(message));
 });

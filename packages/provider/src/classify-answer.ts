@@ -53,7 +53,8 @@ export const failures = {
 
   provider_timeout: { class: 'retry', lane: 'overloaded', statuses: [408] },
   conflict: { class: 'retry', lane: 'ok', statuses: [409] },
-  rate_limited: { class: 'retry', lane: 'throttled', statuses: [429] },
+  /** 498: the flex tier has no capacity. Source: https://console.groq.com/docs/flex-processing */
+  rate_limited: { class: 'retry', lane: 'throttled', statuses: [429, 498] },
   provider_overloaded: { class: 'retry', lane: 'overloaded', statuses: [503, 529] },
   /** Every other 5xx. */
   provider_error: { class: 'retry', lane: 'down', statuses: [500] },
@@ -90,8 +91,11 @@ const codeOfStatus = new Map(
 const outOfMoney = new Set<unknown>(['insufficient_quota', 'credit_balance_exhausted', 'billing_hard_limit_reached']);
 const moneyStatuses = new Set([400, 402, 403, 429]);
 
+/** Gemini wraps an error body into an array of one. */
+const unwrapped = (body: unknown): unknown => (Array.isArray(body) ? body[0] : body);
+
 const saysOutOfMoney = (body: unknown): boolean =>
-  [field(body, 'error'), body].some(
+  [field(unwrapped(body), 'error'), unwrapped(body)].some(
     (error) => outOfMoney.has(field(error, 'code')) || outOfMoney.has(field(error, 'type')),
   );
 
@@ -109,7 +113,8 @@ export const codeOfStreamError = (error: unknown): FailureCode =>
   saysOutOfMoney(error) ? 'insufficient_quota' : 'incomplete_stream';
 
 /** The message in an error body: in OpenAI's shape, or as `error`, `message` or `detail`, as others write it. */
-export const messageOfAnswer = (body: unknown): string | undefined => {
+export const messageOfAnswer = (answer: unknown): string | undefined => {
+  const body = unwrapped(answer);
   const error = field(body, 'error');
   const candidates = [field(error, 'message'), error, field(body, 'message'), field(body, 'detail'), body];
   return candidates.find((text) => typeof text === 'string' && text.trim() !== '') as string | undefined;

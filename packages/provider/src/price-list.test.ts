@@ -4,14 +4,17 @@ import { createPriceList } from './price-list.ts';
 
 const config = {
   providers: {
-    openai: { models: { 'gpt-4.1': { prices: { input: 9, output: 10 } }, mine: { prices: { input: 1 } } } },
+    openai: { models: { 'gpt-6-luna': { prices: { input: 9, output: 10 } }, mine: { prices: { input: 1 } } } },
     'my-groq': { baseUrl: 'https://api.groq.com/openai/v1' },
     lab: { baseUrl: 'http://10.0.0.12:8000/v1' },
     ollama: {},
     simulator: { models: { echo: { prices: { input: 1, output: 2 } } } },
   },
 };
-const { providers } = buildProviders(fileConfig.parse(config), { XAI_BASE_URL: 'http://127.0.0.1:1/v1' });
+const { providers } = buildProviders(fileConfig.parse(config), {
+  XAI_BASE_URL: 'http://127.0.0.1:1/v1',
+  AZURE_BASE_URL: 'https://mine.openai.azure.com/openai/v1',
+});
 const provider = (name: string): Provider => {
   const found = providers[name];
   if (!found) throw new Error(`no provider ${name}`);
@@ -25,8 +28,13 @@ describe('prices', () => {
     ['anthropic', 'claude-haiku-4-5'],
     ['groq', 'llama-3.3-70b-versatile'],
     ['mistral', 'mistral-large-latest'],
-    ['openai', 'gpt-4.1-mini'],
-    ['openrouter', 'openai/gpt-4.1'],
+    ['azure', 'o4-mini'],
+    ['cerebras', 'gpt-oss-120b'],
+    ['deepseek', 'deepseek-v4-flash'],
+    ['fireworks', 'accounts/fireworks/models/gpt-oss-120b'],
+    ['gemini', 'gemini-3.5-flash'],
+    ['openai', 'gpt-6-sol'],
+    ['openrouter', 'openai/gpt-6-luna'],
     ['together', 'meta-llama/Llama-3.3-70B-Instruct-Turbo'],
     ['xai', 'grok-4.3'],
     ['my-groq', 'llama-3.3-70b-versatile'],
@@ -36,26 +44,30 @@ describe('prices', () => {
     expect(prices?.output).toBeDefined();
   });
 
+  it('of models of images have a price of their own for images', async () => {
+    expect(await pricesOf('openai', 'gpt-image-2')).toMatchObject({ input: 5, imageInput: 8, output: 30 });
+  });
+
   it('are those of the configuration where it has them, in any service tier', async () => {
-    expect(await pricesOf('openai', 'gpt-4.1')).toEqual({ input: 9, output: 10 });
-    expect(await pricesOf('openai', 'gpt-4.1', { service_tier: 'flex' })).toEqual({ input: 9, output: 10 });
+    expect(await pricesOf('openai', 'gpt-6-luna')).toEqual({ input: 9, output: 10 });
+    expect(await pricesOf('openai', 'gpt-6-luna', { service_tier: 'flex' })).toEqual({ input: 9, output: 10 });
     expect(await pricesOf('openai', 'mine')).toEqual({ input: 1 });
     expect(await pricesOf('simulator', 'echo')).toEqual({ input: 1, output: 2 });
   });
 
   it.each([
-    ['openai', 'gpt-4.1-of-my-own'],
+    ['openai', 'gpt-6-luna-of-my-own'],
     ['openai', 'constructor'],
-    ['izzi', 'gpt-4.1'],
-    ['lab', 'gpt-4.1'],
-    ['ollama', 'gpt-4.1'],
+    ['izzi', 'gpt-6-luna'],
+    ['lab', 'gpt-6-luna'],
+    ['ollama', 'gpt-6-luna'],
     ['simulator', 'other'],
   ])('of %s/%s are unknown', async (name, model) => {
     expect(await pricesOf(name, model)).toBeUndefined();
   });
 
   it('of a service tier with prices of its own are unknown', async () => {
-    expect(await pricesOf('openai', 'gpt-4.1-mini', { service_tier: 'flex' })).toBeUndefined();
-    expect(await pricesOf('openai', 'gpt-4.1-mini', { service_tier: 'default' })).toBeDefined();
+    expect(await pricesOf('openai', 'gpt-6-sol', { service_tier: 'flex' })).toBeUndefined();
+    expect(await pricesOf('openai', 'gpt-6-sol', { service_tier: 'default' })).toBeDefined();
   });
 });

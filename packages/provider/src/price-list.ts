@@ -17,8 +17,10 @@ const maxKnown = 1000;
 const toPrices = (price: ModelPrice): Prices => ({
   input: price['input_mtok'],
   cachedInput: price['cache_read_mtok'],
+  imageInput: price['input_image_mtok'],
   output: price['output_mtok'],
   reasoning: price['output_reasoning_mtok'],
+  imageOutput: price['output_image_mtok'],
   call: typeof price['requests_kcount'] === 'number' ? price['requests_kcount'] / 1000 : undefined,
 });
 

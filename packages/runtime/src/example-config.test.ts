@@ -39,8 +39,12 @@ test('the example is a configuration, and its defaults are those of the code', (
   });
   const { lab: written } = (parse(text) as { providers: Record<string, Record<string, unknown>> }).providers;
   expect(written).toMatchObject({ firstByteTimeoutMs: written?.['timeoutMs'], idleTimeoutMs: 60_000 });
-  expect(lanes.route('grok-4')).toMatchObject({
-    model: 'grok-4',
-    lane: { name: 'xai.grok-4', limits: { concurrency: 10 }, fallback: ['openai/gpt-4.1', 'izzi/claude-sonnet-4'] },
+  expect(lanes.route('grok-4.3')).toMatchObject({
+    model: 'grok-4.3',
+    lane: {
+      name: 'xai.grok-4.3',
+      limits: { concurrency: 10 },
+      fallback: ['openai/gpt-6-luna', 'izzi/claude-sonnet-5'],
+    },
   });
 });

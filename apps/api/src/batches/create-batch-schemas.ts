@@ -128,7 +128,7 @@ export const requestParams = z
 
 const promptBatch = z
   .strictObject({
-    model: modelName.meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4' }),
+    model: modelName.meta({ description: 'The model of prompts that name none.', example: 'xai/grok-4.3' }),
     prompts: z
       .array(z.unknown())
       .min(1)

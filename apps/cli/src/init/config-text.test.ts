@@ -1,4 +1,4 @@
-import { presets } from '@promptmill/core';
+import { baseUrlEnvOf, presets } from '@promptmill/core';
 import { loadConfig } from '@promptmill/runtime';
 import { describe, expect, it } from 'vitest';
 import { configText } from './config-text.ts';
@@ -8,8 +8,9 @@ const load = (text: string, env: Record<string, string> = {}) =>
 
 describe('the promptmill.yaml of init', () => {
   it.each(Object.keys(presets))('is a configuration for %s, which needs nothing more', (name) => {
-    const { lanes } = load(configText([name]));
-    expect(lanes.route('any-model')?.lane.provider).toMatchObject({ name, baseUrl: presets[name]?.baseUrl });
+    const { baseUrl, exampleUrl } = presets[name] ?? {};
+    const { lanes } = load(configText([name]), exampleUrl ? { [baseUrlEnvOf(name)]: exampleUrl } : {});
+    expect(lanes.route('any-model')?.lane.provider).toMatchObject({ name, baseUrl: baseUrl ?? exampleUrl });
   });
 
   it('changes no default', () => {

@@ -1,10 +1,11 @@
-import { presets } from '@promptmill/core';
+import { baseUrlEnvOf, presets } from '@promptmill/core';
 
 const localPresets = new Set(Object.keys(presets).filter((name) => presets[name]?.isLocal));
 
 const presetText = (name: string): string => {
   const preset = presets[name];
-  const needs = localPresets.has(name) ? `runs at ${preset?.baseUrl}` : `its key: ${preset?.apiKeyEnv}`;
+  const place = preset?.baseUrl === undefined ? `, and where it is: ${baseUrlEnvOf(name)}` : '';
+  const needs = localPresets.has(name) ? `runs at ${preset?.baseUrl}` : `its key: ${preset?.apiKeyEnv}${place}`;
   return `
   ${name}: # ${needs}
     timeoutMs: 120000 # longest time of one call

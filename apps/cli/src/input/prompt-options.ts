@@ -11,6 +11,8 @@ const endpointsByName = {
   embeddings: '/v1/embeddings',
   responses: '/v1/responses',
   moderations: '/v1/moderations',
+  images: '/v1/images/generations',
+  'image-edits': '/v1/images/edits',
 } as const satisfies Readonly<Record<string, Endpoint>>;
 
 /** What both kinds of options have in common. */

@@ -19,6 +19,7 @@ describe('readResult', () => {
       'Hi',
     ],
     ['embeddings', { data: [{ embedding: [0.5, 1] }] }, '[0.5,1]'],
+    ['images', { data: [{ b64_json: 'AA==' }] }, 'AA=='],
     ['moderations', { results: [{ flagged: false }] }, '{"flagged":false}'],
   ])('finds the answer: %s', (_what, body, answer) => {
     expect(readResult(lineOf(body))).toMatchObject({ customId: 'a', answer, error: null });

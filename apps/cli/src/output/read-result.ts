@@ -54,7 +54,9 @@ const answerOf = (body: unknown): unknown => {
     const texts = outputTexts(output);
     return texts.length > 0 ? texts.join('') : output;
   }
-  return field(first(field(body, 'data')), 'embedding') ?? first(field(body, 'results')) ?? body;
+  const data = first(field(body, 'data'));
+  const image = field(data, 'b64_json') ?? field(data, 'url');
+  return field(data, 'embedding') ?? image ?? first(field(body, 'results')) ?? body;
 };
 
 const textOf = (answer: unknown): string =>

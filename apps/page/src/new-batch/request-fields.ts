@@ -8,6 +8,7 @@ const endpoints = [
   ['/v1/completions', 'Completions'],
   ['/v1/embeddings', 'Embeddings'],
   ['/v1/moderations', 'Moderations'],
+  ['/v1/images/generations', 'Images'],
 ] as const;
 
 const formats = [

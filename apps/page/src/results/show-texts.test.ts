@@ -35,6 +35,8 @@ describe('an answer', () => {
     [{ choices: [{ text: ' a time' }] }, ' a time'],
     [{ output: [{ type: 'reasoning' }, { content: [{ type: 'output_text', text: 'Hi' }] }] }, 'Hi'],
     [{ data: [{ embedding: [1, 2, 3] }] }, '3 numbers'],
+    [{ data: [{ b64_json: 'AA==' }] }, 'an image'],
+    [{ data: [{ url: 'https://a.example/1' }, { url: 'https://a.example/2' }] }, 'https://a.example/1 and 1 more'],
     [{ results: [{ flagged: true }] }, 'flagged'],
     [null, ''],
   ])('of %j is what it says', (body, text) => {

@@ -40,14 +40,24 @@ const choiceText = (choice: unknown): string => {
   return [text, ...calls].filter((part) => part !== '').join('\n');
 };
 
-/** What an answer says, as a person reads it: of chat, completions, responses, embeddings and moderations. */
+const imagesText = (images: readonly unknown[]): string => {
+  const [first] = images;
+  const url = field(first, 'url');
+  const text = typeof url === 'string' ? url : field(first, 'b64_json') === undefined ? '' : 'an image';
+  return text === '' || images.length === 1 ? text : `${text} and ${images.length - 1} more`;
+};
+
+/** What an answer says, as a person reads it: of chat, completions, responses, embeddings, images and moderations. */
 export const answerOf = ({ response }: Pick<ResultLine, 'response'>): string => {
   const body = response?.body;
   const choices = listOf(field(body, 'choices'));
   if (choices.length > 0) return choices.map(choiceText).join('\n\n');
   const output = listOf(field(body, 'output')).map((item) => textOf(field(item, 'content')));
   if (output.some((text) => text !== '')) return output.filter((text) => text !== '').join('\n');
-  const embedding = field(field(field(body, 'data'), 0), 'embedding');
+  const data = listOf(field(body, 'data'));
+  const images = imagesText(data);
+  if (images !== '') return images;
+  const embedding = field(data[0], 'embedding');
   if (embedding !== undefined) return Array.isArray(embedding) ? `${embedding.length} numbers` : 'an embedding';
   const flagged = field(field(field(body, 'results'), 0), 'flagged');
   return typeof flagged === 'boolean' ? (flagged ? 'flagged' : 'not flagged') : '';

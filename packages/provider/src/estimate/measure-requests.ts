@@ -5,6 +5,7 @@ import type { ModelSample } from './estimate-model.ts';
 /** Samples by the model that their requests name. */
 export type Samples = ReadonlyMap<string, ModelSample>;
 
+/** Whether a request has output tokens. How many an image takes is not known before: nothing in its request limits them. */
 const isGenerated = ({ url }: RequestLine): boolean => url !== '/v1/embeddings' && url !== '/v1/moderations';
 
 const choicesOf = ({ body }: RequestLine): number => (typeof body['n'] === 'number' ? body['n'] : 1);
