@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type BatchRules, batchRulesChange } from './batches/batch-rules.ts';
 import { faultNames, type FaultName } from './faults.ts';
 import type { Latency } from './latency.ts';
 import type { Limits } from './rate-limiter.ts';
@@ -25,6 +26,8 @@ export interface Behaviour {
   readonly faults: FaultRates;
   /** Default: none. */
   readonly limits: Limits;
+  /** How the batch API differs from its defaults. Default: not at all. */
+  readonly batchApi: Partial<BatchRules>;
 }
 
 export const defaultBehaviour: Behaviour = {
@@ -35,6 +38,7 @@ export const defaultBehaviour: Behaviour = {
   errorHeaders: {},
   faults: {},
   limits: {},
+  batchApi: {},
 };
 
 const rate = z.number().min(0).max(1);
@@ -77,6 +81,7 @@ const behaviourChange = z.strictObject({
   errorHeaders: z.record(z.string().regex(/^[\w-]+$/), z.string().regex(/^[\x20-\x7e]+$/)).exactOptional(),
   faults: faultRates.exactOptional(),
   limits: limits.exactOptional(),
+  batchApi: batchRulesChange.exactOptional(),
 });
 
 /** Refuses a behaviour that makes no sense. */

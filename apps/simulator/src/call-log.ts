@@ -23,6 +23,13 @@ export interface CallLogEntry {
   readonly inFlight: number;
   /** Tokens charged: prompt and completion; 0 for an error answer. */
   readonly tokens: number;
+  /** Set for a line of a batch, which was no call and is written when its batch has all answers. */
+  readonly batch?: {
+    readonly id: string;
+    readonly customId: string;
+    /** What it cost, as a share of a call's price. */
+    readonly priceShare: number;
+  };
   /** The connection ended before the answer was whole, and no fault had caused that. */
   readonly aborted?: true;
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { readEnvironment } from './environment.ts';
 
 test('without variables only the port is set', () => {
-  expect(readEnvironment({ HOST: '' })).toEqual({ port: 8089, limits: {} });
+  expect(readEnvironment({ HOST: '' })).toEqual({ port: 8089, limits: {}, batchApi: {} });
 });
 
 test('every variable has its option', () => {
@@ -20,6 +20,9 @@ test('every variable has its option', () => {
     SIMULATOR_MAX_IN_FLIGHT: '5',
     SIMULATOR_MAX_IN_FLIGHT_STATUS: '503',
     SIMULATOR_CALL_LOG: 'calls.jsonl',
+    SIMULATOR_STATE_DIR: 'state',
+    SIMULATOR_BATCH_PROCESSING_MS: '500',
+    SIMULATOR_BATCH_ANSWERED_SHARE: '0.5',
     SIMULATOR_API_KEY: 'secret',
     SIMULATOR_CONTROL: 'true',
   });
@@ -33,6 +36,8 @@ test('every variable has its option', () => {
     faults: { hang: 0.01, '503': 0.02 },
     limits: { requestsPerMinute: 60, tokensPerMinute: 1000, maxInFlight: 5, maxInFlightStatus: 503 },
     callLogPath: 'calls.jsonl',
+    stateDirectory: 'state',
+    batchApi: { processingMs: 500, answeredShare: 0.5 },
     apiKey: 'secret',
     control: true,
   });

@@ -1,4 +1,5 @@
 import type { Environment } from '@promptmill/core';
+import type { BatchRules } from './batches/batch-rules.ts';
 import { BehaviourError, type FaultRates } from './behaviour.ts';
 import type { Latency } from './latency.ts';
 import type { Limits } from './rate-limiter.ts';
@@ -25,6 +26,7 @@ export function readEnvironment(environment: Environment): SimulatorOptions {
       seed: number('SIMULATOR_SEED'),
       apiKey: text('SIMULATOR_API_KEY'),
       callLogPath: text('SIMULATOR_CALL_LOG'),
+      stateDirectory: text('SIMULATOR_STATE_DIR'),
       control: text('SIMULATOR_CONTROL') === 'true' ? true : undefined,
       chunkDelayMs: number('SIMULATOR_CHUNK_DELAY_MS'),
       errorRate: number('SIMULATOR_ERROR_RATE'),
@@ -36,6 +38,19 @@ export function readEnvironment(environment: Environment): SimulatorOptions {
         maxInFlight: number('SIMULATOR_MAX_IN_FLIGHT'),
         maxInFlightStatus: number('SIMULATOR_MAX_IN_FLIGHT_STATUS'),
       }) satisfies Limits,
+      batchApi: defined({
+        validatingMs: number('SIMULATOR_BATCH_VALIDATING_MS'),
+        processingMs: number('SIMULATOR_BATCH_PROCESSING_MS'),
+        finalizingMs: number('SIMULATOR_BATCH_FINALIZING_MS'),
+        cancellingMs: number('SIMULATOR_BATCH_CANCELLING_MS'),
+        windowMs: number('SIMULATOR_BATCH_WINDOW_MS'),
+        answeredShare: number('SIMULATOR_BATCH_ANSWERED_SHARE'),
+        maxLines: number('SIMULATOR_BATCH_MAX_LINES'),
+        maxBytes: number('SIMULATOR_BATCH_MAX_BYTES'),
+        maxEnqueuedTokens: number('SIMULATOR_BATCH_MAX_ENQUEUED_TOKENS'),
+        lostAnswers: number('SIMULATOR_BATCH_LOST_ANSWERS'),
+        priceShare: number('SIMULATOR_BATCH_PRICE_SHARE'),
+      }) satisfies Partial<BatchRules>,
     }),
   };
 }

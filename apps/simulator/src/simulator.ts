@@ -1,10 +1,15 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { ApiError, createRandom } from '@promptmill/core';
+import { createDiskStore } from '@promptmill/files';
 import { errorForStatus } from './api-error.ts';
+import { openBatchApi } from './batches/batch-api.ts';
 import { changeBehaviour, defaultBehaviour, type Behaviour } from './behaviour.ts';
 import { createCallCounter } from './call-counter.ts';
 import { openCallLog } from './call-log.ts';
@@ -28,6 +33,11 @@ export interface SimulatorOptions extends Partial<Behaviour> {
   readonly apiKey?: string;
   /** A JSONL file to append a line to for each call, see `CallLogEntry`. Default: none. */
   readonly callLogPath?: string;
+  /**
+   * Where the batch API keeps its files and batches; a simulator that starts with the same folder goes on with them.
+   * Default: a folder that is removed at the end.
+   */
+  readonly stateDirectory?: string;
   /** A longer request body is answered 413. Default 32 MiB. */
   readonly maxBodyBytes?: number;
   /** Whether this machine may see and change the behaviour at `/control`. Default false: there is no such path. */
@@ -62,6 +72,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     seed = 1,
     apiKey,
     callLogPath,
+    stateDirectory,
     maxBodyBytes = 32 * 2 ** 20,
     control,
     ...rest
@@ -77,11 +88,23 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     return behaviour;
   }
 
+  const planCall = createCallPlanner({ counter: createCallCounter(countedCalls), random: createRandom(seed) });
+  const directory = stateDirectory ?? join(tmpdir(), `promptmill-simulator-${randomUUID()}`);
+  const batchApi = await openBatchApi({
+    store: createDiskStore({ directory }),
+    behaviour: () => behaviour,
+    answers: callRoutes,
+    planCall,
+    random: createRandom(seed),
+    callLog,
+    now: Date.now,
+  });
+
   const openCallDeps = { stats, callLog, epochMs: Date.now, release: limiter.release };
   const handleCall = createCallHandler({
     behaviour: () => behaviour,
     limiter,
-    planCall: createCallPlanner({ counter: createCallCounter(countedCalls), random: createRandom(seed) }),
+    planCall,
     stats,
     maxBodyBytes,
   });
@@ -106,7 +129,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     const plainRoute = plainRoutes[`${method} ${path}`];
     if (path.startsWith('/v1') && !isAuthorized(request)) sendError(response, errorForStatus(401), baseHeaders());
     else if (plainRoute) plainRoute(request, response, baseHeaders());
-    else sendError(response, new ApiError(404, `Invalid URL (${method} ${path})`), baseHeaders());
+    else if (!batchApi.handle(request, response, baseHeaders()))
+      sendError(response, new ApiError(404, `Invalid URL (${method} ${path})`), baseHeaders());
   }
 
   // Longer than any client keeps an idle connection, so that the simulator never closes one first.
@@ -123,6 +147,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     await closed;
     // The responses that were cut off close a moment after the server, and only then log their calls.
     while (stats.read().inFlight > 0) await setImmediate();
+    await batchApi.close();
+    if (stateDirectory === undefined) await rm(directory, { recursive: true, force: true });
     await callLog?.close();
   }
 
