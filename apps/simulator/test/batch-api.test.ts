@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI, { APIConnectionError, toFile } from 'openai';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type BatchRules, startSimulator } from '../src/index.ts';
+import type { BatchRules } from '../src/index.ts';
 import { startForTest } from './start-for-test.ts';
+import { startProcess } from './start-process.ts';
 
 const endpoint = '/v1/chat/completions';
 
@@ -222,19 +224,18 @@ test('the answer to a creation may get lost, and what it made is there', async (
   expect((await client.batches.list()).data).toMatchObject([{ input_file_id: id, metadata }]);
 });
 
-test('a simulator that starts with the folder of another goes on with its batches', async () => {
-  const stateDirectory = await mkdtemp(join(tmpdir(), 'simulator-state-'));
-  onTestFinished(() => rm(stateDirectory, { recursive: true }));
-  const first = await startSimulator({ stateDirectory, batchApi: { answeredShare: 0.5 } });
+test('a simulator that was killed goes on with its batches', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'simulator-state-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const first = await startProcess({ SIMULATOR_STATE_DIR: folder, SIMULATOR_BATCH_ANSWERED_SHARE: '0.5' });
   const client = clientOf(first);
   const file = await uploadTo(client, linesOf(10));
   const { id } = await client.batches.create({ ...terms, input_file_id: file.id });
-  await untilStatus(client, id, 'in_progress');
-  await first.close();
+  await untilAnswered(client, id, 5);
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
 
-  const second = await startSimulator({ stateDirectory });
-  onTestFinished(() => second.close());
-  const again = clientOf(second);
+  const again = clientOf(await startProcess({ SIMULATOR_STATE_DIR: folder }));
   const batch = await untilStatus(again, id, 'completed');
   expect(batch.request_counts).toEqual({ total: 10, completed: 10, failed: 0 });
   expect(await linesIn(again, batch.output_file_id)).toHaveLength(10);
