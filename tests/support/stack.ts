@@ -118,6 +118,7 @@ export const startStack = async ({
         PROMPTMILL_DATA_DIR: join(directory, ownDataFolders ? `data-${processes.length}` : 'data'),
         SIMULATOR_BASE_URL: `${simulatorUrl}/v1`,
         SIMULATOR_CALL_LOG: callLog,
+        SIMULATOR_STATE_DIR: join(directory, 'simulator'),
         SIMULATOR_CONTROL: 'true',
         ...env,
         ...environment,
@@ -196,13 +197,14 @@ export const startStack = async ({
       },
       /** What the simulator has counted since its start. */
       stats: () => readStats(simulator.url),
-      /** The provider's own account of its calls: every call that has ended by now. */
+      /** The provider's own account of its calls: every call that has ended by now, and lines of its batches. */
       async calls(): Promise<CallLogEntry[]> {
         const ended = await endedCalls(simulator);
         for (;;) {
           const content = await readFile(callLog, 'utf8').catch(() => '');
-          const lines = content.split('\n').filter((line) => line !== '');
-          if (lines.length >= ended) return lines.map((line) => JSON.parse(line) as CallLogEntry);
+          const lines = content.split('\n').slice(0, -1);
+          const entries = lines.map((line) => JSON.parse(line) as CallLogEntry);
+          if (entries.filter(({ batch }) => !batch).length >= ended) return entries;
           await delay(10);
         }
       },

@@ -37,6 +37,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   deepseek: { baseUrl: 'https://api.deepseek.com', apiKeyEnv: 'DEEPSEEK_API_KEY' },
   fireworks: { baseUrl: 'https://api.fireworks.ai/inference/v1', apiKeyEnv: 'FIREWORKS_API_KEY' },
   // Mistral refuses `stream_options` with 422, and sends the usage of a stream unasked.
+  // Source: https://github.com/openai/openai-agents-python/issues/442
   mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
   // Source: https://docs.together.ai/docs/inference/openai-compatibility
   together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },

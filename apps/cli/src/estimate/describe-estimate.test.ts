@@ -26,6 +26,16 @@ describe('an estimate, for people', () => {
       '$1.00',
     ],
     [
+      'images to be made',
+      {
+        outputTokens: { low: 0, expected: null, high: null },
+        usd: { low: 1, expected: null, high: null },
+        makesImages: true,
+      },
+      '9,000 in; what the images take is known when they are there',
+      'at least $1.00',
+    ],
+    [
       'a price that is unknown',
       { usd: unknown, unpriced: ['vllm/a', 'vllm/b'], hasImages: true },
       '9,000 in without the images, about 50,000 out',

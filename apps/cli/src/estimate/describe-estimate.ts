@@ -2,12 +2,15 @@ import { formatCount, formatUsdRange } from '@promptmill/core/display';
 import { rowsText } from '../results/batch-summary.ts';
 import type { InputEstimate } from './estimate-input.ts';
 
-const tokensText = ({ inputTokens, outputTokens: { expected, high }, hasImages }: InputEstimate): string => {
+const tokensText = (estimate: InputEstimate): string => {
+  const { inputTokens, hasImages, makesImages } = estimate;
+  const { expected, high } = estimate.outputTokens;
   const input = `${formatCount(inputTokens)} in${hasImages ? ' without the images' : ''}`;
   if (expected !== null) return `${input}, about ${formatCount(expected)} out`;
-  return high === null
-    ? `${input}; nothing limits the answers, --max-tokens does`
-    : `${input}, at most ${formatCount(high)} out`;
+  if (high !== null) return `${input}, at most ${formatCount(high)} out`;
+  return makesImages
+    ? `${input}; what the images take is known when they are there`
+    : `${input}; nothing limits the answers, --max-tokens does`;
 };
 
 /** `about $1.20 ($1.08 to $1.32)`, `$0.10 to $0.50`, `at least $0.10`, or that it is unknown. */

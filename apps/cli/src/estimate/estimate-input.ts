@@ -18,6 +18,8 @@ export interface InputEstimate extends ModelEstimate {
   readonly unpriced: readonly string[];
   /** Whether there are images, which are not counted. */
   readonly hasImages?: boolean;
+  /** Whether requests ask for images, whose output tokens nothing limits. */
+  readonly makesImages?: boolean;
 }
 
 export interface EstimateInputOptions {
@@ -35,6 +37,7 @@ export const sumInputEstimates = (estimates: readonly InputEstimate[]): InputEst
   ...sumEstimates(estimates),
   unpriced: [...new Set(estimates.flatMap(({ unpriced }) => unpriced))],
   hasImages: estimates.some(({ hasImages }) => hasImages === true),
+  makesImages: estimates.some(({ makesImages }) => makesImages === true),
 });
 
 /**
@@ -52,9 +55,12 @@ export const estimateInput = async ({
   const { size: bytes } = await stat(path);
   let samples: Samples = new Map();
   let hasImages = false;
+  let makesImages = false;
   const parse = (text: string) => {
     hasImages ||= text.includes('"image_url"');
-    return readCheckedLine(text);
+    const line = readCheckedLine(text);
+    makesImages ||= line?.url.startsWith('/v1/images/') === true;
+    return line;
   };
   const read = ({ start, end }: { start: number; end: number }) => createReadStream(path, { start, end: end - 1 });
   for await (const lines of sampleInput({ read, bytes, maxLineBytes, parse })) {
@@ -63,5 +69,5 @@ export const estimateInput = async ({
   }
   const { models, ...estimate } = await createEstimateRequests({ lanes, now: Date.now })({ requests, samples });
   const unpriced = models.filter(({ usd }) => usd.low === null).map(({ model }) => model);
-  return { ...estimate, unpriced, hasImages };
+  return { ...estimate, unpriced, hasImages, makesImages };
 };

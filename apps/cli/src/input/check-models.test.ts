@@ -17,6 +17,13 @@ describe('checkModels', () => {
     expect(() => checkModels(['simulator/echo', 'xai/grok-4'], lanes)).toThrow(/^XAI_API_KEY is not set: xai\/grok-4/);
   });
 
+  it('says which base URL is missing', () => {
+    expect(() => checkModels(['azure/gpt'], lanes)).toThrow(
+      /^AZURE_BASE_URL is not set: azure\/gpt needs it; export AZURE_BASE_URL=https:\/\/RESOURCE\.openai/,
+    );
+    expect(() => checkModels(['vllm/a'], lanes)).toThrow(/VLLM_BASE_URL=http:.* or name the provider/);
+  });
+
   it('says how to name a model that no provider takes', () => {
     expect(() => checkModels(['grok-4'], lanes)).toThrow(/such as xai\/grok-4/);
   });

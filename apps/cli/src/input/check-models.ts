@@ -1,5 +1,13 @@
-import { lacksKey, type LaneTable } from '@promptmill/core';
+import { lacksKey, type LaneTable, presetNamed } from '@promptmill/core';
 import { CliError } from '../cli-error.ts';
+
+/** What to do about a preset that is not there. */
+const adviceFor = (model: string, variable: string): string => {
+  const { exampleUrl } = presetNamed(model.split('/', 1)[0] ?? '') ?? {};
+  return exampleUrl === undefined
+    ? `export ${variable}=http://… or name the provider in promptmill.yaml`
+    : `export ${variable}=${exampleUrl}`;
+};
 
 /**
  * Checks that each model has a provider that can be called, and returns the names of these providers.
@@ -14,7 +22,7 @@ export const checkModels = (models: Iterable<string>, lanes: LaneTable): Set<str
     if (!provider && variable !== undefined)
       throw new CliError(
         'provider_missing',
-        `${variable} is not set: ${model} needs it; export ${variable}=http://… or name the provider in promptmill.yaml`,
+        `${variable} is not set: ${model} needs it; ${adviceFor(model, variable)}`,
       );
     if (!provider)
       throw new CliError(
