@@ -11,7 +11,7 @@ it('an answer that came as its caller hung up is not one that waits to be record
   const { signal } = new AbortController();
   const count = { inc: () => {}, observe: () => {}, labels: () => count };
   const { processRequest } = createProcessRequest({
-    lane: { name: 'lane', provider: { probeIntervalMs: 1000 } },
+    lane: { name: 'lane', provider: { probeIntervalMs: 1000 }, limits: {} },
     client: {
       async call() {
         isWanted = false;
@@ -45,7 +45,7 @@ it('an answer that came as its caller hung up is not one that waits to be record
   } as unknown as ProcessRequestOptions);
   const data = { batchId: 'live_1', index: 0, url: '/v1/chat/completions', body: {}, live: { isKept: false } };
   const job = { data, attemptsMade: 0, stalledCounter: 0 };
-  const ended = await processRequest(job as never, { isHeld: true });
+  const ended = await processRequest(job as never, { isHeld: true }, () => {});
   expect(ended).toEqual({ status: 'dropped' });
   expect(unrecorded.size).toBe(0);
   // It was paid for all the same.
@@ -57,7 +57,7 @@ it('a request that gives its place to others lines up again before it goes back'
   const { signal } = new AbortController();
   const steps: string[] = [];
   const { processRequest } = createProcessRequest({
-    lane: { name: 'lane', provider: { probeIntervalMs: 1000 } },
+    lane: { name: 'lane', provider: { probeIntervalMs: 1000 }, limits: {} },
     gate: { admit: async () => 'later' },
     tenantGate: { isFull: () => false, isInUse: () => false },
     findFallback: () => undefined,
@@ -76,6 +76,6 @@ it('a request that gives its place to others lines up again before it goes back'
   const data = { batchId: 'batch_1', index: 0, tenant: 'acme', url: '/v1/chat/completions', body: {} };
   const moveToDelayed = async () => void steps.push('go back');
   const job = { data, attemptsMade: 0, stalledCounter: 0, moveToDelayed };
-  await expect(processRequest(job as never, { isHeld: true })).rejects.toThrow(DelayedError);
+  await expect(processRequest(job as never, { isHeld: true }, () => {})).rejects.toThrow(DelayedError);
   expect(steps).toEqual(['line up', 'go back']);
 });

@@ -8,9 +8,10 @@ import { decide, type Ending, endingOfState, keepAnswer, mayCall, outcomeOf, typ
 import { type FindFallback, modelName } from './lane/fallback.ts';
 import type { LineUp } from './lane/line-up.ts';
 import type { LiveRequests } from './live-requests.ts';
-import { createMakeCall, type MakeCallOptions, type RequestRun } from './make-call.ts';
-import type { Quarantine } from './quarantine.ts';
+import { createMakeCall, type MakeCallOptions } from './make-call.ts';
+import { type Quarantine, suspectAfter } from './quarantine.ts';
 import { refusalsOf } from './refusals.ts';
+import type { RequestRun } from './wanted-request.ts';
 
 export interface ProcessRequestOptions extends MakeCallOptions {
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
@@ -41,11 +42,6 @@ export interface JobReference {
  */
 const pausedAgainMs = 5000;
 
-/**
- * A request that lost this many workers runs in quarantine. When it loses one more there, it is the cause. Workers that
- * were lost before they called, as when Redis is away, do not count against it.
- */
-const suspectAfter = 2;
 const killedItsWorkers = {
   kind: 'error',
   code: 'worker_lost',
@@ -211,11 +207,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     }
   };
 
-  const processRequest = async (job: Job<RequestJob>, lock: JobLock): Promise<JobReference> => {
+  const processRequest = async (job: Job<RequestJob>, lock: JobLock, lendPlace: () => void): Promise<JobReference> => {
     const fallback = findFallback(job.data, lane);
     const liveRun = job.data.live && live.begin(job.data);
     const cost = costGate.open(job.data, lane);
-    const run: RequestRun = { lock, fallback, live: liveRun, signal: liveRun?.signal ?? giveUp };
+    const run: RequestRun = { lock, fallback, live: liveRun, signal: liveRun?.signal ?? giveUp, lendPlace };
     try {
       const ending =
         job.stalledCounter < suspectAfter

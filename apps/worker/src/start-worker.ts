@@ -81,6 +81,8 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
+/** Jobs that share calls with others, beyond the calls in flight, for each lane: their answers are in memory together. */
+const mostInGroups = 2048;
 /** Time after the grace in which the calls end that were given up. */
 const letGoMs = 5000;
 /** How often a closing worker looks whether Redis is there. */
@@ -231,6 +233,7 @@ export const startWorker = async ({
       keys,
       name: lane.name,
       concurrency: workerConcurrency,
+      mostLent: lane.embeddingsPerCall > 1 ? mostInGroups : 0,
       retry,
       finished: finishedRequestJobs,
       onError,

@@ -9,9 +9,14 @@ export interface Lane {
   readonly fallback: readonly string[];
   /** What live calls may take of it while batch requests wait in it too, between 0 and 1. */
   readonly liveShare: number;
+  /** How many inputs of embeddings requests go in one call. 1: each request has a call of its own. */
+  readonly embeddingsPerCall: number;
+  /** How many tokens such a call has at most. */
+  readonly embeddingTokensPerCall: number;
 }
 
 export const defaultLiveShare = 0.9;
+const defaultEmbeddingTokensPerCall = 300_000;
 
 export interface Route {
   readonly lane: Lane;
@@ -51,6 +56,9 @@ const buildLane = (provider: Provider, model?: string): Lane => {
     limits: (own ?? provider).limits,
     fallback: own?.fallback ?? provider.fallback ?? [],
     liveShare: own?.liveShare ?? provider.liveShare ?? defaultLiveShare,
+    embeddingsPerCall: own?.embeddingsPerCall ?? provider.embeddingsPerCall ?? 1,
+    embeddingTokensPerCall:
+      own?.embeddingTokensPerCall ?? provider.embeddingTokensPerCall ?? defaultEmbeddingTokensPerCall,
   };
 };
 

@@ -11,6 +11,8 @@ export interface Preset {
   /** Whether it can be called without a key: it runs beside Promptmill. It is there only when it is configured. */
   readonly isLocal?: boolean;
   readonly streamUsage?: boolean;
+  /** How many inputs it takes in one call for embeddings. Default 1. */
+  readonly embeddingsPerCall?: number;
   /** Of models that no list of public prices has, in USD per million tokens. */
   readonly prices?: Readonly<Record<string, Prices>>;
 }
@@ -22,7 +24,8 @@ export interface Preset {
  */
 export const presets: Readonly<Record<string, Preset>> = {
   xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
-  openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY' },
+  // 2048 inputs, and 300,000 tokens in all. Source: https://platform.openai.com/docs/api-reference/embeddings/create
+  openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY', embeddingsPerCall: 2048 },
   // An Azure OpenAI resource. Its v1 API takes the resource's key as a bearer token, and a deployment's name as the model.
   // Source: https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle
   azure: { exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1', apiKeyEnv: 'AZURE_OPENAI_API_KEY' },

@@ -99,6 +99,17 @@ test('a provider may have time limits; Mistral is not asked for the usage of a s
   expect(fileConfig.safeParse({ providers: { xai: { timeoutMs: 2 ** 31 } } }).success).toBe(false);
 });
 
+test('embeddings share calls where a preset or the configuration says how many inputs a call may have', () => {
+  const { providers } = build({
+    providers: { openai: { models: { small: { embeddingsPerCall: 16 } } }, lab: { baseUrl: 'http://lab/v1' } },
+  });
+  expect(providers['openai']).toMatchObject({ embeddingsPerCall: 2048, models: { small: { embeddingsPerCall: 16 } } });
+  expect(providers['lab']).not.toHaveProperty('embeddingsPerCall');
+  expect(build({ providers: { openai: { embeddingsPerCall: 1 } } }).providers['openai']).toMatchObject({
+    embeddingsPerCall: 1,
+  });
+});
+
 test('a provider that is no preset needs a base URL', () => {
   expect(build({ providers: { mine: { baseUrl: 'https://llm.example/v1' } } }).providers['mine']).toMatchObject({
     name: 'mine',

@@ -23,6 +23,10 @@ const laneConfig = {
   fallback: z.array(z.string().min(1)).optional(),
   /** What live calls may take of a lane while batch requests wait in it too. Default 0.9. */
   liveShare: z.number().min(0.1).max(0.99).optional(),
+  /** How many inputs of embeddings requests go in one call. 1: each request has a call of its own. */
+  embeddingsPerCall: z.int().positive().optional(),
+  /** How many tokens such a call has at most. Default 300,000. */
+  embeddingTokensPerCall: z.int().positive().optional(),
 };
 
 const limitsConfig = z.strictObject(limits);
@@ -47,6 +51,10 @@ export interface LaneConfig {
   readonly fallback?: readonly string[];
   /** What live calls may take of the lane while batch requests wait in it, between 0 and 1. Default 0.9. */
   readonly liveShare?: number;
+  /** How many inputs of embeddings requests go in one call. Default 1: each request has a call of its own. */
+  readonly embeddingsPerCall?: number;
+  /** How many tokens such a call has at most. Default 300,000. */
+  readonly embeddingTokensPerCall?: number;
 }
 
 /** A lane's limits as the configuration writes them. */
@@ -70,6 +78,8 @@ const buildLaneConfig = (config: Omit<z.infer<typeof modelConfig>, 'prices'>): L
   limits: buildLimits(config),
   ...(config.fallback ? { fallback: config.fallback } : {}),
   ...(config.liveShare === undefined ? {} : { liveShare: config.liveShare }),
+  ...(config.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: config.embeddingsPerCall }),
+  ...(config.embeddingTokensPerCall === undefined ? {} : { embeddingTokensPerCall: config.embeddingTokensPerCall }),
 });
 
 /** A day at most, which a timer can hold. */
@@ -223,6 +233,7 @@ const buildProvider = (
     ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
     ...(streamUsage === undefined ? {} : { streamUsage }),
     probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
+    ...(preset?.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: preset.embeddingsPerCall }),
     ...buildLaneConfig(config),
     models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane)])),
     prices: { ...preset?.prices, ...Object.fromEntries(priced) },

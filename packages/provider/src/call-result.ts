@@ -52,3 +52,8 @@ export type Look =
  * returned false, and the provider never saw the call.
  */
 export type CallResult = CallSuccess | CallFailure | { readonly kind: 'aborted' } | { readonly kind: 'unsent' };
+
+/** How a call for several requests ended. A success has the answer of each, in their order, and how long the whole was. */
+export type EmbedResult =
+  | { readonly kind: 'success'; readonly answers: readonly CallSuccess[]; readonly characters: number }
+  | Exclude<CallResult, CallSuccess>;

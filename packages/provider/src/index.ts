@@ -1,7 +1,8 @@
 export type { AnswerDelta } from './assemble-stream.ts';
-export type { CallFailure, CallResult, CallSuccess, Look, ModelList } from './call-result.ts';
+export type { CallFailure, CallResult, CallSuccess, EmbedResult, Look, ModelList } from './call-result.ts';
 export { type FailureClass, type FailureCode, type LaneSignal, laneSignalOf } from './classify-answer.ts';
 export { type CountTokens, inputCharactersOf, openTokenCounter, outputLimitOf } from './count-tokens.ts';
+export { type EmbeddingInputs, embeddingInputsOf, guessTokens } from './embeddings.ts';
 export type { ModelEstimate } from './estimate/estimate-model.ts';
 export { countSampled, createEstimateRequests, sumEstimates } from './estimate/estimate-requests.ts';
 export { addSamples, measureRequests, type Samples } from './estimate/measure-requests.ts';

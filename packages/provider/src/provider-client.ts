@@ -1,23 +1,34 @@
 import { ConfigError, type Endpoint, field, lacksKey, type Provider, type RequestBody } from '@promptmill/core';
 import { Pool } from 'undici';
 import { mayStream } from './assemble-stream.ts';
-import type { CallFailure, CallResult, CallSuccess, Look, ModelList } from './call-result.ts';
+import type { CallFailure, CallResult, CallSuccess, EmbedResult, Look, ModelList } from './call-result.ts';
 import { timeLimitsOf } from './call-clock.ts';
+import type { EmbeddingInputs } from './embeddings.ts';
 import { createAnswerReader, usefulHeadersOf } from './read-answer.ts';
 import { readStream, type StreamListeners } from './read-stream.ts';
 import { createKeyRedactor } from './redact-key.ts';
 import { createRequestHeads, createSdk, withoutKey } from './request-heads.ts';
-import { sendCall } from './send-call.ts';
+import { type Reply, sendCall } from './send-call.ts';
 
-export interface CallRequest extends StreamListeners {
-  readonly url: Endpoint;
-  /** With `stream: true` the provider streams the answer, where its endpoint can, and the client assembles it. */
-  readonly body: RequestBody;
+interface OneCall {
   /** Sent as the header `Idempotency-Key`. */
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
   /** Called once the call has its connection, before its first byte is sent. If it returns false, nothing is sent. */
   readonly maySend?: (() => boolean) | undefined;
+}
+
+interface EmbedRequest extends OneCall {
+  /** The body of any of the requests. They differ in their `input` alone. */
+  readonly body: RequestBody;
+  /** The inputs of each request, all of one kind. */
+  readonly inputs: readonly EmbeddingInputs[];
+}
+
+export interface CallRequest extends OneCall, StreamListeners {
+  readonly url: Endpoint;
+  /** With `stream: true` the provider streams the answer, where its endpoint can, and the client assembles it. */
+  readonly body: RequestBody;
   /** Gets the start of a streamed answer before its first event. */
   readonly onStream?: ((start: StreamStart) => void) | undefined;
 }
@@ -31,6 +42,8 @@ interface Aborted {
 export interface ProviderClient {
   /** Makes one attempt. Whatever the provider does comes back as a result; none of it is thrown. */
   call(request: CallRequest): Promise<CallResult>;
+  /** Makes one call for several requests for embeddings. Each gets an answer of its own; a failure is that of all. */
+  embed(request: EmbedRequest): Promise<EmbedResult>;
   /** Lists the provider's models, which costs nothing and shows whether it accepts the key. Nothing is thrown. */
   listModels(signal: AbortSignal): Promise<ModelList | CallFailure | Aborted>;
   /**
@@ -125,18 +138,21 @@ export const createProviderClient = (
   const isRefused = (list: CallFailure | 'listed' | undefined): list is CallFailure =>
     typeof list === 'object' && list.class === 'provider';
 
+  const send = async (url: Endpoint, body: RequestBody, { idempotencyKey, signal, maySend }: OneCall): Promise<Reply> =>
+    sendCall(pool, {
+      head: await headOf('POST', url.slice('/v1'.length)),
+      headers: ['idempotency-key', idempotencyKey],
+      body: JSON.stringify(bodyToSend(url, body, provider)),
+      limits,
+      signal,
+      maySend,
+    });
+
   return {
-    async call({ url, body, idempotencyKey, signal, maySend, onStream, onDelta, onEvent }) {
+    async call({ url, body, onStream, onDelta, onEvent, ...one }) {
       // Without a key the provider would refuse the prompt only after it has it.
       if (lacksKey(provider)) return reader.readMissingKey(provider.apiKeyEnv);
-      const reply = await sendCall(pool, {
-        head: await headOf('POST', url.slice('/v1'.length)),
-        headers: ['idempotency-key', idempotencyKey],
-        body: JSON.stringify(bodyToSend(url, body, provider)),
-        limits,
-        signal,
-        maySend,
-      });
+      const reply = await send(url, body, one);
       if (reply.kind === 'aborted' || reply.kind === 'unsent') return reply;
       if (reply.kind === 'lost') return reader.readConnectionError(reply.error);
       if (reply.kind === 'answer') return reader.readAnswer(url, reply);
@@ -146,8 +162,17 @@ export const createProviderClient = (
         const answer = await readStream(url, reply.events, { onDelta, onEvent: withoutUnaskedUsage(body, onEvent) });
         return reader.readStreamEnd(url, reply, answer);
       } catch (error) {
-        return signal.aborted ? { kind: 'aborted' } : reader.readStreamFailure(error);
+        return one.signal.aborted ? { kind: 'aborted' } : reader.readStreamFailure(error);
       }
+    },
+    async embed({ body, inputs, ...one }) {
+      if (lacksKey(provider)) return reader.readMissingKey(provider.apiKeyEnv);
+      const whole = { ...body, input: inputs.flatMap(({ items }) => items) };
+      const reply = await send('/v1/embeddings', whole, one);
+      if (reply.kind === 'aborted' || reply.kind === 'unsent') return reply;
+      if (reply.kind === 'lost') return reader.readConnectionError(reply.error);
+      if (reply.kind === 'stream') await reply.events.cancel();
+      return reader.readEmbeddings(inputs, reply.kind === 'stream' ? { ...reply, text: '' } : reply);
     },
     async listModels(signal) {
       const reply = await sendCall(pool, { head: await headOf('GET', '/models'), limits, signal });

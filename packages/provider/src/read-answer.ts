@@ -1,8 +1,10 @@
-import { type Endpoint, field, isDeeperThan, usageOf } from '@promptmill/core';
+import { setImmediate } from 'node:timers/promises';
+import { type Endpoint, field, isDeeperThan, isJsonObject, usageOf } from '@promptmill/core';
 import { APIError } from 'openai';
 import { hasAnswerShape } from './answer-shape.ts';
-import type { CallFailure, CallResult, ModelList } from './call-result.ts';
+import type { CallFailure, CallResult, CallSuccess, EmbedResult, ModelList } from './call-result.ts';
 import { classOf, codeOfAnswer, codeOfStreamError, type FailureCode, messageOfAnswer } from './classify-answer.ts';
+import { type EmbeddingInputs, splitEmbeddings } from './embeddings.ts';
 import type { RedactKey } from './redact-key.ts';
 import { retryAfterMsOf } from './retry-after.ts';
 import type { ReplyHeaders } from './send-call.ts';
@@ -19,6 +21,9 @@ export interface AnswerReaderOptions {
 
 /** Other programs may not read JSON that is nested deeper, and JSON.stringify may not write it. */
 const maxAnswerDepth = 1000;
+
+/** Writing so many characters of answers at once would keep other calls waiting for too long. */
+const charactersInRow = 1024 * 1024;
 
 /** These say how the provider made its answer. Others speak of the account, whose limits many callers share. */
 const usefulHeaders = ['openai-processing-ms', 'openai-version', 'openai-model'] as const;
@@ -96,7 +101,7 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     { statusCode, headers }: Pick<WholeReply, 'statusCode' | 'headers'>,
     body: unknown,
     text?: string,
-  ): CallResult => {
+  ): CallSuccess | CallFailure => {
     // A text of n characters nests n / 2 deep at most: a short one need not be walked through.
     if ((text === undefined || text.length > 2 * maxAnswerDepth) && isDeeperThan(body, maxAnswerDepth))
       return withUsage(
@@ -151,6 +156,25 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
       if (hasAnswerShape(url, body)) return success(reply, body, reply.text);
       const what = body === undefined ? 'no JSON' : `no answer of ${url}`;
       return withUsage(noAnswer(reply.statusCode, what, reply.text), body);
+    },
+
+    /** Reads the answer to several requests for embeddings in one call. */
+    async readEmbeddings(inputs: readonly EmbeddingInputs[], reply: WholeReply): Promise<EmbedResult> {
+      if (!isSuccess(reply)) return readError(reply);
+      const body = parseJson(reply.text);
+      const split = isJsonObject(body) ? splitEmbeddings(body, inputs) : undefined;
+      const what = body === undefined ? 'no JSON' : 'not one embedding for each input';
+      if (!split) return withUsage(noAnswer(reply.statusCode, what, reply.text), body);
+      const answers: CallSuccess[] = [];
+      let inRow = 0;
+      for (const own of split) {
+        const answer = success(reply, own);
+        if (answer.kind !== 'success') return answer;
+        answers.push(answer);
+        inRow += answer.json.length;
+        if (inRow > charactersInRow) inRow = await setImmediate(0);
+      }
+      return { kind: 'success', answers, characters: reply.text.length };
     },
 
     /** Reads the answer of `GET /models`. Source: https://platform.openai.com/docs/api-reference/models/list */

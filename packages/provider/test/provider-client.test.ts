@@ -35,6 +35,60 @@ afterEach(async () => {
 const connect = (provider: Partial<Provider> = {}, options: Partial<ProviderClientOptions> = {}): ProviderClient =>
   (client = createTestClient({ baseUrl: upstream.baseUrl, apiKey, ...provider }, options));
 
+describe('one call for several requests for embeddings', () => {
+  const inputs = [
+    { kind: 'texts', items: ['one'], size: 3 },
+    { kind: 'texts', items: ['two', 'three'], size: 8 },
+  ] as const;
+  const { idempotencyKey, signal } = testRequest();
+  const embed = () => connect().embed({ body: { model: 'm', dimensions: 1 }, inputs, idempotencyKey, signal });
+  const entries = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ object: 'embedding', index, embedding: [index] }));
+
+  it('asks for all inputs, and gives each request an answer of its own', async () => {
+    upstream.answerJson(200, { data: entries(3), usage: { prompt_tokens: 11 } }, { 'x-request-id': 'req_1' });
+    const answer = (json: object, inputTokens: number) => ({
+      kind: 'success',
+      statusCode: 200,
+      requestId: 'req_1',
+      json: JSON.stringify(json),
+      usage: { inputTokens, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 },
+      headers: {},
+    });
+    expect(await embed()).toMatchObject({
+      kind: 'success',
+      answers: [
+        answer({ data: entries(1), usage: { prompt_tokens: 3 } }, 3),
+        answer(
+          {
+            data: [
+              { object: 'embedding', index: 0, embedding: [1] },
+              { object: 'embedding', index: 1, embedding: [2] },
+            ],
+            usage: { prompt_tokens: 8 },
+          },
+          8,
+        ),
+      ],
+    });
+    expect(upstream.calls[0]).toMatchObject({
+      url: '/v1/embeddings',
+      body: { model: 'm', dimensions: 1, input: ['one', 'two', 'three'] },
+      headers: { 'idempotency-key': idempotencyKey },
+    });
+  });
+
+  it('fails as a whole: with too few embeddings, with an error, and as an empty stream', async () => {
+    upstream.answerJson(200, { data: entries(2), usage: { prompt_tokens: 7 } });
+    const usage = { inputTokens: 7 };
+    expect(await embed()).toMatchObject({ kind: 'failure', class: 'retry', code: 'invalid_answer', usage });
+    upstream.answerJson(400, { error: { message: 'too long' } });
+    expect(await embed()).toMatchObject({ kind: 'failure', class: 'final', code: 'bad_request' });
+    upstream.answerText(200, 'text/event-stream', 'data: [DONE]\n\n');
+    expect(await embed()).toMatchObject({ kind: 'failure', code: 'invalid_answer' });
+  });
+});
+
 describe('a good answer', () => {
   it('comes back whole, with its request id and usage', async () => {
     upstream.answerJson(200, completion, { 'x-request-id': 'req_1' });

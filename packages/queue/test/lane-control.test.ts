@@ -46,7 +46,10 @@ const enterOne = async (control: LaneControl) => {
 };
 
 /** One call that is admitted and ends with this signal. */
-const callOnce = async (control: LaneControl, end: Pick<CallEnd, 'signal' | 'retryAfterMs'>): Promise<number> => {
+const callOnce = async (
+  control: LaneControl,
+  end: Pick<CallEnd, 'signal' | 'retryAfterMs' | 'requestsPerCall'>,
+): Promise<number> => {
   const { atMs: grantedAtMs } = await enterOne(control);
   return (await control.reportEnd({ ...end, grantedAtMs, estimatedTokens: 0 })).heldUntilMs;
 };
@@ -448,6 +451,18 @@ describe.concurrent('the width that the answers decide', () => {
     await delay(2);
     await callOnce(lane.control, { signal: 'overloaded' });
     expect(await lane.concurrency()).toBe(11);
+  });
+
+  it('grows by what a call was for, where requests share calls', async () => {
+    const lane = await openLane({}, { startWidth: 10 });
+    await lane.setActive(10);
+    await callOnce(lane.control, { signal: 'ok', requestsPerCall: 10 });
+    expect(await lane.concurrency()).toBe(20);
+    await lane.setActive(20);
+    await callOnce(lane.control, { signal: 'overloaded' });
+    expect(await lane.concurrency()).toBe(12);
+    await callOnce(lane.control, { signal: 'ok', requestsPerCall: 6 });
+    expect(await lane.concurrency()).toBe(15);
   });
 
   it('does not grow while it is not used', async () => {

@@ -112,6 +112,27 @@ test('a job that its own process takes again has two locks', async () => {
   runs[1]?.end();
 });
 
+test('a job that lends its place lets the worker take one more until it ends, and no more than it may', async () => {
+  const queue = space.keep(openLaneQueue(space.redis, space.keys, 'simulator'));
+  const ends: (() => void)[] = [];
+  const process = (_job: unknown, _lock: JobLock, lendPlace: () => void): Promise<void> => {
+    lendPlace();
+    return new Promise((resolve) => ends.push(resolve));
+  };
+  const worker = space.keep(openWorker(process, { ...workerOptions('simulator'), mostLent: 2 }));
+  for (let index = 0; index < 6; index++) await queue.add('request', { index } as never, { jobId: `job-${index}` });
+  await expect.poll(() => ends.length).toBe(3);
+  expect(worker.concurrency).toBe(3);
+  ends[0]?.();
+  await expect.poll(() => ends.length).toBe(4);
+  expect(await queue.getActiveCount()).toBe(3);
+  for (let count = 1; count < 6; count++) {
+    await expect.poll(() => ends.length).toBeGreaterThan(count);
+    ends[count]?.();
+  }
+  await expect.poll(() => worker.concurrency).toBe(1);
+});
+
 test('a failed attempt is followed by another after the policy’s delay', async () => {
   const queue = space.keep(openLaneQueue(space.redis, space.keys, 'simulator'));
   const retry = { attempts: 3, baseDelayMs: 10, maxDelayMs: 20 };

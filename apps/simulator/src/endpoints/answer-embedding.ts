@@ -6,14 +6,20 @@ import { readInteger, type PrepareAnswer } from './endpoint.ts';
 import { readTexts } from './prompt-text.ts';
 
 const defaultDimensions = 8;
+/** What one call may carry, as OpenAI limits it. Source: https://platform.openai.com/docs/api-reference/embeddings/create */
+const mostInputs = 2048;
+const mostTokens = 300_000;
 
 /** Source: https://platform.openai.com/docs/api-reference/embeddings/create */
 export const answerEmbedding: PrepareAnswer = (body, model) => {
   const texts = readTexts(body['input'], 'input');
+  if (texts.length > mostInputs) throw invalidParameter('input', `a list of at most ${mostInputs} inputs`);
+  if (texts.includes('')) throw invalidParameter('input', 'text that is not empty');
   const dimensions = readInteger(body, 'dimensions', 1, 4096) ?? defaultDimensions;
   const format = body['encoding_format'] ?? 'float';
   if (format !== 'float' && format !== 'base64') throw invalidParameter('encoding_format', "'float' or 'base64'");
   const tokens = texts.reduce((sum, text) => sum + countTokens(text), 0);
+  if (tokens > mostTokens) throw invalidParameter('input', `inputs of at most ${mostTokens} tokens together`);
   return {
     prompt: texts.join('\n'),
     tokens,

@@ -2,7 +2,10 @@ import type { CallEnd, LaneAnswer, LaneControl, LaneHold } from '@promptmill/que
 import type { FreePass } from './free-pass.ts';
 import type { EndReporter } from './report-ends.ts';
 
-interface AdmissionEnd extends Pick<CallEnd, 'signal' | 'usedTokens' | 'retryAfterMs' | 'reason' | 'source'> {
+interface AdmissionEnd extends Pick<
+  CallEnd,
+  'signal' | 'usedTokens' | 'retryAfterMs' | 'reason' | 'source' | 'requestsPerCall'
+> {
   /** Whether the call got a 2xx. */
   readonly isSuccess?: boolean;
   /** Why it failed, for the log. */
@@ -66,7 +69,7 @@ export const createMakeAdmission =
         return true;
       },
       async reportEnd({ isSuccess = false, message, ...end }) {
-        if (end.signal === 'ok' && !isProbe && estimatedTokens === 0) {
+        if (end.signal === 'ok' && !isProbe && estimatedTokens === 0 && (end.requestsPerCall ?? 1) === 1) {
           ends.add(grantedAtMs, isSuccess);
           return undefined;
         }

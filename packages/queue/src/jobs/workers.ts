@@ -29,8 +29,12 @@ const longestBlockSeconds = 4;
 const retryAfterConnectionErrorMs = 1000;
 const afterRefusalMs = 500;
 
-/** Works on one job. What it returns is the job's return value; what it throws fails the attempt. */
-export type ProcessJob<T> = (job: Job<T>, lock: JobLock) => Promise<unknown>;
+/**
+ * Works on one job. What it returns is the job's return value; what it throws fails the attempt.
+ *
+ * @param lendPlace lets the worker take one job more until this one ends, as this one does no work of its own meanwhile
+ */
+export type ProcessJob<T> = (job: Job<T>, lock: JobLock, lendPlace: () => void) => Promise<unknown>;
 
 export interface OpenWorkerOptions {
   readonly connection: RedisConnection;
@@ -38,6 +42,8 @@ export interface OpenWorkerOptions {
   readonly name: string;
   /** Jobs at once in this process. */
   readonly concurrency: number;
+  /** How many jobs more it may take, one for each that lends its place. Default 0. */
+  readonly mostLent?: number;
   readonly retry?: RetryPolicy;
   /** What becomes of finished jobs whose own options do not say it. Default: they are kept. */
   readonly finished?: Pick<WorkerOptions, 'removeOnComplete' | 'removeOnFail'>;
@@ -48,9 +54,10 @@ const awaitOthers = defineScript<[active: string, stalledCheck: string], [jobKey
   new URL('./await-others.lua', import.meta.url),
 );
 
-/** BullMQ's worker with four changes that it has no options for. */
+/** BullMQ's worker with five changes that it has no options for. */
 class SteadyWorker<T> extends Worker<T> {
   readonly #fetches: ReturnType<typeof createFetchTogether>;
+  readonly #lenders = new Set<Job<T>>();
 
   constructor(name: string, processor: (job: Job<T>) => Promise<unknown>, options: WorkerOptions, marks: StalledMarks) {
     super(name, processor, options);
@@ -70,6 +77,25 @@ class SteadyWorker<T> extends Worker<T> {
       putBack: (id, token) => backend.moveJobFromActiveToWait(id, token),
     });
     backend.moveToActive = (token) => this.#fetches.next(token);
+  }
+
+  /** Lets the worker take one job more until this one ends, where fewer than `most` have done so. */
+  lendPlace(job: Job<T>, most: number): void {
+    if (this.#lenders.has(job) || this.#lenders.size >= most) return;
+    this.#lenders.add(job);
+    this.concurrency++;
+    // A worker with all its places taken waits until a job ends. This is one that has ended, and lets it look again.
+    if ((this['mainLoopQueue']?.numTotal() ?? 0) >= this.concurrency - 1) this['mainLoopQueue']?.add(Promise.resolve());
+  }
+
+  /** The place is back once the job has ended, and the next one has been fetched in its stead. */
+  override async processJob(...args: Parameters<Worker<T>['processJob']>): ReturnType<Worker<T>['processJob']> {
+    const [job] = args;
+    try {
+      return await super.processJob(...args);
+    } finally {
+      if (this.#lenders.delete(job)) this.concurrency--;
+    }
   }
 
   /**
@@ -113,7 +139,7 @@ type StalledMarks = ReturnType<typeof createStalledMarks>;
 
 /** A BullMQ worker with our recovery settings. It starts taking jobs at once. */
 export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOptions): Worker<T> => {
-  const { connection, keys, name, concurrency, retry, finished, onError } = options;
+  const { connection, keys, name, concurrency, mostLent = 0, retry, finished, onError } = options;
   const workerOptions: WorkerOptions = {
     connection,
     prefix: keys.queuePrefix(name),
@@ -137,7 +163,7 @@ export const openWorker = <T>(processJob: ProcessJob<T>, options: OpenWorkerOpti
   const marks = createStalledMarks(connection, keys, name);
   const worker = new SteadyWorker<T>(
     name,
-    (job) => locks.during(job, (lock) => processJob(job, lock)),
+    (job) => locks.during(job, (lock) => processJob(job, lock, () => worker.lendPlace(job, mostLent))),
     workerOptions,
     marks,
   );

@@ -12,7 +12,8 @@
 --       5 how long the provider asks for no call, in ms (-1: it does not say), 6 reason, for people,
 --       7 how many calls ended like this, 8 the time from which the call counts, in ms of Redis's clock,
 --       9 the most retries that answers earn a lane, 10 the source of a call that failed, else '',
---       11 when the last of the calls that got a 2xx was admitted, in ms of Redis's clock (-1: none did)
+--       11 when the last of the calls that got a 2xx was admitted, in ms of Redis's clock (-1: none did),
+--       12 how many requests each call was for
 -- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold, now in ms,
 --           the time at which the lane is last known to have worked for others, 1 if a neutral look is due }
 local errorsKey = KEYS[8]
@@ -20,6 +21,7 @@ local signal, source = ARGV[1], ARGV[10]
 local grantedAt, estimated, used = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local askedMs, count = tonumber(ARGV[5]), tonumber(ARGV[7])
 local countedAt, retryBudget, succeededAt = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
+local requestsPerCall = tonumber(ARGV[12])
 
 if signal == 'unsent' then
   settle('requests', countedAt, -1)
@@ -40,18 +42,20 @@ if isProvidersFault and lane.reason ~= '' then
   redis.call('EXPIRE', errorsKey, 86400)
 end
 
--- AIMD on the calls in flight of all workers together, where the configuration sets no concurrency.
+-- AIMD on the requests in flight of all workers together, where the configuration sets no concurrency.
 local isAdaptive = lane.width > 0
 local function setWidth(value)
   redis.call('HSET', stateKey, 'width', tostring(value))
   if math.floor(value) ~= math.floor(lane.width) then
     redis.call('HSET', metaKey, 'concurrency', math.max(1, math.floor(value)))
   end
+  -- A worker that found the lane full waits for BullMQ's marker.
+  if value > lane.width then redis.call('ZADD', (string.gsub(metaKey, 'meta$', 'marker')), 0, '0') end
 end
 local function widen()
   if not isAdaptive or lane.width >= 10000 or redis.call('LLEN', activeKey) < lane.width / 2 then return end
-  -- Until a first refusal the width doubles with each round of calls; then it grows by one.
-  setWidth(lane.width + count * (lane.narrowedAt and 1 / lane.width or 1))
+  -- Until a first refusal the width doubles with each round of calls; then it grows by one call.
+  setWidth(lane.width + count * requestsPerCall * (lane.narrowedAt and requestsPerCall / lane.width or 1))
 end
 local function narrow()
   if not isAdaptive or grantedAt <= (lane.narrowedAt or 0) then return end
@@ -70,7 +74,7 @@ if signal == 'ok' then
   end
   if succeededAt >= 0 then noteSuccess(succeededAt) end
   if lane.failures > 0 then redis.call('HDEL', stateKey, 'failures') end
-  if lane.retries and lane.retries < retryBudget then redis.call('HINCRBY', stateKey, 'retries', count) end
+  if lane.retries and lane.retries < retryBudget then redis.call('HINCRBY', stateKey, 'retries', count * requestsPerCall) end
   widen()
 elseif signal == 'throttled' then
   narrow()

@@ -25,6 +25,7 @@ const endCall = defineScript<
     retryBudget: number,
     source: string,
     succeededAtMs: number,
+    requestsPerCall: number,
   ],
   [heldUntilMs: number, began: 0 | 1, atMs: number, workedAtMs: number, isLookDue: 0 | 1]
 >(
@@ -79,6 +80,8 @@ export interface CallEnd {
   readonly succeededAtMs?: number | undefined;
   /** How many calls ended like this. Default 1. */
   readonly count?: number;
+  /** How many requests each of them was for. Default 1. */
+  readonly requestsPerCall?: number;
 }
 
 /** A lane's answer to the end of a call. */
@@ -115,7 +118,7 @@ export const createTellLane = (redis: RedisConnection, keys: Keys, lane: string)
 
   const end = async (signal: CallSignal | LookSignal, call: Omit<CallEnd, 'signal'>): Promise<LaneHold> => {
     const { grantedAtMs, countedAtMs = grantedAtMs, estimatedTokens, usedTokens = -1, retryAfterMs = -1 } = call;
-    const { reason = '', count = 1, source = '', succeededAtMs = -1 } = call;
+    const { reason = '', count = 1, source = '', succeededAtMs = -1, requestsPerCall = 1 } = call;
     const [heldUntilMs, began, atMs, workedAtMs, isLookDue] = await endCall(redis, scriptKeys, [
       signal,
       grantedAtMs,
@@ -128,6 +131,7 @@ export const createTellLane = (redis: RedisConnection, keys: Keys, lane: string)
       retryBudget,
       source,
       succeededAtMs,
+      requestsPerCall,
     ]);
     return { heldUntilMs, began: began === 1, atMs, workedAtMs, isLookDue: isLookDue === 1 };
   };
