@@ -1,5 +1,5 @@
 import { bodyThatAsksAgain, jobIdOf, type Lane, type RequestBody, type RequestJob } from '@promptmill/core';
-import type { AnswerCheck, ProviderClient, TokenEstimator } from '@promptmill/provider';
+import type { AnswerCheck, CallResult, ProviderClient, TokenEstimator } from '@promptmill/provider';
 import type { DeltaPublisher, JobLock } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { Job } from 'bullmq';
@@ -10,7 +10,7 @@ import { type AdmitRequestsOptions, createAdmitRequests } from './lane/admit-req
 import type { Admission } from './lane/admission.ts';
 import { createReportCall, type ReportCallOptions, totalTokens } from './report-call.ts';
 import type { RequestRecorder } from './request-recorder.ts';
-import type { TenantGate } from './tenant/tenant-gate.ts';
+import type { TenantGate, TenantShare } from './tenant/tenant-gate.ts';
 import type { Called, CallEnd, RequestRun, WantedRequest } from './wanted-request.ts';
 
 export interface MakeCallOptions
@@ -53,6 +53,10 @@ export const createMakeCall = (options: MakeCallOptions) => {
   const report = createReportCall(options);
   const callEmbeddings = createCallEmbeddings({ ...options, report });
 
+  /** Gives back a tenant's permission for a call that has ended. Doing so again changes nothing. */
+  const endShare = (share: TenantShare, result: CallResult): Promise<void> =>
+    untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result)));
+
   /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
   const call = async ({ request, run, share }: WantedRequest, admission: Admission): Promise<CallEnd> => {
     const { lock, live, signal } = run;
@@ -78,7 +82,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
     if (result.kind !== 'success') unrecorded.delete(lock);
     if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
     if (result.kind === 'success') estimator()?.learn(body, result.usage);
-    if (share) await untilRedisTakes(() => share.end(result.kind === 'unsent' ? 'unsent' : totalTokens(result)));
+    if (share) await endShare(share, result);
     const hold = await report.tellLane(request, admission, result);
     // The lane does not wait for the check.
     const checked = result.kind === 'success' && request.checkSchema ? await answers.check(request, result) : result;
@@ -130,7 +134,10 @@ export const createMakeCall = (options: MakeCallOptions) => {
     try {
       const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
       const wanted = { job, request, run, share, estimatedTokens, isFirst };
-      return await (groups.join(wanted) ?? callAlone(wanted));
+      const called = await (groups.join(wanted) ?? callAlone(wanted));
+      // It is kept until then, since a call for several may be made again for some of them.
+      if (share && 'result' in called) await endShare(share, called.result);
+      return called;
     } finally {
       // Where the call has ended, it has been given back already.
       if (share) await untilRedisTakes(() => share.end('unsent'));

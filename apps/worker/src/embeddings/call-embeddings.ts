@@ -4,7 +4,6 @@ import type { JobLock } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { Admission } from '../lane/admission.ts';
 import { type ReportCall, totalTokens } from '../report-call.ts';
-import type { UntilRedisTakes } from '../until-redis-takes.ts';
 import type { CallEnd } from '../wanted-request.ts';
 import type { GroupedRequest } from './embedding-groups.ts';
 
@@ -13,7 +12,6 @@ export interface CallEmbeddingsOptions {
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
   readonly report: ReportCall;
-  readonly untilRedisTakes: UntilRedisTakes;
   /** Jobs whose call is under way, or has an answer that is not recorded. */
   readonly unrecorded: Set<JobLock>;
   readonly passFailPoint: PassFailPoint;
@@ -35,7 +33,7 @@ const resultsOf = (result: EmbedResult, count: number): CallResult[] => {
 
 /** Makes one call for several requests for embeddings of a batch, once the lane has admitted it. */
 export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
-  const { client, estimator, report, untilRedisTakes, unrecorded, passFailPoint } = options;
+  const { client, estimator, report, unrecorded, passFailPoint } = options;
 
   return async (
     requests: readonly [GroupedRequest, ...GroupedRequest[]],
@@ -66,10 +64,9 @@ export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
         unrecorded.delete(lock);
     if (result.kind === 'success' || result.kind === 'failure') passFailPoint('answered');
     let usedTokens = 0;
-    for (const [i, { request, share }] of requests.entries()) {
+    for (const [i, { request }] of requests.entries()) {
       const own = results[i] as CallResult;
       if (own.kind === 'success') estimator()?.learn(request.body, own.usage);
-      if (share) await untilRedisTakes(() => share.end(own.kind === 'unsent' ? 'unsent' : totalTokens(own)));
       usedTokens += totalTokens(own) ?? 0;
       report.trace(request, own, startedAtMs, endedAtMs);
     }
