@@ -28,6 +28,8 @@ export interface Behaviour {
   readonly limits: Limits;
   /** How the batch API differs from its defaults. Default: not at all. */
   readonly batchApi: Partial<BatchRules>;
+  /** Whether the starts of prompts are cached once a call with them is answered. Default false. */
+  readonly promptCache: boolean;
 }
 
 export const defaultBehaviour: Behaviour = {
@@ -39,6 +41,7 @@ export const defaultBehaviour: Behaviour = {
   faults: {},
   limits: {},
   batchApi: {},
+  promptCache: false,
 };
 
 const rate = z.number().min(0).max(1);
@@ -82,6 +85,7 @@ const behaviourChange = z.strictObject({
   faults: faultRates.exactOptional(),
   limits: limits.exactOptional(),
   batchApi: batchRulesChange.exactOptional(),
+  promptCache: z.boolean().exactOptional(),
 });
 
 /** Refuses a behaviour that makes no sense. */

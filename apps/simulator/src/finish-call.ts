@@ -45,7 +45,8 @@ export function failCall(call: OpenCall, error: ApiError, headers: Headers = {})
 }
 
 function renderAnswer(call: OpenCall, answer: PreparedAnswer, contentFiltered: boolean): WholeAnswer {
-  const body = answer.render({ id: call.id, createdAt: Math.floor(call.at / 1000), contentFiltered });
+  const { id, cachedTokens } = call;
+  const body = answer.render({ id, createdAt: Math.floor(call.at / 1000), contentFiltered, cachedTokens });
   const contentType = answer.stream ? 'text/event-stream; charset=utf-8' : 'application/json';
   const headers = {
     ...call.baseHeaders(),

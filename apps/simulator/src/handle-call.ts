@@ -8,6 +8,7 @@ import { failCall, finishCall } from './finish-call.ts';
 import { readMarkers, type Marker } from './markers.ts';
 import type { OpenCall } from './open-call.ts';
 import type { CallPlanner } from './plan-call.ts';
+import type { PromptCache } from './prompt-cache.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { readJsonBody } from './read-json-body.ts';
 
@@ -15,6 +16,7 @@ export interface CallHandlerDeps {
   readonly behaviour: () => Behaviour;
   readonly limiter: RateLimiter;
   readonly planCall: CallPlanner;
+  readonly promptCache: PromptCache;
   readonly stats: CallStatsRecorder;
   readonly maxBodyBytes: number;
 }
@@ -22,7 +24,14 @@ export interface CallHandlerDeps {
 export type CallHandler = (call: OpenCall, prepareAnswer: PrepareAnswer) => void;
 
 /** Takes a call from its body to its outcome: read, check, admit, plan, wait, answer. */
-export function createCallHandler({ behaviour, limiter, planCall, stats, maxBodyBytes }: CallHandlerDeps): CallHandler {
+export function createCallHandler({
+  behaviour,
+  limiter,
+  planCall,
+  promptCache,
+  stats,
+  maxBodyBytes,
+}: CallHandlerDeps): CallHandler {
   return (call, prepareAnswer) => {
     readJsonBody(call.request, maxBodyBytes, (read) => {
       const prepared = read.status === 'read' ? prepareCall(call, prepareAnswer, read.body) : read;
@@ -44,7 +53,12 @@ export function createCallHandler({ behaviour, limiter, planCall, stats, maxBody
       const now = behaviour();
       const { prompt } = answer;
       const { latencyMs, fault } = planCall({ prompt, markers, idempotencyKey: call.idempotencyKey }, now);
-      const finish = (): void => finishCall(call, answer, { fault, chunkDelayMs: now.chunkDelayMs });
+      const model = call.model ?? '';
+      if (now.promptCache) call.cachedTokens = promptCache.find(model, prompt);
+      const finish = (): void => {
+        if (now.promptCache && fault === undefined) promptCache.add(model, prompt);
+        finishCall(call, answer, { fault, chunkDelayMs: now.chunkDelayMs });
+      };
       if (latencyMs > 0) call.timer = setTimeout(finish, latencyMs);
       else finish();
     });

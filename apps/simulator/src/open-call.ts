@@ -16,6 +16,8 @@ export interface OpenCall {
   readonly baseHeaders: () => Headers;
   model: string | null;
   tokens: number;
+  /** Tokens of its prompt that were cached. */
+  cachedTokens: number;
   fault: string | undefined;
   /** A fault ended the connection, not the caller. */
   isCutByFault: boolean;
@@ -47,6 +49,7 @@ export function openCall(
     idempotencyKey: typeof key === 'string' ? key : null,
     model: null,
     tokens: 0,
+    cachedTokens: 0,
     fault: undefined,
     isCutByFault: false,
     isAdmitted: false,

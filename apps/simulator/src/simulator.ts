@@ -18,6 +18,7 @@ import { failCall } from './finish-call.ts';
 import { createCallHandler } from './handle-call.ts';
 import { openCall } from './open-call.ts';
 import { createCallPlanner } from './plan-call.ts';
+import { createPromptCache } from './prompt-cache.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 import { callRoutes, createPlainRoutes } from './routes.ts';
 import { sendError, type Headers } from './send-answer.ts';
@@ -60,6 +61,8 @@ export interface Simulator {
 
 /** Most keys, and prompts with markers, whose calls are counted. */
 const countedCalls = 100_000;
+/** Most starts of prompts that are cached. */
+const cachedStarts = 10_000;
 
 /**
  * Starts an OpenAI-compatible provider that answers without a model.
@@ -105,6 +108,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     behaviour: () => behaviour,
     limiter,
     planCall,
+    promptCache: createPromptCache(cachedStarts),
     stats,
     maxBodyBytes,
   });

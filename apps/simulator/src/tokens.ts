@@ -1,4 +1,4 @@
-const charsPerToken = 4;
+export const charsPerToken = 4;
 
 /** A stable estimate, not a tokenizer: one token for every four UTF-16 code units, rounded up. */
 export function countTokens(text: string): number {

@@ -8,6 +8,7 @@ import { createCallEmbeddings } from './embeddings/call-embeddings.ts';
 import { createEmbeddingGroups, type EmbeddingGroupsOptions, type GroupEnd } from './embeddings/embedding-groups.ts';
 import { type AdmitRequestsOptions, createAdmitRequests } from './lane/admit-requests.ts';
 import type { Admission } from './lane/admission.ts';
+import { createPromptStarts } from './prompt-starts.ts';
 import { createReportCall, type ReportCallOptions, totalTokens } from './report-call.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import type { TenantGate, TenantShare } from './tenant/tenant-gate.ts';
@@ -98,13 +99,17 @@ export const createMakeCall = (options: MakeCallOptions) => {
       await untilRedisTakes(() => job.updateData({ ...request, begun: (request.begun ?? 0) + 1 }));
   };
 
-  const callAlone = async (wanted: WantedRequest): Promise<Called> => {
+  const callNow = async (wanted: WantedRequest): Promise<Called> => {
     const { admission, endings } = await admit([wanted]);
     const ending = endings.get(wanted);
     if (!admission || ending) return { ending: ending as Ending };
     await noteBegun(wanted);
     return call(wanted, admission);
   };
+
+  const starts = lane.promptCache ? createPromptStarts() : undefined;
+  const callAlone = (wanted: WantedRequest): Promise<Called> =>
+    starts ? starts.call(wanted.request, wanted.run.signal, () => callNow(wanted)) : callNow(wanted);
 
   const groups = createEmbeddingGroups({
     lane,
@@ -133,7 +138,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
     if (share === 'full') return { ending: { kind: 'wait for tenant' } };
     try {
       const estimatedTokens = estimator()?.estimate(request.body) ?? 0;
-      const wanted = { job, request, run, share, estimatedTokens, isFirst };
+      const wanted = { job, request, run, share, estimatedTokens, isFirst, sinceMs: performance.now() };
       const called = await (groups.join(wanted) ?? callAlone(wanted));
       // It is kept until then, since a call for several may be made again for some of them.
       if (share && 'result' in called) await endShare(share, called.result);

@@ -28,6 +28,8 @@ export interface WantedRequest {
   readonly share: TenantShare | undefined;
   /** 0 while the lane does not limit tokens. */
   readonly estimatedTokens: number;
+  /** When its batch was last known to want it, in milliseconds of `performance.now()`. */
+  readonly sinceMs: number;
   /** Whether it is the first call of this run of the job. */
   readonly isFirst: boolean;
 }

@@ -13,6 +13,8 @@ export interface Lane {
   readonly embeddingsPerCall: number;
   /** How many tokens such a call has at most. */
   readonly embeddingTokensPerCall: number;
+  /** Whether requests with the same long start wait for the first of them. */
+  readonly promptCache: boolean;
 }
 
 export const defaultLiveShare = 0.9;
@@ -59,6 +61,7 @@ const buildLane = (provider: Provider, model?: string): Lane => {
     embeddingsPerCall: own?.embeddingsPerCall ?? provider.embeddingsPerCall ?? 1,
     embeddingTokensPerCall:
       own?.embeddingTokensPerCall ?? provider.embeddingTokensPerCall ?? defaultEmbeddingTokensPerCall,
+    promptCache: own?.promptCache ?? provider.promptCache ?? false,
   };
 };
 

@@ -13,6 +13,8 @@ export interface Preset {
   readonly streamUsage?: boolean;
   /** How many inputs it takes in one call for embeddings. Default 1. */
   readonly embeddingsPerCall?: number;
+  /** Whether it caches the starts of prompts unasked, and tells and prices what it had cached. */
+  readonly promptCache?: boolean;
   /** Of models that no list of public prices has, in USD per million tokens. */
   readonly prices?: Readonly<Record<string, Prices>>;
 }
@@ -23,18 +25,27 @@ export interface Preset {
  * source is named, it is not the obvious one.
  */
 export const presets: Readonly<Record<string, Preset>> = {
-  xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY' },
-  // 2048 inputs, and 300,000 tokens in all. Source: https://platform.openai.com/docs/api-reference/embeddings/create
-  openai: { baseUrl: 'https://api.openai.com/v1', apiKeyEnv: 'OPENAI_API_KEY', embeddingsPerCall: 2048 },
+  // Source: https://docs.x.ai/developers/advanced-api-usage/prompt-caching
+  xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY', promptCache: true },
+  // 2048 inputs, and 300,000 tokens in all. Sources: https://platform.openai.com/docs/api-reference/embeddings/create,
+  // https://developers.openai.com/api/docs/guides/prompt-caching
+  openai: {
+    baseUrl: 'https://api.openai.com/v1',
+    apiKeyEnv: 'OPENAI_API_KEY',
+    embeddingsPerCall: 2048,
+    promptCache: true,
+  },
   // An Azure OpenAI resource. Its v1 API takes the resource's key as a bearer token, and a deployment's name as the model.
-  // Source: https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle
-  azure: { exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1', apiKeyEnv: 'AZURE_OPENAI_API_KEY' },
+  // Sources: https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle,
+  // https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/prompt-caching
+  azure: { exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1', apiKeyEnv: 'AZURE_OPENAI_API_KEY', promptCache: true },
   // Source: https://docs.anthropic.com/en/api/openai-sdk
   anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
   // Source: https://ai.google.dev/gemini-api/docs/openai
   gemini: { baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai', apiKeyEnv: 'GEMINI_API_KEY' },
   izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
-  groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY' },
+  // Source: https://console.groq.com/docs/prompt-caching
+  groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY', promptCache: true },
   cerebras: { baseUrl: 'https://api.cerebras.ai/v1', apiKeyEnv: 'CEREBRAS_API_KEY' },
   // Source: https://api-docs.deepseek.com/
   deepseek: { baseUrl: 'https://api.deepseek.com', apiKeyEnv: 'DEEPSEEK_API_KEY' },
@@ -42,8 +53,9 @@ export const presets: Readonly<Record<string, Preset>> = {
   // Mistral refuses `stream_options` with 422, and sends the usage of a stream unasked.
   // Source: https://github.com/openai/openai-agents-python/issues/442
   mistral: { baseUrl: 'https://api.mistral.ai/v1', apiKeyEnv: 'MISTRAL_API_KEY', streamUsage: false },
-  // Source: https://docs.together.ai/docs/inference/openai-compatibility
-  together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY' },
+  // Sources: https://docs.together.ai/docs/inference/openai-compatibility,
+  // https://docs.together.ai/docs/inference/chat/prompt-caching
+  together: { baseUrl: 'https://api.together.ai/v1', apiKeyEnv: 'TOGETHER_API_KEY', promptCache: true },
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', apiKeyEnv: 'OPENROUTER_API_KEY' },
   vllm: { baseUrl: 'http://127.0.0.1:8000/v1', apiKeyEnv: 'VLLM_API_KEY', isLocal: true },
   ollama: { baseUrl: 'http://127.0.0.1:11434/v1', apiKeyEnv: 'OLLAMA_API_KEY', isLocal: true },

@@ -57,6 +57,7 @@ test('every preset with a key is there without configuration, and needs only its
     timeoutMs: defaultTimeoutMs,
     probeIntervalMs: 30_000,
     limits: {},
+    promptCache: true,
     models: {},
     prices: {},
   });
@@ -82,6 +83,7 @@ test("the configuration overrides a preset's fields", () => {
     ...xai,
     apiKey: 'k',
     limits: { concurrency: 50 },
+    promptCache: true,
     models: {
       'grok-4': { limits: { concurrency: 3 } },
       'grok-3': { limits: { requests: { count: 9, windowMs: 60_000 } } },

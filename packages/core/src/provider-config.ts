@@ -27,6 +27,8 @@ const laneConfig = {
   embeddingsPerCall: z.int().positive().optional(),
   /** How many tokens such a call has at most. Default 300,000. */
   embeddingTokensPerCall: z.int().positive().optional(),
+  /** Whether requests with the same long start wait for the first of them, after which their provider has it cached. */
+  promptCache: z.boolean().optional(),
 };
 
 const limitsConfig = z.strictObject(limits);
@@ -55,6 +57,8 @@ export interface LaneConfig {
   readonly embeddingsPerCall?: number;
   /** How many tokens such a call has at most. Default 300,000. */
   readonly embeddingTokensPerCall?: number;
+  /** Whether requests with the same long start wait for the first of them. Default false. */
+  readonly promptCache?: boolean;
 }
 
 /** A lane's limits as the configuration writes them. */
@@ -80,6 +84,7 @@ const buildLaneConfig = (config: Omit<z.infer<typeof modelConfig>, 'prices'>): L
   ...(config.liveShare === undefined ? {} : { liveShare: config.liveShare }),
   ...(config.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: config.embeddingsPerCall }),
   ...(config.embeddingTokensPerCall === undefined ? {} : { embeddingTokensPerCall: config.embeddingTokensPerCall }),
+  ...(config.promptCache === undefined ? {} : { promptCache: config.promptCache }),
 });
 
 /** A day at most, which a timer can hold. */
@@ -234,6 +239,7 @@ const buildProvider = (
     ...(streamUsage === undefined ? {} : { streamUsage }),
     probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
     ...(preset?.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: preset.embeddingsPerCall }),
+    ...(preset?.promptCache === undefined ? {} : { promptCache: preset.promptCache }),
     ...buildLaneConfig(config),
     models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane)])),
     prices: { ...preset?.prices, ...Object.fromEntries(priced) },

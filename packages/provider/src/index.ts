@@ -6,6 +6,7 @@ export { type EmbeddingInputs, embeddingInputsOf, guessTokens } from './embeddin
 export type { ModelEstimate } from './estimate/estimate-model.ts';
 export { countSampled, createEstimateRequests, sumEstimates } from './estimate/estimate-requests.ts';
 export { addSamples, measureRequests, type Samples } from './estimate/measure-requests.ts';
+export { promptStartOf } from './prompt-start.ts';
 export { createPriceList, type PriceList } from './price-list.ts';
 export {
   type CallRequest,

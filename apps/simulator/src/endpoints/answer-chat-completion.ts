@@ -1,7 +1,13 @@
 import { answerSchemaOf } from '@promptmill/core';
 import type OpenAI from 'openai';
 import type { LimitedText } from '../tokens.ts';
-import { systemFingerprint, wantsStreamUsage, writeChoices, type CompletionChoices } from './completion-choices.ts';
+import {
+  systemFingerprint,
+  wantsStreamUsage,
+  withCached,
+  writeChoices,
+  type CompletionChoices,
+} from './completion-choices.ts';
 import { readInteger, readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { readMessages } from './prompt-text.ts';
 import { doneEvent, serverSentEvent, splitIntoDeltas } from './stream-events.ts';
@@ -41,7 +47,7 @@ function render(model: string, { choices, usage }: CompletionChoices, context: A
       logprobs: null,
       finish_reason: finishReason(choice, context),
     })),
-    usage,
+    usage: withCached(usage, context),
     system_fingerprint: systemFingerprint,
   };
   return JSON.stringify(completion);
@@ -73,7 +79,7 @@ function renderStream(
     for (const content of splitIntoDeltas(choice.text)) events += delta({ content });
     events += delta({}, finishReason(choice, context));
   }
-  if (withUsage) events += chunk([], usage);
+  if (withUsage) events += chunk([], withCached(usage, context));
   return events + doneEvent;
 }
 

@@ -1,5 +1,11 @@
 import type OpenAI from 'openai';
-import { systemFingerprint, wantsStreamUsage, writeChoices, type CompletionChoices } from './completion-choices.ts';
+import {
+  systemFingerprint,
+  wantsStreamUsage,
+  withCached,
+  writeChoices,
+  type CompletionChoices,
+} from './completion-choices.ts';
 import { readInteger, readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { readTexts } from './prompt-text.ts';
 import { doneEvent, serverSentEvent, splitIntoDeltas } from './stream-events.ts';
@@ -31,7 +37,7 @@ function render(model: string, { choices, usage }: CompletionChoices, context: A
       logprobs: null,
       finish_reason: context.contentFiltered ? 'content_filter' : finishReason,
     })),
-    usage,
+    usage: withCached(usage, context),
   };
   return JSON.stringify(completion);
 }
@@ -57,7 +63,7 @@ function renderStream(
     const reason = context.contentFiltered ? 'content_filter' : finishReason;
     events += chunk([{ index, text: '', logprobs: null, finish_reason: reason }]);
   }
-  if (withUsage) events += chunk([], usage);
+  if (withUsage) events += chunk([], withCached(usage, context));
   return events + doneEvent;
 }
 

@@ -90,7 +90,7 @@ function finished(draft: Draft, context: AnswerContext): Omit<Response, 'output_
     output: [outputMessage(draft, context)],
     usage: {
       input_tokens: promptTokens,
-      input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
+      input_tokens_details: { cached_tokens: context.cachedTokens, cache_write_tokens: 0 },
       output_tokens: answer.tokens,
       output_tokens_details: { reasoning_tokens: 0 },
       total_tokens: promptTokens + answer.tokens,

@@ -1,6 +1,7 @@
 import { field } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { countTokens, limitTokens, type LimitedText } from '../tokens.ts';
+import type { AnswerContext } from './endpoint.ts';
 import { writeAnswer } from './models.ts';
 import type { PromptText } from './prompt-text.ts';
 
@@ -42,6 +43,11 @@ function describeUsage(promptTokens: number, completionTokens: number): OpenAI.C
       rejected_prediction_tokens: 0,
     },
   };
+}
+
+/** The same usage, with what was cached of the prompt. */
+export function withCached(usage: OpenAI.CompletionUsage, { cachedTokens }: AnswerContext): OpenAI.CompletionUsage {
+  return { ...usage, prompt_tokens_details: { ...usage.prompt_tokens_details, cached_tokens: cachedTokens } };
 }
 
 /** Whether a stream is to end with a chunk that carries the usage. */

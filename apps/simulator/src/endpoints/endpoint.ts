@@ -18,6 +18,8 @@ export interface AnswerContext {
   /** Unix time in seconds. */
   readonly createdAt: number;
   readonly contentFiltered: boolean;
+  /** Tokens of the prompt that were cached. */
+  readonly cachedTokens: number;
 }
 
 /**

@@ -15,6 +15,8 @@ interface Waiting {
     readonly signal: AbortSignal;
   };
   readonly estimatedTokens: number;
+  /** When its batch was last known to want it, in milliseconds of `performance.now()`. */
+  readonly sinceMs: number;
 }
 
 /** The requests that an admitted call is for, and how the jobs of all others end without one. */
@@ -39,7 +41,7 @@ const giveWayMs = 2000;
 export const createAdmitRequests = ({ gate, recorder, untilRedisTakes }: AdmitRequestsOptions) => {
   /** Waits until the lane admits one call for these requests, which are of one batch, or one live call. */
   return async <Request extends Waiting>(wanted: readonly [Request, ...Request[]]): Promise<Admitted<Request>> => {
-    const [{ request: first, run }] = wanted;
+    const [{ request: first, run, sinceMs }] = wanted;
     const call: WantedCall = {
       batchId: first.batchId,
       source: sourceOf(first),
@@ -58,7 +60,7 @@ export const createAdmitRequests = ({ gate, recorder, untilRedisTakes }: AdmitRe
       if (!mayCall(state) && state !== 'held') endings.set(each, endingOfState(state));
     };
     const left = (): Request[] => wanted.filter((each) => !endings.has(each));
-    let askedAtMs = performance.now();
+    let askedAtMs = sinceMs;
     for (;;) {
       const admission = await gate.admit(call, run.signal);
       if (!admission) return endAll({ kind: 'put back', delayMs: 0 });
