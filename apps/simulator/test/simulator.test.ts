@@ -150,6 +150,30 @@ describe('embeddings', () => {
   });
 });
 
+test('a call for embeddings carries 2048 inputs and 300,000 tokens at most', async () => {
+  const embed = (inputs: number, text = 'a') =>
+    client.embeddings.create({ model: 'embed', input: Array.from({ length: inputs }, () => text), dimensions: 1 });
+  expect((await embed(2048)).data).toHaveLength(2048);
+  await expect(embed(2049)).rejects.toMatchObject({ status: 400, param: 'input' });
+  await expect(embed(31, 'word'.repeat(10_000))).rejects.toMatchObject({ status: 400, param: 'input' });
+});
+
+test('the start of a prompt is cached once a call with it is answered, where that is on', async () => {
+  const cachedOf = async (question: string): Promise<number | undefined> => {
+    const messages = [
+      { role: 'system', content: 'word'.repeat(1100) } as const,
+      { role: 'user', content: question } as const,
+    ];
+    const { usage } = await client.chat.completions.create({ model: 'echo', messages });
+    return usage?.prompt_tokens_details?.cached_tokens;
+  };
+  expect([await cachedOf('one'), await cachedOf('two')]).toEqual([0, 0]);
+  simulator.configure({ promptCache: true, latency: { kind: 'fixed', ms: 20 } });
+  expect(await Promise.all([cachedOf('three'), cachedOf('four')])).toEqual([0, 0]);
+  expect(await cachedOf('five')).toBe(1024);
+  simulator.configure({ promptCache: false, latency: { kind: 'fixed', ms: 0 } });
+});
+
 describe('responses', () => {
   test('answer a text and a list of messages', async () => {
     const fromText = await client.responses.create({ model: 'echo', input: 'Hello', instructions: 'Be brief.' });
@@ -228,6 +252,7 @@ describe('errors in OpenAI’s shape', () => {
     ['/chat/completions', { model: 'echo', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 0 }, 'max_tokens'],
     ['/completions', { model: 'echo', prompt: {} }, 'prompt'],
     ['/embeddings', { model: 'embed', input: 'a', dimensions: 1.5 }, 'dimensions'],
+    ['/embeddings', { model: 'embed', input: ['a', ''] }, 'input'],
     ['/responses', { model: 'echo' }, 'input'],
     ['/moderations', { model: 'moderate', input: 5 }, 'input'],
   ])('POST %s %j names the parameter', async (path, body, param) => {

@@ -123,7 +123,7 @@ export const createPromptStarts = ({ now = () => performance.now() }: PromptStar
       } finally {
         if (leads) start.ledSinceMs = undefined;
         // After another failure of the one that led, the first of them leads.
-        for (const end of [...start.waiting]) end(othersGo);
+        for (const end of start.waiting) end(othersGo);
       }
     },
   };

@@ -38,7 +38,11 @@ export const presets: Readonly<Record<string, Preset>> = {
   // An Azure OpenAI resource. Its v1 API takes the resource's key as a bearer token, and a deployment's name as the model.
   // Sources: https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle,
   // https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/prompt-caching
-  azure: { exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1', apiKeyEnv: 'AZURE_OPENAI_API_KEY', promptCache: true },
+  azure: {
+    exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1',
+    apiKeyEnv: 'AZURE_OPENAI_API_KEY',
+    promptCache: true,
+  },
   // Source: https://docs.anthropic.com/en/api/openai-sdk
   anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
   // Source: https://ai.google.dev/gemini-api/docs/openai

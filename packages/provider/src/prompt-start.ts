@@ -15,7 +15,8 @@ export const promptStartOf = (body: RequestBody, characters: number): string | u
       for (const item of Array.isArray(value) ? value : Object.values(value)) if (!add(item)) return false;
       return true;
     }
-    if (value !== undefined) start += `${String(value).slice(0, characters - start.length)}\n`;
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    if (text !== undefined) start += `${text.slice(0, characters - start.length)}\n`;
     return start.length < characters;
   };
   for (const part of parts) if (!add(body[part])) return start;

@@ -55,7 +55,7 @@ export function answerLine({ customId, body }: RequestLine, deps: AnswerLineDeps
     if (fault && !contentFiltered)
       return unansweredLine(customId, 'request_timeout', 'The request was not answered in time.');
     const createdAt = Math.floor(now() / 1000);
-    const json = answer.render({ id: randomBytes(12).toString('hex'), createdAt, contentFiltered });
+    const json = answer.render({ id: randomBytes(12).toString('hex'), createdAt, contentFiltered, cachedTokens: 0 });
     return {
       text: resultLine(customId, responseOf(200, json), 'null'),
       status: 200,
