@@ -42,9 +42,11 @@ const longestMs = 1000;
 const failuresInCompany = 2;
 
 /** A longer answer would take much memory, and its parsing would keep other calls waiting. */
-const mostCharacters = 16 * 1024 * 1024;
-/** How long an embedding is before one is known: 1536 numbers on a line each. */
-const firstCharacters = 32 * 1024;
+const mostCharacters = 8 * 1024 * 1024;
+/** How long the answers to all groups together may be for which the worker takes further jobs. */
+const mostCharactersInWork = 32 * 1024 * 1024;
+/** How long an embedding is before one is known: 3072 numbers. */
+const firstCharacters = 64 * 1024;
 /** Lengths of the embeddings of so many kinds of requests are known. */
 const mostKinds = 100;
 
@@ -77,8 +79,7 @@ export const createEmbeddingGroups = ({ lane, retry, call }: EmbeddingGroupsOpti
   );
   const charactersOf = new Map<string, number>();
 
-  const inputsPerCall = (kind: string): number =>
-    Math.min(perCall, Math.floor(mostCharacters / (charactersOf.get(kind) ?? firstCharacters)));
+  let charactersInWork = 0;
 
   /** Resolves with whether all were answered. */
   const callAll = async (kind: string, members: readonly Member[]): Promise<boolean> => {
@@ -131,7 +132,8 @@ export const createEmbeddingGroups = ({ lane, retry, call }: EmbeddingGroupsOpti
       const kind = kindOf(wanted.request, inputs);
       const key = `${wanted.request.batchId} ${kind}`;
       const tokens = wanted.estimatedTokens || guessTokens(inputs);
-      const most = inputsPerCall(kind);
+      const characters = charactersOf.get(kind) ?? firstCharacters;
+      const most = Math.min(perCall, Math.floor(mostCharacters / characters));
       const before = groups.get(key);
       if (before && (before.inputs + inputs.items.length > most || before.tokens + tokens > tokensPerCall))
         close(key, kind);
@@ -146,11 +148,15 @@ export const createEmbeddingGroups = ({ lane, retry, call }: EmbeddingGroupsOpti
       group.inputs += inputs.items.length;
       group.tokens += tokens;
       // The call takes one place.
-      if (group.members.length > 0) wanted.run.lendPlace();
-      return new Promise((resolve, reject) => {
+      if (group.members.length > 0 && charactersInWork < mostCharactersInWork) wanted.run.lendPlace();
+      const answerCharacters = inputs.items.length * characters;
+      charactersInWork += answerCharacters;
+      return new Promise<Called>((resolve, reject) => {
         group.members.push({ ...wanted, inputs, resolve, reject });
         if (group.inputs >= most || performance.now() - group.sinceMs > longestMs) close(key, kind);
         else group.timer.refresh();
+      }).finally(() => {
+        charactersInWork -= answerCharacters;
       });
     },
   };
