@@ -109,7 +109,9 @@ export const checkHistory = (history: History): void => {
   const callsOf = new Map<string, LoggedCall[]>();
   for (const call of calls) {
     if (!call.key?.startsWith(batch.id)) continue;
-    callsOf.set(call.key, [...(callsOf.get(call.key) ?? []), call]);
+    // A call of a flex tier has a key of its own.
+    const key = call.key.replace(/-flex$/, '');
+    callsOf.set(key, [...(callsOf.get(key) ?? []), call]);
   }
   const repeated = [...callsOf.values()].filter((list) => list.length > 1 + allowedRetries);
   const repeats = repeated.reduce((sum, list) => sum + list.length - 1 - allowedRetries, 0);

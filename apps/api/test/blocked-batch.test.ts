@@ -70,6 +70,7 @@ beforeAll(async () => {
     }),
     reconcile: async () => false,
     observe: async () => {},
+    stepUp: async () => {},
     lookAtCost: async () => 'open',
     hasCallsInFlight: async () => false,
     wake: async () => {},

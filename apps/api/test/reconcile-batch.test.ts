@@ -151,6 +151,9 @@ const startBatch = async (count: number): Promise<string> => {
   return id;
 };
 
+/** Flex has given the second answer. */
+const isFlex = (index: number): boolean => index === 1;
+
 const answer = (id: string, index: number): string =>
   resultLine(
     { batchId: id, index, customId: `c${index}` },
@@ -160,6 +163,7 @@ const answer = (id: string, index: number): string =>
       requestId: 'req_1',
       json: '{"usage":{"prompt_tokens":2,"completion_tokens":3}}',
     },
+    isFlex(index) ? { tier: { tier: 'flex' } } : {},
   );
 
 /** The cost of the fourth is not known. */
@@ -274,6 +278,7 @@ test('results that segments hold and Redis has lost are recorded again, once', a
     failed: 0,
     usage: { inputTokens: 6, outputTokens: 9 },
     cost: { ...noCost, spentNanoUsd: 11 + 14, unpriced: 1 },
+    flex: { answers: 1, nanoUsd: 11 },
   });
   connections++;
   await reconcile(id);
@@ -321,7 +326,8 @@ const startHalf = async ({ dispatch, recorder }: ReturnType<typeof open>): Promi
   const indexes = [0, 1, 2, 3, 4];
   const usage = { ...noUsage, inputTokens: 2, outputTokens: 3 };
   for (const index of indexes) {
-    const charge = { tenant: 'acme', model: 'simulator/echo', nanoUsd: nanoUsdOf(index), inputCharacters: 1 };
+    const cost = { nanoUsd: nanoUsdOf(index), inputCharacters: 1, isFlex: isFlex(index) };
+    const charge = { tenant: 'acme', model: 'simulator/echo', ...cost };
     await recorder.record({ batchId: id, index, bytes: 10 }, 'completed', answer(id, index), usage, charge);
   }
   await commit(id, await writeSegment(id, indexes), await readStream());

@@ -61,6 +61,7 @@ beforeAll(() => {
       return false;
     },
     observe: note('observe'),
+    stepUp: note('step up'),
     lookAtCost: async () => cost,
     hasCallsInFlight: createFindCallsInFlight((id, lanes) => readJobsInWork(redis, keys, id, lanes)),
     wake: note('wake'),
@@ -162,7 +163,7 @@ const stateOf = (id: string) => batches.dispatchState(id);
 test('a batch is dispatched until it is paused, and again when it goes on', async () => {
   const id = await startBatch();
   expect(await step(id)).toBe(1000);
-  expect(asked).toEqual(['reconcile', 'dispatch', 'observe']);
+  expect(asked).toEqual(['reconcile', 'dispatch', 'observe', 'step up']);
   asked = [];
   await batches.pause(id, nowMs);
   expect(await step(id)).toBe(1000);

@@ -69,6 +69,8 @@ On a terminal it asks before a run whose estimate is above --confirm-above, when
 yet, the most that --max-tokens allows decides; without --max-tokens only the input's price is known.
 With --dedupe prompts that are the same are called once, and each gets a copy of the answer. That needs --temperature 0 or
 --param seed=1; embeddings and moderations need neither.
+With --tier flex requests go to the cheaper tier of their provider (OpenAI and Groq have one; for others say flex: {} in
+promptmill.yaml), and as many step up to the standard tier as are needed to end within --completion-window.
 With --retry-failed it runs again what failed, and puts the new results into their places in the same file.
 
   promptmill run prompts.txt -m xai/grok-4.3 --system 'Answer in one sentence.' --max-tokens 200 --concurrency 20
@@ -100,6 +102,7 @@ With --max-cost it pauses before it costs more; promptmill resume batch_… --ma
 --confirm-above compares what the server expects, which knows its earlier answers; without a yes the file that was sent is
 deleted.
 With --cache 7d it takes answers of your earlier batches with --cache in place of calls that ask the same (as --dedupe).
+With --tier flex requests begin in the cheaper tier, as with run; the server must know one of each model.
 Inputs and --prompt are those of run. The server keeps the requests that come of them, not the input's columns.
 `;
 

@@ -159,7 +159,7 @@ export const createProgram = (context: CliContext, done: (exitCode: number) => v
     .description('Creates a new batch from the failed requests of a batch that has ended, and prints its id.')
     .option('--custom-id <id...>', 'retry these requests, failed or not')
     .option('--error-code <code...>', 'retry requests that failed with these codes, such as 503 or request_timeout')
-    .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d (default: as before)')
+    .option('--completion-window <window>', 'longest time that the batch may take, 1m to 30d (default: as before)')
     .addHelpText('after', retryHelp)
     .action(async (id: string, options: RetryOptions) => done(await retryBatch(id, options, context)));
 

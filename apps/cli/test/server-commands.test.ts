@@ -112,7 +112,7 @@ describe('the commands that speak to a server', () => {
     expect(await shown('status', stdout.trim())).toMatch(/\n {2}copied {4}2 results of the same requests\n/);
     expect((await promptmill('results', stdout.trim(), '--answers')).stdout).toBe('one\ntwo\none\none\n');
     const refused = await promptmill(...args.slice(0, -1), '7 days');
-    expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining('it must be from 1h to 30d')]);
+    expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining('it must be from 1m to 30d')]);
   });
 
   it('submit with a schema, and get a table with its properties', async () => {

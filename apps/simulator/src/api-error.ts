@@ -58,6 +58,15 @@ export function rateLimitReached(model: string, reason: 'requests' | 'tokens' | 
   });
 }
 
+/**
+ * A flex tier's answer to a call that it has no capacity for.
+ * Source: https://developers.openai.com/api/docs/guides/flex-processing, https://console.groq.com/docs/flex-processing
+ */
+export function noFlexCapacity(status: 429 | 498): ApiError {
+  const code = status === 498 ? 'capacity_exceeded' : 'resource_unavailable';
+  return new ApiError(status, 'The flex tier has no capacity for this request. Please try again later.', { code });
+}
+
 export function modelNotFound(model: string): ApiError {
   return new ApiError(404, `The model '${model}' does not exist or you do not have access to it.`, {
     param: 'model',

@@ -30,6 +30,16 @@ export interface Behaviour {
   readonly batchApi: Partial<BatchRules>;
   /** Whether the starts of prompts are cached once a call with them is answered. Default false. */
   readonly promptCache: boolean;
+  /** How calls with `service_tier: "flex"` fare. Default: each is taken. */
+  readonly flex: FlexTier;
+}
+
+/** A flex tier, whose capacity is not enough for each call. */
+interface FlexTier {
+  /** The share of its calls, 0 to 1, that it takes. At 0 it is away. */
+  readonly takes: number;
+  /** The status of its refusals: 429 as OpenAI's, or 498 as Groq's. */
+  readonly status: 429 | 498;
 }
 
 export const defaultBehaviour: Behaviour = {
@@ -42,6 +52,7 @@ export const defaultBehaviour: Behaviour = {
   limits: {},
   batchApi: {},
   promptCache: false,
+  flex: { takes: 1, status: 429 },
 };
 
 const rate = z.number().min(0).max(1);
@@ -86,6 +97,7 @@ const behaviourChange = z.strictObject({
   limits: limits.exactOptional(),
   batchApi: batchRulesChange.exactOptional(),
   promptCache: z.boolean().exactOptional(),
+  flex: z.strictObject({ takes: rate, status: z.literal([429, 498]).default(429) }).exactOptional(),
 });
 
 /** Refuses a behaviour that makes no sense. */

@@ -19,6 +19,8 @@ export interface CallLogEntry {
   readonly path: string;
   /** Null when the body was not read or names none. */
   readonly model: string | null;
+  /** The tier that the call asks for. Absent: the standard one. */
+  readonly tier?: 'flex';
   /** Calls in flight when this one arrived, itself included. */
   readonly inFlight: number;
   /** Tokens charged: prompt and completion; 0 for an error answer. */

@@ -1,5 +1,5 @@
-import { ApiError, type JsonObject } from '@promptmill/core';
-import { errorForStatus, missingParameter, modelNotFound, rateLimitReached } from './api-error.ts';
+import { ApiError, asksForFlex, type Endpoint, type JsonObject, type Random } from '@promptmill/core';
+import { errorForStatus, missingParameter, modelNotFound, noFlexCapacity, rateLimitReached } from './api-error.ts';
 import type { Behaviour } from './behaviour.ts';
 import type { CallStatsRecorder } from './call-stats.ts';
 import type { PrepareAnswer, PreparedAnswer } from './endpoints/endpoint.ts';
@@ -18,6 +18,8 @@ export interface CallHandlerDeps {
   readonly planCall: CallPlanner;
   readonly promptCache: PromptCache;
   readonly stats: CallStatsRecorder;
+  /** Decides which flex calls are taken. */
+  readonly random: Random;
   readonly maxBodyBytes: number;
 }
 
@@ -30,6 +32,7 @@ export function createCallHandler({
   planCall,
   promptCache,
   stats,
+  random,
   maxBodyBytes,
 }: CallHandlerDeps): CallHandler {
   return (call, prepareAnswer) => {
@@ -40,6 +43,11 @@ export function createCallHandler({
         return;
       }
       const { answer, markers } = prepared;
+      const { flex } = behaviour();
+      if (call.tier === 'flex' && random() >= flex.takes) {
+        failCall(call, noFlexCapacity(flex.status));
+        return;
+      }
       const admission = limiter.admit(answer.tokens);
       if (admission.status === 'refused') {
         stats.refuse(admission.reason);
@@ -74,6 +82,7 @@ function prepareCall(call: OpenCall, prepareAnswer: PrepareAnswer, body: JsonObj
     const { model } = body;
     if (typeof model !== 'string' || model === '') throw missingParameter('model');
     call.model = model;
+    if (asksForFlex(call.path as Endpoint, body)) call.tier = 'flex';
     if (model === missingModel) throw modelNotFound(model);
     const answer = prepareAnswer(body, model);
     return { status: 'prepared', answer, markers: readMarkers(answer.prompt) };

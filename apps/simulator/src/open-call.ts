@@ -15,6 +15,7 @@ export interface OpenCall {
   /** The headers of any answer, as they are now: the request id and the rate limits. */
   readonly baseHeaders: () => Headers;
   model: string | null;
+  tier: 'flex' | undefined;
   tokens: number;
   /** Tokens of its prompt that were cached. */
   cachedTokens: number;
@@ -48,6 +49,7 @@ export function openCall(
     at: epochMs(),
     idempotencyKey: typeof key === 'string' ? key : null,
     model: null,
+    tier: undefined,
     tokens: 0,
     cachedTokens: 0,
     fault: undefined,
@@ -66,6 +68,7 @@ export function openCall(
       ...(call.fault !== undefined && { fault: call.fault }),
       path,
       model: call.model,
+      ...(call.tier && { tier: call.tier }),
       inFlight,
       tokens: call.tokens,
       ...(!response.writableFinished && !call.isCutByFault && { aborted: true as const }),

@@ -110,6 +110,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     planCall,
     promptCache: createPromptCache(cachedStarts),
     stats,
+    random: createRandom(seed),
     maxBodyBytes,
   });
   const plainRoutes = createPlainRoutes({ stats: stats.read, configure, control: control === true });

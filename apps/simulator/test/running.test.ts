@@ -162,3 +162,30 @@ test('a stream pauses between two events', async () => {
   expect(arrivedAt.at(-1)! - arrivedAt[0]!).toBeGreaterThan(((events - 1) * 20) / 2);
   await simulator.readLog(1);
 });
+
+const askTier = async (url: string, path: string, body: object) => {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const answer = await fetch(`${url}${path}`, init);
+  return { status: answer.status, body: await answer.json() };
+};
+
+test('a flex tier takes a share of its calls, says so, and refuses the others with the status that it is told', async () => {
+  const simulator = await startForTest({ flex: { takes: 0, status: 429 } });
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const ask = (tier: string) =>
+    askTier(simulator.url, '/chat/completions', { model: 'echo', messages, service_tier: tier });
+  expect(await ask('flex')).toMatchObject({ status: 429, body: { error: { code: 'resource_unavailable' } } });
+  simulator.configure({ flex: { takes: 0, status: 498 } });
+  expect(await ask('flex')).toMatchObject({ status: 498, body: { error: { code: 'capacity_exceeded' } } });
+  expect(await ask('default')).toMatchObject({ status: 200, body: { service_tier: 'default' } });
+  simulator.configure({ flex: { takes: 1, status: 429 } });
+  expect(await ask('flex')).toMatchObject({ status: 200, body: { service_tier: 'flex' } });
+  const response = { model: 'echo', input: 'Hi', service_tier: 'flex' };
+  expect(await askTier(simulator.url, '/responses', response)).toMatchObject({ body: { service_tier: 'flex' } });
+  simulator.configure({ flex: { takes: 0.5, status: 429 } });
+  const answers = await Promise.all(Array.from({ length: 200 }, () => ask('flex')));
+  const taken = answers.filter(({ status }) => status === 200).length;
+  expect(taken).toBeGreaterThan(60);
+  expect(taken).toBeLessThan(140);
+  expect((await simulator.readLog(205)).filter(({ tier }) => tier === 'flex')).toHaveLength(204);
+});

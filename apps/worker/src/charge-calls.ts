@@ -1,8 +1,7 @@
-import { type BatchUsage, type CallUsage, costOf, type Lane, type RequestJob } from '@promptmill/core';
+import { type BatchUsage, type CallUsage, costOf, type Lane, modelName, type RequestJob } from '@promptmill/core';
 import { inputCharactersOf, type PriceList } from '@promptmill/provider';
 import type { Charge, RecordOutcome } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
-import { modelName } from './lane/fallback.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
 
@@ -18,9 +17,14 @@ export interface ChargeCallsOptions {
 export const createChargeCalls = (options: ChargeCallsOptions) => {
   const { lane, prices, recorder, untilRedisTakes, metrics } = options;
 
-  /** The charge for a call that used so much. */
-  const chargeFor = async (request: RequestJob, usage: CallUsage): Promise<Charge> => {
-    const found = await prices.pricesOf(lane.provider, request.body);
+  /**
+   * The charge for a call that used so much.
+   *
+   * @param serviceTier the tier in which the answer says that it is billed. Default: the one that was asked for
+   */
+  const chargeFor = async (request: RequestJob, usage: CallUsage, serviceTier?: string): Promise<Charge> => {
+    const body = serviceTier === undefined ? request.body : { ...request.body, service_tier: serviceTier };
+    const found = await prices.pricesOf(lane.provider, body);
     const nanoUsd = found && costOf(usage, found);
     const inputCharacters = inputCharactersOf(request.body);
     return { tenant: request.tenant, model: modelName(lane, request), nanoUsd, inputCharacters };

@@ -1,7 +1,7 @@
 import { noUsage, type RequestRefusals } from '@promptmill/core';
 import type { CallFailure, CallResult } from '@promptmill/provider';
 import { expect, test } from 'vitest';
-import { decide, keepAnswer } from './decide.ts';
+import { decide, keepAnswer, lacksCapacity } from './decide.ts';
 
 const answer = { statusCode: 200, requestId: 'req_1', json: '{}', headers: {} };
 const usage = { ...noUsage, inputTokens: 3 };
@@ -119,7 +119,15 @@ test.each<
     },
   ],
 ])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, isAskedAgain = false, refusals }, decision) => {
-  const situation = { attemptsLeft, hasFallback, isAskedAgain, refusals, probeIntervalMs: 30_000 };
+  const situation = {
+    attemptsLeft,
+    hasFallback,
+    isAskedAgain,
+    refusals,
+    isLate: false,
+    lane: {},
+    probeIntervalMs: 30_000,
+  };
   expect(decide(result, situation)).toEqual(decision);
 });
 
@@ -132,4 +140,34 @@ test('an answer that was paid for stays the result when the second call fails', 
   );
   const better = { kind: 'response', statusCode: 200, requestId: '', json: '[]' } as const;
   expect(keepAnswer(better, first)).toBe(better);
+});
+
+const flexSituation = { attemptsLeft: 5, hasFallback: true, isLate: false, isAskedAgain: false, probeIntervalMs: 1 };
+const ofFlex = { ...flexSituation, lane: { tier: 'flex' } } as const;
+
+test('a request whose model has no flex tier goes to its fallback, from a flex lane alone', () => {
+  const body = { error: { message: 'This model has no service_tier flex.', param: 'service_tier' } };
+  const refused = failure('final', 'bad_request', { response: { statusCode: 400, requestId: '', body } });
+  expect(decide(refused, ofFlex)).toEqual({ kind: 'fall back' });
+  expect(decide(refused, { ...ofFlex, hasFallback: false })).toMatchObject({ kind: 'record' });
+  expect(decide(refused, { ...ofFlex, lane: {} })).toMatchObject({ kind: 'record' });
+  const other = failure('final', 'bad_request', {
+    response: { statusCode: 400, requestId: '', body: { error: 'no' } },
+  });
+  expect(decide(other, ofFlex)).toMatchObject({ kind: 'record' });
+});
+
+test('a request whose call was given up for its fallback goes there', () => {
+  expect(decide({ kind: 'aborted' }, { ...ofFlex, isLate: true })).toEqual({ kind: 'fall back' });
+});
+
+test('a flex tier lacks capacity where it refuses without a time to wait', () => {
+  const refused = failure('retry', 'rate_limited');
+  expect(lacksCapacity({ tier: 'flex' }, refused)).toBe(true);
+  expect(lacksCapacity({ tier: 'flex' }, { ...refused, retryAfterMs: 1000 })).toBe(false);
+  expect(lacksCapacity({}, refused)).toBe(false);
+  const overloaded = failure('retry', 'provider_overloaded');
+  expect(decide(overloaded, ofFlex)).toEqual({ kind: 'call again' });
+  expect(decide(overloaded, { ...ofFlex, lane: {} })).toMatchObject({ kind: 'retry' });
+  expect(decide(refused, ofFlex)).toEqual({ kind: 'call again' });
 });

@@ -2,6 +2,7 @@ import {
   isSuccess,
   noUsage,
   type CallUsage,
+  type Lane,
   type MismatchedAnswer,
   type Outcome,
   type RequestRefusals,
@@ -13,6 +14,8 @@ import { isOwnFault, refusalDelayMs } from './refusals.ts';
 export interface RecordedEnd {
   readonly outcome: Outcome;
   readonly usage: CallUsage;
+  /** The tier that the answer names. */
+  readonly serviceTier?: string | undefined;
   /** How long the call took, in milliseconds. Absent when none was made. */
   readonly callMs?: number;
   /** Whether it is a failure that a later call may not meet. Default: false. */
@@ -67,6 +70,22 @@ export const publicReasonOf = ({ code, response }: CallFailure): string =>
 export const isRefusal = (failure: CallFailure): boolean =>
   failure.class === 'provider' || laneSignalOf(failure.code) === 'throttled';
 
+/**
+ * Whether a flex tier refused the call for lack of capacity, which other customers of the provider take: fewer calls of ours
+ * would not help. A refusal that says how long to wait is about a limit of ours. Such a call uses no attempt.
+ */
+export const lacksCapacity = ({ tier }: Pick<Lane, 'tier'>, { code, retryAfterMs }: CallFailure): boolean =>
+  tier === 'flex' &&
+  retryAfterMs === undefined &&
+  (laneSignalOf(code) === 'throttled' || code === 'provider_overloaded');
+
+/**
+ * Whether the provider has no flex tier for this model.
+ * Source: https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/flex-processing
+ */
+const lacksTier = ({ tier }: Pick<Lane, 'tier'>, { response }: CallFailure): boolean =>
+  tier === 'flex' && response?.statusCode === 400 && JSON.stringify(response.body).includes('service_tier');
+
 /** What a request comes to when a failure is its result. */
 export const outcomeOf = ({ response, answer, code, message, retryAfterMs }: CallFailure): Outcome => {
   if (answer) return { kind: 'response', ...answer, error: { code, message } };
@@ -111,6 +130,9 @@ export interface RequestSituation {
   /** Attempts that the retry policy allows after this one. */
   readonly attemptsLeft: number;
   readonly hasFallback: boolean;
+  /** Whether a call that was aborted was given up for the fallback. */
+  readonly isLate: boolean;
+  readonly lane: Pick<Lane, 'tier'>;
   /** Refusals of this request, with this one. Undefined where the lane says nothing of them. */
   readonly refusals?: RequestRefusals | undefined;
   readonly probeIntervalMs: number;
@@ -127,18 +149,20 @@ export interface RequestSituation {
  */
 export const decide = (
   result: CallResult,
-  { attemptsLeft, hasFallback, refusals, probeIntervalMs, isAskedAgain, live }: RequestSituation,
+  { attemptsLeft, hasFallback, isLate, lane, refusals, probeIntervalMs, isAskedAgain, live }: RequestSituation,
 ):
   | Ending
   | { readonly kind: 'call again' }
   | { readonly kind: 'ask again'; readonly mismatch: MismatchedAnswer; readonly instead: Ending } => {
   if (result.kind === 'unsent') return { kind: 'call again' };
   if (live && !live.isWanted) return { kind: 'skip', status: 'dropped' };
+  if (result.kind === 'aborted' && isLate) return { kind: 'fall back' };
   // The process is stopping: another worker takes the request at once.
   if (result.kind === 'aborted') return { kind: 'put back', delayMs: 0 };
   if (result.kind === 'success') {
-    const { statusCode, requestId, json, usage, headers } = result;
-    return { kind: 'record', outcome: { kind: 'response', statusCode, requestId, json, headers }, usage };
+    const { statusCode, requestId, json, usage, serviceTier, headers } = result;
+    const outcome = { kind: 'response', statusCode, requestId, json, headers } as const;
+    return { kind: 'record', outcome, usage, ...(serviceTier === undefined ? {} : { serviceTier }) };
   }
   const fail = (): Ending => ({
     kind: 'record',
@@ -150,12 +174,12 @@ export const decide = (
   const mismatch = isAskedAgain ? undefined : answerToSendBack(result);
   if (mismatch) return { kind: 'ask again', mismatch, instead: fail() };
   if (live?.hasBegun) return fail();
-  if (result.class === 'provider' && hasFallback) return { kind: 'fall back' };
+  if (hasFallback && (result.class === 'provider' || lacksTier(lane, result))) return { kind: 'fall back' };
   // Somebody waits, who may act.
   if (live && result.class === 'provider') return fail();
   if (refusals && !isOwnFault(refusals))
     return { kind: 'put back', delayMs: refusalDelayMs(refusals, probeIntervalMs), refusals };
-  if (isRefusal(result) && !refusals) return { kind: 'call again' };
+  if ((isRefusal(result) && !refusals) || lacksCapacity(lane, result)) return { kind: 'call again' };
   if (result.class === 'retry' && attemptsLeft > 0) return { kind: 'retry', reason: reasonOf(result) };
   return fail();
 };

@@ -30,17 +30,25 @@ export interface MakeCallOptions
 }
 
 /** What is sent for a request: its body, and after an answer that did not match its schema what was wrong with it. */
-const callOf = ({
-  url,
-  body,
-  mismatch,
-  batchId,
-  index,
-}: RequestJob): { readonly body: RequestBody; readonly idempotencyKey: string } => {
-  const jobId = jobIdOf(batchId, index);
+const callOf = (
+  { url, body, mismatch, batchId, index }: RequestJob,
+  { tier }: Lane,
+): { readonly body: RequestBody; readonly idempotencyKey: string } => {
+  // A provider refuses a key that comes again with another body, as it does when the request steps up.
+  const jobId = `${jobIdOf(batchId, index)}${tier ? `-${tier}` : ''}`;
   // A provider that knows the key of the first call would give its answer again.
   if (mismatch) return { body: bodyThatAsksAgain(url, body, mismatch), idempotencyKey: `${jobId}-again` };
   return { body, idempotencyKey: jobId };
+};
+
+/** A timer holds no longer time. No call lasts that long. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** The signal of a call, which also fires when its request must go to its fallback to be answered in time. */
+const untilLate = ({ fallback }: RequestJob, signal: AbortSignal): AbortSignal => {
+  const restMs = (fallback?.giveUpAtMs ?? Infinity) - Date.now();
+  if (restMs > longestTimerMs) return signal;
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.max(0, restMs))]);
 };
 
 /**
@@ -60,18 +68,18 @@ export const createMakeCall = (options: MakeCallOptions) => {
 
   /** Makes one call. The call goes on when another worker takes the job meanwhile, since it is paid for. */
   const call = async ({ request, run, share }: WantedRequest, admission: Admission): Promise<CallEnd> => {
-    const { lock, live, signal } = run;
+    const { lock, live, fallback, signal } = run;
     const startedAt = performance.now();
     const isStreamed = request.body['stream'] === true;
     const streamed = isStreamed && !live ? deltas.open(request) : undefined;
     const liveStream = isStreamed ? live?.openStream() : undefined;
-    const { body, idempotencyKey } = callOf(request);
+    const { body, idempotencyKey } = callOf(request, lane);
     unrecorded.add(lock);
     const result = await client.call({
       url: request.url,
       body,
       idempotencyKey,
-      signal,
+      signal: fallback ? untilLate(request, signal) : signal,
       maySend: () => (share?.send() ?? true) && admission.send(),
       onDelta: streamed?.add,
       onStream: liveStream?.onStream,

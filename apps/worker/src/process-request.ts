@@ -1,11 +1,31 @@
-import { type CallUsage, isSuccess, jobIdOf, noUsage, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type CallUsage,
+  isSuccess,
+  jobIdOf,
+  type Lane,
+  modelName,
+  noUsage,
+  type RequestJob,
+  type RetryPolicy,
+  type TierNote,
+} from '@promptmill/core';
 import type { JobLock } from '@promptmill/queue';
 import type { Metrics } from '@promptmill/runtime';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import type { ChargeCalls } from './charge-calls.ts';
 import type { CostGate, CostRefusal, CostShare } from './cost/cost-gate.ts';
-import { decide, type Ending, endingOfState, keepAnswer, mayCall, outcomeOf, type RecordedEnd } from './decide.ts';
-import { type FindFallback, modelName } from './lane/fallback.ts';
+import {
+  decide,
+  type Ending,
+  endingOfState,
+  keepAnswer,
+  lacksCapacity,
+  mayCall,
+  outcomeOf,
+  type RecordedEnd,
+} from './decide.ts';
+import type { FindFallback } from './lane/fallback.ts';
 import type { LineUp } from './lane/line-up.ts';
 import type { LiveRequests } from './live-requests.ts';
 import { createMakeCall, type MakeCallOptions } from './make-call.ts';
@@ -51,6 +71,13 @@ const killedItsWorkers = {
 /** When the quarantine is taken, a request asks for it again after this time, or up to twice as much. */
 const quarantineWaitMs = 1000;
 
+/** After a refusal for lack of capacity a request waits up to this time, and after each further one up to twice as long. */
+const firstFlexWaitMs = 250;
+const longestFlexWaitMs = 4000;
+
+/** Resolves after some time, or at once when the signal fires. */
+const delay = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {});
+
 /** Retries beyond the lane's budget come back spread over this time. */
 const retrySpreadMs = 4000;
 
@@ -60,6 +87,14 @@ const endingOfRefusal = ({ kind, message }: CostRefusal, { live }: RequestJob): 
   const code = kind === 'limit' ? 'cost_limit' : 'price_unknown';
   return { kind: 'record', outcome: { kind: 'error', code, message }, usage: noUsage, failure: message, mayPass: true };
 };
+
+/** Which tier answered a request that began in flex: the answer says so, else its lane does. */
+const tierNoteOf = (
+  { tier }: Lane,
+  { tierFrom }: RequestJob,
+  answered: string | undefined = tier,
+): TierNote | undefined =>
+  tier || tierFrom ? { tier: answered === 'flex' ? 'flex' : 'standard', tierFrom } : undefined;
 
 const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean =>
   stalledCounter > suspectAfter && (data.begun ?? 0) >= suspectAfter;
@@ -78,8 +113,10 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const record = async (request: RequestJob, recordedEnd: RecordedEnd, cost?: CostShare) => {
     const end = { ...recordedEnd, outcome: keepAnswer(recordedEnd.outcome, request.mismatch) };
     const fallbackModel = request.fallbackFrom === undefined ? undefined : modelName(lane, request);
-    const charge = isSuccess(end.outcome) ? await charges.chargeFor(request, end.usage) : undefined;
-    const recorded = await untilRedisTakes(() => recorder.record(request, end, { fallbackModel, charge }));
+    const tier = isSuccess(end.outcome) ? tierNoteOf(lane, request, end.serviceTier) : undefined;
+    const found = isSuccess(end.outcome) ? await charges.chargeFor(request, end.usage, end.serviceTier) : undefined;
+    const charge = found && { ...found, isFlex: tier?.tier === 'flex' };
+    const recorded = await untilRedisTakes(() => recorder.record(request, end, { fallbackModel, tier, charge }));
     if (charge) charges.count(recorded, end.usage, charge);
     if (charge) cost?.note(charge.nanoUsd);
     passFailPoint('recorded');
@@ -129,6 +166,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     if (tenantGate.isFull(request)) return { kind: 'wait for tenant' };
     const ending = await check(job, cost);
     if (ending) return ending;
+    let noCapacity = 0;
     for (let calls = 0; ; calls++) {
       const called = await makeCall(job, run, calls === 0);
       if ('ending' in called) return called.ending;
@@ -139,6 +177,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         probeIntervalMs: lane.provider.probeIntervalMs,
         attemptsLeft: attemptsLeft(job),
         hasFallback: run.fallback !== undefined,
+        isLate: run.fallback !== undefined && !run.signal.aborted,
+        lane,
         isAskedAgain: job.data.mismatch !== undefined,
         live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });
@@ -157,6 +197,11 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         continue;
       }
       if (next.kind !== 'call again') return next;
+      if (result.kind !== 'failure' || !lacksCapacity(lane, result)) continue;
+      await delay(Math.random() * Math.min(longestFlexWaitMs, firstFlexWaitMs * 2 ** noCapacity++), run.signal);
+      // Its batch may be paused or stopped by now.
+      const state = await untilRedisTakes(() => recorder.check(job.data));
+      if (!mayCall(state) && state !== 'held') return endingOfState(state);
     }
   };
 

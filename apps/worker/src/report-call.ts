@@ -3,7 +3,7 @@ import { type CallFailure, type CallResult, laneSignalOf } from '@promptmill/pro
 import type { LaneHold } from '@promptmill/queue';
 import type { Metrics, Tracing } from '@promptmill/runtime';
 import { attemptSpan } from './attempt-span.ts';
-import { isRefusal, publicReasonOf, reasonOf } from './decide.ts';
+import { isRefusal, lacksCapacity, publicReasonOf, reasonOf } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import type { UntilRedisTakes } from './until-redis-takes.ts';
@@ -57,7 +57,8 @@ export const createReportCall = (options: ReportCallOptions) => {
       const reason = publicReasonOf(result);
       const message = reasonOf(result);
       const source = sourceOf(request);
-      const end = { signal: laneSignalOf(code), retryAfterMs, reason, message: detail ?? message, usedTokens, source };
+      const signal = lacksCapacity(lane, result) ? 'down' : laneSignalOf(code);
+      const end = { signal, retryAfterMs, reason, message: detail ?? message, usedTokens, source };
       const hold = await untilRedisTakes(() => admission.reportEnd(end));
       if (hold?.began || result.class === 'provider')
         await untilRedisTakes(() => recorder.noteRefusal(request, { lane: lane.name, reason, message }));

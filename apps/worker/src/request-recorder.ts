@@ -1,4 +1,4 @@
-import { type Refusal, type RequestJob, toResult } from '@promptmill/core';
+import { type Refusal, type RequestJob, type TierNote, toResult } from '@promptmill/core';
 import type { Charge, RecordOutcome, RequestState, ResultRecorder, UsageCounter } from '@promptmill/queue';
 import type { RecordedEnd } from './decide.ts';
 import type { LiveRequests } from './live-requests.ts';
@@ -6,6 +6,7 @@ import type { LiveRequests } from './live-requests.ts';
 interface RecordedMore {
   /** The model that answered in place of the one that the request names. */
   readonly fallbackModel: string | undefined;
+  readonly tier: TierNote | undefined;
   /** What the call cost. Undefined when it gave no answer, or none was made. */
   readonly charge: Charge | undefined;
 }
@@ -28,7 +29,7 @@ export const createRequestRecorder = (
   liveUsage: Pick<UsageCounter, 'add' | 'addWaste'>,
 ): RequestRecorder => ({
   check: (request) => (request.live ? live.check(request) : batches.check(request)),
-  async record(request, end, { fallbackModel, charge }) {
+  async record(request, end, { fallbackModel, tier, charge }) {
     if (request.live) {
       const outcome = await live.record(request, end, fallbackModel);
       if (charge && outcome === 'recorded') liveUsage.add(charge, end.usage);
@@ -37,7 +38,7 @@ export const createRequestRecorder = (
     const { fallbackFrom } = request;
     const fallback =
       fallbackFrom === undefined || fallbackModel === undefined ? undefined : { model: fallbackModel, fallbackFrom };
-    const { status, line } = toResult(request, end.outcome, { fallback, nanoUsd: charge?.nanoUsd });
+    const { status, line } = toResult(request, end.outcome, { tier, fallback, nanoUsd: charge?.nanoUsd });
     return batches.record(request, status, line, end.usage, charge);
   },
   async noteWaste({ batchId, live: liveCall }, charge) {

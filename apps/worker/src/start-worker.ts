@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { createTenants, type Lane, lacksKey, type RequestJob } from '@promptmill/core';
+import { createTenants, type Lane, lacksKey, type Provider, type RequestJob } from '@promptmill/core';
 import {
   createAnswerCheck,
   createPriceList,
@@ -126,14 +126,14 @@ export const startWorker = async ({
   );
   const deltas = createDeltaPublisher(connection, keys);
 
-  const clients = new Map<string, ProviderClient>();
+  const clients = new Map<Provider, ProviderClient>();
   const clientOf = ({ provider }: Lane): ProviderClient => {
     const lanesOfProvider = lanes.lanes.filter((lane) => lane.provider === provider).length;
     // One connection of each lane is for neutral looks: its calls may all hang.
     const client =
-      clients.get(provider.name) ??
+      clients.get(provider) ??
       createProviderClient(provider, { maxConnections: (workerConcurrency + 1) * lanesOfProvider });
-    clients.set(provider.name, client);
+    clients.set(provider, client);
     return client;
   };
 

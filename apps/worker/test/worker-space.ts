@@ -91,7 +91,11 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     stopWorker,
     setTenants: async (changed: TenantsConfig): Promise<void> => worker?.setLimits({ lanes, tenants: changed }),
     /** Adds the job of a request to a lane; gives its id. */
-    add: async (lane: 'first' | 'second', index: number, request: RequestOptions = {}): Promise<string> => {
+    add: async (
+      lane: 'first' | 'first.flex' | 'second',
+      index: number,
+      request: RequestOptions = {},
+    ): Promise<string> => {
       const { batchId: owner = batchId, prompt = 'Hi', position = index, more } = request;
       const queue = space.keep(openLaneQueue(space.redis, space.keys, lane));
       const job: RequestJob = {

@@ -69,6 +69,8 @@ const createdObject = {
     check_schema: false,
     dedupe: false,
     cache: null,
+    tier: null,
+    tiers: null,
     copied: 0,
     retry_of: null,
     retried_by: [],
@@ -153,6 +155,8 @@ test('a running batch shows its rate, when it will end and the lanes it waits fo
     check_schema: false,
     dedupe: false,
     cache: null,
+    tier: null,
+    tiers: null,
     copied: 0,
     max_cost: null,
     webhook_url: null,
@@ -239,4 +243,23 @@ test.each<[what: string, batch: Partial<Batch>, shown: object]>([
   const cost = { ...noCost, spentNanoUsd: 2_000_000 };
   const batch: Batch = { ...created, status: 'in_progress', total: 8, completed: 2, cost, ...more };
   expect(toBatchObject(batch).promptmill.cost).toMatchObject({ currency: 'USD', ...shown });
+});
+
+test('a batch of flex shows what each tier has answered; copies are of none, and an unknown price makes both unknown', () => {
+  const batch: Batch = {
+    ...created,
+    tier: 'flex',
+    completed: 10,
+    cost: { ...noCost, spentNanoUsd: 9e9 },
+    copies: { made: 2, expected: 2, savedNanoUsd: 0, unpriced: 0 },
+    flex: { answers: 5, nanoUsd: 4e9 },
+  };
+  expect(toBatchObject(batch).promptmill).toMatchObject({
+    tier: 'flex',
+    tiers: { flex: { answers: 5, spent: 4 }, standard: { answers: 3, spent: 5 } },
+  });
+  const { tiers } = toBatchObject({ ...batch, cost: { ...batch.cost, unpriced: 1 } }).promptmill;
+  expect(tiers).toEqual({ flex: { answers: 5, spent: null }, standard: { answers: 3, spent: null } });
+  const { flex: _flex, ...none } = batch;
+  expect(toBatchObject({ ...none, tier: 'standard' }).promptmill.tiers).toBeNull();
 });

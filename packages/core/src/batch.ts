@@ -3,6 +3,7 @@ import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
+import type { ServiceTier } from './service-tier.ts';
 import type { Trace } from './trace.ts';
 import { type BatchWebhook, originOf } from './webhook-url.ts';
 
@@ -35,6 +36,13 @@ export interface BatchCost {
 }
 
 export const noCost: BatchCost = { spentNanoUsd: 0, unpriced: 0, wastedNanoUsd: 0, unpricedWaste: 0 };
+
+/** The results that a provider's flex tier gave. */
+export interface FlexShare {
+  readonly answers: number;
+  /** What they cost, in billionths of a dollar, as far as it is known. */
+  readonly nanoUsd: number;
+}
 
 /** A batch's record. Times are Unix seconds. A time is absent until it is reached. */
 export interface Batch {
@@ -93,6 +101,10 @@ export interface Batch {
   readonly dedupe?: true;
   /** How old an answer may be that is taken from another batch, such as `7d`. Absent: none is taken. */
   readonly cache?: string;
+  /** The tier that its requests begin in. Absent: as the configuration says. */
+  readonly tier?: ServiceTier;
+  /** What flex has answered. Absent: nothing. */
+  readonly flex?: FlexShare;
   /** Absent: there are none. */
   readonly copies?: BatchCopies;
   /** Where its events go, beside the webhooks of its tenant. */
@@ -192,6 +204,17 @@ const costObjectOf = ({ cost, status, total, completed, failed, copies = noCopie
   };
 };
 
+/** The answers of each tier, and what they cost. Null for a batch that has to do with one tier only. */
+const tiersOf = ({ tier, flex, completed, cost, copies = noCopies }: Batch) => {
+  if (tier !== 'flex' && !flex) return null;
+  const { answers, nanoUsd } = flex ?? { answers: 0, nanoUsd: 0 };
+  const spent = (sum: number): number | null => (cost.unpriced > 0 ? null : nanosToUsd(sum));
+  return {
+    flex: { answers, spent: spent(nanoUsd) },
+    standard: { answers: completed - copies.made - answers, spent: spent(cost.spentNanoUsd - nanoUsd) },
+  };
+};
+
 /** The fields that OpenAI's batch object lacks. Those about a running batch are null or empty once it is terminal. */
 const extensionOf = (batch: Batch) => {
   const { total, completed, failed, lastRefusal, maxCostNanoUsd, webhook, retryOf, retriedBy = [] } = batch;
@@ -217,6 +240,8 @@ const extensionOf = (batch: Batch) => {
     check_schema: batch.checkSchema ?? false,
     dedupe: batch.dedupe ?? false,
     cache: batch.cache ?? null,
+    tier: batch.tier ?? null,
+    tiers: tiersOf(batch),
     copied: batch.copies?.made ?? 0,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     // The rest of the URL may be a secret.

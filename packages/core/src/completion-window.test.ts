@@ -3,6 +3,7 @@ import { completionWindowSeconds, deadlineNearMs } from './completion-window.ts'
 
 test.each([
   ['24h', 86_400],
+  ['1m', 60],
   ['1h', 3600],
   ['60m', 3600],
   ['90m', 5400],
@@ -22,7 +23,7 @@ test.each([
   ' 24h',
   '24h\n',
   '0h',
-  '59m',
+  '0m',
   '31d',
   '721h',
   '-1d',
@@ -38,6 +39,10 @@ test.each([
 test.each([
   ['a day', 86_400, 8640],
   ['an hour', 3600, 600],
-])('the deadline of %s is near in the last tenth, or in the last 10 minutes if they are longer', (_, window, near) => {
-  expect(deadlineNearMs({ createdAt: 1000, expiresAt: 1000 + window })).toBe((1000 + window - near) * 1000);
-});
+  ['six minutes', 360, 60],
+])(
+  'the deadline of %s is near in the last tenth, or in the last 10 minutes or the last sixth if they are longer',
+  (_, window, near) => {
+    expect(deadlineNearMs({ createdAt: 1000, expiresAt: 1000 + window })).toBe((1000 + window - near) * 1000);
+  },
+);

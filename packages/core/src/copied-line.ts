@@ -1,11 +1,16 @@
 import { parseRequestId, requestIdOf } from './ids.ts';
 import { nanosToUsd, usdToNanos } from './prices.ts';
 import type { AnsweredRequest } from './result-line.ts';
+import type { ServiceTier } from './service-tier.ts';
 
 /** What the `promptmill` of a result line may say. */
 export interface LineNote {
   readonly model?: string;
   readonly fallback_from?: string;
+  /** The tier that answered, of a request that began in flex. */
+  readonly tier?: ServiceTier;
+  /** Set when the request has left flex. */
+  readonly tier_from?: 'flex';
   readonly cost_usd?: number;
   /** The custom_id of the request whose answer this is a copy of. */
   readonly copied_from?: string;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildLanes, describeMissing, onlyWithKeys } from './lanes.ts';
+import { buildLanes, describeMissing, flexLaneOf, mayStepUp, onlyWithKeys } from './lanes.ts';
 import { buildProviders, fileConfig } from './provider-config.ts';
 
 const lanesOf = (config: unknown) =>
@@ -28,7 +28,8 @@ test('each provider has a lane, and so has each model with limits of its own', (
     ['ollama.qwen3-8b', 'ollama', undefined],
     ['ollama.hf.co-org-model-q4', 'ollama', undefined],
   ]);
-  expect(lanes).toHaveLength(14 + 4);
+  // Those of presets with a flex tier have a second lane.
+  expect(lanes).toHaveLength(14 + 4 + 2);
   // BullMQ forbids `:` in queue names.
   for (const { name } of lanes) expect(name).toMatch(/^[\w.-]+$/);
 });
@@ -121,4 +122,58 @@ test.each([
   expect(() => lanesOf({ providers: { xai: { fallback } } })).toThrow(
     expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(message) }),
   );
+});
+
+const flexConfig = {
+  providers: {
+    simulator: {
+      timeoutMs: 5000,
+      firstByteTimeoutMs: 1000,
+      requestsPerMinute: 60,
+      fallback: ['xai/a'],
+      flex: { requestsPerMinute: 600 },
+      models: { own: { flex: { concurrency: 3, timeoutMs: 7000 } }, shared: { concurrency: 2 } },
+    },
+    xai: { tiers: ['flex'] },
+  },
+};
+
+test('a flex lane has limits and a time of its own, and the fallbacks of its standard lane; models without one share it', () => {
+  const table = lanesOf(flexConfig);
+  const flex = table.lanes.filter(({ tier }) => tier === 'flex');
+  expect(flex.map(({ name, limits, provider }) => [name, limits.concurrency, provider.timeoutMs])).toEqual([
+    ['xai.flex', undefined, 900_000],
+    ['openai.flex', undefined, 900_000],
+    ['groq.flex', undefined, 900_000],
+    ['simulator.flex', undefined, 900_000],
+    ['simulator.own.flex', 3, 7000],
+  ]);
+  const [shared, own] = [table.route('simulator/shared')?.lane, table.route('simulator/own')?.lane];
+  expect([shared?.flex?.name, own?.flex?.name]).toEqual(['simulator.flex', 'simulator.own.flex']);
+  expect(shared?.flex).toMatchObject({ fallback: ['xai/a'], limits: { requests: { count: 600 } } });
+  expect(shared?.provider.firstByteTimeoutMs).toBe(1000);
+  expect(shared?.flex?.provider).not.toHaveProperty('firstByteTimeoutMs');
+  expect(table.route('mistral/a')?.lane.flex).toBeUndefined();
+});
+
+test.each([
+  ['names no tier, in a batch that asks for flex', 'simulator/a', '/v1/chat/completions', {}, 'flex', 'simulator.flex'],
+  ['asks for flex itself', 'simulator/a', '/v1/responses', { service_tier: 'flex' }, 'standard', 'simulator.flex'],
+  ['names another tier', 'simulator/a', '/v1/responses', { service_tier: 'priority' }, 'flex', undefined],
+  ['is an embedding', 'simulator/a', '/v1/embeddings', {}, 'flex', undefined],
+  ['has a model without flex', 'mistral/a', '/v1/responses', { service_tier: 'flex' }, 'flex', undefined],
+  ['leaves it to the configuration, which says flex', 'xai/a', '/v1/responses', {}, undefined, 'xai.flex'],
+  ['leaves it to the configuration, which says nothing', 'openai/a', '/v1/responses', {}, undefined, undefined],
+] as const)('a request that %s', (_, model, url, more, asked, lane) => {
+  const found = lanesOf(flexConfig).route(model)?.lane;
+  if (!found) throw new Error(`no lane for ${model}`);
+  expect(flexLaneOf(found, { url, body: { model, ...more } }, asked)?.name).toBe(lane);
+});
+
+test('requests step up where the configuration does not name flex alone', () => {
+  const mayOf = (model: string): boolean | undefined => {
+    const lane = lanesOf(flexConfig).route(model)?.lane;
+    return lane && mayStepUp(lane);
+  };
+  expect([mayOf('xai/a'), mayOf('simulator/a')]).toEqual([false, true]);
 });

@@ -1,6 +1,19 @@
-import { ConfigError, lacksKey, type LaneLimits, type Provider, type ProviderSet } from './provider-config.ts';
+import type { Endpoint } from './endpoints.ts';
+import {
+  ConfigError,
+  type FlexConfig,
+  lacksKey,
+  type LaneLimits,
+  type Provider,
+  type ProviderSet,
+} from './provider-config.ts';
+import type { RequestBody } from './request-line.ts';
+import { asksForFlex, mayBeFlex, namesNoTier, type ServiceTier } from './service-tier.ts';
 
-/** One BullMQ queue with its own limits: a provider's, or that of one of its models with limits of its own. */
+/**
+ * One BullMQ queue with its own limits: a provider's, that of one of its models with limits of its own, or the flex lane of
+ * either.
+ */
 export interface Lane {
   readonly name: string;
   readonly provider: Provider;
@@ -15,6 +28,12 @@ export interface Lane {
   readonly embeddingTokensPerCall: number;
   /** Whether requests with the same long start wait for the first of them. */
   readonly promptCache: boolean;
+  /** Set for a flex lane: its calls name this tier. Its fallbacks are those of the lane that it belongs to. */
+  readonly tier?: 'flex';
+  /** The flex lane of its models. */
+  readonly flex?: Lane;
+  /** The tiers through which requests of batches go, in order, when they do not say otherwise. */
+  readonly tiers: readonly ServiceTier[];
 }
 
 export const defaultLiveShare = 0.9;
@@ -50,10 +69,19 @@ const queueNames = new Set<string>([batchesQueueName, finalizeQueueName, webhook
 const laneNameOf = (provider: string, model?: string): string =>
   model === undefined ? provider : `${provider}.${model.replace(/[^A-Za-z0-9._-]+/g, '-')}`;
 
-const buildLane = (provider: Provider, model?: string): Lane => {
+/** A provider as its flex lane calls it: such calls may take long, to their first byte too. */
+const flexProvider = (provider: Provider, { timeoutMs }: FlexConfig): Provider => {
+  const { firstByteTimeoutMs: _first, idleTimeoutMs: _idle, ...rest } = provider;
+  return { ...rest, timeoutMs };
+};
+
+/** @param flexOfProvider the provider's flex lane, which its models share */
+const buildLane = (provider: Provider, model?: string, flexOfProvider?: Lane): Lane => {
   const own = model === undefined ? undefined : provider.models[model];
-  return {
-    name: laneNameOf(provider.name, model),
+  const name = laneNameOf(provider.name, model);
+  const tiers = own?.tiers ?? provider.tiers ?? ['standard'];
+  const lane: Lane = {
+    name,
     provider,
     limits: (own ?? provider).limits,
     fallback: own?.fallback ?? provider.fallback ?? [],
@@ -62,7 +90,38 @@ const buildLane = (provider: Provider, model?: string): Lane => {
     embeddingTokensPerCall:
       own?.embeddingTokensPerCall ?? provider.embeddingTokensPerCall ?? defaultEmbeddingTokensPerCall,
     promptCache: own?.promptCache ?? provider.promptCache ?? false,
+    tiers,
   };
+  const config = own ? own.flex : provider.flex;
+  if (!config) return flexOfProvider ? { ...lane, flex: flexOfProvider } : lane;
+  const flexLane = { provider: flexProvider(provider, config), limits: config.limits, tier: 'flex' } as const;
+  return { ...lane, flex: { ...lane, ...flexLane, name: `${name}.flex` } };
+};
+
+/** All lanes of a provider. Its own comes first. */
+const lanesOfProvider = (provider: Provider): Lane[] => {
+  const own = buildLane(provider);
+  const lanes = [own, ...Object.keys(provider.models).map((model) => buildLane(provider, model, own.flex))];
+  const flexLanes = new Set(lanes.flatMap(({ flex }) => flex ?? []));
+  return [...lanes, ...flexLanes];
+};
+
+/** Whether requests in the flex lane of this lane may step up to it. */
+export const mayStepUp = ({ tiers }: Lane): boolean => tiers.includes('standard');
+
+/**
+ * The flex lane of a request that asks for flex, in its own body or through its batch; undefined where it goes to the
+ * standard lane.
+ *
+ * @param asked the tier that its batch asks for. Default: the first of the lane's tiers
+ */
+export const flexLaneOf = (
+  { flex, tiers }: Lane,
+  { url, body }: { readonly url: Endpoint; readonly body: RequestBody },
+  asked: ServiceTier | undefined = tiers[0],
+): Lane | undefined => {
+  const wantsFlex = asksForFlex(url, body) || (asked === 'flex' && mayBeFlex(url) && namesNoTier(body));
+  return wantsFlex ? flex : undefined;
 };
 
 const whatToSet = (table: LaneTable, model: string): string => {
@@ -99,7 +158,8 @@ export const onlyWithKeys = (table: LaneTable): LaneTable => {
  * would take the request's second job there for its first, since both have the same id.
  */
 const checkFallbacks = (table: LaneTable): void => {
-  for (const { name, fallback } of table.lanes) {
+  for (const { name, fallback, tier } of table.lanes) {
+    if (tier) continue;
     const passed = new Set([name]);
     for (const model of fallback) {
       const next = table.route(model)?.lane.name;
@@ -119,8 +179,7 @@ const checkFallbacks = (table: LaneTable): void => {
 export const buildLanes = ({ providers, absent, defaultProvider }: ProviderSet): LaneTable => {
   const lanes = new Map<string, Lane>();
   for (const provider of Object.values(providers))
-    for (const model of [undefined, ...Object.keys(provider.models)]) {
-      const lane = buildLane(provider, model);
+    for (const lane of lanesOfProvider(provider)) {
       if (queueNames.has(lane.name))
         throw new ConfigError(`providers.${provider.name}: the name is taken by a queue of Promptmill`);
       if (lanes.has(lane.name)) throw new ConfigError(`two models need the lane ${lane.name}`);

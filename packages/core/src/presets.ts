@@ -15,6 +15,8 @@ export interface Preset {
   readonly embeddingsPerCall?: number;
   /** Whether it caches the starts of prompts unasked, and tells and prices what it had cached. */
   readonly promptCache?: boolean;
+  /** Set for a provider with a flex tier: what that costs, as a share of the standard price. */
+  readonly flexPriceShare?: number;
   /** Of models that no list of public prices has, in USD per million tokens. */
   readonly prices?: Readonly<Record<string, Prices>>;
 }
@@ -28,28 +30,37 @@ export const presets: Readonly<Record<string, Preset>> = {
   // Source: https://docs.x.ai/developers/advanced-api-usage/prompt-caching
   xai: { baseUrl: 'https://api.x.ai/v1', apiKeyEnv: 'XAI_API_KEY', promptCache: true },
   // 2048 inputs, and 300,000 tokens in all. Sources: https://platform.openai.com/docs/api-reference/embeddings/create,
-  // https://developers.openai.com/api/docs/guides/prompt-caching
+  // https://developers.openai.com/api/docs/guides/prompt-caching,
+  // https://developers.openai.com/api/docs/guides/flex-processing
   openai: {
     baseUrl: 'https://api.openai.com/v1',
     apiKeyEnv: 'OPENAI_API_KEY',
     embeddingsPerCall: 2048,
     promptCache: true,
+    flexPriceShare: 0.5,
   },
   // An Azure OpenAI resource. Its v1 API takes the resource's key as a bearer token, and a deployment's name as the model.
   // Sources: https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle,
-  // https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/prompt-caching
+  // https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/prompt-caching,
+  // https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/flex-processing
   azure: {
     exampleUrl: 'https://RESOURCE.openai.azure.com/openai/v1',
     apiKeyEnv: 'AZURE_OPENAI_API_KEY',
     promptCache: true,
+    flexPriceShare: 0.5,
   },
   // Source: https://docs.anthropic.com/en/api/openai-sdk
   anthropic: { baseUrl: 'https://api.anthropic.com/v1', apiKeyEnv: 'ANTHROPIC_API_KEY' },
   // Source: https://ai.google.dev/gemini-api/docs/openai
   gemini: { baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai', apiKeyEnv: 'GEMINI_API_KEY' },
   izzi: { baseUrl: 'https://api.izziapi.com/v1', apiKeyEnv: 'IZZI_API_KEY' },
-  // Source: https://console.groq.com/docs/prompt-caching
-  groq: { baseUrl: 'https://api.groq.com/openai/v1', apiKeyEnv: 'GROQ_API_KEY', promptCache: true },
+  // Sources: https://console.groq.com/docs/prompt-caching, https://console.groq.com/docs/flex-processing
+  groq: {
+    baseUrl: 'https://api.groq.com/openai/v1',
+    apiKeyEnv: 'GROQ_API_KEY',
+    promptCache: true,
+    flexPriceShare: 1,
+  },
   cerebras: { baseUrl: 'https://api.cerebras.ai/v1', apiKeyEnv: 'CEREBRAS_API_KEY' },
   // Source: https://api-docs.deepseek.com/
   deepseek: { baseUrl: 'https://api.deepseek.com', apiKeyEnv: 'DEEPSEEK_API_KEY' },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { costOf, formatUsd, nanosToUsd, type Prices, pricesConfig } from './prices.ts';
+import { costOf, formatUsd, nanosToUsd, type Prices, pricesConfig, scalePrices } from './prices.ts';
 import { noUsage } from './usage.ts';
 
 const usage = { inputTokens: 1000, cachedTokens: 200, outputTokens: 100, reasoningTokens: 40 };
@@ -65,4 +65,11 @@ test.each([
   [0, '0'],
 ])('%i billionths of a dollar are %s USD to people', (nanoUsd, text) => {
   expect(formatUsd(nanoUsd)).toBe(text);
+});
+
+test('a share of prices is a share of what a call costs, in each tier', () => {
+  const tier = (base: number) => ({ base, tiers: [{ start: 999, price: 2 * base }] });
+  const prices = { input: tier(2), cachedInput: 1, output: tier(8), reasoning: 4, call: 0.01 };
+  expect(costOf(usage, scalePrices(prices, 0.5))).toBe((costOf(usage, prices) ?? Number.NaN) / 2);
+  expect(scalePrices({ input: 2 }, 0.5)).toEqual({ input: 1 });
 });

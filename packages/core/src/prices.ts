@@ -35,6 +35,18 @@ export const pricesConfig = z.strictObject({
   output: price.optional(),
 });
 
+const scaleToken = (tokenPrice: TokenPrice | undefined, share: number): TokenPrice | undefined => {
+  if (typeof tokenPrice !== 'object') return tokenPrice === undefined ? undefined : tokenPrice * share;
+  const tiers = tokenPrice.tiers.map(({ start, price: each }) => ({ start, price: each * share }));
+  return { base: tokenPrice.base * share, tiers };
+};
+
+/** A share of each price: 0.5 is half of them. */
+export const scalePrices = ({ call, ...prices }: Prices, share: number): Prices => {
+  const scaled = Object.entries(prices).map(([name, tokenPrice]) => [name, scaleToken(tokenPrice, share)]);
+  return { ...Object.fromEntries(scaled), ...(call === undefined ? {} : { call: call * share }) };
+};
+
 /** The largest limit of a cost, in USD. */
 export const maxUsd = 1_000_000;
 

@@ -39,6 +39,8 @@ test.each([
   ['a base URL of another protocol', { providers: { xai: { baseUrl: 'file:///etc' } } }],
   ['no calls in flight', { providers: { xai: { concurrency: 0 } } }],
   ['half a call in flight', { providers: { xai: { concurrency: 1.5 } } }],
+  ['tiers in another order', { providers: { xai: { tiers: ['standard', 'flex'] } } }],
+  ['no tier', { providers: { xai: { tiers: [] } } }],
   ['no attempts', { retry: { attempts: 0 } }],
 ])('%s: the configuration is refused', (_, config) => {
   expect(fileConfig.safeParse(config).success).toBe(false);
@@ -181,4 +183,15 @@ test('a model of which only the price is said has a price, and no lane of its ow
   });
   expect(Object.keys(providers['xai']?.models ?? {})).toEqual(['b', 'c']);
   expect(providers['xai']?.prices).toEqual({ a: prices, b: prices });
+});
+
+test('flex is half the price and may take 15 minutes, unless the preset or the configuration says otherwise', () => {
+  const { providers } = build({
+    providers: { simulator: { flex: { priceShare: 0.3 } }, xai: { tiers: ['flex', 'standard'] } },
+  });
+  expect(providers['openai']?.flex).toEqual({ limits: {}, timeoutMs: 900_000, priceShare: 0.5 });
+  expect(providers['groq']?.flex?.priceShare).toBe(1);
+  expect(providers['simulator']?.flex?.priceShare).toBe(0.3);
+  expect(providers['xai']).toMatchObject({ flex: { priceShare: 0.5 }, tiers: ['flex', 'standard'] });
+  expect(providers['mistral']).not.toHaveProperty('flex');
 });

@@ -3,6 +3,7 @@ import type { Environment } from './environment.ts';
 import { keyProblem } from './key-place.ts';
 import { baseUrlEnvOf, baseUrlOf, presetNamed, presets } from './presets.ts';
 import { type Prices, pricesConfig } from './prices.ts';
+import { type ServiceTier, serviceTiers } from './service-tier.ts';
 import { tenantsConfig } from './tenant-config.ts';
 import { webhooksConfig } from './webhook-config.ts';
 
@@ -17,8 +18,29 @@ const limits = {
   tokensPerMinute: z.int().positive().optional(),
 };
 
+/** A day at most, which a timer can hold. */
+const durationMs = z.int().positive().max(86_400_000);
+
+/** The flex lane of a provider or model. */
+const flexConfig = z.strictObject({
+  ...limits,
+  /** Longest time one call may take, in milliseconds. Default 15 minutes. */
+  timeoutMs: durationMs.optional(),
+  /** What it costs, as a share of the standard price. Default 0.5, or as the preset says. */
+  priceShare: z.number().positive().max(1).optional(),
+});
+
 const laneConfig = {
   ...limits,
+  /** Its flex lane has these limits, and is there even where no preset has one. */
+  flex: flexConfig.optional(),
+  /** The tiers through which the requests of batches go, in order. Default: `[standard]`. */
+  tiers: z
+    .array(z.enum(serviceTiers))
+    .refine((tiers) => ['standard', 'flex', 'flex,standard'].includes(tiers.join()), {
+      error: 'it must be [standard], [flex] or [flex, standard]',
+    })
+    .optional(),
   /** Models that take over a request, in order, when its lane is closed or its batch's deadline is near. */
   fallback: z.array(z.string().min(1)).optional(),
   /** What live calls may take of a lane while batch requests wait in it too. Default 0.9. */
@@ -46,9 +68,22 @@ export interface LaneLimits {
   readonly tokensPerMinute?: number;
 }
 
+/** The flex lane of a provider or model. */
+export interface FlexConfig {
+  readonly limits: LaneLimits;
+  /** Longest time one call may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** What it costs, as a share of the standard price. */
+  readonly priceShare: number;
+}
+
 /** What the configuration says about a lane. */
 export interface LaneConfig {
   readonly limits: LaneLimits;
+  /** Absent: it has no flex lane; of a model: it has its provider's. */
+  readonly flex?: FlexConfig;
+  /** The tiers through which the requests of batches go, in order. Default: `['standard']`; of a model: its provider's. */
+  readonly tiers?: readonly ServiceTier[];
   /** Models, as a request names them. */
   readonly fallback?: readonly string[];
   /** What live calls may take of the lane while batch requests wait in it, between 0 and 1. Default 0.9. */
@@ -78,17 +113,29 @@ export const buildLimits = (config: LimitsConfig): LaneLimits => {
   };
 };
 
-const buildLaneConfig = (config: Omit<z.infer<typeof modelConfig>, 'prices'>): LaneConfig => ({
+/** OpenAI advises it. Source: https://developers.openai.com/api/docs/guides/flex-processing */
+const defaultFlexTimeoutMs = 900_000;
+const defaultFlexPriceShare = 0.5;
+
+const buildFlex = (config: z.infer<typeof flexConfig>, presetShare: number | undefined): FlexConfig => ({
   limits: buildLimits(config),
+  timeoutMs: config.timeoutMs ?? defaultFlexTimeoutMs,
+  priceShare: config.priceShare ?? presetShare ?? defaultFlexPriceShare,
+});
+
+const buildLaneConfig = (
+  config: Omit<z.infer<typeof modelConfig>, 'prices'>,
+  presetShare: number | undefined,
+): LaneConfig => ({
+  limits: buildLimits(config),
+  ...(config.flex ? { flex: buildFlex(config.flex, presetShare) } : {}),
+  ...(config.tiers ? { tiers: config.tiers } : {}),
   ...(config.fallback ? { fallback: config.fallback } : {}),
   ...(config.liveShare === undefined ? {} : { liveShare: config.liveShare }),
   ...(config.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: config.embeddingsPerCall }),
   ...(config.embeddingTokensPerCall === undefined ? {} : { embeddingTokensPerCall: config.embeddingTokensPerCall }),
   ...(config.promptCache === undefined ? {} : { promptCache: config.promptCache }),
 });
-
-/** A day at most, which a timer can hold. */
-const durationMs = z.int().positive().max(86_400_000);
 
 const providerConfig = z.strictObject({
   ...laneConfig,
@@ -224,6 +271,7 @@ const buildProvider = (
   }
   const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
   const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, streamUsage = preset?.streamUsage } = config;
+  const flexPriceShare = preset?.flexPriceShare;
   const named = Object.entries(config.models ?? {});
   const models = named.filter(([, { prices, ...lane }]) => prices === undefined || Object.keys(lane).length > 0);
   const priced = named.flatMap(([model, { prices }]) => (prices ? [[model, prices] as const] : []));
@@ -240,8 +288,9 @@ const buildProvider = (
     probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
     ...(preset?.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: preset.embeddingsPerCall }),
     ...(preset?.promptCache === undefined ? {} : { promptCache: preset.promptCache }),
-    ...buildLaneConfig(config),
-    models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane)])),
+    ...(flexPriceShare === undefined && !config.tiers?.includes('flex') ? {} : { flex: buildFlex({}, flexPriceShare) }),
+    ...buildLaneConfig(config, flexPriceShare),
+    models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane, flexPriceShare)])),
     prices: { ...preset?.prices, ...Object.fromEntries(priced) },
   };
 };

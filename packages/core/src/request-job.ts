@@ -8,6 +8,13 @@ export interface RequestFallback {
   readonly models: readonly string[];
   /** The time, in Unix milliseconds, from which it does not wait even for an open lane. */
   readonly deadlineNearMs: number;
+  /**
+   * How long its lane must have been closed before the request goes, in milliseconds. Default 0: it goes from a closed lane
+   * at once.
+   */
+  readonly patienceMs?: number;
+  /** The time, in Unix milliseconds, from which even a call that is under way is given up for it. Absent: none is. */
+  readonly giveUpAtMs?: number;
 }
 
 /** How often a provider has refused a request with 401, 402 or 403. */
@@ -51,6 +58,8 @@ export interface RequestJob {
   readonly fallback?: RequestFallback;
   /** The model that it named, as `provider/model`, when a fallback has taken over. */
   readonly fallbackFrom?: string;
+  /** Set when it has left its flex lane. */
+  readonly tierFrom?: 'flex';
   /** How many calls have begun for it since a worker died with it. */
   readonly begun?: number;
   readonly refusals?: RequestRefusals;

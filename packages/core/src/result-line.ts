@@ -1,5 +1,6 @@
 import { requestIdOf } from './ids.ts';
 import { nanosToUsd } from './prices.ts';
+import type { ServiceTier } from './service-tier.ts';
 
 /** What is wrong, in a result line. */
 export interface ResultError {
@@ -39,18 +40,27 @@ export interface FallbackNote {
   readonly fallbackFrom: string;
 }
 
+/** Which tier answered a request that began in flex. */
+export interface TierNote {
+  readonly tier: ServiceTier;
+  /** Set when the request has left flex. */
+  readonly tierFrom?: 'flex' | undefined;
+}
+
 /** What a line says of its answer beside OpenAI's fields. */
 export interface ResultNote {
+  readonly tier?: TierNote | undefined;
   /** Set when a fallback has answered. */
   readonly fallback?: FallbackNote | undefined;
   /** What the answer cost, in billionths of a dollar. Undefined when that is unknown, and when no answer came. */
   readonly nanoUsd?: number | undefined;
 }
 
-const noteText = ({ fallback, nanoUsd }: ResultNote): string => {
-  if (!fallback && nanoUsd === undefined) return '';
+const noteText = ({ tier, fallback, nanoUsd }: ResultNote): string => {
+  if (!tier && !fallback && nanoUsd === undefined) return '';
   const note = {
     ...(fallback && { model: fallback.model, fallback_from: fallback.fallbackFrom }),
+    ...(tier && { tier: tier.tier, ...(tier.tierFrom && { tier_from: tier.tierFrom }) }),
     ...(nanoUsd !== undefined && { cost_usd: nanosToUsd(nanoUsd) }),
   };
   return `,"promptmill":${JSON.stringify(note)}`;
@@ -66,7 +76,7 @@ export interface AnsweredRequest {
 /**
  * A request's line in the output or error file, without its line ending.
  * Source: https://platform.openai.com/docs/api-reference/batch/request-output. Only the field `promptmill` is our own;
- * it is there when the answer's cost is known, or a fallback has answered.
+ * it is there when the answer's cost is known, a fallback has answered, or the request began in flex.
  */
 export const resultLine = (
   { batchId, index, customId }: AnsweredRequest,

@@ -9,6 +9,8 @@ export interface CallSuccess {
   /** The answer's JSON, on one line. */
   readonly json: string;
   readonly usage: CallUsage;
+  /** The tier that the answer says it was made and is billed in. Absent: it does not say. */
+  readonly serviceTier?: string;
   /** Headers that are of use to a caller. */
   readonly headers: Readonly<Record<string, string>>;
 }

@@ -8,7 +8,7 @@ const config = {
     'my-groq': { baseUrl: 'https://api.groq.com/openai/v1' },
     lab: { baseUrl: 'http://10.0.0.12:8000/v1' },
     ollama: {},
-    simulator: { models: { echo: { prices: { input: 1, output: 2 } } } },
+    simulator: { flex: { priceShare: 0.25 }, models: { echo: { prices: { input: 1, output: 2 } } } },
   },
 };
 const { providers } = buildProviders(fileConfig.parse(config), {
@@ -48,9 +48,9 @@ describe('prices', () => {
     expect(await pricesOf('openai', 'gpt-image-2')).toMatchObject({ input: 5, imageInput: 8, output: 30 });
   });
 
-  it('are those of the configuration where it has them, in any service tier', async () => {
+  it('are those of the configuration where it has them', async () => {
     expect(await pricesOf('openai', 'gpt-6-luna')).toEqual({ input: 9, output: 10 });
-    expect(await pricesOf('openai', 'gpt-6-luna', { service_tier: 'flex' })).toEqual({ input: 9, output: 10 });
+    expect(await pricesOf('openai', 'gpt-6-luna', { service_tier: 'priority' })).toEqual({ input: 9, output: 10 });
     expect(await pricesOf('openai', 'mine')).toEqual({ input: 1 });
     expect(await pricesOf('simulator', 'echo')).toEqual({ input: 1, output: 2 });
   });
@@ -66,8 +66,17 @@ describe('prices', () => {
     expect(await pricesOf(name, model)).toBeUndefined();
   });
 
+  it('of flex are the share of the standard prices that the preset or the configuration says', async () => {
+    const flex = { service_tier: 'flex' };
+    expect(await pricesOf('openai', 'gpt-6-luna', flex)).toMatchObject({ input: 4.5, output: 5 });
+    const standard = await pricesOf('groq', 'llama-3.3-70b-versatile');
+    expect(await pricesOf('groq', 'llama-3.3-70b-versatile', flex)).toEqual(standard);
+    expect(await pricesOf('simulator', 'echo', flex)).toMatchObject({ input: 0.25, output: 0.5 });
+  });
+
   it('of a service tier with prices of its own are unknown', async () => {
-    expect(await pricesOf('openai', 'gpt-6-sol', { service_tier: 'flex' })).toBeUndefined();
+    expect(await pricesOf('openai', 'gpt-6-sol', { service_tier: 'priority' })).toBeUndefined();
+    expect(await pricesOf('xai', 'grok-4.3', { service_tier: 'flex' })).toBeUndefined();
     expect(await pricesOf('openai', 'gpt-6-sol', { service_tier: 'default' })).toBeDefined();
   });
 });

@@ -1,11 +1,14 @@
 import type { ModelPrice } from '@pydantic/genai-prices';
-import { presetNamed, type Prices, type Provider, type RequestBody } from '@promptmill/core';
+import { presetNamed, type Prices, type Provider, type RequestBody, scalePrices } from '@promptmill/core';
 
 /** It takes some 30 ms and 5 MB, which a process without such a provider saves. */
 const loadPublicPrices = () => import('@pydantic/genai-prices');
 
 export interface PriceList {
-  /** What a request's model costs at a provider now; undefined when that is unknown. */
+  /**
+   * What a request's model costs at a provider now, in the tier that its body names; undefined when that is unknown. A tier
+   * other than standard and flex has prices of its own, which only the configuration may know.
+   */
   pricesOf(provider: Provider, body: RequestBody): Promise<Prices | undefined>;
 }
 
@@ -24,9 +27,12 @@ const toPrices = (price: ModelPrice): Prices => ({
   call: typeof price['requests_kcount'] === 'number' ? price['requests_kcount'] / 1000 : undefined,
 });
 
-/** Whether a call is billed at the public price: other service tiers have prices of their own. */
-const isStandard = (tier: unknown): boolean =>
-  tier === undefined || tier === null || tier === 'auto' || tier === 'default';
+/** The names of the standard tier: OpenAI's, Groq's and Gemini's. */
+const standardTiers = new Set<unknown>([undefined, null, 'auto', 'default', 'on_demand', 'standard']);
+
+/** What flex costs as a share of the standard price; undefined where nothing says so. */
+const flexShareOf = ({ models, flex }: Provider, model: string): number | undefined =>
+  ((Object.hasOwn(models, model) ? models[model] : undefined)?.flex ?? flex)?.priceShare;
 
 /**
  * What models cost: as the configuration says, else as the public prices that `@pydantic/genai-prices` brings along say.
@@ -52,11 +58,17 @@ export const createPriceList = (now: () => number = Date.now): PriceList => {
     return prices;
   };
 
+  const standardPricesOf = async (provider: Provider, model: string): Promise<Prices | undefined> => {
+    if (Object.hasOwn(provider.prices, model)) return provider.prices[model];
+    return presetNamed(provider.name)?.isLocal ? undefined : lookUp(provider, model);
+  };
+
   return {
     async pricesOf(provider, { model, service_tier: tier }) {
-      if (Object.hasOwn(provider.prices, model)) return provider.prices[model];
-      if (presetNamed(provider.name)?.isLocal || !isStandard(tier)) return undefined;
-      return lookUp(provider, model);
+      const share = tier === 'flex' ? flexShareOf(provider, model) : undefined;
+      const known = await standardPricesOf(provider, model);
+      if (share !== undefined) return known && scalePrices(known, share);
+      return standardTiers.has(tier) || Object.hasOwn(provider.prices, model) ? known : undefined;
     },
   };
 };

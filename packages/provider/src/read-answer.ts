@@ -108,12 +108,14 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
         failure('answer_not_storable', `answered with JSON that is nested more than ${maxAnswerDepth} deep`),
         body,
       );
+    const serviceTier = field(body, 'service_tier');
     return {
       kind: 'success',
       statusCode,
       requestId: requestIdIn(headers),
       json: text === undefined ? JSON.stringify(body) : onOneLine(text, body),
       usage: usageOf(body),
+      ...(typeof serviceTier === 'string' ? { serviceTier } : {}),
       headers: usefulHeadersOf(headers),
     };
   };

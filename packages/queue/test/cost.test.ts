@@ -126,3 +126,16 @@ test('a day holds a bounded number of models, whatever names a tenant makes up',
   expect(all.reduce((sum, { spentNanoUsd }) => sum + spentNanoUsd, 0)).toBe(1000);
   expect(models.get('other')?.answers).toBeGreaterThan(700);
 });
+
+test('answers of a flex tier are counted apart, with what they cost', async () => {
+  const { id, answer, charge } = await start();
+  const flex = (nanoUsd: number | undefined): Charge => ({ ...charge(nanoUsd), isFlex: true });
+  expect((await store.get(id))?.flex).toBeUndefined();
+  await Promise.all([answer(0, flex(5)), answer(1, flex(6)), answer(2, charge(20)), answer(3, flex(undefined))]);
+  // The second answer of a request counts for nothing but waste.
+  await answer(0, flex(7));
+  expect(await store.get(id)).toMatchObject({
+    flex: { answers: 3, nanoUsd: 11 },
+    cost: { spentNanoUsd: 31, unpriced: 1, wastedNanoUsd: 7 },
+  });
+});

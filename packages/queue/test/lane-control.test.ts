@@ -405,15 +405,15 @@ describe.concurrent('a hold', () => {
     const end = (signal: CallEnd['signal'], { atMs }: { readonly atMs: number }) =>
       control.reportEnd({ signal, grantedAtMs: atMs, estimatedTokens: 0 });
     await callOnce(control, throttled(500));
-    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: false });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, closedForMs: 0 });
     await space.redis.hincrby(space.keys.laneState(name), 'closedFrom', -60_000);
     const probe = await enterAfter(control, 'hold');
-    expect(probe).toMatchObject({ isProbe: true, isClosed: true });
+    expect(probe).toMatchObject({ isProbe: true, closedForMs: expect.any(Number) });
     await end('ok', probe);
     const next = await enterAfter(control, 'requests');
-    expect(next.isClosed).toBe(false);
+    expect(next.closedForMs).toBe(0);
     await end('stopped', next);
-    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, isClosed: true });
+    expect(await control.admit(oneCall, probeMs)).toMatchObject({ granted: 0, closedForMs: expect.any(Number) });
   });
 
   it('follows a row of failures, and not one that a success breaks', async () => {

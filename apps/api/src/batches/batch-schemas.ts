@@ -1,4 +1,4 @@
-import { batchStatuses, endpoints } from '@promptmill/core';
+import { batchStatuses, endpoints, serviceTiers } from '@promptmill/core';
 import { z } from 'zod';
 import { currency, page, queryInteger, seconds, spentUsd, wastedUsd } from '../api-schemas.ts';
 
@@ -18,6 +18,11 @@ const batchCost = z
     }),
   })
   .meta({ description: 'By list prices, or those of the configuration; null where a price is unknown.' });
+
+const tierShare = z.object({
+  answers: z.int(),
+  spent: z.number().nullable().meta({ description: 'In USD; null where a price is unknown.' }),
+});
 
 /** Source: https://platform.openai.com/docs/api-reference/batch/object */
 export const batchObject = z
@@ -101,6 +106,14 @@ export const batchObject = z
           .string()
           .nullable()
           .meta({ description: 'How old an answer of another batch may be that is copied.', example: '7d' }),
+        tier: z
+          .enum(serviceTiers)
+          .nullable()
+          .meta({ description: 'The tier that its requests begin in. Null: as the configuration says.' }),
+        tiers: z
+          .object({ flex: tierShare, standard: tierShare })
+          .nullable()
+          .meta({ description: 'What each tier has answered. Null for a batch without flex.' }),
         copied: z.int().meta({ description: 'Results so far that are copies.' }),
         max_cost: z.number().nullable().meta({ description: 'What the batch may cost at most, in USD.' }),
         webhook_url: z.string().nullable().meta({
@@ -270,6 +283,11 @@ export const resultsPage = z
             .object({
               model: z.string().optional().meta({ description: 'The model that answered, when a fallback has.' }),
               fallback_from: z.string().optional().meta({ description: 'The model that the request names then.' }),
+              tier: z
+                .enum(serviceTiers)
+                .optional()
+                .meta({ description: 'The tier that answered, of a request that began in flex.' }),
+              tier_from: z.literal('flex').optional().meta({ description: 'Set when the request has left flex.' }),
               cost_usd: z.number().optional().meta({
                 description: 'What the answer cost, in USD. Absent when its price is unknown, and when no answer came.',
               }),

@@ -5,6 +5,7 @@ import {
   maxCustomIdLength,
   maxModelLength,
   maxUsd,
+  serviceTiers,
   type Prompt,
 } from '@promptmill/core';
 import { z } from 'zod';
@@ -29,9 +30,9 @@ const metadata = z
 const completionWindow = z
   .string()
   .refine((window) => completionWindowSeconds(window) !== undefined, {
-    error: 'it must be from 1h to 30d, such as 24h',
+    error: 'it must be from 1m to 30d, such as 24h',
   })
-  .meta({ description: 'Whole minutes, hours or days from `1h` to `30d`.', example: '24h' });
+  .meta({ description: 'Whole minutes, hours or days from `1m` to `30d`.', example: '24h' });
 
 const maxCost = z
   .number()
@@ -59,14 +60,23 @@ const extension = z
           'answer or an error. Embeddings and moderations count, and requests for one answer with `temperature` 0 or a ' +
           '`seed`. Default: no; for a retry, as in the batch that is retried.',
       }),
+    tier: z
+      .enum(serviceTiers)
+      .optional()
+      .meta({
+        description:
+          '`flex`: requests go to the flex tier of their model, which is cheaper and slower. As many step up to the standard ' +
+          'tier as are needed for the batch to end in time. Each model must have a flex tier. Default: as the ' +
+          'configuration says (`tiers`); for a retry, as in the batch that is retried.',
+      }),
     cache: z
       .string()
-      .refine((age) => completionWindowSeconds(age) !== undefined, { error: 'it must be from 1h to 30d, such as 7d' })
+      .refine((age) => completionWindowSeconds(age) !== undefined, { error: 'it must be from 1m to 30d, such as 7d' })
       .optional()
       .meta({
         description:
           'A request that asks the same as one that your batches with `cache` have answered within this time gets a copy of ' +
-          'that answer, as long as its output file is there. Whole minutes, hours or days from `1h` to `30d`.',
+          'that answer, as long as its output file is there. Whole minutes, hours or days from `1m` to `30d`.',
         example: '7d',
       }),
     webhook_url: webhookUrl.optional(),

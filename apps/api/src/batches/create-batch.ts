@@ -4,6 +4,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { checkRequest } from '../request-problem.ts';
 import type { CreateBatchBody, PromptBatch } from './create-batch-schemas.ts';
+import { assertTier } from './assert-tier.ts';
 import { batchWebhookOf, toCreatedObject } from './batch-webhook.ts';
 import { checkPrompts } from './check-prompts.ts';
 import type { Creation } from './creation.ts';
@@ -22,7 +23,7 @@ const modelsOf = ({ model, prompts }: PromptBatch): Set<string> => {
 
 /** `POST /v1/batches`, from an input file or from prompts. */
 export const createBatch = (dependencies: Dependencies) => {
-  const { records, checkPrices } = dependencies;
+  const { config, records, checkPrices } = dependencies;
   const makeBatch = createMakeBatch(dependencies);
   const storeInput = createStoreInput(dependencies);
 
@@ -30,12 +31,16 @@ export const createBatch = (dependencies: Dependencies) => {
     const webhook = batchWebhookOf(dependencies, body.promptmill);
     const maxCost = body.promptmill?.max_cost;
     const param = maxCost === undefined ? undefined : 'promptmill.max_cost';
+    const { tier } = body.promptmill ?? {};
     if ('prompts' in body) {
+      assertTier(config.lanes, tier, body.endpoint, modelsOf(body));
       await checkPrices(tenant, modelsOf(body), param);
       await storeInput(promptLines(body), { ...creation, tenant, filename: 'prompts.jsonl' });
     } else {
       const { summary } = await findInputFile(records, tenant, body.input_file_id);
-      await checkPrices(tenant, Object.keys(summary?.models ?? {}), param);
+      const models = Object.keys(summary?.models ?? {});
+      assertTier(config.lanes, tier, body.endpoint, models);
+      await checkPrices(tenant, models, param);
     }
     const { endpoint, completion_window: completionWindow, metadata = null, output_expires_after: expiry } = body;
     return {
@@ -47,6 +52,7 @@ export const createBatch = (dependencies: Dependencies) => {
       ...(expiry ? { outputExpiresAfterSeconds: expiry.seconds } : {}),
       ...(body.promptmill?.check_schema ? { checkSchema: true } : {}),
       ...(body.promptmill?.dedupe ? { dedupe: true } : {}),
+      ...(tier === undefined ? {} : { tier }),
       ...(body.promptmill?.cache === undefined ? {} : { cache: body.promptmill.cache }),
       ...(webhook ? { webhook } : {}),
     };

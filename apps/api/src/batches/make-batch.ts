@@ -19,6 +19,7 @@ export type BatchTerms = Pick<
   | 'checkSchema'
   | 'dedupe'
   | 'cache'
+  | 'tier'
   | 'maxCostNanoUsd'
   | 'webhook'
   | 'retryOf'

@@ -4,6 +4,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { idempotencyHeaders } from '../idempotency.ts';
 import { badRequest, checkRequest, hasContent } from '../request-problem.ts';
 import type { BatchParams } from './batch-schemas.ts';
+import { assertTier } from './assert-tier.ts';
 import { batchWebhookOf, toCreatedObject } from './batch-webhook.ts';
 import type { RetryBatchBody } from './create-batch-schemas.ts';
 import type { Creation } from './creation.ts';
@@ -27,7 +28,7 @@ const assertEnded = ({ status }: Batch): void => {
  * Each names the other. 409 while it has not ended, 400 when nothing is chosen or the input is gone.
  */
 export const retryBatch = (dependencies: Dependencies) => {
-  const { batches, files, records, checkPrices } = dependencies;
+  const { config, batches, files, records, checkPrices } = dependencies;
   const makeBatch = createMakeBatch(dependencies);
   const storeInput = createStoreInput(dependencies);
 
@@ -44,9 +45,11 @@ export const retryBatch = (dependencies: Dependencies) => {
     const webhook = batchWebhookOf(dependencies, body?.promptmill) ?? origin.webhook;
     const maxCost = body?.promptmill?.max_cost;
     const maxCostNanoUsd = maxCost === undefined ? origin.maxCostNanoUsd : usdToNanos(maxCost);
-    const { dedupe = origin.dedupe, cache = origin.cache } = body?.promptmill ?? {};
+    const { dedupe = origin.dedupe, cache = origin.cache, tier = origin.tier } = body?.promptmill ?? {};
     const param = maxCostNanoUsd === undefined ? undefined : 'promptmill.max_cost';
-    await checkPrices(tenant, Object.keys(input.summary?.models ?? {}), param);
+    const models = Object.keys(input.summary?.models ?? {});
+    assertTier(config.lanes, tier, endpoint, models);
+    await checkPrices(tenant, models, param);
     const lines = retryLines(files, origin, { customIds: body?.custom_ids, errorCodes: body?.error_codes });
     await storeInput(lines, { ...creation, tenant, filename: `${id}_retry.jsonl` });
     return {
@@ -59,6 +62,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       ...(checkSchema ? { checkSchema } : {}),
       ...(dedupe ? { dedupe } : {}),
       ...(cache === undefined ? {} : { cache }),
+      ...(tier === undefined ? {} : { tier }),
       ...(webhook ? { webhook } : {}),
       retryOf: id,
     };

@@ -11,7 +11,13 @@ import { expect, it } from 'vitest';
 import { createAddRequests } from './add-requests.ts';
 import type { InputRequest } from './read-requests.ts';
 
-const lane = { name: 'xai', provider: { name: 'xai' }, limits: {}, fallback: ['openai/gpt', 'xai/old'] };
+const lane = {
+  name: 'xai',
+  provider: { name: 'xai' },
+  limits: {},
+  tiers: ['standard'],
+  fallback: ['openai/gpt', 'xai/old'],
+};
 const lanes = {
   lanes: [lane],
   route: (model: string) => ({

@@ -2,17 +2,22 @@ import {
   answerSchemaOf,
   type Batch,
   deadlineNearMs,
+  flexLaneOf,
   fullModelName,
   type LaneTable,
+  flexPatienceMs,
+  mayStepUp,
   mayUseModel,
   modelNotAllowed,
   noUsage,
+  type RequestFallback,
   type RequestJob,
   type RetryPolicy,
   type Route,
   type TenantLimits,
   type Tenants,
   toResult,
+  toFlexBody,
   tracedRequests,
 } from '@promptmill/core';
 import { type Cursor, type LaneTurns, toLaneJob, type ResultRecorder } from '@promptmill/queue';
@@ -58,25 +63,36 @@ export const createAddRequests = ({ lanes, queueOf, turns, tenants, retry, recor
         'no_lane',
         `No provider in the configuration takes the model ${body.model} any more.`,
       );
-    const { name } = route.lane;
+    const { lane } = route;
+    const flex = flexLaneOf(lane, request, batch.tier);
     const mayUse = (to: Route): boolean => limits.models === undefined || mayUseModel(limits, fullModelName(to));
-    const fallback = route.lane.fallback.filter((model) => {
+    const others = lane.fallback.filter((model) => {
       const next = lanes.route(model);
       return next && mayUse(next);
     });
+    const stepsUp = flex !== undefined && mayStepUp(lane);
+    const fallback = stepsUp ? [fullModelName(route), ...others] : others;
     const job: RequestJob = {
       tenant: batch.tenant,
       batchId: batch.id,
       index,
       customId,
       url,
-      body: { ...body, model: route.model },
+      body: { ...(flex ? toFlexBody(body) : body), model: route.model },
       bytes,
       ...(batch.trace && index < tracedRequests ? { traceparent: batch.trace.traceparent } : {}),
       ...(batch.checkSchema && answerSchemaOf(url, body) !== undefined ? { checkSchema: true } : {}),
-      ...(fallback.length > 0 ? { fallback: { models: fallback, deadlineNearMs: deadlineNearMs(batch) } } : {}),
+      ...(fallback.length > 0 ? { fallback: { models: fallback, ...fallbackTerms(batch, stepsUp) } } : {}),
     };
-    return { lane: name, job, isAllowed: mayUse(route) };
+    return { lane: (flex ?? lane).name, job, isAllowed: mayUse(route) };
+  };
+
+  const fallbackTerms = (batch: Batch, stepsUp: boolean): Omit<RequestFallback, 'models'> => {
+    const nearMs = deadlineNearMs(batch);
+    if (!stepsUp) return { deadlineNearMs: nearMs };
+    // The other half of that time is for the standard call.
+    const giveUpAtMs = (nearMs + batch.expiresAt * 1000) / 2;
+    return { deadlineNearMs: nearMs, patienceMs: flexPatienceMs(batch), giveUpAtMs };
   };
 
   const refuse = async (job: RequestJob, model: string): Promise<void> => {

@@ -6,6 +6,8 @@ import type { TellWebhooks } from '../webhooks/tell-webhooks.ts';
 export interface ObserveBatchOptions {
   readonly batches: BatchStore;
   readonly laneState: (lane: string) => Promise<LaneState>;
+  /** Whether a batch stands still while it waits for this lane: its requests have no other way. */
+  readonly mayStall: (lane: string) => boolean;
   readonly limitsOf: Tenants['limitsOf'];
   /** Which limit keeps calls of a tenant waiting. */
   readonly refusal: TenantCalls['refusal'];
@@ -38,7 +40,15 @@ interface Seen {
 }
 
 /** Notes about once a second how fast a batch runs, and whether it waits for held lanes or a collector. Tells the webhooks of a stall. */
-export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, tell, now }: ObserveBatchOptions) => {
+export const createObserveBatch = ({
+  batches,
+  laneState,
+  mayStall,
+  limitsOf,
+  refusal,
+  tell,
+  now,
+}: ObserveBatchOptions) => {
   const seen = createSeenBatches<Seen>();
 
   const laneStates = new Map<string, { readonly atMs: number; readonly state: Promise<LaneState> }>();
@@ -101,7 +111,7 @@ export const createObserveBatch = ({ batches, laneState, limitsOf, refusal, tell
       ...(await heldLanes(Object.keys(positions))),
       ...(isWaiting ? await tenantLimit(batch.tenant) : []),
     ];
-    if (isWaiting && batch.pausedAt === undefined) await tellStalls(batch, Object.keys(positions));
+    if (isWaiting && batch.pausedAt === undefined) await tellStalls(batch, Object.keys(positions).filter(mayStall));
     const isKnown =
       rate === batch.requestsPerSecond && JSON.stringify(waitingFor) === JSON.stringify(batch.waitingFor ?? []);
     if (!isKnown)

@@ -16,6 +16,8 @@ export interface RunBatchJobOptions {
   readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
   /** Notes how fast the batch runs and what it waits for. */
   readonly observe: (snapshot: BatchSnapshot) => Promise<void>;
+  /** Moves requests that flex would not answer in time to the standard tier. */
+  readonly stepUp: (snapshot: BatchSnapshot) => Promise<void>;
   /** Looks whether a batch that a limit of its cost holds may go on. */
   readonly lookAtCost: (batch: Batch) => Promise<'open' | 'calls in flight' | 'reached'>;
   /** Whether calls of a stopped batch may still be in flight, in these lanes or in any other. */
@@ -103,6 +105,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     dispatch,
     reconcile,
     observe,
+    stepUp,
     lookAtCost,
     hasCallsInFlight,
     wake,
@@ -204,6 +207,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     const advanced = await advance(snapshot);
     if (advanced === 'changed') return { afterMs: 0 };
     await observe(snapshot);
+    await stepUp(snapshot);
     if (advanced === 'blocked' || waitsLong(snapshot)) return { afterMs: nextLookMs(), rests: true };
     return { afterMs: advanced === 'done' ? watchTickMs : dispatchTickMs };
   };

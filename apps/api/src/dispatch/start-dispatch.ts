@@ -45,6 +45,7 @@ import { createRecountResults } from '../recovery/recount-results.ts';
 import { createRestoreResults } from '../recovery/restore-results.ts';
 import { createRetireBatch } from './retire-batch.ts';
 import { createRunBatchJob } from './run-batch-job.ts';
+import { createStepUp } from './step-up.ts';
 import { traceDispatch } from './batch-spans.ts';
 import { createValidateBatch } from './validate-batch.ts';
 import { createTellOnce, createTellWebhooks } from '../webhooks/tell-webhooks.ts';
@@ -96,7 +97,10 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   onBack(redis, () => connections++);
   const requests = createDispatchedRequests(redis, keys);
   const recorder = createResultRecorder(redis, keys);
-  const add = createAddRequests({ lanes, queueOf, turns: createLaneTurns(redis, keys), tenants, retry, recorder });
+  const turns = createLaneTurns(redis, keys);
+  const add = createAddRequests({ lanes, queueOf, turns, tenants, retry, recorder });
+
+  const onMoved = (lane: string, count: number): void => metrics.fallbacks.inc({ lane }, count);
 
   const tell = createTellWebhooks({
     webhooks: createWebhookRecords(redis, keys),
@@ -152,11 +156,13 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     observe: createObserveBatch({
       batches,
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
+      mayStall: (name) => lanes.lanes.find((lane) => lane.name === name)?.tier === undefined,
       limitsOf: tenants.limitsOf,
       refusal: (tenant, nowMs) => tenantCalls.refusal(tenant, nowMs),
       tell: tellOnce,
       now: Date.now,
     }),
+    stepUp: createStepUp({ lanes, queueOf, turns, tenants, requests, retry, onMoved, now: Date.now }),
     lookAtCost: createLookAtCost({
       batches,
       costs: createReservedCosts(redis, keys, tenants.limitsOf),

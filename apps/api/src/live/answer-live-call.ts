@@ -3,6 +3,7 @@ import {
   checkRequestBody,
   describeMissing,
   type Endpoint,
+  flexLaneOf,
   fullModelName,
   type LiveAnswer,
   type LiveAnswerHead,
@@ -56,6 +57,12 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const { code, message } = modelNotAllowed(model);
     throw new ApiError(403, message, { code, param: 'model' });
   };
+
+  /** A call that asks for flex stays there. Only its caller can know whether it is worth the standard price. */
+  const routeOf = (body: RequestBody, route: Route): Route => ({
+    ...route,
+    lane: flexLaneOf(route.lane, { url, body }, 'standard') ?? route.lane,
+  });
 
   const toJob = (
     { tenant, response }: Pick<Call, 'tenant' | 'response'>,
@@ -119,7 +126,7 @@ export const answerLiveCall = (url: Endpoint, dependencies: LiveDependencies) =>
     const isBackground = url === '/v1/responses' && wantsBackground(body);
     const claim = claimOf(call, body);
     const deadlineMs = reply.receivedAt + patienceMsOf(request.headers);
-    const route = findRoute(tenant, body.model);
+    const route = routeOf(body, findRoute(tenant, body.model));
     traceCall(tracing, url, call, body.model);
     if (isBackground) return startBackground(call, body, route, claim);
     const lane = route.lane.name;

@@ -12,8 +12,8 @@ const simulatorModel = 'simulator/echo';
  */
 export const listModels = ({ config, tenants, now }: Pick<ApiDependencies, 'config' | 'tenants' | 'now'>) => {
   const { lanes } = config.lanes;
-  const configured = [...new Set(lanes.map((lane) => lane.provider))].flatMap(({ name, models, prices }) =>
-    Object.keys({ ...models, ...prices }).map((model) => `${name}/${model}`),
+  const configured = [...new Set(lanes.filter(({ tier }) => !tier).map((lane) => lane.provider))].flatMap(
+    ({ name, models, prices }) => Object.keys({ ...models, ...prices }).map((model) => `${name}/${model}`),
   );
   const ids = [...new Set([...configured, ...(config.lanes.route(simulatorModel) ? [simulatorModel] : [])])];
   const createdAtMs = now();

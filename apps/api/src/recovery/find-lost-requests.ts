@@ -19,11 +19,13 @@ export const createFindLostRequests = ({ lanes, queueOf, requests }: FindLostReq
   const lanesFrom = (names: readonly string[]): string[] => {
     const found = new Set(names);
     // The loop also visits lanes that are added while it runs.
-    for (const name of found)
+    for (const name of found) {
+      for (const { flex, name: standard } of lanes.lanes) if (flex?.name === name) found.add(standard);
       for (const model of lanes.lanes.find((lane) => lane.name === name)?.fallback ?? []) {
         const route = lanes.route(model);
         if (route) found.add(route.lane.name);
       }
+    }
     return [...found];
   };
 

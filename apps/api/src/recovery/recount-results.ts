@@ -23,6 +23,7 @@ export interface RecountResultsOptions {
 const createCount = (total: number, dispatched: number, repeats: Buffer) => {
   const settled = Buffer.alloc(Math.ceil(total / 8));
   let [completed, failed, settledBytes, usage, spentNanoUsd, unpriced] = [0, 0, 0, noUsage, 0, 0];
+  let [flexAnswers, flexNanoUsd] = [0, 0];
   let [copied, copiedAhead, savedNanoUsd, unpricedSaved] = [0, 0, 0, 0];
 
   const addCopy = (index: number, saved: number | undefined): void => {
@@ -50,11 +51,14 @@ const createCount = (total: number, dispatched: number, repeats: Buffer) => {
       if (entry.status === 'completed') completed++;
       else failed++;
       settledBytes += entry.bytes;
-      const { usage: used, copy } = readEntry(entry);
+      const { usage: used, copy, isFlex } = readEntry(entry);
       usage = addUsage(usage, used);
       if (copy) addCopy(entry.index, copy.savedNanoUsd);
       if (entry.nanoUsd === undefined) unpriced++;
       else spentNanoUsd += entry.nanoUsd;
+      if (!isFlex) return;
+      flexAnswers++;
+      flexNanoUsd += entry.nanoUsd ?? 0;
     },
     counts: () => ({
       completed,
@@ -63,6 +67,8 @@ const createCount = (total: number, dispatched: number, repeats: Buffer) => {
       usage,
       spentNanoUsd,
       unpriced,
+      flexAnswers,
+      flexNanoUsd,
       copied,
       copiedAhead,
       waitingRepeats: waitingRepeats(),

@@ -33,10 +33,16 @@ const parseLine = ({ line }: SegmentEntry): ResultLine => JSON.parse(line.toStri
 /** What a segment's entry says of the call that gave its result, or of the copy that it is. */
 export const readEntry = (
   entry: SegmentEntry,
-): { readonly usage: BatchUsage; readonly copy?: Pick<CommittedCopy, 'savedNanoUsd'> } => {
+): {
+  readonly usage: BatchUsage;
+  readonly copy?: Pick<CommittedCopy, 'savedNanoUsd'>;
+  /** Whether a flex tier gave the answer. */
+  readonly isFlex?: boolean;
+} => {
   const { response, promptmill: note = {} } = parseLine(entry);
   if (note.copied_from !== undefined) return { usage: noUsage, copy: { savedNanoUsd: savedNanoUsdOf(note) } };
-  return { usage: usageOf(entry.status === 'completed' ? response?.body : undefined) };
+  const isCompleted = entry.status === 'completed';
+  return { usage: usageOf(isCompleted ? response?.body : undefined), isFlex: isCompleted && note.tier === 'flex' };
 };
 
 /**
@@ -60,17 +66,18 @@ export const createRestoreResults = (options: RestoreResultsOptions) => {
     );
     const lost = entries.filter((_, i) => !settled[i]);
     const outcomes = await Promise.all(
-      lost.map((entry) =>
-        recorder.record(
+      lost.map((entry) => {
+        const { usage, isFlex = false } = readEntry(entry);
+        return recorder.record(
           { batchId, index: entry.index, bytes: entry.bytes },
           entry.status,
           entry.line.toString(),
-          readEntry(entry).usage,
+          usage,
           entry.status === 'completed'
-            ? { tenant, model: modelOf(batch, entry), nanoUsd: entry.nanoUsd, inputCharacters: 0 }
+            ? { tenant, model: modelOf(batch, entry), nanoUsd: entry.nanoUsd, inputCharacters: 0, isFlex }
             : undefined,
-        ),
-      ),
+        );
+      }),
     );
     return outcomes.filter((outcome) => outcome === 'recorded').length;
   };

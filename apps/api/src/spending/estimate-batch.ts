@@ -1,6 +1,7 @@
 import { ApiError, findBatchErrors, type RequestLine } from '@promptmill/core';
 import { countSampled, createEstimateRequests, type ModelEstimate } from '@promptmill/provider';
 import type { z } from 'zod';
+import { assertTier } from '../batches/assert-tier.ts';
 import type { CreateBatchBody } from '../batches/create-batch-schemas.ts';
 import { checkPrompts } from '../batches/check-prompts.ts';
 import { findInputFile } from '../batches/find-input-file.ts';
@@ -75,8 +76,10 @@ export const estimateBatch = ({ config, records, files, tenants, usage, measurin
         param: 'input_file_id',
       });
     for (const model of samples.keys()) assertTaken(tenant, model);
+    const tier = body.promptmill?.tier;
+    assertTier(lanes, tier, body.endpoint, samples.keys());
     const known = await readKnownAnswers(usage, tenant, now());
-    const called = await estimateRequests({ requests, samples, known });
+    const called = await estimateRequests({ requests, samples, known, tier });
     const mayCopy = body.promptmill?.dedupe || body.promptmill?.cache !== undefined;
     const estimated = mayCopy ? { ...perhapsCopied(called), models: called.models.map(perhapsCopied) } : called;
     return {

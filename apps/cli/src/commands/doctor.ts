@@ -21,7 +21,8 @@ export interface DoctorOptions {
 }
 
 const providersOf = ({ lanes }: LaneTable): ReadonlyMap<string, Provider> =>
-  new Map(lanes.map(({ provider }) => [provider.name, provider]));
+  // A flex lane's provider differs in its time limit alone.
+  new Map(lanes.flatMap(({ provider, tier }) => (tier ? [] : [[provider.name, provider]])));
 
 /** The named provider, or all providers whose key is set. */
 const chosenProviders = (table: LaneTable, name: string | undefined): readonly Provider[] => {

@@ -67,6 +67,7 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
         max_cost: options.maxCost,
         dedupe: options.dedupe,
         cache: options.cache,
+        tier: options.tier,
       },
     };
     try {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type LaneTable, readCheckedLine } from '@promptmill/core';
+import { type LaneTable, readCheckedLine, type ServiceTier } from '@promptmill/core';
 import { sampleInput } from '@promptmill/files';
 import {
   addSamples,
@@ -27,6 +27,7 @@ export interface EstimateInputOptions {
   readonly path: string;
   readonly requests: number;
   readonly lanes: LaneTable;
+  readonly tier: ServiceTier | undefined;
   /** No line of the input is longer. */
   readonly maxLineBytes: number;
   readonly signal: AbortSignal;
@@ -48,6 +49,7 @@ export const estimateInput = async ({
   path,
   requests,
   lanes,
+  tier,
   maxLineBytes,
   signal,
 }: EstimateInputOptions): Promise<InputEstimate> => {
@@ -67,7 +69,7 @@ export const estimateInput = async ({
     signal.throwIfAborted();
     samples = addSamples(samples, measureRequests(lines, countTokens));
   }
-  const { models, ...estimate } = await createEstimateRequests({ lanes, now: Date.now })({ requests, samples });
+  const { models, ...estimate } = await createEstimateRequests({ lanes, now: Date.now })({ requests, samples, tier });
   const unpriced = models.filter(({ usd }) => usd.low === null).map(({ model }) => model);
   return { ...estimate, unpriced, hasImages, makesImages };
 };

@@ -1,4 +1,12 @@
-import { type AnswerSchema, type Endpoint, isJsonObject, type JsonObject, messageEndpoints } from '@promptmill/core';
+import {
+  type AnswerSchema,
+  type Endpoint,
+  isJsonObject,
+  type JsonObject,
+  messageEndpoints,
+  type ServiceTier,
+  serviceTiers,
+} from '@promptmill/core';
 import { type InputFormat, inputFormats } from '@promptmill/files';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
@@ -36,6 +44,8 @@ interface SharedOptions {
   readonly maxCost?: number | undefined;
   /** Call requests that ask the same once. */
   readonly dedupe?: boolean | undefined;
+  /** The tier that requests begin in. */
+  readonly tier?: ServiceTier | undefined;
 }
 
 /** Options of both `run` and `submit`, as the command line has them: how an input becomes requests. */
@@ -144,8 +154,14 @@ export const addPromptOptions = (command: Command): Command =>
     )
     .addOption(new Option('-y, --yes', 'start without a question').conflicts('confirmAbove'))
     .option('--dedupe', 'call prompts that are the same once; needs --temperature 0 or --param seed=1, or embeddings')
+    .addOption(
+      new Option(
+        '--tier <tier>',
+        'flex: begin in the cheaper, slower tier; what it would not answer in time goes to standard',
+      ).choices(serviceTiers),
+    )
     .option('--dry-run', 'show the first request, and how many there are and what they cost; call nothing')
-    .option('--completion-window <window>', 'longest time that the batch may take, 1h to 30d', '24h');
+    .option('--completion-window <window>', 'longest time that the batch may take, 1m to 30d', '24h');
 
 const invalid = (message: string): CliError => new CliError('options_invalid', message);
 

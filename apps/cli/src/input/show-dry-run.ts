@@ -59,7 +59,8 @@ export const showDryRun = async (
       const prepared = await prepareInput(input, { path, options: resolved, stream, maxLineBytes }, context);
       requests += prepared.requests;
       first ??= await firstRequest(path);
-      estimates.push(await estimateInput({ path, requests: prepared.requests, lanes, maxLineBytes, signal }));
+      const { tier } = options;
+      estimates.push(await estimateInput({ path, requests: prepared.requests, lanes, tier, maxLineBytes, signal }));
     }
     const files = inputs.length > 1 ? ` in ${plural(inputs.length, 'file')}` : '';
     screen.write(

@@ -1,4 +1,4 @@
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { type BatchObject, isTerminal, type ServiceTier, serviceTiers } from '@promptmill/core';
 import { describeBatchErrors } from './batch-outcome.ts';
 import { waitOf } from '../progress/progress-line.ts';
 import { nextStepOf } from './next-step.ts';
@@ -22,6 +22,8 @@ export interface BatchTotals extends Pick<BatchObject, 'model' | 'request_counts
     readonly cost: Pick<Cost, 'spent' | 'wasted'> & Partial<Pick<Cost, 'saved_by_cache'>>;
     /** Results that are copies. Absent: they are not counted. */
     readonly copied?: number;
+    /** What each tier has answered. Absent: they are not counted. */
+    readonly tiers?: BatchObject['promptmill']['tiers'];
   };
 }
 
@@ -49,6 +51,18 @@ export const copiesText = ({ promptmill: { copied = 0, cost } }: BatchTotals): s
   return `${plural(copied, 'result')} of the same requests${saved}`;
 };
 
+/** What each tier has answered, and its price: `75 % flex (0.12), 25 % standard (0.08)`; null without flex. */
+export const tiersText = ({ promptmill: { tiers = null } }: BatchTotals): string | null => {
+  if (tiers === null) return null;
+  const all = tiers.flex.answers + tiers.standard.answers;
+  const share = (tier: ServiceTier): string => {
+    const { answers, spent } = tiers[tier];
+    const percent = all === 0 ? 0 : Math.round((1000 * answers) / all) / 10;
+    return `${percent} % ${tier}${spent === null ? '' : ` (${formatUsd(spent)})`}`;
+  };
+  return serviceTiers.map(share).join(', ');
+};
+
 /** Rows of a label and a text; one whose text is null is left out. */
 export const rowsText = (rows: readonly (readonly [label: string, text: string | null])[]): string =>
   rows.flatMap(([label, text]) => (text === null ? [] : [`  ${label.padEnd(9)} ${text}`])).join('\n');
@@ -68,6 +82,7 @@ export const batchSummary = (batch: BatchObject): string => {
     ['model', batch.model],
     ['tokens', batch.usage.total_tokens > 0 ? tokensText(batch) : null],
     ['price', batch.usage.total_tokens > 0 ? costText(batch) : null],
+    ['tiers', tiersText(batch)],
     ['copied', copiesText(batch)],
     ['created', utc(batch.created_at)],
     isTerminal(batch.status) ? ['took', formatDuration(secondsOf(batch))] : ['expires', utc(batch.expires_at)],

@@ -1,5 +1,13 @@
 import { formatDuration } from '@promptmill/core/display';
-import { type BatchTotals, copiesText, countsText, costText, rowsText, tokensText } from './batch-summary.ts';
+import {
+  type BatchTotals,
+  copiesText,
+  countsText,
+  costText,
+  rowsText,
+  tiersText,
+  tokensText,
+} from './batch-summary.ts';
 import { describeReasons, type FailureReasons } from './failure-reasons.ts';
 
 export interface Ending {
@@ -29,6 +37,7 @@ export const describeEnding = ({ title, totals, reasons, seconds, results, retry
       ...lines.map((line, index): [string, string] => [index === 0 ? 'failed' : '', line]),
       ['tokens', tokensText(totals)],
       ['price', costText(totals)],
+      ['tiers', tiersText(totals)],
       ['copied', copiesText(totals)],
       ['took', formatDuration(seconds)],
       ['results', results ?? null],

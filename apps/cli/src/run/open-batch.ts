@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type BatchObject, isTerminal } from '@promptmill/core';
+import { type BatchObject, isTerminal, type ServiceTier } from '@promptmill/core';
 import type { ApiClient, NewBatch } from '../api/api-client.ts';
 import { CliError } from '../cli-error.ts';
 import type { RunRecord, RunRecordStore } from './run-record.ts';
@@ -17,6 +17,8 @@ export interface RunInput {
   readonly maxCost: number | undefined;
   /** Whether requests that ask the same are called once. */
   readonly dedupe: boolean | undefined;
+  /** The tier that requests begin in. */
+  readonly tier: ServiceTier | undefined;
   /** Is told how much of the file is sent, as `45 %`. */
   readonly onSent?: (share: string) => void;
 }
@@ -64,7 +66,12 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
     input_file_id: file.id,
     endpoint: input.endpoint,
     completion_window: input.completionWindow,
-    promptmill: { check_schema: input.checkSchema, max_cost: input.maxCost, dedupe: input.dedupe },
+    promptmill: {
+      check_schema: input.checkSchema,
+      max_cost: input.maxCost,
+      dedupe: input.dedupe,
+      tier: input.tier,
+    },
   };
   const created = await client.createBatch(batch, record.key);
   await records.save({ ...record, batchId: created.id });

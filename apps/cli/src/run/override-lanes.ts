@@ -10,14 +10,11 @@ export interface LaneOverrides {
 /** Returns the same lanes, with the command line's timeout and limits in place of the configuration's. */
 export const overrideLanes = (table: LaneTable, { timeoutMs, limits }: LaneOverrides): LaneTable => {
   const providers = new Map(
-    table.lanes.map(({ provider }) => [
-      provider.name,
-      { ...provider, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
-    ]),
+    table.lanes.map(({ provider }) => [provider, { ...provider, ...(timeoutMs === undefined ? {} : { timeoutMs }) }]),
   );
   const override = (lane: Lane): Lane => ({
     ...lane,
-    provider: providers.get(lane.provider.name) ?? lane.provider,
+    provider: providers.get(lane.provider) ?? lane.provider,
     limits: { ...lane.limits, ...limits },
   });
   return {

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type BatchObject, buildLimits, type LimitsConfig } from '@promptmill/core';
+import { type BatchObject, buildLimits, type LimitsConfig, type ServiceTier } from '@promptmill/core';
 import { type ApiClient, createApiClient } from '../api/api-client.ts';
 import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
@@ -27,6 +27,8 @@ export interface PerformOptions extends LimitsConfig {
   readonly retryFailed?: boolean;
   /** Call requests that ask the same once. */
   readonly dedupe?: boolean | undefined;
+  /** The tier that requests begin in. */
+  readonly tier?: ServiceTier | undefined;
   readonly quiet?: boolean;
   /** Show the answers as they come, instead of the progress. */
   readonly stream?: boolean;
@@ -97,6 +99,7 @@ export const performRun = async (
           checkSchema: schema !== undefined,
           maxCost,
           dedupe: options.dedupe,
+          tier: options.tier,
         },
         output,
         outputFormat,

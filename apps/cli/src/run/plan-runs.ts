@@ -67,6 +67,7 @@ const confirmRuns = async (
           path,
           requests: prepared.requests,
           lanes,
+          tier: options.tier,
           maxLineBytes: limits.maxLineBytes,
           signal: context.signal,
         }),

@@ -1,4 +1,4 @@
-import type { BatchObject } from '@promptmill/core';
+import type { BatchObject, ServiceTier } from '@promptmill/core';
 import type { RunBatches } from './open-batches.ts';
 
 const sumOf = (batches: RunBatches, numberOf: (batch: BatchObject) => number): number =>
@@ -7,6 +7,11 @@ const sumOf = (batches: RunBatches, numberOf: (batch: BatchObject) => number): n
 /** The sum of amounts of money; one that is unknown makes it unknown. */
 const moneyOf = (batches: RunBatches, amountOf: (batch: BatchObject) => number | null): number | null =>
   batches.some((batch) => amountOf(batch) === null) ? null : sumOf(batches, (batch) => amountOf(batch) ?? 0);
+
+const tierOf = (batches: RunBatches, tier: ServiceTier) => ({
+  answers: sumOf(batches, ({ promptmill }) => promptmill.tiers?.[tier].answers ?? 0),
+  spent: moneyOf(batches, ({ promptmill: { tiers } }) => (tiers ? tiers[tier].spent : 0)),
+});
 
 /** A run as one batch: the last one, with the counts, the tokens and the price of all. */
 export const sumBatches = (batches: RunBatches): BatchObject => {
@@ -27,6 +32,9 @@ export const sumBatches = (batches: RunBatches): BatchObject => {
     },
     promptmill: {
       ...last.promptmill,
+      tiers: batches.some(({ promptmill }) => promptmill.tiers)
+        ? { flex: tierOf(batches, 'flex'), standard: tierOf(batches, 'standard') }
+        : null,
       copied: sumOf(batches, ({ promptmill }) => promptmill.copied),
       cost: {
         ...last.promptmill.cost,

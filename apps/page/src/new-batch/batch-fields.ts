@@ -17,7 +17,7 @@ export const BatchFields = ({ form }: { readonly form: NewBatch }) =>
         form=${form}
         name="window"
         label="Ends within"
-        note="From 1h to 30d."
+        note="From 1m to 30d."
         more=${{ spellcheck: false }}
       />
       <${TextField}

@@ -8,7 +8,7 @@ import {
   writeChoices,
   type CompletionChoices,
 } from './completion-choices.ts';
-import { readInteger, readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
+import { readInteger, readMaxTokens, tierOfAnswer, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { readMessages } from './prompt-text.ts';
 import { doneEvent, serverSentEvent, splitIntoDeltas } from './stream-events.ts';
 
@@ -25,17 +25,24 @@ export const answerChatCompletion: PrepareAnswer = (body, model) => {
     n: readInteger(body, 'n', 1, 128),
     maxTokens: readMaxTokens(body, 'max_completion_tokens') ?? readMaxTokens(body, 'max_tokens'),
   });
+  const tier = tierOfAnswer(body);
   const stream = body['stream'] === true;
   const withUsage = wantsStreamUsage(body['stream_options']);
   return {
     prompt: prompt.whole,
     tokens: answer.usage.total_tokens,
     stream,
-    render: (context) => (stream ? renderStream(model, answer, withUsage, context) : render(model, answer, context)),
+    render: (context) =>
+      stream ? renderStream(model, answer, withUsage, tier, context) : render(model, answer, tier, context),
   };
 };
 
-function render(model: string, { choices, usage }: CompletionChoices, context: AnswerContext): string {
+function render(
+  model: string,
+  { choices, usage }: CompletionChoices,
+  tier: ReturnType<typeof tierOfAnswer>,
+  context: AnswerContext,
+): string {
   const completion: OpenAI.ChatCompletion = {
     id: `chatcmpl-${context.id}`,
     object: 'chat.completion',
@@ -48,6 +55,7 @@ function render(model: string, { choices, usage }: CompletionChoices, context: A
       finish_reason: finishReason(choice, context),
     })),
     usage: withCached(usage, context),
+    ...tier,
     system_fingerprint: systemFingerprint,
   };
   return JSON.stringify(completion);
@@ -57,6 +65,7 @@ function renderStream(
   model: string,
   { choices, usage }: CompletionChoices,
   withUsage: boolean,
+  tier: ReturnType<typeof tierOfAnswer>,
   context: AnswerContext,
 ): string {
   const chunk = (chunkChoices: ChunkChoice[], chunkUsage: OpenAI.CompletionUsage | null = null): string => {
@@ -65,6 +74,7 @@ function renderStream(
       object: 'chat.completion.chunk',
       created: context.createdAt,
       model,
+      ...tier,
       system_fingerprint: systemFingerprint,
       choices: chunkChoices,
       ...(withUsage && { usage: chunkUsage }),

@@ -1,7 +1,7 @@
 import { answerSchemaOf, type JsonObject } from '@promptmill/core';
 import type OpenAI from 'openai';
 import { countTokens, limitTokens, type LimitedText } from '../tokens.ts';
-import { readMaxTokens, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
+import { readMaxTokens, tierOfAnswer, type AnswerContext, type PrepareAnswer } from './endpoint.ts';
 import { writeAnswer } from './models.ts';
 import { readMessages, type PromptText } from './prompt-text.ts';
 import { serverSentEvent, splitIntoDeltas } from './stream-events.ts';
@@ -22,6 +22,7 @@ interface Draft {
   readonly promptTokens: number;
   readonly instructions: string | null;
   readonly maxOutputTokens: number | undefined;
+  readonly tier: ReturnType<typeof tierOfAnswer>;
 }
 
 /** Source: https://platform.openai.com/docs/api-reference/responses/create */
@@ -34,6 +35,7 @@ export const answerResponse: PrepareAnswer = (body, model) => {
     promptTokens: countTokens(prompt.whole),
     instructions: readInstructions(body),
     maxOutputTokens,
+    tier: tierOfAnswer(body),
   };
   const stream = body['stream'] === true;
   return {
@@ -72,6 +74,7 @@ function started(draft: Draft, { id, createdAt }: AnswerContext): Omit<Response,
     parallel_tool_calls: true,
     previous_response_id: null,
     temperature: 1,
+    ...draft.tier,
     text: { format: { type: 'text' } },
     tool_choice: 'auto',
     tools: [],

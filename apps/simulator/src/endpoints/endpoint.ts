@@ -38,6 +38,11 @@ export function readInteger(body: JsonObject, name: string, min: number, max: nu
   return value as number;
 }
 
+/** What an answer says of its tier. Nothing, where the request names none. */
+export function tierOfAnswer({ service_tier: tier }: JsonObject): { readonly service_tier?: 'flex' | 'default' } {
+  return typeof tier === 'string' ? { service_tier: tier === 'flex' ? 'flex' : 'default' } : {};
+}
+
 export function readMaxTokens(body: JsonObject, name: string): number | undefined {
   return readInteger(body, name, 1, 10_000_000);
 }

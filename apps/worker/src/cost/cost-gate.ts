@@ -5,12 +5,12 @@ import {
   formatCostLimit,
   type Lane,
   limitsCost,
+  modelName,
   type RequestJob,
   type Tenants,
 } from '@promptmill/core';
 import type { PriceList } from '@promptmill/provider';
 import { type CostSource, type ReservedCost, type ReservedCosts, reservedCostLastsMs } from '@promptmill/queue';
-import { modelName } from '../lane/fallback.ts';
 import type { UntilRedisTakes } from '../until-redis-takes.ts';
 import type { FirstCost } from './first-cost.ts';
 
@@ -74,10 +74,12 @@ export const createCostGate = (options: CostGateOptions) => {
   ): Promise<ReservedCost | CostRefusal> => {
     const model = modelName(lane, request);
     const found = await prices.pricesOf(lane.provider, request.body);
-    const key = `${source.tenant} ${source.batchId} ${model}`;
+    // Calls of a flex lane have an average cost of their own.
+    const priced = lane.tier ? `${model} ${lane.tier}` : model;
+    const key = `${source.tenant} ${source.batchId} ${priced}`;
     const firstNanoUsd = found && (known.get(key) ?? (await firstCost(request, found)));
     if (firstNanoUsd === undefined) return { kind: 'unpriced', message: unpricedMessage(model) };
-    const call = { id: randomUUID(), model, firstNanoUsd };
+    const call = { id: randomUUID(), model: priced, firstNanoUsd };
     const answer = await untilRedisTakes(() => costs.reserve(source, call));
     if (answer.kind === 'reserved') return answer;
     const { limit } = answer;

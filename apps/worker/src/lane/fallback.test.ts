@@ -91,9 +91,9 @@ it('remembers the first model to the end of the chain, where there is no fallbac
 
 it('is better than a closed lane, and than any lane when the deadline is near', () => {
   const fallback = findFallback(request, laneOf('xai/grok-4'));
-  expect([fallback?.isBetter(true), fallback?.isBetter(false)]).toEqual([true, false]);
+  expect([fallback?.isBetter(1), fallback?.isBetter(0)]).toEqual([true, false]);
   now = 1000;
-  expect(fallback?.isBetter(false)).toBe(true);
+  expect(fallback?.isBetter(0)).toBe(true);
 });
 
 it("lines requests up in their tenant's line of the lane they come to", async () => {

@@ -1,11 +1,15 @@
-import { type Lane, lacksKey, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import { fallbackJob, type Lane, lacksKey, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
 import { type LaneTurns, toLaneJob } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 
 /** Another model, in another lane, to which a request may go. */
 export interface Fallback {
-  /** Whether to go there rather than wait: the lane is closed, or the batch's deadline is near. */
-  isBetter(laneIsClosed: boolean): boolean;
+  /**
+   * Whether to go there rather than wait: the lane is closed, or the batch's deadline is near.
+   *
+   * @param closedForMs how long the lane has been closed, in milliseconds; 0 while it is not
+   */
+  isBetter(closedForMs: number): boolean;
   /** Adds the request to that lane. It has a job in both until the one here ends; the first result wins. */
   add(): Promise<void>;
 }
@@ -19,25 +23,16 @@ export interface FindFallbackOptions {
   readonly now: () => number;
 }
 
-/** The model of a request in a lane, as requests name it. */
-export const modelName = (lane: Lane, { body }: RequestJob): string => `${lane.provider.name}/${body.model}`;
-
 /** Finds the first of a request's fallbacks that can be called; undefined when it has none. */
 export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now }: FindFallbackOptions) => {
   return (request: RequestJob, from: Lane): Fallback | undefined => {
-    const { fallback: chain, ...rest } = request;
+    const { fallback: chain } = request;
     for (const [i, model] of chain?.models.entries() ?? []) {
       const route = lanes.route(model);
       if (!chain || !route || lacksKey(route.lane.provider)) continue;
-      const next = chain.models.slice(i + 1);
-      const job: RequestJob = {
-        ...rest,
-        body: { ...rest.body, model: route.model },
-        fallbackFrom: rest.fallbackFrom ?? modelName(from, request),
-        ...(next.length > 0 ? { fallback: { ...chain, models: next } } : {}),
-      };
+      const job = fallbackJob(request, from, i, route);
       return {
-        isBetter: (laneIsClosed) => laneIsClosed || now() >= chain.deadlineNearMs,
+        isBetter: (closedForMs) => closedForMs > (chain.patienceMs ?? 0) || now() >= chain.deadlineNearMs,
         async add() {
           const position = await turns.takeOne(route.lane, job, { weight: weightOf(job.tenant), isNew: true });
           await queueOf(route.lane.name).addBulk([toLaneJob(job, position, retry)]);

@@ -11,7 +11,7 @@ const answer = (more: Partial<LaneAnswer> = {}): LaneAnswer => ({
   waitFor: '',
   atMs: 5000,
   isProbe: false,
-  isClosed: false,
+  closedForMs: 0,
   failedSources: [],
   othersWait: false,
   isFree: true,

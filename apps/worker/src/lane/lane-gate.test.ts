@@ -11,7 +11,7 @@ const nothing: LaneAnswer = {
   waitFor: 'requests',
   atMs: 1,
   isProbe: false,
-  isClosed: false,
+  closedForMs: 0,
   isFree: false,
   failedSources: [],
   othersWait: false,
@@ -156,11 +156,11 @@ test('goes on after an error of Redis', async () => {
 });
 
 const better = (when: { readonly closed: boolean }) => ({
-  fallback: { isBetter: (laneIsClosed: boolean) => laneIsClosed === when.closed },
+  fallback: { isBetter: (closedForMs: number) => closedForMs > 0 === when.closed },
 });
 
 test('a call goes to its fallback when the lane is closed, at once while that is known; one without a fallback waits', async () => {
-  const closed = { granted: 0, isClosed: true, waitMs: 30_000 };
+  const closed = { granted: 0, closedForMs: 1, waitMs: 30_000 };
   const { gate, enter, admitted, asked } = openGate([closed, closed]);
   const stays = enter(1);
   expect(
@@ -174,7 +174,7 @@ test('a call goes to its fallback when the lane is closed, at once while that is
 });
 
 test('after a while a call with a fallback asks again, for the lane may be open', async () => {
-  const { gate, enter } = openGate([{ granted: 0, isClosed: true, waitMs: 1 }]);
+  const { gate, enter } = openGate([{ granted: 0, closedForMs: 1, waitMs: 1 }]);
   const first = enter(1);
   await vi.runAllTimersAsync();
   await first;

@@ -103,6 +103,7 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
    * again.
    */
   let closedAtMs = -Infinity;
+  let closedForMs = 0;
   /** Whether the lane was held at the last question, whether calls of known sources had failed, and who probes best. */
   let isHeld = false;
   let hasFailedSources = false;
@@ -143,7 +144,7 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     hasFailedSources = answer.failedSources.length > 0;
     rankOf = rankProbes(answer.failedSources);
     if (answer.waitFor === 'source') return 0;
-    if (answer.isClosed) closedAtMs = performance.now();
+    if (answer.closedForMs > 0) [closedAtMs, closedForMs] = [performance.now(), answer.closedForMs];
 
     const granted = asked.slice(0, answer.granted);
     // Calls that were given up while the question was under way have nobody else to report their end.
@@ -151,7 +152,7 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     for (const call of granted) order.note(call);
     for (const waiter of granted)
       if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
-    for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.isClosed)))
+    for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.closedForMs)))
       waiter.settle('fallback');
     if (answer.othersWait)
       for (const waiter of waiting.filter((each) => each !== probe && rankOf(each.source) !== bestRank))
@@ -228,7 +229,7 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     async admit(call, signal) {
       const nowMs = performance.now();
       if (signal.aborted || isShut) return undefined;
-      if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs)) return 'fallback';
+      if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs ? closedForMs : 0)) return 'fallback';
       const grant = waiting.length === 0 ? freePass.grantAt(nowMs) : undefined;
       return grant ? makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
     },

@@ -1,4 +1,4 @@
-import { fullModelName, type LaneTable } from '@promptmill/core';
+import { fullModelName, type LaneTable, type ServiceTier } from '@promptmill/core';
 import { createPriceList } from '../price-list.ts';
 import {
   estimateModel,
@@ -27,6 +27,8 @@ export interface EstimateRequestsOptions {
   readonly samples: Samples;
   /** What is known of the answers of models, by `provider/model`. Default: nothing. */
   readonly known?: ReadonlyMap<string, KnownAnswers>;
+  /** The tier that the batch asks for. Default: as the configuration says. */
+  readonly tier?: ServiceTier | undefined;
 }
 
 const sumOf = (values: readonly (number | null)[]): number | null =>
@@ -49,6 +51,11 @@ export const sumEstimates = (estimates: readonly ModelEstimate[]): ModelEstimate
 export const countSampled = (samples: Samples): number =>
   [...samples.values()].reduce((sum, { requests }) => sum + requests, 0);
 
+const withHigh = (estimate: ModelEstimate, { usd }: ModelEstimate): ModelEstimate => ({
+  ...estimate,
+  usd: { ...estimate.usd, high: usd.high },
+});
+
 /**
  * Makes the estimate of what requests will use and cost, by the prices that hold now.
  *
@@ -57,15 +64,21 @@ export const countSampled = (samples: Samples): number =>
 export const createEstimateRequests = ({ lanes, now }: { readonly lanes: LaneTable; readonly now: () => number }) => {
   const prices = createPriceList(now);
 
-  return async ({ requests, samples, known }: EstimateRequestsOptions): Promise<RequestsEstimate> => {
+  return async ({ requests, samples, known, tier }: EstimateRequestsOptions): Promise<RequestsEstimate> => {
     const counted = countSampled(samples);
     const estimateOf = async (named: string, sample: ModelSample): Promise<RequestsEstimate['models'][number]> => {
       const route = lanes.route(named);
       const model = route ? fullModelName(route) : named;
       const answers = known?.get(model);
       const share = Math.round((requests * sample.requests) / counted);
-      const found = route && (await prices.pricesOf(route.lane.provider, { model: route.model }));
-      const estimate = estimateModel(share, sample, answers, found);
+      const estimateAt = async (service_tier?: ServiceTier): Promise<ModelEstimate> => {
+        const found = route && (await prices.pricesOf(route.lane.provider, { model: route.model, service_tier }));
+        return estimateModel(share, sample, answers, found);
+      };
+      const standard = await estimateAt();
+      const isFlex = route?.lane.flex !== undefined && (tier ?? route.lane.tiers[0]) === 'flex';
+      // At worst all requests step up.
+      const estimate = isFlex ? withHigh(await estimateAt('flex'), standard) : standard;
       return { ...estimate, model, requests: share, knownAnswers: answers?.answers ?? 0 };
     };
     const models = await Promise.all([...samples].map(([named, sample]) => estimateOf(named, sample)));

@@ -36,6 +36,7 @@ export type NewBatch = Pick<
   | 'checkSchema'
   | 'dedupe'
   | 'cache'
+  | 'tier'
   | 'webhook'
   | 'trace'
 >;
@@ -100,6 +101,9 @@ export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> &
   Pick<BatchCost, 'spentNanoUsd' | 'unpriced'> & {
     /** Input bytes of the requests that have a result. */
     readonly settledBytes: number;
+    /** Results that flex gave, and what they cost. */
+    readonly flexAnswers: number;
+    readonly flexNanoUsd: number;
   };
 
 /** The sums over a batch's copies. */
@@ -194,6 +198,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
       unpricedWaste: number('unpricedWaste'),
     },
     ...(copies ? { copies } : {}),
+    ...(number('flexAnswers') > 0 ? { flex: { answers: number('flexAnswers'), nanoUsd: number('flexNanoUsd') } } : {}),
     ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
     ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),

@@ -7,7 +7,8 @@
 --       lane does not ask for it, then the estimated tokens of each call that wants to go, in order
 -- Returns { calls granted, ms until asking again may help, what is waited for, now in ms,
 --           1 if the granted call is a probe,
---           1 if the lane is closed: stopped, or without a success for long, 1 if nothing limits it now,
+--           for how many ms the lane has been closed, or 0: stopped, or without a success for long, 1 if nothing limits
+--           it now,
 --           in a held lane the sources whose calls failed, joined by commas, the latest last; else '',
 --           1 if the next jobs that wait in a held lane are of a tenant of which no call failed,
 --           1 if tokens are limited,
@@ -25,7 +26,7 @@ local wanted = #ARGV - firstCall + 1
 local heldFor = state[1] or nil
 local tokenLimit = tonumber(limits[3] or nil)
 local limitsTokens = tokenLimit and 1 or 0
-local closed = state[6] and tonumber(state[6]) <= now and 1 or 0
+local closed = state[6] and tonumber(state[6]) <= now and math.max(1, now - state[6]) or 0
 
 local failedSources = ''
 

@@ -15,7 +15,7 @@ const admitCalls = defineScript<
     waitFor: LaneAnswer['waitFor'],
     atMs: number,
     isProbe: 0 | 1,
-    isClosed: 0 | 1,
+    closedForMs: number,
     isFree: 0 | 1,
     failedSources: string,
     othersWait: 0 | 1,
@@ -43,8 +43,11 @@ export interface LaneAnswer {
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
   readonly isProbe: boolean;
-  /** No call succeeds until someone acts, or none has succeeded for a minute. Requests with a fallback go to it. */
-  readonly isClosed: boolean;
+  /**
+   * For how long the lane has been closed, in milliseconds; 0 while it is not. No call succeeds until someone acts, or none
+   * has succeeded for a minute. Requests with a fallback go to it.
+   */
+  readonly closedForMs: number;
   /** At this moment nothing but the number of calls in flight limits or holds the lane. */
   readonly isFree: boolean;
   /** While the lane is held: sources whose calls failed, the latest last. Their calls are not its next probe. */
@@ -80,7 +83,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       waitFor,
       atMs,
       isProbe: probe === 1,
-      isClosed: closed === 1,
+      closedForMs: closed,
       isFree: free === 1,
       failedSources: failedSources === '' ? [] : failedSources.split(','),
       othersWait: othersWait === 1,

@@ -6,17 +6,17 @@
 --       4 usage of the batch's tenant today
 -- ARGV: 1 batch id, then for each request: its segment entry '<index>\t<completed|failed>\t<bytes>\t<cost>\t<line>\n', input
 --       tokens, cached tokens, output tokens, reasoning tokens, input characters, model; '' as the model when no call was
---       made
+--       made, 1 when flex has answered, else 0
 -- Returns for each request 'recorded', 'duplicate' (it had a result) or 'sealed' (its batch takes no more)
 local names = { 'completed', 'failed', 'settledBytes', 'uncollectedBytes', 'inputTokens', 'cachedTokens', 'outputTokens',
-  'reasoningTokens', 'spentNanoUsd', 'unpriced', 'wastedNanoUsd', 'unpricedWaste' }
+  'reasoningTokens', 'spentNanoUsd', 'unpriced', 'wastedNanoUsd', 'unpricedWaste', 'flexAnswers', 'flexNanoUsd' }
 local record = redis.call('HMGET', KEYS[1], 'status', 'sealed', 'total', 'dropped', unpack(names))
 local isSealed = not record[1] or record[2]
 local added = {}
 for _, name in ipairs(names) do added[name] = 0 end
 local usedOf = {}
 local answers, entries = {}, {}
-for i = 2, #ARGV, 7 do
+for i = 2, #ARGV, 8 do
   local entry, model = ARGV[i], ARGV[i + 6]
   local index, status, bytes, cost = string.match(entry, '^(%d+)\t(%a+)\t(%d+)\t([%d-]+)\t')
   local answer = 'sealed'
@@ -38,6 +38,10 @@ for i = 2, #ARGV, 7 do
     end
     used.answers = used.answers + 1
     used.inputCharacters = used.inputCharacters + ARGV[i + 5]
+    if ARGV[i + 7] == '1' then
+      added.flexAnswers = added.flexAnswers + 1
+      added.flexNanoUsd = added.flexNanoUsd + (tonumber(cost) or 0)
+    end
   end
   local name = answer == 'recorded' and 'spentNanoUsd' or 'wastedNanoUsd'
   if cost == '-' then name, cost = answer == 'recorded' and 'unpriced' or 'unpricedWaste', 1 end

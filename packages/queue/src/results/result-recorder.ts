@@ -47,6 +47,8 @@ export interface Charge {
   readonly nanoUsd: number | undefined;
   /** Characters of the request's texts, from which the tokens of others like it are estimated. */
   readonly inputCharacters: number;
+  /** Whether a flex tier answered. Default: no. */
+  readonly isFlex?: boolean;
 }
 
 interface EncodedResult {
@@ -89,6 +91,7 @@ export const createResultRecorder = (redis: RedisConnection, keys: Keys, now: ()
             usage.reasoningTokens,
             charge?.inputCharacters ?? 0,
             charge?.model ?? '',
+            charge?.isFlex ? 1 : 0,
           ]),
         ],
       );
