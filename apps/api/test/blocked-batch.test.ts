@@ -51,6 +51,7 @@ beforeAll(async () => {
     batches,
     records: createFileRecords(redis, keys),
     validate: async () => {},
+    wakeShards: async () => {},
     dispatch: createDispatchRequests({
       batches,
       counts: createBatchCounts(redis, keys),

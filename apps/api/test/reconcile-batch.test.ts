@@ -28,6 +28,7 @@ import {
   createKeys,
   createLaneTurns,
   createResultRecorder,
+  createShards,
   createResultsStream,
   type RecordedResults,
   openLaneQueue,
@@ -114,7 +115,16 @@ const open = (window = 1000) => {
     batches,
     requests,
     files,
-    restore: createRestoreResults({ batches, requests, recorder, copies, files, lanes, logger }),
+    restore: createRestoreResults({
+      batches,
+      requests,
+      recorder,
+      copies,
+      shards: createShards(redis, keys),
+      files,
+      lanes,
+      logger,
+    }),
     recount: createRecountResults({ batches, requests, counts: createBatchCounts(redis, keys), files, logger }),
     findLost: (...of) => {
       looks++;

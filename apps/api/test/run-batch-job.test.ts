@@ -56,6 +56,7 @@ beforeAll(() => {
       asked.push('dispatch');
       return { done: true };
     },
+    wakeShards: note('wakeShards'),
     reconcile: async () => {
       asked.push('reconcile');
       return false;

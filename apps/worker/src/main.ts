@@ -1,4 +1,5 @@
 import { isLoopback } from '@promptmill/core';
+import { openFileStore } from '@promptmill/files';
 import {
   createFailPoints,
   createLifecycle,
@@ -23,6 +24,7 @@ runUntilSignal(life, { logger, graceMs: config.graceMs + 10_000 });
 
 const worker = await startWorker({
   config,
+  openFiles: () => openFileStore(config.store),
   logger,
   metrics,
   tracing,

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { createTenants, type Lane, lacksKey, type Provider, type RequestJob } from '@promptmill/core';
+import type { FileStore } from '@promptmill/files';
 import {
   createAnswerCheck,
   createPriceList,
@@ -44,6 +45,7 @@ import {
 import { createChargeCalls } from './charge-calls.ts';
 import { createCostGate } from './cost/cost-gate.ts';
 import { createFirstCost } from './cost/first-cost.ts';
+import { handsOff, startHandOff } from './hand-off/start-hand-off.ts';
 import { createFindFallback } from './lane/fallback.ts';
 import { createLaneEstimator } from './lane/lane-estimator.ts';
 import { createLineUp } from './lane/line-up.ts';
@@ -61,6 +63,8 @@ export interface StartWorkerOptions {
     Config,
     'redisUrl' | 'redisPrefix' | 'lanes' | 'tenants' | 'workerConcurrency' | 'retry' | 'graceMs'
   >;
+  /** Opens the file store. It is asked for only where a provider with a batch API can be called. */
+  readonly openFiles: () => Promise<FileStore>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default: nothing is traced. */
@@ -91,6 +95,7 @@ const lookEveryMs = 100;
 /** Takes jobs from every lane, one BullMQ worker each. */
 export const startWorker = async ({
   config,
+  openFiles,
   logger,
   metrics,
   tracing = noTracing,
@@ -249,6 +254,21 @@ export const startWorker = async ({
   };
 
   const open = await Promise.all(lanes.lanes.map(openLane));
+  const handOff = handsOff(lanes)
+    ? startHandOff({
+        connection,
+        keys,
+        files: await openFiles(),
+        lanes,
+        recorder: results,
+        prices,
+        answers,
+        logger,
+        metrics,
+        giveUp: giveUp.signal,
+        passFailPoint,
+      })
+    : undefined;
   logger.info({ lanes: lanes.lanes.length, concurrency: workerConcurrency }, 'worker started');
 
   return {
@@ -265,13 +285,14 @@ export const startWorker = async ({
       const giveUpWithNothing = setInterval(() => {
         if (connection.status !== 'ready' && unrecorded.size === 0) giveUp.abort();
       }, lookEveryMs);
-      const workers = open.map(({ worker }) => worker);
+      const workers = [...open.map(({ worker }) => worker), ...(handOff ? [handOff.worker] : [])];
       await closeWorkers(workers, connection, graceMs + letGoMs);
       clearTimeout(giveUpLater);
       await Promise.all(open.map(({ gate }) => gate.close().catch(onError)));
       tenantGate.close();
       costGate.close();
       await Promise.all([...clients.values()].map((client) => client.close()));
+      await handOff?.close();
       hangUps.close();
       live.close();
       await schemas.close();

@@ -1,4 +1,5 @@
 import { createLogger, createMetrics, loadConfig } from '@promptmill/runtime';
+import { openFileStore } from '@promptmill/files';
 import { startWorker } from '../src/index.ts';
 
 export interface TestWorkerOptions {
@@ -16,5 +17,10 @@ export const startTestWorker = ({ env, configFile, onLog }: TestWorkerOptions) =
   const logger = onLog
     ? createLogger({ level: config.logLevel, role: 'worker', stream: { write: onLog } })
     : createLogger({ level: 'silent', role: 'worker' });
-  return startWorker({ config, logger, metrics: createMetrics('worker') });
+  return startWorker({
+    config,
+    openFiles: () => openFileStore(config.store),
+    logger,
+    metrics: createMetrics('worker'),
+  });
 };

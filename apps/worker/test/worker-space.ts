@@ -84,6 +84,7 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
           retry,
           graceMs,
         },
+        openFiles: () => Promise.reject(new Error('no provider has a batch API')),
         logger: createLogger({ level: 'silent', role: 'worker' }),
         metrics: createMetrics('worker'),
       });

@@ -1,6 +1,7 @@
 import { type BatchCopies, noCopies } from './batch-copies.ts';
 import { type BatchStatus, canPause, isTerminal } from './batch-status.ts';
 import type { Endpoint } from './endpoints.ts';
+import type { HandedOff, Strategy } from './hand-off.ts';
 import { formatUsd, nanosToUsd } from './prices.ts';
 import type { LineProblem } from './request-line.ts';
 import type { ServiceTier } from './service-tier.ts';
@@ -107,6 +108,10 @@ export interface Batch {
   readonly flex?: FlexShare;
   /** Absent: there are none. */
   readonly copies?: BatchCopies;
+  /** Whether its requests go through their provider's own batch API. Absent: `auto`. */
+  readonly strategy?: Strategy;
+  /** Absent: nothing was handed off. */
+  readonly handedOff?: HandedOff;
   /** Where its events go, beside the webhooks of its tenant. */
   readonly webhook?: BatchWebhook;
   /** Absent: it is not traced. */
@@ -243,6 +248,8 @@ const extensionOf = (batch: Batch) => {
     tier: batch.tier ?? null,
     tiers: tiersOf(batch),
     copied: batch.copies?.made ?? 0,
+    strategy: batch.strategy ?? 'auto',
+    batch_api: batch.handedOff ? { ...batch.handedOff } : null,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     // The rest of the URL may be a secret.
     webhook_url: webhook === undefined ? null : originOf(webhook.url),

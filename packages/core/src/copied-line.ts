@@ -11,6 +11,8 @@ export interface LineNote {
   readonly tier?: ServiceTier;
   /** Set when the request has left flex. */
   readonly tier_from?: 'flex';
+  /** Set when the provider's batch API gave the result. */
+  readonly via?: 'batch_api';
   readonly cost_usd?: number;
   /** The custom_id of the request whose answer this is a copy of. */
   readonly copied_from?: string;

@@ -14,6 +14,7 @@ export * from './environment.ts';
 export * from './fallback-job.ts';
 export * from './file-store-location.ts';
 export * from './file.ts';
+export * from './hand-off.ts';
 export * from './hash-text.ts';
 export * from './ids.ts';
 export * from './input-summary.ts';

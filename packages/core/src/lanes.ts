@@ -63,7 +63,9 @@ export const batchesQueueName = 'batches';
 export const finalizeQueueName = 'finalize';
 /** The queue with a job for each delivery of a webhook. No provider may have its name. */
 export const webhooksQueueName = 'webhooks';
-const queueNames = new Set<string>([batchesQueueName, finalizeQueueName, webhooksQueueName]);
+/** The queue with a job for each shard that goes through a provider's batch API. No provider may have its name. */
+export const shardsQueueName = 'shards';
+const queueNames = new Set<string>([batchesQueueName, finalizeQueueName, webhooksQueueName, shardsQueueName]);
 
 // BullMQ forbids `:` in queue names; a model's name may hold `:` and `/`.
 const laneNameOf = (provider: string, model?: string): string =>

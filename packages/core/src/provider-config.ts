@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Environment } from './environment.ts';
+import { completionWindowSeconds } from './completion-window.ts';
+import type { BatchApi } from './hand-off.ts';
 import { keyProblem } from './key-place.ts';
 import { baseUrlEnvOf, baseUrlOf, presetNamed, presets } from './presets.ts';
 import { type Prices, pricesConfig } from './prices.ts';
@@ -137,6 +139,48 @@ const buildLaneConfig = (
   ...(config.promptCache === undefined ? {} : { promptCache: config.promptCache }),
 });
 
+const batchWires = ['openai'] as const;
+
+/** The provider's own batch API. What is left out is as at OpenAI. */
+const batchApiConfig = z.union([
+  z.enum(batchWires),
+  z.strictObject({
+    wire: z.enum(batchWires),
+    /** The `completion_window` that its batches get. */
+    window: z
+      .string()
+      .refine((window) => completionWindowSeconds(window) !== undefined, { error: 'it must be from 1h to 30d' })
+      .optional(),
+    /** Most lines of one of its batches. */
+    maxLines: z.int().positive().optional(),
+    /** Most bytes of one of its input files. */
+    maxBytes: z.int().positive().optional(),
+    /** What it asks for a token, as a share of the price of a live call. */
+    priceShare: z.number().positive().max(1).optional(),
+  }),
+]);
+
+/** Source: https://platform.openai.com/docs/guides/batch */
+const openaiBatchApi = {
+  wire: 'openai',
+  window: '24h',
+  maxLines: 50_000,
+  maxBytes: 200_000_000,
+  priceShare: 0.5,
+} as const satisfies BatchApi;
+
+const buildBatchApi = (config: z.infer<typeof batchApiConfig>): BatchApi => {
+  if (typeof config === 'string') return openaiBatchApi;
+  const { window, maxLines, maxBytes, priceShare } = { ...openaiBatchApi, ...config };
+  return {
+    wire: config.wire,
+    window: window ?? openaiBatchApi.window,
+    maxLines: maxLines ?? openaiBatchApi.maxLines,
+    maxBytes: maxBytes ?? openaiBatchApi.maxBytes,
+    priceShare: priceShare ?? openaiBatchApi.priceShare,
+  };
+};
+
 const providerConfig = z.strictObject({
   ...laneConfig,
   baseUrl: z.url({ protocol: /^https?$/ }).optional(),
@@ -157,6 +201,8 @@ const providerConfig = z.strictObject({
   idleTimeoutMs: durationMs.optional(),
   /** Whether streamed calls ask for their usage with `stream_options`; some providers refuse that. */
   streamUsage: z.boolean().optional(),
+  /** The provider's own batch API, which large batches with enough time go through. Absent: none do. */
+  batchApi: batchApiConfig.optional(),
   /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
   probeIntervalMs: z.int().positive().optional(),
   /**
@@ -210,6 +256,8 @@ export interface Provider extends LaneConfig {
   readonly streamUsage?: boolean;
   /** Pause between probes of a provider that takes no call until someone acts, in milliseconds. */
   readonly probeIntervalMs: number;
+  /** Absent: its requests are live calls. */
+  readonly batchApi?: BatchApi;
   /** Models with a lane of their own. */
   readonly models: Readonly<Record<string, LaneConfig>>;
   /** What the configuration says of models' prices. */
@@ -288,6 +336,7 @@ const buildProvider = (
     probeIntervalMs: config.probeIntervalMs ?? defaultProbeIntervalMs,
     ...(preset?.embeddingsPerCall === undefined ? {} : { embeddingsPerCall: preset.embeddingsPerCall }),
     ...(preset?.promptCache === undefined ? {} : { promptCache: preset.promptCache }),
+    ...(config.batchApi === undefined ? {} : { batchApi: buildBatchApi(config.batchApi) }),
     ...(flexPriceShare === undefined && !config.tiers?.includes('flex') ? {} : { flex: buildFlex({}, flexPriceShare) }),
     ...buildLaneConfig(config, flexPriceShare),
     models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane, flexPriceShare)])),

@@ -52,15 +52,18 @@ export interface ResultNote {
   readonly tier?: TierNote | undefined;
   /** Set when a fallback has answered. */
   readonly fallback?: FallbackNote | undefined;
+  /** Set when the provider's batch API gave the result. */
+  readonly via?: 'batch_api' | undefined;
   /** What the answer cost, in billionths of a dollar. Undefined when that is unknown, and when no answer came. */
   readonly nanoUsd?: number | undefined;
 }
 
-const noteText = ({ tier, fallback, nanoUsd }: ResultNote): string => {
-  if (!tier && !fallback && nanoUsd === undefined) return '';
+const noteText = ({ tier, fallback, via, nanoUsd }: ResultNote): string => {
+  if (!tier && !fallback && via === undefined && nanoUsd === undefined) return '';
   const note = {
     ...(fallback && { model: fallback.model, fallback_from: fallback.fallbackFrom }),
     ...(tier && { tier: tier.tier, ...(tier.tierFrom && { tier_from: tier.tierFrom }) }),
+    ...(via !== undefined && { via }),
     ...(nanoUsd !== undefined && { cost_usd: nanosToUsd(nanoUsd) }),
   };
   return `,"promptmill":${JSON.stringify(note)}`;
@@ -76,7 +79,8 @@ export interface AnsweredRequest {
 /**
  * A request's line in the output or error file, without its line ending.
  * Source: https://platform.openai.com/docs/api-reference/batch/request-output. Only the field `promptmill` is our own;
- * it is there when the answer's cost is known, a fallback has answered, or the request began in flex.
+ * it is there when the answer's cost is known, a fallback or a provider's batch API has answered, or the request began in
+ * flex.
  */
 export const resultLine = (
   { batchId, index, customId }: AnsweredRequest,

@@ -5,6 +5,8 @@ import { readInput } from './read-input.ts';
 export interface SortLinesOptions {
   /** How many lines are sorted in memory at once. Default 16,384: more would hold up the event loop. */
   readonly runLines?: number;
+  /** How many characters of lines are sorted in memory at once. Default 16 Mi. */
+  readonly runCharacters?: number;
   /** How many runs are read at once, each with a chunk of some 64 KiB in memory. Default 64. */
   readonly fanIn?: number;
 }
@@ -83,10 +85,11 @@ export async function* sortLines(
   files: FileStore,
   folder: string,
   lines: AsyncIterable<readonly string[]>,
-  { runLines = 16_384, fanIn = 64 }: SortLinesOptions = {},
+  { runLines = 16_384, runCharacters = 16 * 1024 * 1024, fanIn = 64 }: SortLinesOptions = {},
 ): AsyncGenerator<readonly string[], void, undefined> {
   let keys: string[] = [];
   let run: string[] = [];
+  let characters = 0;
   const write = async (key: string, sorted: AsyncIterable<readonly string[]>): Promise<string> => {
     await files.put(folder + key, asBytes(sorted));
     return folder + key;
@@ -96,10 +99,13 @@ export async function* sortLines(
   }
   try {
     for await (const some of lines) {
-      for (const line of some) run.push(line);
-      if (run.length < runLines) continue;
+      for (const line of some) {
+        run.push(line);
+        characters += line.length;
+      }
+      if (run.length < runLines && characters < runCharacters) continue;
       keys.push(await write(`0-${keys.length}`, sortedRun()));
-      run = [];
+      [run, characters] = [[], 0];
     }
     if (keys.length === 0) {
       if (run.length > 0) yield run.sort();

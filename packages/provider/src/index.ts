@@ -7,6 +7,13 @@ export type { ModelEstimate } from './estimate/estimate-model.ts';
 export { countSampled, createEstimateRequests, sumEstimates } from './estimate/estimate-requests.ts';
 export { addSamples, measureRequests, type Samples } from './estimate/measure-requests.ts';
 export { promptStartOf } from './prompt-start.ts';
+export {
+  BatchApiError,
+  type BatchApiClient,
+  createBatchApiClient,
+  type ProviderBatch,
+} from './batch-api/batch-api-client.ts';
+export { type BatchLine, readBatchLine } from './batch-api/batch-line.ts';
 export { createPriceList, type PriceList } from './price-list.ts';
 export {
   type CallRequest,

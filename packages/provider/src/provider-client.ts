@@ -66,9 +66,10 @@ export interface ProviderClientOptions {
 
 const defaultMaxAnswerBytes = 64 * 1024 * 1024;
 
-const defaultConnectTimeoutMs = 10_000;
+export const defaultConnectTimeoutMs = 10_000;
 
-const keyOf = ({ name, apiKey, apiKeyEnv }: Provider): string | undefined => {
+/** The key as it is sent. Throws {@link ConfigError} when it cannot be sent in a header. */
+export const keyOf = ({ name, apiKey, apiKeyEnv }: Provider): string | undefined => {
   const key = apiKey?.trim();
   if (key && !/^[\x21-\x7e]+$/.test(key))
     throw new ConfigError(`providers.${name}: the key in ${apiKeyEnv} holds a character that no key can have`);

@@ -134,7 +134,6 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
     return { ...failure('connection_error', connectionProblem(code)), detail: redactKey(message || String(code)) };
   };
 
-  /** Reads an answer whose status is not 2xx. */
   const readError = ({ statusCode, headers, text }: WholeReply): CallFailure => {
     const parsed = parseJson(text);
     const body = redactKey(parsed === undefined || isDeeperThan(parsed, maxAnswerDepth) ? text : parsed);
@@ -151,6 +150,12 @@ export const createAnswerReader = (options: AnswerReaderOptions) => {
 
   return {
     requestIdIn,
+
+    /** Reads an answer whose status is not 2xx. */
+    readError,
+
+    /** What a 2xx is that lacks what it should have. */
+    noAnswer,
 
     readAnswer(url: Endpoint, reply: WholeReply): CallResult {
       if (!isSuccess(reply)) return readError(reply);

@@ -31,23 +31,25 @@ export const withoutKey = ({ headers, ...head }: RequestHead): RequestHead => {
   return { ...head, headers: key < 0 ? headers : headers.toSpliced(key, 2) };
 };
 
+/** Lets the SDK build the head of a request. That of a POST says that its body is JSON. */
+export const buildHead = async (sdk: OpenAI, method: RequestHead['method'], path: string): Promise<RequestHead> => {
+  const { req, url } = await sdk.buildRequest({
+    method: method === 'GET' ? 'get' : 'post',
+    path,
+    ...(method === 'POST' ? { body: {} } : {}),
+  });
+  const { pathname, search } = new URL(url);
+  return { method, path: pathname + search, headers: [...req.headers].flat() };
+};
+
 /**
  * Lets the SDK build the head of each kind of request once. It is the same for every call, and building it takes more
  * processor time than sending it.
  */
 export const createRequestHeads = (sdk: OpenAI) => {
   const heads = new Map<string, Promise<RequestHead>>();
-  const build = async (method: RequestHead['method'], path: string): Promise<RequestHead> => {
-    const { req, url } = await sdk.buildRequest({
-      method: method === 'GET' ? 'get' : 'post',
-      path,
-      ...(method === 'POST' ? { body: {} } : {}),
-    });
-    const { pathname, search } = new URL(url);
-    return { method, path: pathname + search, headers: [...req.headers].flat() };
-  };
   return (method: RequestHead['method'], path: string): Promise<RequestHead> => {
-    const head = heads.get(path) ?? build(method, path);
+    const head = heads.get(path) ?? buildHead(sdk, method, path);
     heads.set(path, head);
     return head;
   };

@@ -7,6 +7,7 @@ export * from './idempotency/claims.ts';
 export type { Page } from './indexes/created-index.ts';
 export * from './results/deltas.ts';
 export * from './batches/dispatched-requests.ts';
+export * from './hand-off/shards.ts';
 export * from './indexes/due-index.ts';
 export * from './files/file-records.ts';
 export * from './keys.ts';

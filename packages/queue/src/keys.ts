@@ -13,6 +13,10 @@ export const createKeys = (prefix: string) => {
     settledBits: (id: string) => `${batchKey(id)}:settled`,
     /** A bit for each request that repeats another and waits for a copy of its result. */
     repeatBits: (id: string) => `${batchKey(id)}:repeats`,
+    /** A bit for each request that is handed off to its provider's batch API and has no result from there. */
+    handedOffBits: (id: string) => `${batchKey(id)}:handed-off`,
+    /** The plan and the state of each of the batch's shards. */
+    shards: (id: string) => `${batchKey(id)}:shards`,
     segments: (id: string) => `${batchKey(id)}:segments`,
     /** Where some requests start in the input. */
     marks: (id: string) => `${batchKey(id)}:marks`,
@@ -33,9 +37,18 @@ export const createKeys = (prefix: string) => {
     tenantReserved: (tenant: string) => `${batchesTag}:reserved:${tenant}`,
     /** Every key that is named after a batch. */
     ofBatch: (id: string) =>
-      ['', ':settled', ':repeats', ':segments', ':marks', ':progress', ':costs', ':reserved'].map(
-        (part) => batchKey(id) + part,
-      ),
+      [
+        '',
+        ':settled',
+        ':repeats',
+        ':handed-off',
+        ':shards',
+        ':segments',
+        ':marks',
+        ':progress',
+        ':costs',
+        ':reserved',
+      ].map((part) => batchKey(id) + part),
     /** A channel, not a key. */
     deltas: (id: string) => `${batchKey(id)}:deltas`,
     /** The stream of results on their way to segments. */

@@ -54,11 +54,11 @@ test('requests that wait for a copy are not outstanding, nor are they looked for
   const id = await startBatch();
   await note(id);
   expect(await requests.states(id, 1, 3)).toEqual([
-    { isSettled: false, isRepeat: true },
-    { isSettled: false, isRepeat: false },
-    { isSettled: false, isRepeat: true },
+    { isSettled: false, isRepeat: true, isHandedOff: false },
+    { isSettled: false, isRepeat: false, isHandedOff: false },
+    { isSettled: false, isRepeat: true, isHandedOff: false },
   ]);
-  await batches.advanceCursor(id, 0, cursorAt(total), { repeats: 3, copies: 0, bytes: 300 });
+  await batches.advanceCursor(id, 0, cursorAt(total), { repeats: 3, handedOff: 0, copies: 0, bytes: 300 });
   expect(await requests.unsettled(id, total, 9)).toEqual([0, 2, 4]);
   expect((await readBatch(id)).state).toMatchObject({
     outstanding: 3,
@@ -85,7 +85,7 @@ test('of two processes that note repeats, the second changes nothing', async () 
 test('copies that are committed twice count once', async () => {
   const id = await startBatch();
   await note(id);
-  await batches.advanceCursor(id, 0, cursorAt(total), { repeats: 3, copies: 0, bytes: 300 });
+  await batches.advanceCursor(id, 0, cursorAt(total), { repeats: 3, handedOff: 0, copies: 0, bytes: 300 });
   const made = [copyOf(1), { ...copyOf(3), savedNanoUsd: undefined }, { ...copyOf(5), status: 'failed' as const }];
   expect(await copies.commit(id, '1-5-a', made)).toBe(3);
   expect(await copies.commit(id, '1-5-a', made)).toBe(0);
@@ -107,7 +107,7 @@ test('copies of requests after the cursor leave the counts right, before it pass
   await batches.advanceCursor(id, 0, cursorAt(2));
   await recorder.record({ batchId: id, index: 0, bytes: 100 }, 'completed', '{}', noUsage);
   expect((await readBatch(id)).state).toMatchObject({ outstanding: 1, outstandingBytes: 100, copiedAhead: 2 });
-  await batches.advanceCursor(id, 2, cursorAt(5), { repeats: 0, copies: 2, bytes: 200 });
+  await batches.advanceCursor(id, 2, cursorAt(5), { repeats: 0, handedOff: 0, copies: 2, bytes: 200 });
   expect((await readBatch(id)).state).toMatchObject({ outstanding: 2, outstandingBytes: 200, copiedAhead: 0 });
 });
 

@@ -19,6 +19,18 @@ export const failPoints = [
   'jobs-added',
   /** api: the cursor has moved past a chunk. */
   'cursor-moved',
+  /** api: it is decided which requests are handed off, their shards have no jobs. */
+  'hand-off-planned',
+  /** api: requests that came back from a shard have jobs, and still count as handed off. */
+  'returned-added',
+  /** worker: a shard's input file is uploaded, its id is not noted. */
+  'shard-uploaded',
+  /** worker: the provider has a batch for a shard, its id is not noted. */
+  'shard-created',
+  /** worker: a segment of a shard's results is in the store, and not committed. */
+  'shard-written',
+  /** worker: a segment of a shard's results is committed. */
+  'shard-committed',
   /** worker: the provider has answered, nothing is recorded. */
   'answered',
   /** worker: a result is recorded, its job has not ended. */

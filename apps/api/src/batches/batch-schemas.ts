@@ -1,4 +1,4 @@
-import { batchStatuses, endpoints, serviceTiers } from '@promptmill/core';
+import { batchStatuses, endpoints, serviceTiers, strategies } from '@promptmill/core';
 import { z } from 'zod';
 import { currency, page, queryInteger, seconds, spentUsd, wastedUsd } from '../api-schemas.ts';
 
@@ -115,6 +115,18 @@ export const batchObject = z
           .nullable()
           .meta({ description: 'What each tier has answered. Null for a batch without flex.' }),
         copied: z.int().meta({ description: 'Results so far that are copies.' }),
+        strategy: z.enum(strategies).meta({
+          description: "Whether requests go through their provider's own batch API, where one is configured.",
+        }),
+        batch_api: z
+          .object({
+            requests: z.int().meta({ description: 'Requests that were handed off.' }),
+            waiting: z.int().meta({ description: 'Those of them that wait for their results there.' }),
+            shards: z.int().meta({ description: 'Batches that they were split into.' }),
+            open: z.int().meta({ description: 'Those of them that have not ended.' }),
+          })
+          .nullable()
+          .meta({ description: "What went through a provider's own batch API; null when nothing did." }),
         max_cost: z.number().nullable().meta({ description: 'What the batch may cost at most, in USD.' }),
         webhook_url: z.string().nullable().meta({
           description: 'Where the events of this batch go, without its path and query, which may be secret.',

@@ -7,6 +7,7 @@ import {
   maxUsd,
   serviceTiers,
   type Prompt,
+  strategies,
 } from '@promptmill/core';
 import { z } from 'zod';
 import { boundedArray, expiresAfter } from '../api-schemas.ts';
@@ -78,6 +79,15 @@ const extension = z
           'A request that asks the same as one that your batches with `cache` have answered within this time gets a copy of ' +
           'that answer, as long as its output file is there. Whole minutes, hours or days from `1m` to `30d`.',
         example: '7d',
+      }),
+    strategy: z
+      .enum(strategies)
+      .optional()
+      .meta({
+        description:
+          "Whether requests go through their provider's own batch API, where one is configured: `auto` when they are many and " +
+          'the completion window is as long as the provider’s, `cheapest` always, `live` never. Default: `auto`; for a retry, ' +
+          'as in the batch that is retried.',
       }),
     webhook_url: webhookUrl.optional(),
     webhook_secret: webhookSecret.optional(),

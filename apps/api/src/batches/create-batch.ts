@@ -54,6 +54,7 @@ export const createBatch = (dependencies: Dependencies) => {
       ...(body.promptmill?.dedupe ? { dedupe: true } : {}),
       ...(tier === undefined ? {} : { tier }),
       ...(body.promptmill?.cache === undefined ? {} : { cache: body.promptmill.cache }),
+      ...(body.promptmill?.strategy === undefined ? {} : { strategy: body.promptmill.strategy }),
       ...(webhook ? { webhook } : {}),
     };
   };

@@ -20,6 +20,7 @@ export type BatchTerms = Pick<
   | 'dedupe'
   | 'cache'
   | 'tier'
+  | 'strategy'
   | 'maxCostNanoUsd'
   | 'webhook'
   | 'retryOf'

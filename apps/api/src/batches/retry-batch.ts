@@ -45,7 +45,12 @@ export const retryBatch = (dependencies: Dependencies) => {
     const webhook = batchWebhookOf(dependencies, body?.promptmill) ?? origin.webhook;
     const maxCost = body?.promptmill?.max_cost;
     const maxCostNanoUsd = maxCost === undefined ? origin.maxCostNanoUsd : usdToNanos(maxCost);
-    const { dedupe = origin.dedupe, cache = origin.cache, tier = origin.tier } = body?.promptmill ?? {};
+    const {
+      dedupe = origin.dedupe,
+      cache = origin.cache,
+      tier = origin.tier,
+      strategy = origin.strategy,
+    } = body?.promptmill ?? {};
     const param = maxCostNanoUsd === undefined ? undefined : 'promptmill.max_cost';
     const models = Object.keys(input.summary?.models ?? {});
     assertTier(config.lanes, tier, endpoint, models);
@@ -63,6 +68,7 @@ export const retryBatch = (dependencies: Dependencies) => {
       ...(dedupe ? { dedupe } : {}),
       ...(cache === undefined ? {} : { cache }),
       ...(tier === undefined ? {} : { tier }),
+      ...(strategy === undefined ? {} : { strategy }),
       ...(webhook ? { webhook } : {}),
       retryOf: id,
     };

@@ -24,7 +24,11 @@ export const createDispatchWithCopies =
     const { done } = await dispatch(snapshot);
     const hasRepeatsLeft = state.repeats > 0 && batch.completed + batch.failed < batch.total;
     if (!done || !hasRepeatsLeft) return { done };
-    const haveFirsts = state.dispatched >= batch.total && state.outstanding === 0 && state.uncollected === 0;
+    const haveFirsts =
+      state.dispatched >= batch.total &&
+      state.outstanding === 0 &&
+      state.uncollected === 0 &&
+      state.openShards + state.returningShards === 0;
     if (haveFirsts) await copy(snapshot);
     return { done: false };
   };

@@ -59,7 +59,7 @@ const smallestPart = { requests: 50, bytes: 1024 * 1024 };
 /** The next requests of a batch for its lanes, and those between them that no lane gets. */
 interface Chunk {
   readonly wanted: InputRequest[];
-  readonly skipped: { repeats: number; copies: number; bytes: number };
+  readonly skipped: { repeats: number; handedOff: number; copies: number; bytes: number };
   /** The last request of all. */
   last: InputRequest | undefined;
   /** Of the lines of all. */
@@ -68,7 +68,7 @@ interface Chunk {
 
 const newChunk = (): Chunk => ({
   wanted: [],
-  skipped: { repeats: 0, copies: 0, bytes: 0 },
+  skipped: { repeats: 0, handedOff: 0, copies: 0, bytes: 0 },
   last: undefined,
   bytes: 0,
 });
@@ -78,8 +78,9 @@ const addTo = (chunk: Chunk, request: InputRequest, skip: SkipReason | undefined
   chunk.bytes += request.bytes;
   if (!skip) chunk.wanted.push(request);
   if (skip === 'repeat') chunk.skipped.repeats++;
+  if (skip === 'handed off') chunk.skipped.handedOff++;
   if (skip === 'copy') chunk.skipped.copies++;
-  if (skip === 'repeat' || skip === 'copy') chunk.skipped.bytes += request.bytes;
+  if (skip && skip !== 'settled') chunk.skipped.bytes += request.bytes;
 };
 
 /**

@@ -1,10 +1,10 @@
-import type { BatchSnapshot, DispatchedRequests } from '@promptmill/queue';
+import { type BatchSnapshot, type DispatchedRequests, lookAtStates } from '@promptmill/queue';
 
-/** Why no lane gets a request: it waits for a copy, has one, or has a result of its own, whose cursor Redis has lost. */
-export type SkipReason = 'repeat' | 'copy' | 'settled';
-
-/** States that are read at once: 512 bytes. */
-const statesAtOnce = 4096;
+/**
+ * Why no lane gets a request: it waits for a copy; a batch API has it; it has a copy, or a result of a batch API; or it has a
+ * result of its own, whose cursor Redis has lost.
+ */
+export type SkipReason = 'repeat' | 'handed off' | 'copy' | 'settled';
 
 /**
  * Says of a batch's requests after its cursor, in order, why no lane gets them; undefined when one does.
@@ -16,15 +16,13 @@ export const lookAtSkipped = (
   { batch: { id }, state }: BatchSnapshot,
   settledBeyond: number,
 ): ((index: number) => Promise<SkipReason | undefined>) => {
-  if (settledBeyond === 0 && state.repeats === 0) return () => Promise.resolve(undefined);
-  let first = 0;
-  let states: Awaited<ReturnType<DispatchedRequests['states']>> = [];
+  if (settledBeyond === 0 && state.repeats === 0 && !state.handedOff) return () => Promise.resolve(undefined);
+  const stateOf = lookAtStates(requests, id);
   let { copiedAhead } = state;
   return async (index) => {
-    if (index < first || index >= first + states.length)
-      [first, states] = [index, await requests.states(id, index, statesAtOnce)];
-    const found = states[index - first];
-    if (!found?.isSettled) return found?.isRepeat ? 'repeat' : undefined;
+    const found = await stateOf(index);
+    if (found.isHandedOff) return 'handed off';
+    if (!found.isSettled) return found.isRepeat ? 'repeat' : undefined;
     return copiedAhead-- > 0 ? 'copy' : 'settled';
   };
 };

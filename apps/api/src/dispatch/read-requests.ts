@@ -1,25 +1,8 @@
-import { fileKey, readCheckedLine, type RequestLine } from '@promptmill/core';
-import { type FileStore, FileStoreError, readInput } from '@promptmill/files';
+import { type FileStore, InputChangedError, type InputRequest, readRequests as read } from '@promptmill/files';
 import type { InputPlace } from '@promptmill/queue';
 import { DispatchBlockedError } from './dispatch-blocked-error.ts';
 
-export interface InputRequest {
-  readonly index: number;
-  readonly request: RequestLine;
-  readonly bytes: number;
-  /** Byte offset and 1-based number of the next line. */
-  readonly nextOffset: number;
-  readonly nextLine: number;
-}
-
-const open = async (files: FileStore, inputFileId: string, start: number) => {
-  try {
-    return await files.get(fileKey(inputFileId), { start });
-  } catch (error) {
-    const isGone = error instanceof FileStoreError && error.code === 'not_found';
-    throw isGone ? new DispatchBlockedError('input_changed', `The input file ${inputFileId} is gone.`) : error;
-  }
-};
+export type { InputRequest };
 
 /**
  * Reads the requests of a checked input file from a place on. Throws DispatchBlockedError `input_changed` when the file is
@@ -30,18 +13,10 @@ export async function* readRequests(
   inputFileId: string,
   from: InputPlace,
 ): AsyncGenerator<InputRequest> {
-  const source = await open(files, inputFileId, from.offset);
-  const place = { startOffset: from.offset, startNumber: from.line };
-  let { index } = from;
-  for await (const lines of readInput(source, readCheckedLine, place))
-    for (const line of lines) {
-      if (line.oversize || !line.parsed)
-        throw new DispatchBlockedError(
-          'input_changed',
-          `Line ${line.number} of the input file ${inputFileId} has changed since it was checked.`,
-        );
-      const { number, offset, nextOffset, parsed: request } = line;
-      yield { index, request, bytes: nextOffset - offset, nextOffset, nextLine: number + 1 };
-      index++;
-    }
+  try {
+    yield* read(files, inputFileId, from);
+  } catch (error) {
+    if (error instanceof InputChangedError) throw new DispatchBlockedError(error.code, error.message);
+    throw error;
+  }
 }

@@ -12,6 +12,8 @@ export interface RunBatchJobOptions {
   readonly validate: (batch: Batch) => Promise<void>;
   /** Adds the next requests to their lanes. `done`: all of them are dispatched. */
   readonly dispatch: (snapshot: BatchSnapshot) => Promise<{ done: boolean }>;
+  /** Has a batch's shards see that it is paused or stopped. */
+  readonly wakeShards: (snapshot: BatchSnapshot) => Promise<void>;
   /** Restores what Redis has lost, when there is a reason to look. True: it changed the batch's record. */
   readonly reconcile: (snapshot: BatchSnapshot) => Promise<boolean>;
   /** Notes how fast the batch runs and what it waits for. */
@@ -46,6 +48,11 @@ const longestRestMs = 60_000;
 const betweenLooksMs = 10;
 /** How long calls in flight may take to end after a batch was cancelled or has expired. */
 const stopGraceMs = 10_000;
+/**
+ * How long a provider may take to cancel a batch of its own. OpenAI: up to 10 minutes.
+ * Source: https://platform.openai.com/docs/api-reference/batch/cancel
+ */
+const shardsGraceMs = 15 * 60_000;
 
 interface NextStep {
   readonly afterMs: number;
@@ -84,8 +91,10 @@ const progressOf = (batch: Batch): BatchProgress => {
   };
 };
 
-/** Whether all lanes of the batch are held, or it is blocked. */
+/** Whether all lanes of the batch are held, it is blocked, or it only waits for batch APIs. */
 const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
+  const hasOnlyShards = state.openShards > 0 && state.returningShards === 0 && state.outstanding === 0;
+  if (hasOnlyShards && state.dispatched >= batch.total) return true;
   const lanes = Object.keys(state.positions).length;
   const held = (batch.waitingFor ?? []).filter(({ lane }) => lane !== tenantLimitName).length;
   return batch.blocked !== undefined || (lanes > 0 && held >= lanes);
@@ -103,6 +112,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     records,
     validate,
     dispatch,
+    wakeShards,
     reconcile,
     observe,
     stepUp,
@@ -116,9 +126,11 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     now,
   } = options;
 
-  /** Seals a stopped batch once its calls in flight have ended, or their time to end is over. */
-  const sealWhenDrained = async ({ batch, state }: BatchSnapshot): Promise<void> => {
-    const { outstanding, positions, stoppedAt = 0 } = state;
+  /** Seals a stopped batch once its calls in flight and its shards have ended, or their time to end is over. */
+  const sealWhenDrained = async (snapshot: BatchSnapshot): Promise<void> => {
+    const { batch, state } = snapshot;
+    const { outstanding, positions, openShards, stoppedAt = 0 } = state;
+    if (openShards > 0 && now() < stoppedAt * 1000 + shardsGraceMs) return wakeShards(snapshot);
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;
@@ -193,13 +205,14 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
     if (stopping) {
       if (sealed) await reconcile(snapshot);
       else await sealWhenDrained(snapshot);
-      return { afterMs: dispatchTickMs };
+      return { afterMs: snapshot.state.openShards > 0 ? watchTickMs : dispatchTickMs };
     }
     if (batch.status === 'in_progress' && now() >= batch.expiresAt * 1000) {
       await batches.stop(batch.id, 'expired', now());
       return { afterMs: dispatchTickMs };
     }
     if (batch.pausedAt !== undefined) {
+      await wakeShards(snapshot);
       await observe(snapshot);
       return { afterMs: pausedRestMs(batch), rests: true };
     }

@@ -16,12 +16,14 @@ import {
   createLaneTurns,
   createReservedCosts,
   createResultRecorder,
+  createShards,
   createTenantCalls,
   createWebhookRecords,
   onBack,
   openBatchesQueue,
   openFinalizeQueue,
   openLaneQueues,
+  openShardsQueue,
   openWebhooksQueue,
   openWorker,
   readJobsInWork,
@@ -33,6 +35,8 @@ import type { DispatchConfig } from '../api-config.ts';
 import { createCopying } from '../copies/create-copying.ts';
 import { createDispatchWithCopies } from '../copies/dispatch-with-copies.ts';
 import { lookTwice } from '../journal/look-twice.ts';
+import { createHandOff } from '../hand-off/create-hand-off.ts';
+import { createDispatchWithHandOff } from '../hand-off/dispatch-with-hand-off.ts';
 import { createAddRequests } from './add-requests.ts';
 import { createDispatchRequests } from './dispatch-requests.ts';
 import { createFindCallsInFlight } from '../recovery/find-calls-in-flight.ts';
@@ -90,6 +94,8 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   batchesQueue.on('error', onError);
   const webhooksQueue = openWebhooksQueue(redis, keys);
   webhooksQueue.on('error', onError);
+  const shardsQueue = openShardsQueue(redis, keys);
+  shardsQueue.on('error', onError);
   const laneQueues = openLaneQueues(redis, keys, onError);
   const queueOf = laneQueues.of;
 
@@ -114,6 +120,21 @@ export const startDispatch = async (options: StartDispatchOptions) => {
   const tenantCalls = createTenantCalls(redis, keys, tenants.limitsOf);
   const places = createPlaces(keptPlaces);
   const copying = createCopying({ redis, keys, batches, requests, files, records, lanes, logger, passFailPoint });
+  const shards = createShards(redis, keys);
+  const handOff = createHandOff({
+    batches,
+    records,
+    shards,
+    requests,
+    files,
+    lanes,
+    limitsOf: tenants.limitsOf,
+    add,
+    queue: shardsQueue,
+    connections: () => connections,
+    passFailPoint,
+    now: Date.now,
+  });
   const runBatchJob = createRunBatchJob({
     batches,
     records,
@@ -127,25 +148,38 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     }),
     dispatch: createDispatchWithCopies({
       ...copying,
-      dispatch: createDispatchRequests({
-        batches,
-        counts,
-        files,
-        requests,
-        add,
-        window,
-        onDispatched(chunk) {
-          metrics.dispatched.inc(chunk.requests);
-          traceDispatch(tracing, chunk);
-        },
-        passFailPoint,
-      }),
+      dispatch: createDispatchWithHandOff(
+        handOff,
+        createDispatchRequests({
+          batches,
+          counts,
+          files,
+          requests,
+          add,
+          window,
+          onDispatched(chunk) {
+            metrics.dispatched.inc(chunk.requests);
+            traceDispatch(tracing, chunk);
+          },
+          passFailPoint,
+        }),
+      ),
     }),
+    wakeShards: (snapshot) => handOff.wakeShards(snapshot),
     reconcile: createReconcileBatch({
       batches,
       requests,
       files,
-      restore: createRestoreResults({ batches, requests, recorder, copies: copying.copies, files, lanes, logger }),
+      restore: createRestoreResults({
+        batches,
+        requests,
+        recorder,
+        copies: copying.copies,
+        shards,
+        files,
+        lanes,
+        logger,
+      }),
       recount: createRecountResults({ batches, requests, counts, files, logger }),
       findLost: createFindLostRequests({ lanes, queueOf, requests }),
       add,
@@ -206,7 +240,13 @@ export const startDispatch = async (options: StartDispatchOptions) => {
       closing.abort();
       places.close();
       await closeWorkers([worker], redis, longestStepMs);
-      await Promise.all([laneQueues.close(), finalizeQueue.close(), batchesQueue.close(), webhooksQueue.close()]);
+      await Promise.all([
+        laneQueues.close(),
+        finalizeQueue.close(),
+        batchesQueue.close(),
+        webhooksQueue.close(),
+        shardsQueue.close(),
+      ]);
       await closeRedis(redis);
     },
   };

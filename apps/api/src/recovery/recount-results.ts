@@ -13,14 +13,14 @@ import { readEntry } from './restore-results.ts';
 
 export interface RecountResultsOptions {
   readonly batches: Pick<BatchStore, 'segments'>;
-  readonly requests: Pick<DispatchedRequests, 'repeatBits'>;
+  readonly requests: Pick<DispatchedRequests, 'repeatBits' | 'handedOffBits'>;
   readonly counts: Pick<BatchCounts, 'differ' | 'recount'>;
   readonly files: FileStore;
   readonly logger: Logger;
 }
 
 /** Counts the results of a batch of `total` requests, each request once. `dispatched` of them are before the cursor. */
-const createCount = (total: number, dispatched: number, repeats: Buffer) => {
+const createCount = (total: number, dispatched: number, repeats: Buffer, handedOff: Buffer) => {
   const settled = Buffer.alloc(Math.ceil(total / 8));
   let [completed, failed, settledBytes, usage, spentNanoUsd, unpriced] = [0, 0, 0, noUsage, 0, 0];
   let [flexAnswers, flexNanoUsd] = [0, 0];
@@ -31,6 +31,13 @@ const createCount = (total: number, dispatched: number, repeats: Buffer) => {
     if (index >= dispatched) copiedAhead++;
     if (saved === undefined) unpricedSaved++;
     else savedNanoUsd += saved;
+  };
+
+  const waitingHandedOff = (): number => {
+    let count = 0;
+    for (let index = 0; index < dispatched; index++)
+      if (((handedOff[index >> 3] ?? 0) & (0x80 >> (index & 7))) !== 0) count++;
+    return count;
   };
 
   const waitingRepeats = (): number => {
@@ -51,9 +58,10 @@ const createCount = (total: number, dispatched: number, repeats: Buffer) => {
       if (entry.status === 'completed') completed++;
       else failed++;
       settledBytes += entry.bytes;
-      const { usage: used, copy, isFlex } = readEntry(entry);
+      const { usage: used, copy, isFlex, isOfBatchApi } = readEntry(entry);
       usage = addUsage(usage, used);
       if (copy) addCopy(entry.index, copy.savedNanoUsd);
+      if (isOfBatchApi && entry.index >= dispatched) copiedAhead++;
       if (entry.nanoUsd === undefined) unpriced++;
       else spentNanoUsd += entry.nanoUsd;
       if (!isFlex) return;
@@ -72,6 +80,7 @@ const createCount = (total: number, dispatched: number, repeats: Buffer) => {
       copied,
       copiedAhead,
       waitingRepeats: waitingRepeats(),
+      waitingHandedOff: waitingHandedOff(),
       savedNanoUsd,
       unpricedSaved,
     }),
@@ -95,7 +104,8 @@ export const createRecountResults = ({ batches, requests, counts, files, logger 
     const { id } = batch;
     const names = new Set(await batches.segments(id));
     const unknown = (await listSegments(files, id)).filter(({ name }) => !names.has(name));
-    const count = createCount(batch.total, dispatched, await requests.repeatBits(id));
+    const [repeats, handedOff] = await Promise.all([requests.repeatBits(id), requests.handedOffBits(id)]);
+    const count = createCount(batch.total, dispatched, repeats, handedOff);
     const read = (segment: SegmentLabel) => readWholeSegment(files, id, segment);
     for (const name of names) (await read(knownSegment(name))).forEach(count.add);
     const found: string[] = [];

@@ -10,7 +10,14 @@ import {
   usageOf,
 } from '@promptmill/core';
 import { type FileStore, listSegments, readWholeSegment } from '@promptmill/files';
-import type { BatchCopies, BatchStore, CommittedCopy, DispatchedRequests, ResultRecorder } from '@promptmill/queue';
+import type {
+  BatchCopies,
+  BatchStore,
+  CommittedCopy,
+  DispatchedRequests,
+  ResultRecorder,
+  Shards,
+} from '@promptmill/queue';
 import type { Logger } from '@promptmill/runtime';
 
 export interface RestoreResultsOptions {
@@ -18,6 +25,7 @@ export interface RestoreResultsOptions {
   readonly requests: DispatchedRequests;
   readonly recorder: ResultRecorder;
   readonly copies: Pick<BatchCopies, 'commit'>;
+  readonly shards: Pick<Shards, 'commit'>;
   readonly files: FileStore;
   readonly lanes: LaneTable;
   readonly logger: Logger;
@@ -30,7 +38,7 @@ interface ResultLine {
 
 const parseLine = ({ line }: SegmentEntry): ResultLine => JSON.parse(line.toString()) as ResultLine;
 
-/** What a segment's entry says of the call that gave its result, or of the copy that it is. */
+/** What a segment's entry says of the call that gave its result, of the copy that it is, or that a batch API gave it. */
 export const readEntry = (
   entry: SegmentEntry,
 ): {
@@ -38,11 +46,16 @@ export const readEntry = (
   readonly copy?: Pick<CommittedCopy, 'savedNanoUsd'>;
   /** Whether a flex tier gave the answer. */
   readonly isFlex?: boolean;
+  readonly isOfBatchApi?: boolean;
 } => {
   const { response, promptmill: note = {} } = parseLine(entry);
   if (note.copied_from !== undefined) return { usage: noUsage, copy: { savedNanoUsd: savedNanoUsdOf(note) } };
   const isCompleted = entry.status === 'completed';
-  return { usage: usageOf(isCompleted ? response?.body : undefined), isFlex: isCompleted && note.tier === 'flex' };
+  return {
+    usage: usageOf(isCompleted ? response?.body : undefined),
+    isFlex: isCompleted && note.tier === 'flex',
+    isOfBatchApi: note.via === 'batch_api',
+  };
 };
 
 /**
@@ -50,7 +63,7 @@ export const readEntry = (
  * a power cut Redis may lack its last second or more. Resolves with the number of results.
  */
 export const createRestoreResults = (options: RestoreResultsOptions) => {
-  const { batches, requests, recorder, copies, files, lanes, logger } = options;
+  const { batches, requests, recorder, copies, shards, files, lanes, logger } = options;
 
   /** A line names its model only when a fallback has answered. Where the batch has several, which one is not known. */
   const modelOf = (batch: Batch, entry: SegmentEntry): string => {
@@ -82,14 +95,27 @@ export const createRestoreResults = (options: RestoreResultsOptions) => {
     return outcomes.filter((outcome) => outcome === 'recorded').length;
   };
 
-  /** A segment holds copies alone, or none. */
+  /** All results of a batch API in a segment are of one model. */
+  const restoreShard = async (batch: Batch, name: string, entries: readonly SegmentEntry[]): Promise<number> => {
+    const [first] = entries;
+    const results = entries.map((entry) => ({
+      ...entry,
+      nanoUsd: entry.nanoUsd,
+      inputCharacters: 0,
+      usage: readEntry(entry).usage,
+    }));
+    return (first && (await shards.commit(batch, name, modelOf(batch, first), results))) ?? 0;
+  };
+
+  /** A segment holds copies alone, results of a batch API alone, or neither. */
   const restoreSegment = async (batch: Batch, name: string, entries: readonly SegmentEntry[]): Promise<number> => {
     const found = entries.flatMap((entry): CommittedCopy[] => {
       const { copy } = readEntry(entry);
       return copy ? [{ index: entry.index, status: entry.status, ...copy }] : [];
     });
     if (found.length > 0) return (await copies.commit(batch.id, name, found)) ?? 0;
-    return restoreEntries(batch, entries);
+    const isShard = entries.some((entry) => readEntry(entry).isOfBatchApi);
+    return isShard ? restoreShard(batch, name, entries) : restoreEntries(batch, entries);
   };
 
   return async (batch: Batch): Promise<number> => {

@@ -24,6 +24,7 @@ import {
   createLaneTurns,
   createResultRecorder,
   createResultsStream,
+  createShards,
   type NewBatch,
   openLaneQueue,
 } from '@promptmill/queue';
@@ -69,6 +70,7 @@ export const openCopySpace = async (redisUrl: string, passFailPoint: PassFailPoi
   const queueOf = () => lane;
   const turns = createLaneTurns(redis, keys);
   const add = createAddRequests({ lanes, queueOf, turns, tenants: createTenants({}), retry, recorder });
+  const shards = createShards(redis, keys);
   const copying = createCopying({ redis, keys, batches, requests, files, records, lanes, logger, passFailPoint });
   const stream = createResultsStream({ redis, blocking: redis, keys, consumer: 'test' });
   await stream.ensureGroup();
@@ -92,7 +94,16 @@ export const openCopySpace = async (redisUrl: string, passFailPoint: PassFailPoi
     batches,
     requests,
     files,
-    restore: createRestoreResults({ batches, requests, recorder, copies: copying.copies, files, lanes, logger }),
+    restore: createRestoreResults({
+      batches,
+      requests,
+      recorder,
+      copies: copying.copies,
+      shards,
+      files,
+      lanes,
+      logger,
+    }),
     recount: createRecountResults({ batches, requests, counts, files, logger }),
     findLost: createFindLostRequests({ lanes, queueOf, requests }),
     add,

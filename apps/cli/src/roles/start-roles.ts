@@ -37,7 +37,7 @@ export const startRoles = async ({ config, logger, beforeWork }: StartRolesOptio
   await beforeWork?.(api.url);
   const collector = await startCollector({ config, files, logger, metrics, tracing });
   stack.defer(() => collector.close());
-  const worker = await startWorker({ config, logger, metrics, tracing });
+  const worker = await startWorker({ config, openFiles: async () => files, logger, metrics, tracing });
   stack.defer(() => worker.close());
 
   // The stack closes in reverse order, so the collector still gets what the worker records at its end.

@@ -7,13 +7,15 @@ import type { Cursor } from './batch-record.ts';
 export interface SkippedRequests {
   /** Those that wait for a copy. */
   readonly repeats: number;
-  /** Those that have one. */
+  /** Those that wait for a result of a batch API. */
+  readonly handedOff: number;
+  /** Those that have a copy, or a result of a batch API. */
   readonly copies: number;
-  /** Bytes of the lines of both. */
+  /** Bytes of the lines of all these. */
   readonly bytes: number;
 }
 
-const noneSkipped: SkippedRequests = { repeats: 0, copies: 0, bytes: 0 };
+const noneSkipped: SkippedRequests = { repeats: 0, handedOff: 0, copies: 0, bytes: 0 };
 
 /**
  * One request in this many gets a mark. More marks make reading the input again cheaper, and the list of marks longer.
@@ -32,6 +34,7 @@ const script = defineScript<
     waitingRepeats: number,
     copies: number,
     skippedBytes: number,
+    waitingHandedOff: number,
   ],
   'moved' | 'halted' | 'overtaken'
 >(new URL('./advance-cursor.lua', import.meta.url));
@@ -52,7 +55,7 @@ export const advanceCursor = (
   { id, from, to, skipped = noneSkipped }: CursorMove,
 ): Promise<'moved' | 'halted' | 'overtaken'> => {
   const { dispatched, cursorOffset, cursorLine, positions } = to;
-  const { repeats, copies, bytes } = skipped;
+  const { repeats, handedOff, copies, bytes } = skipped;
   return script(
     redis,
     [keys.batch(id), keys.marks(id)],
@@ -66,6 +69,7 @@ export const advanceCursor = (
       repeats,
       copies,
       bytes,
+      handedOff,
     ],
   );
 };

@@ -7,6 +7,7 @@ import {
   type CostHold,
   type CostLimit,
   type Blocked,
+  type HandedOff,
   type HeldLane,
   noUsage,
   type ReachedCostLimit,
@@ -37,6 +38,7 @@ export type NewBatch = Pick<
   | 'dedupe'
   | 'cache'
   | 'tier'
+  | 'strategy'
   | 'webhook'
   | 'trace'
 >;
@@ -63,7 +65,15 @@ export interface DispatchState extends Cursor {
   readonly repeatList?: string;
   /** Requests that repeat others. */
   readonly repeats: number;
-  /** Copies of requests after the cursor. */
+  /** How many requests are handed off to batch APIs. Undefined while it is not decided. */
+  readonly handedOff?: number;
+  /** Shards on their way to their provider, or there. */
+  readonly openShards: number;
+  /** Shards that have ended, whose requests without a result get jobs. */
+  readonly returningShards: number;
+  /** Handed-off requests before the cursor without a result. */
+  readonly waitingHandedOff: number;
+  /** Requests after the cursor with copies, or with results of a batch API. */
   readonly copiedAhead: number;
   /** Input bytes of those requests. */
   readonly outstandingBytes: number;
@@ -110,10 +120,12 @@ export type Counts = Pick<Batch, 'completed' | 'failed' | 'usage'> &
 export interface CopyCounts {
   /** All copies. */
   readonly copied: number;
-  /** Those of requests after the cursor. */
+  /** Those of requests after the cursor, and results of batch APIs of such requests. */
   readonly copiedAhead: number;
   /** The repeats before the cursor that have no copy. */
   readonly waitingRepeats: number;
+  /** The handed-off requests before the cursor that have no result. */
+  readonly waitingHandedOff: number;
   readonly savedNanoUsd: number;
   readonly unpricedSaved: number;
 }
@@ -144,7 +156,8 @@ const decodeCostHold = ({ costHeld, costReached }: BatchRecord): CostHold => ({
 /** Requests in a lane without a result. */
 const outstandingOf = (number: (name: string) => number): number => {
   const settledByCursor = number('completed') + number('failed') - number('copiedAhead');
-  return number('dispatched') - number('waitingRepeats') - settledByCursor - number('dropped');
+  const waiting = number('waitingRepeats') + number('waitingHandedOff');
+  return number('dispatched') - waiting - settledByCursor - number('dropped');
 };
 
 const decodeCopies = (record: BatchRecord): BatchCopies | undefined => {
@@ -158,11 +171,22 @@ const decodeCopies = (record: BatchRecord): BatchCopies | undefined => {
   return { made, expected, savedNanoUsd, unpriced };
 };
 
+const decodeHandedOff = (record: BatchRecord): HandedOff | undefined => {
+  const [requests = 0, waiting = 0, shards = 0, open = 0] = [
+    'handedOff',
+    'waitingHandedOff',
+    'shards',
+    'openShards',
+  ].map((name) => Number(record[name] ?? 0));
+  return requests === 0 ? undefined : { requests, waiting, shards, open };
+};
+
 /** Undefined when there is no such batch. */
 export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined => {
   const fixed = record['fixed'];
   if (fixed === undefined) return undefined;
   const copies = decodeCopies(record);
+  const handedOff = decodeHandedOff(record);
   const number = (name: string): number => Number(record[name] ?? 0);
   const times = Object.fromEntries(
     Object.values(timestampOf)
@@ -199,6 +223,7 @@ export const decodeBatch = (id: string, record: BatchRecord): Batch | undefined 
     },
     ...(copies ? { copies } : {}),
     ...(number('flexAnswers') > 0 ? { flex: { answers: number('flexAnswers'), nanoUsd: number('flexNanoUsd') } } : {}),
+    ...(handedOff ? { handedOff } : {}),
     ...(record['maxCostNanoUsd'] === undefined ? {} : { maxCostNanoUsd: number('maxCostNanoUsd') }),
     ...(record['costHeld'] === undefined ? {} : { costHold: decodeCostHold(record) }),
     ...(record['requestsPerSecond'] === undefined ? {} : { requestsPerSecond: number('requestsPerSecond') }),
@@ -232,6 +257,10 @@ export const decodeDispatchState = (record: BatchRecord): DispatchState => {
     outstanding: outstandingOf(number),
     ...(record['repeatList'] === undefined ? {} : { repeatList: record['repeatList'] }),
     repeats: number('repeats'),
+    ...(record['handedOff'] === undefined ? {} : { handedOff: number('handedOff') }),
+    openShards: number('openShards'),
+    returningShards: number('returningShards'),
+    waitingHandedOff: number('waitingHandedOff'),
     copiedAhead: number('copiedAhead'),
     countedBytes: number('countedBytes'),
     outstandingBytes: number('cursorOffset') - number('skippedBytes') - number('settledBytes'),

@@ -1,9 +1,16 @@
-import { batchesQueueName, finalizeQueueName, type RequestJob, webhooksQueueName } from '@promptmill/core';
+import {
+  batchesQueueName,
+  finalizeQueueName,
+  type RequestJob,
+  shardJobIdOf,
+  shardsQueueName,
+  webhooksQueueName,
+} from '@promptmill/core';
 import { ErrorCode, Queue, type QueueOptions } from 'bullmq';
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 
-export { batchesQueueName, finalizeQueueName, webhooksQueueName };
+export { batchesQueueName, finalizeQueueName, shardsQueueName, webhooksQueueName };
 
 /** The job that carries a whole batch: it dispatches, shows progress and ends with the batch. */
 export interface BatchJob {
@@ -16,6 +23,12 @@ export interface DeliveryJob {
   readonly deliveryId: string;
   /** Which of the delivery's rounds this is. */
   readonly round: number;
+}
+
+/** The job that carries one shard through its provider's batch API. What it has come to is in the batch's keys. */
+export interface ShardJob {
+  readonly batchId: string;
+  readonly shard: number;
 }
 
 /** Attempts of a job that repeats until it succeeds. */
@@ -69,6 +82,15 @@ export const openWebhooksQueue = (connection: RedisConnection, keys: Keys): Queu
     removeOnFail: true,
   });
 
+/** A job puts itself off between its looks at the provider. Ended jobs are kept for Bull Board's screens only. */
+export const openShardsQueue = (connection: RedisConnection, keys: Keys): Queue<ShardJob> =>
+  openQueue(connection, keys, shardsQueueName, {
+    attempts: unlimited,
+    backoff: { type: 'fixed', delay: 5000 },
+    removeOnComplete: { age: 30 * 86_400, count: 1000 },
+    removeOnFail: true,
+  });
+
 export const openLaneQueue = (connection: RedisConnection, keys: Keys, lane: string): Queue<RequestJob> =>
   openQueue(connection, keys, lane, {});
 
@@ -89,7 +111,10 @@ export const openLaneQueues = (connection: RedisConnection, keys: Keys, onError:
 };
 
 /** Ends a job's delay. Resolves with false when the job is not delayed. */
-export const promoteJob = async (queue: Queue<RequestJob> | Queue<DeliveryJob>, jobId: string): Promise<boolean> => {
+export const promoteJob = async (
+  queue: Queue<RequestJob> | Queue<DeliveryJob> | Queue<ShardJob>,
+  jobId: string,
+): Promise<boolean> => {
   try {
     await queue.getBackend().promote(jobId);
     return true;
@@ -125,6 +150,21 @@ export const addDeliveryJob = async (
 ): Promise<void> => {
   const priority = Math.min(lastPriority, ahead + 1);
   await queue.add(name, job, { jobId: `${job.deliveryId}-${job.round}`, priority });
+};
+
+/** Adds the jobs of a batch's shards. Adding them again changes nothing. `name`: what Bull Board shows. */
+export const addShardJobs = async (
+  queue: Queue<ShardJob>,
+  batchId: string,
+  shards: readonly { readonly number: number; readonly name: string }[],
+): Promise<void> => {
+  await queue.addBulk(
+    shards.map(({ number, name }) => ({
+      name,
+      data: { batchId, shard: number },
+      opts: { jobId: shardJobIdOf(batchId, number) },
+    })),
+  );
 };
 
 /** Ends the rest of a batch's job: its next step comes now. Does nothing when the job does not rest. */
