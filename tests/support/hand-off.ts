@@ -39,12 +39,12 @@ export const shardsOf = async (inner: Stack, batchId: string): Promise<{ shard: 
   return found.sort((a, b) => a.shard - b.shard);
 };
 
-interface ResultLine {
+export interface ResultLine {
   readonly custom_id: string;
   readonly promptmill?: { readonly via?: string; readonly cost_usd?: number };
 }
 
-export const parseLines = (content: string | undefined): ResultLine[] =>
+const parseLines = (content: string | undefined): ResultLine[] =>
   (content ?? '')
     .split('\n')
     .filter((line) => line !== '')

@@ -249,7 +249,7 @@ const extensionOf = (batch: Batch) => {
     tiers: tiersOf(batch),
     copied: batch.copies?.made ?? 0,
     strategy: batch.strategy ?? 'auto',
-    batch_api: batch.handedOff ? { ...batch.handedOff } : null,
+    batch_api: batch.handedOff ? { ...batch.handedOff, ...(isOver ? { waiting: 0, open: 0 } : {}) } : null,
     max_cost: maxCostNanoUsd === undefined ? null : nanosToUsd(maxCostNanoUsd),
     // The rest of the URL may be a secret.
     webhook_url: webhook === undefined ? null : originOf(webhook.url),

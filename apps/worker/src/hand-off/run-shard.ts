@@ -70,6 +70,8 @@ interface Work {
   readonly name: string;
   /** Since when it is to end, in Unix milliseconds. Undefined: it goes on. */
   readonly endsSinceMs: number | undefined;
+  /** Whether its batch takes no more results. */
+  readonly isOver: boolean;
 }
 
 const withoutBatch = ({ batchId: _id, cancelled: _cancelled, ...state }: ShardState): ShardState => state;
@@ -90,7 +92,6 @@ export const createRunShard = (options: RunShardOptions) => {
 
   /** Since when a shard is to end. */
   const endsSince = ({ batch, state }: BatchSnapshot, { giveUpAtMs }: Shard): number | undefined => {
-    if (isTerminal(batch.status) || state.sealed) return 0;
     if (state.stopping) return (state.stoppedAt ?? 0) * 1000;
     if (batch.pausedAt !== undefined) return batch.pausedAt * 1000;
     return now() >= giveUpAtMs ? giveUpAtMs : undefined;
@@ -179,18 +180,28 @@ export const createRunShard = (options: RunShardOptions) => {
     return { seen, afterMs: nextLook.leastMs };
   };
 
+  /** Ends the shard of a batch that takes no more results. */
+  const drop = async ({ shard: { state }, client }: Work): Promise<Step> => {
+    const { batchId, fileId } = state;
+    const seen = batchId === undefined ? undefined : await client.get(batchId, signal);
+    if (seen && !seen.hasEnded) await client.cancel(seen.id, signal);
+    const cleanUp = () => removeFiles(client, [fileId, seen?.outputFileId, seen?.errorFileId]);
+    return { state: end(state, 'ended'), ...(seen ? { seen } : {}), cleanUp };
+  };
+
   const stepOf = async (work: Work): Promise<Step> => {
-    const { shard, endsSinceMs } = work;
+    const { shard, endsSinceMs, isOver } = work;
     const { state } = shard;
     const isOverdue = endsSinceMs !== undefined && now() >= endsSinceMs + cancelGraceMs;
     if (isOverdue && state.cancelled) return { state: end(state, 'returning', { reason: 'not_cancelled' }) };
     try {
+      if (isOver) return await drop(work);
       return await (state.batchId === undefined ? begin(work) : look(work, state.batchId));
     } catch (error) {
       if (!(error instanceof BatchApiError)) throw error;
       const { class: failureClass, code, retryAfterMs = 0 } = error.failure;
       onFailure(shard.plan, error);
-      if (failureClass === 'final' || isOverdue) return { state: end(state, 'returning', { reason: code }) };
+      if (failureClass === 'final' || isOverdue || isOver) return { state: end(state, 'returning', { reason: code }) };
       const waitMs = failureClass === 'provider' ? work.provider.probeIntervalMs : afterFailureMs;
       const afterMs = Math.max(retryAfterMs, waitMs * (1 + Math.random()));
       return { ...(state.reason === code ? {} : { state: { ...state, reason: code } }), afterMs };
@@ -204,9 +215,10 @@ export const createRunShard = (options: RunShardOptions) => {
     const batchApi = provider?.batchApi;
     if (!provider || !batchApi) return 'not configured';
     const endsSinceMs = endsSince(snapshot, plan);
+    const isOver = isTerminal(batch.status) || snapshot.state.sealed;
     if (lacksKey(provider)) return 'no key';
     const name = `${shardJobIdOf(batch.id, plan.number)}-${state.round}`;
-    return { batch, shard, provider, batchApi, client: clientOf(provider), name, endsSinceMs };
+    return { batch, shard, provider, batchApi, client: clientOf(provider), name, endsSinceMs, isOver };
   };
 
   const takeStep = async (snapshot: BatchSnapshot, shard: ReadShard): Promise<Step> => {
