@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 interface SeenCall {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  /** Parsed where it is JSON. */
   readonly body: unknown;
 }
 
@@ -19,7 +20,8 @@ export const startTestProvider = async () => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString();
-      const body: unknown = text === '' ? undefined : JSON.parse(text);
+      const isJson = request.headers['content-type']?.includes('json');
+      const body: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
       calls.push({ url: request.url ?? '', headers: request.headers, body });
       answer(request, response);
     });

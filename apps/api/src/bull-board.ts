@@ -3,7 +3,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { QueueAdapterOptions } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import { ApiError, type Lane, lacksKey } from '@promptmill/core';
-import { hasJobs, openLaneQueue, readLaneLimits } from '@promptmill/queue';
+import { hasJobs, openLaneQueue, readLaneLimits, type ShardJob, shardsQueueName } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { type Express, type RequestHandler, Router } from 'express';
 import { contentSecurityPolicy } from 'helmet';
@@ -72,15 +72,21 @@ const linkToBatch = (id: string) => ({ href: `/#/batches/${id}`, displayText: 'B
 export const createBoard = (
   dependencies: Pick<
     ApiDependencies,
-    'config' | 'isKeyless' | 'logins' | 'redis' | 'keys' | 'batchesQueue' | 'webhooksQueue' | 'logger'
+    'config' | 'isKeyless' | 'logins' | 'redis' | 'keys' | 'batchesQueue' | 'webhooksQueue' | 'shardsQueue' | 'logger'
   >,
 ) => {
-  const { config, redis, keys, batchesQueue, webhooksQueue, logger } = dependencies;
+  const { config, redis, keys, batchesQueue, webhooksQueue, shardsQueue, logger } = dependencies;
   const batches = adapterOf(batchesQueue, {
     description: 'One job a batch, until its files are written',
     externalJobUrl: ({ id }) => linkToBatch(String(id)),
   });
   const webhooks = adapterOf(webhooksQueue, { description: 'One job an event and URL, until it is delivered' });
+  const shards = adapterOf(shardsQueue, {
+    description: "One job a part of a batch that goes through its provider's own batch API",
+    externalJobUrl: ({ data }) => linkToBatch(String((data as ShardJob).batchId)),
+  });
+  const hasBatchApi = config.lanes.lanes.some(({ provider }) => provider.batchApi);
+  shards.setVisibilityGuard(async () => hasBatchApi || hasJobs(redis, keys, shardsQueueName));
   const laneQueues = config.lanes.lanes.map((lane) => {
     const queue = openLaneQueue(redis, keys, lane.name);
     // The connection's own handler logs the error once. Without a handler here, each queue would print it.
@@ -102,7 +108,7 @@ export const createBoard = (
   });
   const serverAdapter = new ExpressAdapter().setBasePath(boardPath);
   createBullBoard({
-    queues: [batches, ...lanes, webhooks],
+    queues: [batches, ...lanes, shards, webhooks],
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Promptmill', showWorkers: false, hideDocsLink: true } },
   });

@@ -6,6 +6,7 @@ import type {
   Claims,
   Deliveries,
   DeliveryJob,
+  ShardJob,
   DeltaSubscriber,
   DueIndex,
   FileRecords,
@@ -64,6 +65,7 @@ export interface ApiDependencies {
   readonly webhooks: WebhookRecords;
   readonly deliveries: Deliveries;
   readonly webhooksQueue: Queue<DeliveryJob>;
+  readonly shardsQueue: Queue<ShardJob>;
   readonly journal: Journal;
   /** Resolves when no replay of the journal is under way. */
   readonly replayed: () => Promise<void>;

@@ -21,6 +21,7 @@ import {
   createWebhookRecords,
   openBatchesQueue,
   openLaneQueues,
+  openShardsQueue,
   openWebhooksQueue,
   untilReady,
 } from '@promptmill/queue';
@@ -130,6 +131,8 @@ export const startApi = async ({
   batchesQueue.on('error', (error) => logger.debug({ err: error }, 'batches queue'));
   const webhooksQueue = openWebhooksQueue(redis, keys);
   webhooksQueue.on('error', (error) => logger.debug({ err: error }, 'webhooks queue'));
+  const shardsQueue = openShardsQueue(redis, keys);
+  shardsQueue.on('error', (error) => logger.debug({ err: error }, 'shards queue'));
   const deltas = createDeltaSubscriber(() => connectRedis({ url: redisUrl, whileAway: 'wait', onError }), keys);
   const stopping = new AbortController();
   const journal = createJournal(files, logger);
@@ -200,6 +203,7 @@ export const startApi = async ({
     webhooks: createWebhookRecords(redis, keys),
     deliveries: createDeliveries(redis, keys),
     webhooksQueue,
+    shardsQueue,
     places,
     uploadPlaces,
     live,
@@ -245,6 +249,7 @@ export const startApi = async ({
       replaying.close(),
       batchesQueue.close(),
       webhooksQueue.close(),
+      shardsQueue.close(),
       countLiveCalls.close(),
       live.close(),
       laneQueues.close(),
@@ -284,6 +289,7 @@ export const startApi = async ({
   life.add('board', () => board.close());
   life.add('batches queue', () => batchesQueue.close());
   life.add('webhooks queue', () => webhooksQueue.close());
+  life.add('shards queue', () => shardsQueue.close());
   life.add('redis', () => redis.disconnect());
   return {
     url: server.url,

@@ -212,7 +212,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
       return { afterMs: dispatchTickMs };
     }
     if (batch.pausedAt !== undefined) {
-      await wakeShards(snapshot);
+      if (snapshot.state.openShards > 0) await wakeShards(snapshot);
       await observe(snapshot);
       return { afterMs: pausedRestMs(batch), rests: true };
     }

@@ -85,8 +85,7 @@ export const createHandOff = (options: HandOffOptions) => {
     },
 
     /** Ends the rests of a batch's shards: they are to see that it is paused or stopped. */
-    async wakeShards({ batch: { id }, state }: BatchSnapshot): Promise<void> {
-      if (state.openShards === 0) return;
+    async wakeShards({ batch: { id } }: BatchSnapshot): Promise<void> {
       for (const { plan: shard, state: seen } of await openShards(id))
         if (!seen.cancelled) await promoteJob(queue, shardJobIdOf(id, shard.number));
     },

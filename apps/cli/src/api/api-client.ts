@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BatchObject, Delta, FileObject, ServiceTier } from '@promptmill/core';
+import type { BatchObject, Delta, FileObject, ServiceTier, Strategy } from '@promptmill/core';
 import type { fetch, Response } from 'undici';
 import { CliError } from '../cli-error.ts';
 import { readEvents } from './read-events.ts';
@@ -25,6 +25,7 @@ export interface NewBatch {
     readonly dedupe: boolean | undefined;
     readonly cache?: string | undefined;
     readonly tier: ServiceTier | undefined;
+    readonly strategy?: Strategy | undefined;
   };
 }
 

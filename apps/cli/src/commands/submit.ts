@@ -68,6 +68,7 @@ export const submit = async (input: string, options: SubmitOptions, context: Cli
         dedupe: options.dedupe,
         cache: options.cache,
         tier: options.tier,
+        strategy: options.strategy,
       },
     };
     try {

@@ -6,6 +6,8 @@ import {
   messageEndpoints,
   type ServiceTier,
   serviceTiers,
+  strategies,
+  type Strategy,
 } from '@promptmill/core';
 import { type InputFormat, inputFormats } from '@promptmill/files';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -46,6 +48,8 @@ interface SharedOptions {
   readonly dedupe?: boolean | undefined;
   /** The tier that requests begin in. */
   readonly tier?: ServiceTier | undefined;
+  /** Whether requests go through their provider's own batch API. */
+  readonly strategy?: Strategy | undefined;
 }
 
 /** Options of both `run` and `submit`, as the command line has them: how an input becomes requests. */
@@ -159,6 +163,12 @@ export const addPromptOptions = (command: Command): Command =>
         '--tier <tier>',
         'flex: begin in the cheaper, slower tier; what it would not answer in time goes to standard',
       ).choices(serviceTiers),
+    )
+    .addOption(
+      new Option(
+        '--strategy <strategy>',
+        "whether requests go through their provider's own batch API, where one is configured",
+      ).choices(strategies),
     )
     .option('--dry-run', 'show the first request, and how many there are and what they cost; call nothing')
     .option('--completion-window <window>', 'longest time that the batch may take, 1m to 30d', '24h');

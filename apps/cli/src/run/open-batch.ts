@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type BatchObject, isTerminal, type ServiceTier } from '@promptmill/core';
+import { type BatchObject, isTerminal, type ServiceTier, type Strategy } from '@promptmill/core';
 import type { ApiClient, NewBatch } from '../api/api-client.ts';
 import { CliError } from '../cli-error.ts';
 import type { RunRecord, RunRecordStore } from './run-record.ts';
@@ -19,6 +19,8 @@ export interface RunInput {
   readonly dedupe: boolean | undefined;
   /** The tier that requests begin in. */
   readonly tier: ServiceTier | undefined;
+  /** Whether requests go through their provider's own batch API. */
+  readonly strategy: Strategy | undefined;
   /** Is told how much of the file is sent, as `45 %`. */
   readonly onSent?: (share: string) => void;
 }
@@ -71,6 +73,7 @@ export const openBatch = async ({ client, records, input, signal }: OpenBatchOpt
       max_cost: input.maxCost,
       dedupe: input.dedupe,
       tier: input.tier,
+      strategy: input.strategy,
     },
   };
   const created = await client.createBatch(batch, record.key);

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type BatchObject, buildLimits, type LimitsConfig, type ServiceTier } from '@promptmill/core';
+import { type BatchObject, buildLimits, type LimitsConfig, type ServiceTier, type Strategy } from '@promptmill/core';
 import { type ApiClient, createApiClient } from '../api/api-client.ts';
 import { readLines } from '../api/read-lines.ts';
 import { CliError } from '../cli-error.ts';
@@ -29,6 +29,8 @@ export interface PerformOptions extends LimitsConfig {
   readonly dedupe?: boolean | undefined;
   /** The tier that requests begin in. */
   readonly tier?: ServiceTier | undefined;
+  /** Whether requests go through their provider's own batch API. */
+  readonly strategy?: Strategy | undefined;
   readonly quiet?: boolean;
   /** Show the answers as they come, instead of the progress. */
   readonly stream?: boolean;
@@ -100,6 +102,7 @@ export const performRun = async (
           maxCost,
           dedupe: options.dedupe,
           tier: options.tier,
+          strategy: options.strategy,
         },
         output,
         outputFormat,
