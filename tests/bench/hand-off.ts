@@ -70,7 +70,10 @@ try {
   const checked = await checkHandedOff({ inner, outer: { ...outer, client } }, batch, input, {
     maxLines,
     allowedRepeats,
-  }).catch((error: unknown) => void console.error(error));
+  }).catch((error: unknown) => {
+    console.error(error);
+    return undefined;
+  });
   const price = ((batch.usage?.total_tokens ?? 0) * usdPerMillion) / 1e6;
   console.table([
     {

@@ -83,7 +83,7 @@ export const createBoard = (
   const webhooks = adapterOf(webhooksQueue, { description: 'One job an event and URL, until it is delivered' });
   const shards = adapterOf(shardsQueue, {
     description: "One job a part of a batch that goes through its provider's own batch API",
-    externalJobUrl: ({ data }) => linkToBatch(String((data as ShardJob).batchId)),
+    externalJobUrl: ({ data }) => linkToBatch((data as ShardJob).batchId),
   });
   const hasBatchApi = config.lanes.lanes.some(({ provider }) => provider.batchApi);
   shards.setVisibilityGuard(async () => hasBatchApi || hasJobs(redis, keys, shardsQueueName));

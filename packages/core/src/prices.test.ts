@@ -44,6 +44,13 @@ test('more cached tokens than input tokens, as a provider may say, cost no less 
   expect(costOf({ ...noUsage, inputTokens: 10, cachedTokens: 99 }, { input: 2, cachedInput: 1 })).toBe(10_000);
 });
 
+test('a share of the prices is a share of the cost', () => {
+  const usage = { inputTokens: 2000, cachedTokens: 100, outputTokens: 50, reasoningTokens: 20 };
+  const prices = { input: { base: 2, tiers: [{ start: 1000, price: 4 }] }, cachedInput: 1, output: 8, call: 0.01 };
+  expect(costOf(usage, scalePrices(prices, 0.5))).toBe((costOf(usage, prices) ?? 0) / 2);
+  expect(costOf(usage, scalePrices({ output: 8 }, 0.5))).toBeUndefined();
+});
+
 test('a million costs add up exactly', () => {
   const one = costOf({ ...noUsage, inputTokens: 3, outputTokens: 1 }, { input: 0.1, output: 0.3 }) ?? Number.NaN;
   let sum = 0;

@@ -94,6 +94,22 @@ test("the configuration overrides a preset's fields", () => {
   });
 });
 
+test("a provider's batch API is OpenAI's, but for what the configuration says", () => {
+  const openai = { wire: 'openai', window: '24h', maxLines: 50_000, maxBytes: 200_000_000, priceShare: 0.5 };
+  const batchApi = { wire: 'openai', window: '7d', maxLines: 10, priceShare: 0.75 };
+  const { providers } = build({ providers: { openai: { batchApi: 'openai' }, groq: { batchApi } } });
+  expect(providers['openai']?.batchApi).toEqual(openai);
+  expect(providers['groq']?.batchApi).toEqual({ ...openai, ...batchApi });
+  expect(providers['xai']?.batchApi).toBeUndefined();
+});
+
+test.each(['mistral', { wire: 'openai', window: '10m' }, { wire: 'openai', maxLines: 0 }, { maxLines: 5 }])(
+  '%j is no batch API',
+  (batchApi) => {
+    expect(fileConfig.safeParse({ providers: { xai: { batchApi } } }).success).toBe(false);
+  },
+);
+
 test('a provider may have time limits; Mistral is not asked for the usage of a stream', () => {
   const limits = { timeoutMs: 600_000, connectTimeoutMs: 2000, firstByteTimeoutMs: 300_000, idleTimeoutMs: 90_000 };
   const { providers } = build({ providers: { xai: limits, lab: { baseUrl: 'http://lab/v1', streamUsage: false } } });

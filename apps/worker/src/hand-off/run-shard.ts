@@ -45,8 +45,11 @@ const noRoom = { firstMs: 30_000, mostMs: 600_000 };
 /** How long a provider may take to cancel a batch. OpenAI: up to 10 minutes. */
 const cancelGraceMs = 15 * 60_000;
 
-/** What the provider says when its queue has no room. Source: https://platform.openai.com/docs/guides/error-codes */
-const noRoomCodes = new Set(['token_limit_exceeded', 'batch_queue_full']);
+/**
+ * What a batch fails with when the provider's queue has no room for its tokens.
+ * Source: https://learn.microsoft.com/en-us/answers/questions/2285577/azure-openai-batch-api-token-limit-exceeded-error
+ */
+const noRoomCode = 'token_limit_exceeded';
 
 /** What a step comes to. */
 interface Step {
@@ -146,7 +149,7 @@ export const createRunShard = (options: RunShardOptions) => {
     const { batch, shard, provider, batchApi, client } = work;
     const { plan, state } = shard;
     const [failed] = seen.errors;
-    if (seen.status === 'failed' && failed && noRoomCodes.has(failed.code) && work.endsSinceMs === undefined) {
+    if (seen.status === 'failed' && failed?.code === noRoomCode && work.endsSinceMs === undefined) {
       const round = state.round + 1;
       const afterMs = Math.min(noRoom.mostMs, noRoom.firstMs * 2 ** state.round);
       return { state: { ...withoutBatch(state), round, reason: failed.code }, afterMs, seen };
