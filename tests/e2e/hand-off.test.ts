@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { extensionOf } from '../support/costs.ts';
 import { checkHandedOff, type ResultLine, shardsOf, startHandOffStacks, usdPerMillion } from '../support/hand-off.ts';
+import { inLongForm } from '../support/long-form.ts';
 import type { Stack } from '../support/stack.ts';
 
 const maxLines = 100;
@@ -74,6 +75,17 @@ describe('a batch that is handed off to the batch API of its provider', () => {
     expect(handedOff).toEqual([undefined, undefined, 20]);
     expect(failing.request_counts).toEqual({ total: 500, completed: 495, failed: 5 });
     expect(ofBatchApi((await check(failing, input)).errors)).toHaveLength(5);
+  });
+
+  it.runIf(inLongForm)('says why, and waits, while its provider cannot be reached', async () => {
+    await inner.api.stop();
+    const id = await submit(inputOf(500, undefined, model));
+    const waiting = await untilBatch(outer.client, id, (batch) => extensionOf(batch).waiting_for.length > 0);
+    expect(extensionOf(waiting).waiting_for).toMatchObject([{ lane: 'shards', reason: 'connection_error' }]);
+    await inner.start('api', inner.api.environment);
+    const batch = await untilBatch(outer.client, id);
+    expect(batch.request_counts).toEqual({ total: 500, completed: 500, failed: 0 });
+    expect(extensionOf(batch).batch_api?.requests).toBe(500);
   });
 
   describe('half way', () => {

@@ -92,7 +92,8 @@ export const batchObject = z
           )
           .meta({
             description:
-              'Lanes of this batch that let no call in for a while, and why; `tenant_limit` when a limit of your own ' +
+              'Lanes of this batch that let no call in for a while, and why; `shards` when a batch API does not take what is ' +
+              'handed off to it, `tenant_limit` when a limit of your own ' +
               'keeps calls waiting, and `cost_limit` when `max_cost` or your limit of costs is reached.',
           }),
         blocked: z.object({ code: z.string(), message: z.string() }).nullable().meta({

@@ -1,10 +1,18 @@
 import { type Batch, type Blocked, type HeldLane, limitsCalls, stallOf, type Tenants } from '@promptmill/core';
-import type { BatchSnapshot, BatchStore, LaneState, TenantCalls } from '@promptmill/queue';
+import {
+  type BatchSnapshot,
+  type BatchStore,
+  type LaneState,
+  type Shards,
+  shardsQueueName,
+  type TenantCalls,
+} from '@promptmill/queue';
 import { createSeenBatches } from '../seen-batches.ts';
 import type { TellWebhooks } from '../webhooks/tell-webhooks.ts';
 
 export interface ObserveBatchOptions {
   readonly batches: BatchStore;
+  readonly shards: Pick<Shards, 'list'>;
   readonly laneState: (lane: string) => Promise<LaneState>;
   /** Whether a batch stands still while it waits for this lane: its requests have no other way. */
   readonly mayStall: (lane: string) => boolean;
@@ -16,7 +24,7 @@ export interface ObserveBatchOptions {
 }
 
 /** No provider has such a name, so no lane has. */
-export const tenantLimitName = 'tenant_limit';
+const tenantLimitName = 'tenant_limit';
 
 const everyMs = 1000;
 /** A lane's state is read once in this time, for all batches that use it. */
@@ -42,6 +50,7 @@ interface Seen {
 /** Notes about once a second how fast a batch runs, and whether it waits for held lanes or a collector. Tells the webhooks of a stall. */
 export const createObserveBatch = ({
   batches,
+  shards,
   laneState,
   mayStall,
   limitsOf,
@@ -88,6 +97,13 @@ export const createObserveBatch = ({
     return [{ lane: tenantLimitName, reason, heldUntilMs: untilMs }];
   };
 
+  /** What keeps shards waiting, in the place of a lane. */
+  const waitingShards = async (batchId: string): Promise<HeldLane[]> => {
+    const open = (await shards.list(batchId)).filter(({ state }) => state.status === 'open');
+    const reasons = new Set(open.flatMap(({ state: { reason } }) => reason ?? []));
+    return [...reasons].map((reason) => ({ lane: shardsQueueName, reason }));
+  };
+
   return async ({ batch, state }: BatchSnapshot): Promise<void> => {
     const atMs = now();
     const settled = batch.completed + batch.failed;
@@ -110,6 +126,7 @@ export const createObserveBatch = ({
     const waitingFor = [
       ...(await heldLanes(Object.keys(positions))),
       ...(isWaiting ? await tenantLimit(batch.tenant) : []),
+      ...(state.openShards > 0 ? await waitingShards(batch.id) : []),
     ];
     if (isWaiting && batch.pausedAt === undefined) await tellStalls(batch, Object.keys(positions).filter(mayStall));
     const isKnown =

@@ -2,7 +2,6 @@ import { type Batch, canPause, isTerminal, pausedSince, waitsFor } from '@prompt
 import type { BatchJob, BatchSnapshot, BatchStore, FileRecords, JobLock } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
 import { DispatchBlockedError, isDispatchBlockedCode } from './dispatch-blocked-error.ts';
-import { tenantLimitName } from './observe-batch.ts';
 import type { Places } from './places.ts';
 
 export interface RunBatchJobOptions {
@@ -96,7 +95,7 @@ const waitsLong = ({ batch, state }: BatchSnapshot): boolean => {
   const hasOnlyShards = state.openShards > 0 && state.returningShards === 0 && state.outstanding === 0;
   if (hasOnlyShards && state.dispatched >= batch.total) return true;
   const lanes = Object.keys(state.positions).length;
-  const held = (batch.waitingFor ?? []).filter(({ lane }) => lane !== tenantLimitName).length;
+  const held = (batch.waitingFor ?? []).filter(({ lane }) => lane in state.positions).length;
   return batch.blocked !== undefined || (lanes > 0 && held >= lanes);
 };
 

@@ -189,6 +189,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     }),
     observe: createObserveBatch({
       batches,
+      shards,
       laneState: (lane) => readLaneState(redis, keys, lane, Date.now()),
       mayStall: (name) => lanes.lanes.find((lane) => lane.name === name)?.tier === undefined,
       limitsOf: tenants.limitsOf,

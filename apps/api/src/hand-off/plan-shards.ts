@@ -59,6 +59,13 @@ interface ModelPlan {
   open: (Omit<Shard, 'number' | 'giveUpAtMs'> & { readonly bytes: number; readonly inputs: number }) | undefined;
 }
 
+/** The fewest requests of a model that are handed off. */
+const fewestOf = ({ strategy = 'auto', completionWindow }: Batch, { window }: BatchApi): number =>
+  fewestToHandOff(strategy, {
+    windowSeconds: completionWindowSeconds(completionWindow) ?? 0,
+    providerWindowSeconds: completionWindowSeconds(window) ?? 0,
+  });
+
 /**
  * How many inputs a request has. OpenAI counts those of embeddings.
  * Source: https://platform.openai.com/docs/api-reference/batch/create
@@ -75,23 +82,21 @@ const addedBytes = 128;
  */
 export const createPlanShards = (options: PlanShardsOptions) => {
   const { batches, shards, requests, files, lanes, limitsOf, now } = options;
-  const hasBatchApi = lanes.lanes.some(({ provider }) => provider.batchApi);
 
   /** Whether requests of the batch may be handed off at all. A limit of costs is kept call by call. */
-  const mayHandOff = ({ strategy, tenant, model, maxCostNanoUsd }: Batch): boolean => {
-    if (!hasBatchApi || strategy === 'live' || maxCostNanoUsd !== undefined || limitsCost(limitsOf(tenant)))
-      return false;
-    return model === undefined || lanes.route(model)?.lane.provider.batchApi !== undefined;
+  const mayHandOff = (batch: Batch): boolean => {
+    const { tenant, model, maxCostNanoUsd, total } = batch;
+    if (maxCostNanoUsd !== undefined || limitsCost(limitsOf(tenant))) return false;
+    const only = model === undefined ? undefined : lanes.route(model)?.lane;
+    const possible = model === undefined ? lanes.lanes : only ? [only] : [];
+    return possible.some(({ provider: { batchApi } }) => batchApi && fewestOf(batch, batchApi) <= total);
   };
 
   const planOf = (batch: Batch, route: Route | undefined): ModelPlan | undefined => {
     const batchApi = route?.lane.provider.batchApi;
     const limits = limitsOf(batch.tenant);
     if (!route || !batchApi || (limits.models && !mayUseModel(limits, fullModelName(route)))) return undefined;
-    const fewest = fewestToHandOff(batch.strategy ?? 'auto', {
-      windowSeconds: completionWindowSeconds(batch.completionWindow) ?? 0,
-      providerWindowSeconds: completionWindowSeconds(batchApi.window) ?? 0,
-    });
+    const fewest = fewestOf(batch, batchApi);
     const { lane, model } = route;
     return fewest > batch.total
       ? undefined

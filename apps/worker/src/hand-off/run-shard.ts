@@ -9,10 +9,20 @@ import {
   shardJobIdOf,
   type ShardState,
 } from '@promptmill/core';
-import { type BatchApiClient, BatchApiError, type ProviderBatch } from '@promptmill/provider';
-import type { BatchSnapshot, BatchStore, JobLock, ReadShard, ShardJob, Shards } from '@promptmill/queue';
+import { type BatchApiClient, BatchApiError, type CallFailure, type ProviderBatch } from '@promptmill/provider';
+import {
+  type BatchSnapshot,
+  type BatchStore,
+  type JobLock,
+  type ReadShard,
+  type ResultRecorder,
+  type ShardJob,
+  type Shards,
+  shardsQueueName,
+} from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import { DelayedError, type Job } from 'bullmq';
+import { publicReasonOf, reasonOf } from '../decide.ts';
 import type { ShardLines } from './shard-lines.ts';
 import type { EndedShard, TakeResults } from './take-results.ts';
 
@@ -23,6 +33,8 @@ export interface RunShardOptions {
   readonly clientOf: (provider: Provider) => BatchApiClient;
   readonly lines: ShardLines;
   readonly take: TakeResults;
+  /** Notes for a batch's owner how the provider refused one of its shards. */
+  readonly noteRefusal: ResultRecorder['noteRefusal'];
   /** Fires when steps under way must be given up, since the process ends. */
   readonly giveUp: AbortSignal;
   /** Called when a provider's batch API refuses or cannot be reached. */
@@ -78,6 +90,7 @@ interface Work {
 }
 
 const withoutBatch = ({ batchId: _id, cancelled: _cancelled, ...state }: ShardState): ShardState => state;
+const withoutReason = ({ reason: _reason, ...state }: ShardState): ShardState => state;
 
 /**
  * Runs a shard's job: step by step it uploads the shard's lines, has the provider make a batch of them, looks how far that is
@@ -85,13 +98,14 @@ const withoutBatch = ({ batchId: _id, cancelled: _cancelled, ...state }: ShardSt
  * is repeated looks for it first. No step needs what an earlier one left in memory: after a crash any worker takes the next.
  */
 export const createRunShard = (options: RunShardOptions) => {
-  const { batches, shards, lanes, clientOf, lines, take, giveUp, onFailure, passFailPoint, now } = options;
+  const { batches, shards, lanes, clientOf, lines, take, noteRefusal, giveUp, onFailure, passFailPoint, now } = options;
   const signal = giveUp;
 
-  const end = (state: ShardState, status: 'returning' | 'ended', more: Partial<ShardState> = {}): ShardState => {
-    const { reason: _reason, ...rest } = state;
-    return { ...rest, status, ...more };
-  };
+  const end = (state: ShardState, status: 'returning' | 'ended', more: Partial<ShardState> = {}): ShardState => ({
+    ...withoutReason(state),
+    status,
+    ...more,
+  });
 
   /** Since when a shard is to end. */
   const endsSince = ({ batch, state }: BatchSnapshot, { giveUpAtMs }: Shard): number | undefined => {
@@ -192,6 +206,23 @@ export const createRunShard = (options: RunShardOptions) => {
     return { state: end(state, 'ended'), ...(seen ? { seen } : {}), cleanUp };
   };
 
+  /** What a failure of the provider's batch API comes to. */
+  const waitAfter = async ({ batch, shard, provider }: Work, failure: CallFailure): Promise<Step> => {
+    const reason = publicReasonOf(failure);
+    const waitMs = failure.class === 'provider' ? provider.probeIntervalMs : afterFailureMs;
+    const afterMs = Math.max(failure.retryAfterMs ?? 0, waitMs * (1 + Math.random()));
+    await noteRefusal(batch.id, { lane: shardsQueueName, reason, message: reasonOf(failure) });
+    return { ...(shard.state.reason === reason ? {} : { state: { ...shard.state, reason } }), afterMs };
+  };
+
+  /** A step whose provider answered ends what the shard has waited for. */
+  const answered = (step: Step, { state }: ReadShard): Step => {
+    const next = step.state ?? state;
+    return next.status === 'open' && next.reason !== undefined && next.reason === state.reason
+      ? { ...step, state: withoutReason(next) }
+      : step;
+  };
+
   const stepOf = async (work: Work): Promise<Step> => {
     const { shard, endsSinceMs, isOver } = work;
     const { state } = shard;
@@ -199,15 +230,13 @@ export const createRunShard = (options: RunShardOptions) => {
     if (isOverdue && state.cancelled) return { state: end(state, 'returning', { reason: 'not_cancelled' }) };
     try {
       if (isOver) return await drop(work);
-      return await (state.batchId === undefined ? begin(work) : look(work, state.batchId));
+      return answered(await (state.batchId === undefined ? begin(work) : look(work, state.batchId)), shard);
     } catch (error) {
       if (!(error instanceof BatchApiError)) throw error;
-      const { class: failureClass, code, retryAfterMs = 0 } = error.failure;
+      const { failure } = error;
       onFailure(shard.plan, error);
-      if (failureClass === 'final' || isOverdue || isOver) return { state: end(state, 'returning', { reason: code }) };
-      const waitMs = failureClass === 'provider' ? work.provider.probeIntervalMs : afterFailureMs;
-      const afterMs = Math.max(retryAfterMs, waitMs * (1 + Math.random()));
-      return { ...(state.reason === code ? {} : { state: { ...state, reason: code } }), afterMs };
+      if (failure.class !== 'final' && !isOverdue && !isOver) return waitAfter(work, failure);
+      return { state: end(state, 'returning', { reason: publicReasonOf(failure) }) };
     }
   };
 

@@ -21,7 +21,7 @@ export interface StartHandOffOptions {
   readonly keys: Keys;
   readonly files: FileStore;
   readonly lanes: LaneTable;
-  readonly recorder: Pick<ResultRecorder, 'noteWaste'>;
+  readonly recorder: Pick<ResultRecorder, 'noteWaste' | 'noteRefusal'>;
   readonly prices: PriceList;
   readonly answers: AnswerCheck;
   readonly logger: Logger;
@@ -57,6 +57,7 @@ export const startHandOff = (options: StartHandOffOptions) => {
     clientOf,
     lines,
     take: createTakeResults({ files, lines, requests, shards, recorder, prices, answers, metrics, passFailPoint }),
+    noteRefusal: (batchId, refusal) => recorder.noteRefusal(batchId, refusal),
     giveUp,
     onFailure: ({ provider, model }, { failure: { code, message, detail } }) =>
       logError(`${code}: ${detail ?? message}`, 'a batch API failed', { provider, model }),

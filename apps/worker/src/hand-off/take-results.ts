@@ -61,7 +61,8 @@ interface Taken {
 /** So wide that text sorts as its number does. */
 const indexWidth = 10;
 const newline = '\n';
-const maxLineBytes = 128 * 1024 * 1024;
+/** A longer answer of a call is not taken either. */
+const maxLineBytes = 65 * 1024 * 1024;
 
 /**
  * Takes the results of a batch at a provider: they come in any order, are sorted in the store, and are then read beside the
