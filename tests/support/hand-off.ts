@@ -44,7 +44,7 @@ export interface ResultLine {
   readonly promptmill?: { readonly via?: string; readonly cost_usd?: number };
 }
 
-const parseLines = (content: string | undefined): ResultLine[] =>
+export const parseLines = (content: string | undefined): ResultLine[] =>
   (content ?? '')
     .split('\n')
     .filter((line) => line !== '')
