@@ -26,9 +26,10 @@ const rows: readonly Row[] = [
     answered: requests / 2,
   },
   { name: 'takes fewer lines than it is said to', rules: { maxLines: 100 }, answered: 0 },
+  { name: 'has no room for the tokens of a batch', rules: { maxEnqueuedTokens: 900 }, answered: 0 },
   {
     name: 'has room for the tokens of one batch only',
-    rules: { maxEnqueuedTokens: 2500, processingMs: 500 },
+    rules: { maxEnqueuedTokens: 6000, processingMs: 5000 },
     isLong: true,
   },
 ];

@@ -54,6 +54,8 @@ const afterFailureMs = 5000;
 const lacksKeyMs = 5000;
 /** When the provider has no room in its queue: at first, and twice as long each time. */
 const noRoom = { firstMs: 30_000, mostMs: 600_000 };
+/** A batch that is older has ended, or has expired. */
+const queueSeconds = 7 * 86_400;
 /** How long a provider may take to cancel a batch. OpenAI: up to 10 minutes. */
 const cancelGraceMs = 15 * 60_000;
 
@@ -163,7 +165,9 @@ export const createRunShard = (options: RunShardOptions) => {
     const { batch, shard, provider, batchApi, client } = work;
     const { plan, state } = shard;
     const [failed] = seen.errors;
-    if (seen.status === 'failed' && failed?.code === noRoomCode && work.endsSinceMs === undefined) {
+    const hasNoRoom = seen.status === 'failed' && failed?.code === noRoomCode && work.endsSinceMs === undefined;
+    // Where nothing else is in the provider's queue, it will never have room for so many tokens.
+    if (hasNoRoom && (await client.hasUnended({ since: now() / 1000 - queueSeconds, signal }))) {
       const round = state.round + 1;
       const afterMs = Math.min(noRoom.mostMs, noRoom.firstMs * 2 ** state.round);
       return { state: { ...withoutBatch(state), round, reason: failed.code }, afterMs, seen };

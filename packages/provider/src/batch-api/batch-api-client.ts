@@ -73,6 +73,8 @@ export interface BatchApiClient {
   create(request: CreateRequest): Promise<ProviderBatch>;
   /** The newest batch with a pair in its metadata; undefined when there is none. */
   findBatch(key: string, value: string, search: Search): Promise<ProviderBatch | undefined>;
+  /** Whether a batch has not ended. */
+  hasUnended(search: Search): Promise<boolean>;
   /** Undefined when the provider has no such batch. */
   get(id: string, signal: AbortSignal): Promise<ProviderBatch | undefined>;
   /** Asks for a batch to be cancelled. One that has ended, or is gone, stays as it is. */
@@ -311,6 +313,11 @@ export const createBatchApiClient = (provider: Provider, now: () => number = Dat
         if (batch?.metadata[key] === value) return batch;
       }
       return undefined;
+    },
+
+    async hasUnended(search) {
+      for await (const item of list('/batches?', search)) if (toBatch(item)?.hasEnded === false) return true;
+      return false;
     },
 
     async get(id, signal) {
