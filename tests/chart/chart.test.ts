@@ -154,6 +154,15 @@ describe.runIf(isHere('helm'))('the chart', () => {
     expect(secretsOf('collector')).toEqual(['promptmill-redis', 'promptmill-store', 'promptmill-metrics']);
   });
 
+  it('gives workers the files where they need them', () => {
+    const worker = { store: true };
+    const mounts = ({ volumeMounts = [] }: ReturnType<typeof containerOf>) => volumeMounts.map(({ name }) => name);
+    expect(mounts(containerOf(render({ ...withVolume, worker }), 'worker'))).toContain('data');
+    expect(mounts(containerOf(render(withVolume), 'worker'))).not.toContain('data');
+    const secrets = containerOf(render({ ...withBucket, worker }), 'worker').envFrom ?? [];
+    expect(secrets.map(({ secretRef }) => secretRef?.name)).toContain('promptmill-store');
+  });
+
   it('lets a role end its work, and keeps most of its pods when a node is drained', () => {
     const objects = render(withAll);
     for (const role of roles) {
