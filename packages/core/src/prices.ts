@@ -26,23 +26,6 @@ export interface Prices {
   readonly call?: number | undefined;
 }
 
-const scaleTokenPrice = (price: TokenPrice | undefined, share: number): TokenPrice | undefined => {
-  if (typeof price !== 'object') return price === undefined ? undefined : price * share;
-  return {
-    base: price.base * share,
-    tiers: price.tiers.map(({ start, price: each }) => ({ start, price: each * share })),
-  };
-};
-
-/** The prices of a service that asks a share of them, such as 0.5 for a batch API. */
-export const scalePrices = ({ input, cachedInput, output, reasoning, call }: Prices, share: number): Prices => ({
-  input: scaleTokenPrice(input, share),
-  cachedInput: scaleTokenPrice(cachedInput, share),
-  output: scaleTokenPrice(output, share),
-  reasoning: scaleTokenPrice(reasoning, share),
-  call: call === undefined ? undefined : call * share,
-});
-
 const price = z.number().nonnegative();
 
 /** `prices` of a model in `promptmill.yaml`, in USD per million tokens. */

@@ -85,7 +85,9 @@ export const createPlanShards = (options: PlanShardsOptions) => {
 
   /** Whether requests of the batch may be handed off at all. A limit of costs is kept call by call. */
   const mayHandOff = (batch: Batch): boolean => {
-    const { tenant, model, maxCostNanoUsd, total } = batch;
+    const { tenant, model, maxCostNanoUsd, total, strategy, tier } = batch;
+    // Who names a tier wants calls in that tier.
+    if (strategy === undefined && tier !== undefined) return false;
     if (maxCostNanoUsd !== undefined || limitsCost(limitsOf(tenant))) return false;
     const only = model === undefined ? undefined : lanes.route(model)?.lane;
     const possible = model === undefined ? lanes.lanes : only ? [only] : [];
