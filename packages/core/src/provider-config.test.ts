@@ -103,7 +103,7 @@ test("a provider's batch API is OpenAI's, but for what the configuration says", 
   expect(providers['xai']?.batchApi).toBeUndefined();
 });
 
-test.each(['mistral', { wire: 'openai', window: '10m' }, { wire: 'openai', maxLines: 0 }, { maxLines: 5 }])(
+test.each(['mistral', { wire: 'openai', window: '10s' }, { wire: 'openai', maxLines: 0 }, { maxLines: 5 }])(
   '%j is no batch API',
   (batchApi) => {
     expect(fileConfig.safeParse({ providers: { xai: { batchApi } } }).success).toBe(false);
