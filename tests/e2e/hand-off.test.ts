@@ -77,6 +77,17 @@ describe('a batch that is handed off to the batch API of its provider', () => {
     expect(ofBatchApi((await check(failing, input)).errors)).toHaveLength(5);
   });
 
+  it('with fastest is what its lane would not let in in half of the time', async () => {
+    const input = inputOf(40, undefined, 'inner/simulator/json');
+    const { id } = await createBatch(outer.client, input, {
+      completion_window: '1m',
+      promptmill: { strategy: 'fastest' },
+    });
+    const planned = await untilBatch(outer.client, id, (batch) => extensionOf(batch).batch_api !== null);
+    expect(extensionOf(planned).batch_api?.requests).toBe(10);
+    await outer.client.batches.cancel(id);
+  });
+
   it.runIf(inLongForm)('says why, and waits, while its provider cannot be reached', async () => {
     await inner.api.stop();
     const id = await submit(inputOf(500, undefined, model));

@@ -17,7 +17,7 @@ export const startHandOffStacks = async (
   const provider = {
     baseUrl: `${inner.api.url}/v1`,
     batchApi: { wire: 'openai', ...batchApi },
-    models: { 'simulator/echo': { prices } },
+    models: { 'simulator/echo': { prices }, 'simulator/json': { requestsPerSecond: 1 } },
   };
   try {
     const files = { 'promptmill.yaml': JSON.stringify({ providers: { inner: provider } }) };

@@ -3,9 +3,10 @@ import type { Route } from './lanes.ts';
 
 /**
  * Whether requests of a batch go through their provider's own batch API, which costs less and takes longer. `auto`: when
- * the batch has the time and is large enough. `cheapest`: whatever its size and its time. `live`: never.
+ * the batch has the time and is large enough. `cheapest`: whatever its size and its time. `fastest`: those that their lane's
+ * limit would not let in in time. `live`: never.
  */
-export const strategies = ['auto', 'cheapest', 'live'] as const;
+export const strategies = ['auto', 'cheapest', 'fastest', 'live'] as const;
 export type Strategy = (typeof strategies)[number];
 
 /** A provider's own batch API. */
@@ -99,9 +100,22 @@ export const fewestToHandOff = (
   { windowSeconds, providerWindowSeconds }: { readonly windowSeconds: number; readonly providerWindowSeconds: number },
 ): number => {
   if (strategy === 'live') return Infinity;
-  if (strategy === 'cheapest') return 1;
+  if (strategy === 'cheapest' || strategy === 'fastest') return 1;
   return windowSeconds >= providerWindowSeconds ? worthHandingOff : Infinity;
 };
+
+/** The part of its window in which a batch's requests are to run live with `fastest`. The rest is for what comes back. */
+const liveShareOfWindow = 1 / 2;
+
+/**
+ * How many requests of a model run live before any is handed off.
+ *
+ * @param perSecond how many live calls the lane lets in; undefined when it does not limit them
+ */
+export const liveBeforeHandOff = (
+  strategy: Strategy,
+  { windowSeconds, perSecond = Infinity }: { readonly windowSeconds: number; readonly perSecond?: number | undefined },
+): number => (strategy === 'fastest' ? Math.floor(windowSeconds * liveShareOfWindow * perSecond) : 0);
 
 /** How much longer than its limit says a lane may take for what comes back. */
 const liveSlack = 1.5;

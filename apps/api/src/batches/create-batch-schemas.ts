@@ -86,8 +86,9 @@ const extension = z
       .meta({
         description:
           "Whether requests go through their provider's own batch API, where one is configured: `auto` when they are many and " +
-          'the completion window is as long as the provider’s, `cheapest` always, `live` never. Default: `auto`; for a retry, ' +
-          'as in the batch that is retried.',
+          'the completion window is as long as the provider’s, `cheapest` always, `fastest` only those that the lane’s limit of ' +
+          'requests would not let in within half of the window, `live` never. Default: `auto`; for a retry, as in the batch ' +
+          'that is retried.',
       }),
     webhook_url: webhookUrl.optional(),
     webhook_secret: webhookSecret.optional(),

@@ -8,6 +8,7 @@ import {
   type Lane,
   type LaneTable,
   limitsCost,
+  liveBeforeHandOff,
   mayUseModel,
   type RequestBody,
   type Route,
@@ -52,6 +53,8 @@ interface ModelPlan {
   readonly batchApi: BatchApi;
   /** Fewer are not handed off. */
   readonly fewest: number;
+  /** How many of the next requests run live. */
+  live: number;
   /** The first requests, until they are enough. */
   waiting: PlacedRequest[];
   /** How many are handed off. */
@@ -64,6 +67,17 @@ const fewestOf = ({ strategy = 'auto', completionWindow }: Batch, { window }: Ba
   fewestToHandOff(strategy, {
     windowSeconds: completionWindowSeconds(completionWindow) ?? 0,
     providerWindowSeconds: completionWindowSeconds(window) ?? 0,
+  });
+
+/** How many calls a lane lets in a second; undefined when it does not limit them. */
+const perSecondOf = ({ limits: { requests } }: Lane): number | undefined =>
+  requests && (requests.count * 1000) / requests.windowMs;
+
+/** How many requests of a lane's model run live before any is handed off. */
+const liveOf = ({ strategy = 'auto', completionWindow }: Batch, lane: Lane): number =>
+  liveBeforeHandOff(strategy, {
+    windowSeconds: completionWindowSeconds(completionWindow) ?? 0,
+    perSecond: perSecondOf(lane),
   });
 
 /**
@@ -91,7 +105,10 @@ export const createPlanShards = (options: PlanShardsOptions) => {
     if (maxCostNanoUsd !== undefined || limitsCost(limitsOf(tenant))) return false;
     const only = model === undefined ? undefined : lanes.route(model)?.lane;
     const possible = model === undefined ? lanes.lanes : only ? [only] : [];
-    return possible.some(({ provider: { batchApi } }) => batchApi && fewestOf(batch, batchApi) <= total);
+    return possible.some((lane) => {
+      const { batchApi } = lane.provider;
+      return batchApi && liveOf(batch, lane) + fewestOf(batch, batchApi) <= total;
+    });
   };
 
   const planOf = (batch: Batch, route: Route | undefined): ModelPlan | undefined => {
@@ -102,7 +119,7 @@ export const createPlanShards = (options: PlanShardsOptions) => {
     const { lane, model } = route;
     return fewest > batch.total
       ? undefined
-      : { lane, model, batchApi, fewest, waiting: [], requests: 0, open: undefined };
+      : { lane, model, batchApi, fewest, live: liveOf(batch, lane), waiting: [], requests: 0, open: undefined };
   };
 
   const plan = async (snapshot: BatchSnapshot): Promise<void> => {
@@ -159,6 +176,7 @@ export const createPlanShards = (options: PlanShardsOptions) => {
     };
 
     const wants = (of: ModelPlan, request: PlacedRequest): void => {
+      if (of.live-- > 0) return;
       of.waiting.push(request);
       if (of.waiting.length + of.requests < of.fewest) return;
       for (const each of of.waiting) add(of, each);
@@ -193,9 +211,7 @@ export const createPlanShards = (options: PlanShardsOptions) => {
     const plans: Shard[] = [];
     for (const shard of closed) {
       const of = models.get(`${shard.provider}/${shard.model}`);
-      const limit = of?.lane.limits.requests;
-      const perSecond = limit && (limit.count * 1000) / limit.windowMs;
-      const untilMs = giveUpAtMs(batch, of?.requests ?? shard.requests, perSecond);
+      const untilMs = giveUpAtMs(batch, of?.requests ?? shard.requests, of && perSecondOf(of.lane));
       plans.push({ number: plans.length, ...shard, giveUpAtMs: untilMs });
     }
     await shards.plan(id, plans, bits);
