@@ -149,7 +149,7 @@ const batchApiConfig = z.union([
     /** The `completion_window` that its batches get. */
     window: z
       .string()
-      .refine((window) => completionWindowSeconds(window) !== undefined, { error: 'it must be from 1h to 30d' })
+      .refine((window) => completionWindowSeconds(window) !== undefined, { error: 'it must be from 1m to 30d' })
       .optional(),
     /** Most lines of one of its batches. */
     maxLines: z.int().positive().optional(),
