@@ -2,7 +2,7 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { QueueAdapterOptions } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
-import { ApiError, type Lane, lacksKey } from '@promptmill/core';
+import { ApiError, type Lane, missingKeyOf } from '@promptmill/core';
 import { hasJobs, openLaneQueue, readLaneLimits, type ShardJob, shardsQueueName } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 import { type Express, type RequestHandler, Router } from 'express';
@@ -94,9 +94,9 @@ export const createBoard = (
     return { queue, lane };
   });
   /** A lane that can call nobody and has nothing to show is left out. */
-  const isShown = async ({ name, provider }: Lane): Promise<boolean> => {
-    const { hasKey = !lacksKey(provider) } = await readLaneLimits(redis, keys, name);
-    return hasKey || hasJobs(redis, keys, name);
+  const isShown = async (lane: Lane): Promise<boolean> => {
+    const { hasKey = missingKeyOf(lane) === undefined } = await readLaneLimits(redis, keys, lane.name);
+    return hasKey || hasJobs(redis, keys, lane.name);
   };
   const lanes = laneQueues.map(({ queue, lane }) => {
     const adapter = adapterOf(queue, {

@@ -175,7 +175,7 @@ export const startApi = async ({
   });
   const livePlaces = createLivePlaces({ api, places, limitsOf: tenants.limitsOf });
   const countLiveCalls = createCountLiveCalls({ redis, keys, live });
-  const laneWatch = createLaneWatch({ redis, keys, live, now: Date.now });
+  const laneWatch = createLaneWatch({ redis, keys, lanes: config.lanes, live, now: Date.now });
   const replay = createReplayJournal({ files, records, uploads, batches, batchesQueue, claims, logger, now: Date.now });
   const replaying = keepReplaying(redis, replay, logger);
   const { replayed } = replaying;

@@ -6,6 +6,7 @@ interface Lane {
   readonly id: string;
   readonly has_key: boolean;
   readonly limits: object;
+  readonly deployments: readonly object[];
   readonly last_errors: readonly { readonly reason: string; readonly at: number }[];
 }
 
@@ -23,7 +24,14 @@ beforeAll(async () => {
   api = await startTestApi({
     redisUrl: inject('redisUrl'),
     env: { PROMPTMILL_ADMIN_KEY: adminKey, LOG_LEVEL: 'info' },
-    configFile: 'providers: { simulator: { concurrency: 20, requestsPerMinute: 600 } }',
+    configFile: `
+providers:
+  simulator: { concurrency: 20, requestsPerMinute: 600 }
+  pool:
+    baseUrl: http://127.0.0.1:9/v1
+    requestsPerMinute: 900
+    deployments: { east: { concurrency: 3 }, west: { apiKeyEnv: WEST_API_KEY, requestsPerMinute: 500 } }
+`,
     onLog: (text) => log.push(JSON.parse(text) as (typeof log)[number]),
   });
   control = createLaneControl(api.redis, api.keys, 'simulator');
@@ -141,12 +149,53 @@ describe('an admin', () => {
 describe('Bull Board', () => {
   it('lists lanes that can be called or have jobs, and no others', async () => {
     await openAsWorker();
-    expect(await boardLanes()).toEqual(['simulator']);
+    expect(await boardLanes()).toEqual(['simulator', 'pool']);
     await api.redis.zadd(api.keys.laneJobs('openai', 'failed'), 1, 'job');
-    expect(await boardLanes()).toEqual(['openai', 'simulator']);
+    expect(await boardLanes()).toEqual(['openai', 'simulator', 'pool']);
     // A worker says that it has no key.
     await openAsWorker(false);
-    expect(await boardLanes()).toEqual(['openai']);
+    expect(await boardLanes()).toEqual(['openai', 'pool']);
     expect(await simulator()).toMatchObject({ has_key: false });
+  });
+});
+
+describe('a lane with deployments', () => {
+  const pool = async () => (await listLanes()).find(({ id }) => id === 'pool');
+
+  it('tells the limits and the key of each, and what all share', async () => {
+    expect(await pool()).toMatchObject({
+      has_key: true,
+      held_until: null,
+      limits: { ...unlimited, requests_per_minute: 900 },
+      deployments: [
+        { id: 'pool@east', has_key: true, in_flight: 0, limits: { ...unlimited, concurrency: 3 } },
+        { id: 'pool@west', has_key: false, allowed: null, limits: { ...unlimited, requests_per_minute: 500 } },
+      ],
+    });
+    expect((await simulator())?.deployments).toEqual([]);
+  });
+
+  it('tells the calls and the hold of each, and is held when all are', async () => {
+    const ofLane = createLaneControl(api.redis, api.keys, 'pool');
+    const terms = { limits: {}, startWidth: 8, probeIntervalMs: 1000, hasKey: true };
+    await ofLane.setLimits(terms);
+    const hold = async (deployment: string) => {
+      const opened = createLaneControl(api.redis, api.keys, deployment, { name: 'worker', lane: ofLane });
+      await opened.setLimits(terms);
+      const { atMs: grantedAtMs } = await opened.admit([0, 0], 1000);
+      const reason = 'rate_limited (429)';
+      await opened.reportEnd({ signal: 'throttled', reason, grantedAtMs, estimatedTokens: 0, retryAfterMs: 60_000 });
+    };
+    await hold('pool@east');
+    const held = { in_flight: 2, held_until: expect.any(Number), reason: 'rate_limited (429)' };
+    expect(await pool()).toMatchObject({ held_until: null, deployments: [held, { in_flight: 0, held_until: null }] });
+    await hold('pool@west');
+    expect(await pool()).toMatchObject({ held_until: expect.any(Number), reason: 'rate_limited (429)' });
+  });
+
+  it('lets an admin change the limits of each', async () => {
+    const { status, body } = await change({ concurrency: 5 }, { lane: 'pool@east' });
+    expect([status, body]).toMatchObject([200, { id: 'pool', deployments: [{ limits: { concurrency: 5 } }, {}] }]);
+    expect((await change({ concurrency: 5 }, { lane: 'pool@north' })).status).toBe(404);
   });
 });

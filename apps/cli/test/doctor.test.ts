@@ -26,6 +26,13 @@ providers:
     models: { echo: {} }
     fallback: [groq/llama]
   elsewhere: { baseUrl: ${simulator.url.replace('/v1', '/v2')}, apiKeyEnv: MINE_API_KEY }
+  pool:
+    models:
+      echo:
+        deployments: { west: { model: echo-west } }
+    deployments:
+      east: { baseUrl: ${simulator.url}, apiKeyEnv: EAST_API_KEY }
+      west: { baseUrl: ${simulator.url}, apiKeyEnv: WEST_API_KEY }
   gone: { baseUrl: http://127.0.0.1:${await freePort()}/v1 }
 `,
   );
@@ -70,6 +77,17 @@ describe('doctor, of a provider', () => {
       expect.stringMatching(/^configuration: .*promptmill\.yaml \(found .*; calls go to .*\n$/),
     ]);
     expect(stdout).not.toMatch(new RegExp(`${rightKey}|${wrongKey}`));
+  });
+
+  it('checks each deployment, and calls it by its own name for the model', async () => {
+    const env = { EAST_API_KEY: wrongKey, WEST_API_KEY: rightKey };
+    const { exit, stdout } = await doctor(['--provider', 'pool', '--model', 'pool/echo'], env);
+    expect(stdout).toContain('The key in EAST_API_KEY is wrong');
+    expect(stdout).toContain('✓ pool.deployments.west: echo-west answered a call');
+    expect(exit).toBe(1);
+    const one = await doctor([], { WEST_API_KEY: rightKey });
+    expect(one.stdout).toMatch(/^! pool\.deployments\.east: EAST_API_KEY is not set$/m);
+    expect(one.stdout).toMatch(/^✓ pool\.deployments\.west: lists/m);
   });
 
   it('lists the providers when it knows none of that name', async () => {

@@ -74,7 +74,7 @@ const errorOf = (result: CallResult): string | undefined => {
  * @param startedAtMs Unix milliseconds, like `endedAtMs`
  */
 export const attemptSpan = (
-  { name: lane, provider }: Lane,
+  { name: lane, provider }: Pick<Lane, 'name' | 'provider'>,
   { batchId, index, tenant, url, body, live }: RequestJob,
   result: CallResult,
   startedAtMs: number,

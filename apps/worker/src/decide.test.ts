@@ -27,7 +27,13 @@ test.each<
   [
     string,
     CallResult,
-    { attemptsLeft?: number; hasFallback?: boolean; isAskedAgain?: boolean; refusals?: RequestRefusals },
+    {
+      attemptsLeft?: number;
+      hasFallback?: boolean;
+      hasOtherDoor?: boolean;
+      isAskedAgain?: boolean;
+      refusals?: RequestRefusals;
+    },
     object,
   ]
 >([
@@ -118,10 +124,18 @@ test.each<
       mayPass: true,
     },
   ],
-])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, isAskedAgain = false, refusals }, decision) => {
+  [
+    'a request that one deployment refuses is called at another rather than at a fallback',
+    failure('provider', 'authentication_failed'),
+    { attemptsLeft: 5, hasFallback: true, hasOtherDoor: true, refusals: { calls: 3, own: 3, lastAtMs: 1 } },
+    { kind: 'call again' },
+  ],
+])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, hasOtherDoor = false, ...more }, decision) => {
+  const { isAskedAgain = false, refusals } = more;
   const situation = {
     attemptsLeft,
     hasFallback,
+    hasOtherDoor,
     isAskedAgain,
     refusals,
     isLate: false,
@@ -142,7 +156,14 @@ test('an answer that was paid for stays the result when the second call fails', 
   expect(keepAnswer(better, first)).toBe(better);
 });
 
-const flexSituation = { attemptsLeft: 5, hasFallback: true, isLate: false, isAskedAgain: false, probeIntervalMs: 1 };
+const flexSituation = {
+  attemptsLeft: 5,
+  hasFallback: true,
+  hasOtherDoor: false,
+  isLate: false,
+  isAskedAgain: false,
+  probeIntervalMs: 1,
+};
 const ofFlex = { ...flexSituation, lane: { tier: 'flex' } } as const;
 
 test('a request whose model has no flex tier goes to its fallback, from a flex lane alone', () => {

@@ -133,6 +133,8 @@ export interface RequestSituation {
   /** Whether a call that was aborted was given up for the fallback. */
   readonly isLate: boolean;
   readonly lane: Pick<Lane, 'tier'>;
+  /** Whether a deployment at which it has not failed may take it. */
+  readonly hasOtherDoor: boolean;
   /** Refusals of this request, with this one. Undefined where the lane says nothing of them. */
   readonly refusals?: RequestRefusals | undefined;
   readonly probeIntervalMs: number;
@@ -149,7 +151,17 @@ export interface RequestSituation {
  */
 export const decide = (
   result: CallResult,
-  { attemptsLeft, hasFallback, isLate, lane, refusals, probeIntervalMs, isAskedAgain, live }: RequestSituation,
+  {
+    attemptsLeft,
+    hasFallback,
+    hasOtherDoor,
+    isLate,
+    lane,
+    refusals,
+    probeIntervalMs,
+    isAskedAgain,
+    live,
+  }: RequestSituation,
 ):
   | Ending
   | { readonly kind: 'call again' }
@@ -174,6 +186,7 @@ export const decide = (
   const mismatch = isAskedAgain ? undefined : answerToSendBack(result);
   if (mismatch) return { kind: 'ask again', mismatch, instead: fail() };
   if (live?.hasBegun) return fail();
+  if (result.class === 'provider' && hasOtherDoor) return { kind: 'call again' };
   if (hasFallback && (result.class === 'provider' || lacksTier(lane, result))) return { kind: 'fall back' };
   // Somebody waits, who may act.
   if (live && result.class === 'provider') return fail();

@@ -1,8 +1,9 @@
 import { bodyThatAsksAgain, jobIdOf, type Lane, type RequestBody, type RequestJob } from '@promptmill/core';
-import type { AnswerCheck, CallResult, ProviderClient, TokenEstimator } from '@promptmill/provider';
+import type { AnswerCheck, CallResult, TokenEstimator } from '@promptmill/provider';
 import type { DeltaPublisher, JobLock } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
 import type { Job } from 'bullmq';
+import type { CallTarget } from './call-target.ts';
 import type { Ending } from './decide.ts';
 import { createCallEmbeddings } from './embeddings/call-embeddings.ts';
 import { createEmbeddingGroups, type EmbeddingGroupsOptions, type GroupEnd } from './embeddings/embedding-groups.ts';
@@ -17,7 +18,8 @@ import type { Called, CallEnd, RequestRun, WantedRequest } from './wanted-reques
 export interface MakeCallOptions
   extends ReportCallOptions, AdmitRequestsOptions, Pick<EmbeddingGroupsOptions, 'retry'> {
   readonly lane: Lane;
-  readonly client: ProviderClient;
+  /** Where calls go out that this door of the gate has let in. */
+  readonly targetOf: (door: string) => CallTarget;
   readonly tenantGate: TenantGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
@@ -31,11 +33,13 @@ export interface MakeCallOptions
 
 /** What is sent for a request: its body, and after an answer that did not match its schema what was wrong with it. */
 const callOf = (
-  { url, body, mismatch, batchId, index }: RequestJob,
+  { url, body: asked, mismatch, batchId, index }: RequestJob,
   { tier }: Lane,
+  target: CallTarget,
 ): { readonly body: RequestBody; readonly idempotencyKey: string } => {
   // A provider refuses a key that comes again with another body, as it does when the request steps up.
   const jobId = `${jobIdOf(batchId, index)}${tier ? `-${tier}` : ''}`;
+  const body = target.model === undefined ? asked : { ...asked, model: target.model };
   // A provider that knows the key of the first call would give its answer again.
   if (mismatch) return { body: bodyThatAsksAgain(url, body, mismatch), idempotencyKey: `${jobId}-again` };
   return { body, idempotencyKey: jobId };
@@ -56,7 +60,7 @@ const untilLate = ({ fallback }: RequestJob, signal: AbortSignal): AbortSignal =
  * or with how the job ends without a call. Requests for embeddings may share a call.
  */
 export const createMakeCall = (options: MakeCallOptions) => {
-  const { lane, client, tenantGate, estimator, answers, deltas, retry } = options;
+  const { lane, targetOf, tenantGate, estimator, answers, deltas, retry } = options;
   const { untilRedisTakes, unrecorded, passFailPoint } = options;
   const admit = createAdmitRequests(options);
   const report = createReportCall(options);
@@ -73,9 +77,10 @@ export const createMakeCall = (options: MakeCallOptions) => {
     const isStreamed = request.body['stream'] === true;
     const streamed = isStreamed && !live ? deltas.open(request) : undefined;
     const liveStream = isStreamed ? live?.openStream() : undefined;
-    const { body, idempotencyKey } = callOf(request, lane);
+    const target = targetOf(admission.door);
+    const { body, idempotencyKey } = callOf(request, lane, target);
     unrecorded.add(lock);
-    const result = await client.call({
+    const result = await target.client.call({
       url: request.url,
       body,
       idempotencyKey,
@@ -96,9 +101,9 @@ export const createMakeCall = (options: MakeCallOptions) => {
     // The lane does not wait for the check.
     const checked = result.kind === 'success' && request.checkSchema ? await answers.check(request, result) : result;
     streamed?.end(checked.kind === 'success');
-    report.count(checked, callMs);
-    report.trace(request, checked, endedAtMs - callMs, endedAtMs);
-    return { result: checked, callMs, hold };
+    report.count(target, checked, callMs);
+    report.trace(target, request, checked, endedAtMs - callMs, endedAtMs);
+    return { result: checked, callMs, hold, door: admission.door };
   };
 
   /** Counts the calls for a request that has lost a worker. */

@@ -12,13 +12,15 @@ it('an answer that came as its caller hung up is not one that waits to be record
   const count = { inc: () => {}, observe: () => {}, labels: () => count };
   const { processRequest } = createProcessRequest({
     lane: { name: 'lane', provider: { probeIntervalMs: 1000 }, limits: {} },
-    client: {
-      async call() {
-        isWanted = false;
-        return { kind: 'success', statusCode: 200, requestId: '', json: '{}', usage: {}, headers: {} };
+    targetOf: () => ({
+      client: {
+        async call() {
+          isWanted = false;
+          return { kind: 'success', statusCode: 200, requestId: '', json: '{}', usage: {}, headers: {} };
+        },
       },
-    },
-    gate: { admit: async () => ({ send: () => true, reportEnd: async () => undefined }) },
+    }),
+    gate: { admit: async () => ({ send: () => true, reportEnd: async () => undefined }), hasOther: () => false },
     tenantGate: { isFull: () => false, isInUse: () => false },
     findFallback: () => undefined,
     estimator: () => undefined,

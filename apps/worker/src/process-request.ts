@@ -27,6 +27,7 @@ import {
 } from './decide.ts';
 import type { FindFallback } from './lane/fallback.ts';
 import type { LineUp } from './lane/line-up.ts';
+import type { LaneGate } from './lane/lane-gate.ts';
 import type { LiveRequests } from './live-requests.ts';
 import { createMakeCall, type MakeCallOptions } from './make-call.ts';
 import { type Quarantine, suspectAfter } from './quarantine.ts';
@@ -34,6 +35,7 @@ import { refusalsOf } from './refusals.ts';
 import type { RequestRun } from './wanted-request.ts';
 
 export interface ProcessRequestOptions extends MakeCallOptions {
+  readonly gate: Pick<LaneGate, 'admit' | 'hasOther'>;
   /** 0 when the lane can afford another retry; else how long to wait before asking again, in milliseconds. */
   readonly takeRetry: () => Promise<number>;
   readonly findFallback: FindFallback;
@@ -105,8 +107,20 @@ const hasKilledItsWorkers = ({ stalledCounter, data }: Job<RequestJob>): boolean
  * next worker finds it and makes no call.
  */
 export const createProcessRequest = (options: ProcessRequestOptions) => {
-  const { lane, tenantGate, takeRetry, findFallback, lineUp, charges, costGate, answers, recorder, isRunning, retry } =
-    options;
+  const {
+    lane,
+    gate,
+    tenantGate,
+    takeRetry,
+    findFallback,
+    lineUp,
+    charges,
+    costGate,
+    answers,
+    recorder,
+    isRunning,
+    retry,
+  } = options;
   const { untilRedisTakes, unrecorded, quarantine, live, giveUp, metrics, passFailPoint } = options;
   const makeCall = createMakeCall(options);
 
@@ -170,7 +184,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     for (let calls = 0; ; calls++) {
       const called = await makeCall(job, run, calls === 0);
       if ('ending' in called) return called.ending;
-      const { result, callMs, hold } = called;
+      const { result, callMs, hold, door } = called;
+      if (result.kind === 'failure') run.avoid.add(door);
       if (result.kind === 'failure' && result.usage) await waste(request, result.usage, cost);
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
@@ -179,6 +194,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         hasFallback: run.fallback !== undefined,
         isLate: run.fallback !== undefined && !run.signal.aborted,
         lane,
+        hasOtherDoor: gate.hasOther(run.avoid),
         isAskedAgain: job.data.mismatch !== undefined,
         live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });
@@ -210,7 +226,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
    */
   const carryOut = async (
     job: Job<RequestJob>,
-    lock: JobLock,
+    { lock, avoid }: RequestRun,
     ending: Ending,
     cost: CostShare,
   ): Promise<JobReference> => {
@@ -227,6 +243,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       }
       case 'retry':
         await untilRedisTakes(() => recorder.noteRetry(job.data));
+        if (lane.deployments.length > 1)
+          await untilRedisTakes(() => job.updateData({ ...job.data, avoid: [...avoid] }));
         throw new Error(ending.reason);
       case 'fall back':
         // Its job may have changed since it began.
@@ -256,7 +274,14 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     const fallback = findFallback(job.data, lane);
     const liveRun = job.data.live && live.begin(job.data);
     const cost = costGate.open(job.data, lane);
-    const run: RequestRun = { lock, fallback, live: liveRun, signal: liveRun?.signal ?? giveUp, lendPlace };
+    const run: RequestRun = {
+      lock,
+      fallback,
+      live: liveRun,
+      signal: liveRun?.signal ?? giveUp,
+      lendPlace,
+      avoid: new Set(job.data.avoid),
+    };
     try {
       const ending =
         job.stalledCounter < suspectAfter
@@ -268,7 +293,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         return { status: 'dropped' };
       }
       const delayMs = quarantineWaitMs * (1 + Math.random());
-      return await carryOut(job, lock, ending === 'taken' ? { kind: 'put back', delayMs } : ending, cost);
+      return await carryOut(job, run, ending === 'taken' ? { kind: 'put back', delayMs } : ending, cost);
     } finally {
       liveRun?.end();
       await cost.end();

@@ -3,6 +3,7 @@ import { type CallFailure, type CallResult, laneSignalOf } from '@promptmill/pro
 import type { LaneHold } from '@promptmill/queue';
 import type { Metrics, Tracing } from '@promptmill/runtime';
 import { attemptSpan } from './attempt-span.ts';
+import type { CallTarget } from './call-target.ts';
 import { isRefusal, lacksCapacity, publicReasonOf, reasonOf } from './decide.ts';
 import type { Admission } from './lane/admission.ts';
 import type { RequestRecorder } from './request-recorder.ts';
@@ -31,7 +32,6 @@ export const totalTokens = (result: CallResult): number | undefined => {
 export const createReportCall = (options: ReportCallOptions) => {
   const { lane, recorder, untilRedisTakes, onFailure, metrics, tracing } = options;
   const callDuration = metrics.callDuration.labels({ lane: lane.name });
-  const successes = metrics.calls.labels({ lane: lane.name, class: 'success' });
 
   return {
     /**
@@ -66,17 +66,26 @@ export const createReportCall = (options: ReportCallOptions) => {
     },
 
     /** Counts a call, unless it was not sent. */
-    count(result: CallResult, callMs: number): void {
+    count({ deployment }: CallTarget, result: CallResult, callMs: number): void {
       if (result.kind === 'unsent') return;
-      if (result.kind === 'success') successes.inc();
-      else metrics.calls.inc({ lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind });
+      const labels = { lane: lane.name, class: result.kind === 'failure' ? result.class : result.kind };
+      metrics.calls.inc(deployment === undefined ? labels : { ...labels, deployment });
       callDuration.observe(callMs / 1000);
     },
 
     /** Adds an attempt to the trace of its request, where it is traced. Both times are Unix milliseconds. */
-    trace(request: RequestJob, result: CallResult, startedAtMs: number, endedAtMs: number): void {
+    trace(
+      { provider }: CallTarget,
+      request: RequestJob,
+      result: CallResult,
+      startedAtMs: number,
+      endedAtMs: number,
+    ): void {
       if (request.traceparent !== undefined && tracing.isOn && result.kind !== 'unsent')
-        tracing.step(request.traceparent, attemptSpan(lane, request, result, startedAtMs, endedAtMs));
+        tracing.step(
+          request.traceparent,
+          attemptSpan({ name: lane.name, provider }, request, result, startedAtMs, endedAtMs),
+        );
     },
   };
 };

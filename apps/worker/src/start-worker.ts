@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { createTenants, type Lane, lacksKey, type Provider, type RequestJob } from '@promptmill/core';
+import { calledBy, createTenants, type Lane, type Provider, type RequestJob } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   createAnswerCheck,
@@ -17,7 +18,6 @@ import {
   createDeltaPublisher,
   createKeptCalls,
   createKeys,
-  createLaneControl,
   createLaneTurns,
   createLiveSender,
   createReservedCosts,
@@ -50,7 +50,7 @@ import { createFindFallback } from './lane/fallback.ts';
 import { createLaneEstimator } from './lane/lane-estimator.ts';
 import { createLineUp } from './lane/line-up.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
-import { createNeutralLook } from './lane/neutral-look.ts';
+import { openDoors } from './lane/open-doors.ts';
 import { createLiveRequests } from './live-requests.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -132,8 +132,8 @@ export const startWorker = async ({
   const deltas = createDeltaPublisher(connection, keys);
 
   const clients = new Map<Provider, ProviderClient>();
-  const clientOf = ({ provider }: Lane): ProviderClient => {
-    const lanesOfProvider = lanes.lanes.filter((lane) => lane.provider === provider).length;
+  const clientOf = (provider: Provider): ProviderClient => {
+    const lanesOfProvider = lanes.lanes.filter((lane) => calledBy(lane).includes(provider)).length;
     // One connection of each lane is for neutral looks: its calls may all hang.
     const client =
       clients.get(provider) ??
@@ -177,41 +177,34 @@ export const startWorker = async ({
     now: Date.now,
   });
 
+  const process = randomUUID();
   const openLane = async (lane: Lane) => {
-    const control = createLaneControl(connection, keys, lane.name);
     const onLaneError = (error: unknown): void => logError(error, 'lane', { lane: lane.name });
-    const estimator = createLaneEstimator({ limitsTokens: control.limitsTokens, onError: onLaneError });
-    const setLimits = async ({ limits, provider }: Lane): Promise<void> => {
-      const { probeIntervalMs } = provider;
-      const hasKey = !lacksKey(provider);
-      await control.setLimits({ limits, startWidth: workerConcurrency, probeIntervalMs, hasKey });
-      await estimator.prepare();
-    };
-    await setLimits(lane);
-    onBack(connection, () => {
-      control.restoreLimits().catch((error: unknown) => logError(error, 'limits'));
+    const opened = await openDoors(lane, {
+      connection,
+      keys,
+      process,
+      startWidth: workerConcurrency,
+      clientOf,
+      giveUp: giveUp.signal,
+      logger,
+      metrics,
+      onError: onLaneError,
     });
-    const { timeoutMs } = lane.provider;
-    const onHold = (reason: string, heldUntilMs: number): void => {
-      metrics.laneHolds.inc({ lane: lane.name });
-      logger.warn({ lane: lane.name, reason, until: new Date(heldUntilMs).toISOString() }, 'lane held');
-    };
-    const client = clientOf(lane);
+    const estimator = createLaneEstimator({ limitsTokens: opened.limitsTokens, onError: onLaneError });
+    await estimator.prepare();
     const gate = createLaneGate({
-      control,
-      look: createNeutralLook({ client, control, onHold, onError: onLaneError, giveUp: giveUp.signal }),
+      doors: opened.doors,
       isRunning: (batchId) => results.isRunning(batchId),
-      timeoutMs,
       liveShare: lane.liveShare,
-      onHold,
       onError: onLaneError,
     });
     const { processRequest, recordFailed } = createProcessRequest({
       lane,
-      client,
+      targetOf: opened.targetOf,
       gate,
       tenantGate,
-      takeRetry: () => control.takeRetry(),
+      takeRetry: () => opened.takeRetry(),
       estimator: () => estimator.current(),
       findFallback,
       lineUp: createLineUp({ lane, turns, weightOf: tenants.weightOf }),
@@ -250,7 +243,16 @@ export const startWorker = async ({
           logger.error({ err: reason }, 'a result could not be recorded'),
         );
     });
-    return { name: lane.name, worker, gate, setLimits };
+    return {
+      name: lane.name,
+      worker,
+      gate,
+      async setLimits(changed: Lane): Promise<void> {
+        await opened.setLimits(changed);
+        await estimator.prepare();
+      },
+      restoreLimits: () => opened.restoreLimits(),
+    };
   };
 
   const open = await Promise.all(lanes.lanes.map(openLane));
@@ -269,6 +271,9 @@ export const startWorker = async ({
         passFailPoint,
       })
     : undefined;
+  onBack(connection, () => {
+    for (const { restoreLimits } of open) restoreLimits().catch((error: unknown) => logError(error, 'limits'));
+  });
   logger.info({ lanes: lanes.lanes.length, concurrency: workerConcurrency }, 'worker started');
 
   return {

@@ -17,6 +17,8 @@ export interface RequestRun {
   readonly signal: AbortSignal;
   /** Lets the worker take one job more until this one ends. */
   readonly lendPlace: () => void;
+  /** The doors of the lane at which the request has failed. */
+  readonly avoid: Set<string>;
 }
 
 /** A request that is to be called: its batch wants it, and its tenant may make a call. */
@@ -41,6 +43,8 @@ export interface CallEnd {
   readonly callMs: number;
   /** What the lane answered. Undefined when its answer is not awaited. */
   readonly hold: LaneHold | undefined;
+  /** The door by which it went out. */
+  readonly door: string;
 }
 
 /** How the call for a request ended, or how its job ends without one. */

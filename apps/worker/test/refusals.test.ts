@@ -55,7 +55,7 @@ const counts = async (batchId = space.batchId) => {
   const { completed = 0, failed = 0 } = (await space.batches.get(batchId)) ?? {};
   return { completed, failed };
 };
-const lane = () => readLaneState(space.redis, space.keys, 'first', Date.now());
+const lane = () => readLaneState(space.redis, space.keys, 'first', ['first'], Date.now());
 const results = async (): Promise<string> => JSON.stringify(await space.redis.xrange(space.keys.results, '-', '+'));
 
 const poisonOrNot = (status: number) => (prompt: string) => (prompt.startsWith('poison') ? status : 200);

@@ -39,13 +39,16 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
   const { concurrency = 10, tenants: tenantsConfig = {} } = options;
   const space = openRedisSpace();
   const providers = { first: await startTestProvider(), second: await startTestProvider() };
-  const config = fileConfig.parse({
-    providers: {
-      first: { baseUrl: providers.first.baseUrl, ...options.first },
-      second: { baseUrl: providers.second.baseUrl },
-    },
-  });
-  const lanes = buildLanes(buildProviders(config, { FIRST_API_KEY: 'sk-of-the-first' }));
+  const lanesWith = (first: object = {}) => {
+    const config = fileConfig.parse({
+      providers: {
+        first: { baseUrl: providers.first.baseUrl, ...first },
+        second: { baseUrl: providers.second.baseUrl },
+      },
+    });
+    return buildLanes(buildProviders(config, { FIRST_API_KEY: 'sk-of-the-first' }));
+  };
+  const lanes = lanesWith(options.first);
   const batches = createBatchStore(space.redis, space.keys);
   const total = 100;
   const tenants = new Map<string, string>();
@@ -91,6 +94,9 @@ export const openWorkerSpace = async (options: WorkerSpaceOptions = {}) => {
     },
     stopWorker,
     setTenants: async (changed: TenantsConfig): Promise<void> => worker?.setLimits({ lanes, tenants: changed }),
+    /** Changes the configuration of the provider `first` while the worker runs. */
+    setFirst: async (first: object): Promise<void> =>
+      worker?.setLimits({ lanes: lanesWith(first), tenants: tenantsConfig }),
     /** Adds the job of a request to a lane; gives its id. */
     add: async (
       lane: 'first' | 'first.flex' | 'second',

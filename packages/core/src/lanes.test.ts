@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { buildLanes, describeMissing, flexLaneOf, mayStepUp, onlyWithKeys } from './lanes.ts';
+import { describe, expect, test } from 'vitest';
+import { buildLanes, describeMissing, doorsOf, flexLaneOf, mayStepUp, onlyWithKeys } from './lanes.ts';
 import { buildProviders, fileConfig } from './provider-config.ts';
 
 const lanesOf = (config: unknown) =>
@@ -176,4 +176,129 @@ test('requests step up where the configuration does not name flex alone', () => 
     return lane && mayStepUp(lane);
   };
   expect([mayOf('xai/a'), mayOf('simulator/a')]).toEqual([false, true]);
+});
+
+describe('deployments', () => {
+  const config = {
+    providers: {
+      azure: {
+        requestsPerMinute: 900,
+        timeoutMs: 5000,
+        deployments: {
+          east: { baseUrl: 'https://east.example/v1', apiKeyEnv: 'EAST_API_KEY', requestsPerMinute: 600 },
+          west: { baseUrl: 'https://west.example/v1', apiKeyEnv: 'WEST_API_KEY', concurrency: 3 },
+        },
+        models: {
+          'gpt-5': { deployments: { east: { model: 'gpt-5-east', tokensPerMinute: 9 }, west: { model: 'mine' } } },
+          'gpt-6': { concurrency: 2 },
+        },
+      },
+      lab: {
+        baseUrl: 'https://lab.example/v1',
+        apiKeyEnv: 'LAB_API_KEY',
+        deployments: { first: {}, second: { apiKeyEnv: 'LAB_2_API_KEY' } },
+      },
+    },
+  };
+  const env = { EAST_API_KEY: 'e', LAB_API_KEY: 'l', SIMULATOR_BASE_URL: 'http://127.0.0.1:8089/v1' };
+  const table = buildLanes(buildProviders(fileConfig.parse(config), env));
+  const laneOf = (model: string) => table.route(model)?.lane;
+  const shown = (model: string) =>
+    laneOf(model)?.deployments.map(({ name, provider: { baseUrl, apiKey }, limits, model: own }) => [
+      name,
+      baseUrl,
+      apiKey,
+      limits,
+      own,
+    ]);
+
+  test('have base URLs, keys and limits of their own; the limits of their provider are of all together', () => {
+    expect(shown('azure/any')).toEqual([
+      ['azure@east', 'https://east.example/v1', 'e', { requests: { count: 600, windowMs: 60_000 } }, undefined],
+      ['azure@west', 'https://west.example/v1', undefined, { concurrency: 3 }, undefined],
+    ]);
+    expect(laneOf('azure/any')?.limits).toEqual({ requests: { count: 900, windowMs: 60_000 } });
+    expect(laneOf('azure/any')?.deployments[0]?.provider).toMatchObject({ name: 'azure', timeoutMs: 5000 });
+    expect(shown('lab/any')).toEqual([
+      ['lab@first', 'https://lab.example/v1', 'l', {}, undefined],
+      ['lab@second', 'https://lab.example/v1', undefined, {}, undefined],
+    ]);
+  });
+
+  test('of a model with a lane of its own have names of their own for it, else they are its provider’s', () => {
+    expect(shown('azure/gpt-5')).toEqual([
+      ['azure.gpt-5@east', 'https://east.example/v1', 'e', { tokensPerMinute: 9 }, 'gpt-5-east'],
+      ['azure.gpt-5@west', 'https://west.example/v1', undefined, {}, 'mine'],
+    ]);
+    expect(shown('azure/gpt-6')?.map(([name]) => name)).toEqual(['azure.gpt-6@east', 'azure.gpt-6@west']);
+    expect(shown('openai/gpt-5')).toEqual([]);
+  });
+
+  test('need one key of theirs, and the first is named where none is set', () => {
+    const without = onlyWithKeys(buildLanes(buildProviders(fileConfig.parse(config), { LAB_2_API_KEY: 'l' })));
+    expect([onlyWithKeys(table).route('azure/any')?.model, without.route('lab/any')?.model]).toEqual(['any', 'any']);
+    expect([without.route('azure/any'), without.missingVariable('azure/any')]).toEqual([undefined, 'EAST_API_KEY']);
+  });
+
+  test('hold a lane together', () => {
+    expect(doorsOf(table, 'azure')).toEqual(['azure@east', 'azure@west']);
+    expect([doorsOf(table, 'openai'), doorsOf(table, 'gone')]).toEqual([['openai'], ['gone']]);
+  });
+
+  test.each([
+    [
+      'a base URL that is nowhere',
+      { mine: { deployments: { a: {} } } },
+      /providers\.mine\.deployments\.a: baseUrl is missing/,
+    ],
+    [
+      'a preset’s key at another host',
+      { lab: { deployments: { a: { baseUrl: 'https://evil.example/v1', apiKeyEnv: 'OPENAI_API_KEY' } } } },
+      /providers\.lab\.deployments\.a: OPENAI_API_KEY goes to api\.openai\.com only/,
+    ],
+    [
+      'a preset’s own key at another host',
+      { openai: { deployments: { a: { baseUrl: 'https://evil.example/v1' } } } },
+      /providers\.openai\.deployments\.a: OPENAI_API_KEY goes to api\.openai\.com only/,
+    ],
+    [
+      'a local preset’s key at another host',
+      { vllm: { deployments: { a: { baseUrl: 'https://evil.example/v1', apiKeyEnv: 'VLLM_API_TOKEN' } } } },
+      /providers\.vllm\.deployments\.a: apiKeyEnv: a file that PROMPTMILL_CONFIG does not name/,
+    ],
+    [
+      'the key of something else',
+      { openai: { models: { m: { deployments: { a: { apiKeyEnv: 'AWS_SECRET' } } } } } },
+      /providers\.openai\.models\.m\.deployments\.a: apiKeyEnv: AWS_SECRET is not/,
+    ],
+  ])('are refused with %s', (_, providers, message) => {
+    expect(() => lanesOf({ providers })).toThrow(message);
+  });
+
+  test('of a local preset get its key only where the preset is', () => {
+    const given = { vllm: { deployments: { here: {}, there: { baseUrl: 'https://there.example/v1' } } } };
+    const local = { VLLM_BASE_URL: 'http://gpu:8000/v1', VLLM_API_KEY: 'key' };
+    const { deployments = [] } =
+      buildLanes(buildProviders(fileConfig.parse({ providers: given }), local)).route('vllm/m')?.lane ?? {};
+    expect(deployments.map(({ provider }) => provider.apiKey)).toEqual(['key', undefined]);
+  });
+
+  test.each([
+    ['none', {}],
+    ['a name for all models', { a: { model: 'm' } }],
+    ['a name that is none', { 'a@b': {} }],
+  ])('of a provider are not written as %s', (_, deployments) => {
+    expect(fileConfig.safeParse({ providers: { openai: { deployments } } }).success).toBe(false);
+  });
+});
+
+test('a flex lane has the deployments of its standard lane, without their limits', () => {
+  const deployments = { a: { concurrency: 3 }, b: { apiKeyEnv: 'B_API_KEY' } };
+  const { lanes } = lanesOf({ providers: { openai: { deployments, flex: { requestsPerMinute: 60 } } } });
+  const flex = lanes.find(({ name }) => name === 'openai.flex');
+  expect(flex?.deployments.map(({ name, limits, provider }) => [name, limits, provider.timeoutMs])).toEqual([
+    ['openai.flex@a', {}, 900_000],
+    ['openai.flex@b', {}, 900_000],
+  ]);
+  expect(lanes.find(({ name }) => name === 'openai')?.deployments[0]?.limits).toEqual({ concurrency: 3 });
 });

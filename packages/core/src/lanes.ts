@@ -1,14 +1,23 @@
+import { ConfigError } from './config-error.ts';
+import type { DeploymentConfig } from './deployment-config.ts';
+import { lacksKey } from './destination.ts';
 import type { Endpoint } from './endpoints.ts';
-import {
-  ConfigError,
-  type FlexConfig,
-  lacksKey,
-  type LaneLimits,
-  type Provider,
-  type ProviderSet,
-} from './provider-config.ts';
+import type { LaneLimits } from './lane-limits.ts';
+import type { FlexConfig, Provider, ProviderSet } from './provider-config.ts';
 import type { RequestBody } from './request-line.ts';
 import { asksForFlex, mayBeFlex, namesNoTier, type ServiceTier } from './service-tier.ts';
+
+/** One of several keys or endpoints that share the calls of a lane. */
+export interface Deployment {
+  /** `lane@deployment`: no lane has such a name. */
+  readonly name: string;
+  /** The lane's provider, with this deployment's base URL and key. */
+  readonly provider: Provider;
+  /** Its own limits. */
+  readonly limits: LaneLimits;
+  /** Its own name for the model, instead of the one by which the lane knows it. */
+  readonly model?: string;
+}
 
 /**
  * One BullMQ queue with its own limits: a provider's, that of one of its models with limits of its own, or the flex lane of
@@ -17,7 +26,10 @@ import { asksForFlex, mayBeFlex, namesNoTier, type ServiceTier } from './service
 export interface Lane {
   readonly name: string;
   readonly provider: Provider;
+  /** Those of all its deployments together, where it has any. */
   readonly limits: LaneLimits;
+  /** Where its calls go. None: to its provider itself. */
+  readonly deployments: readonly Deployment[];
   /** Models that take over its requests, in order. No two are in the same lane. */
   readonly fallback: readonly string[];
   /** What live calls may take of it while batch requests wait in it too, between 0 and 1. */
@@ -71,6 +83,27 @@ const queueNames = new Set<string>([batchesQueueName, finalizeQueueName, webhook
 const laneNameOf = (provider: string, model?: string): string =>
   model === undefined ? provider : `${provider}.${model.replace(/[^A-Za-z0-9._-]+/g, '-')}`;
 
+const buildDeployment = (
+  lane: string,
+  { apiKeyEnv: _env, apiKey: _key, ...provider }: Provider,
+  { name, limits, model, ...destination }: DeploymentConfig,
+): Deployment => ({
+  name: `${lane}@${name}`,
+  provider: { ...provider, ...destination },
+  limits,
+  ...(model === undefined ? {} : { model }),
+});
+
+/** Where the calls of a lane go: to its deployments, or else to its provider. */
+export const calledBy = ({ deployments, provider }: Pick<Lane, 'deployments' | 'provider'>): readonly Provider[] =>
+  deployments.length > 0 ? deployments.map((deployment) => deployment.provider) : [provider];
+
+/** The variable to set so that a lane can be called here; undefined when it can be: one deployment's key is enough. */
+export const missingKeyOf = (lane: Pick<Lane, 'deployments' | 'provider'>): string | undefined => {
+  const called = calledBy(lane);
+  return called.every(lacksKey) ? called[0]?.apiKeyEnv : undefined;
+};
+
 /** A provider as its flex lane calls it: such calls may take long, to their first byte too. */
 const flexProvider = (provider: Provider, { timeoutMs }: FlexConfig): Provider => {
   const { firstByteTimeoutMs: _first, idleTimeoutMs: _idle, ...rest } = provider;
@@ -82,10 +115,13 @@ const buildLane = (provider: Provider, model?: string, flexOfProvider?: Lane): L
   const own = model === undefined ? undefined : provider.models[model];
   const name = laneNameOf(provider.name, model);
   const tiers = own?.tiers ?? provider.tiers ?? ['standard'];
+  const deploymentsIn = (ofLane: string, by: Provider): Deployment[] =>
+    (own?.deployments ?? provider.deployments ?? []).map((deployment) => buildDeployment(ofLane, by, deployment));
   const lane: Lane = {
     name,
     provider,
     limits: (own ?? provider).limits,
+    deployments: deploymentsIn(name, provider),
     fallback: own?.fallback ?? provider.fallback ?? [],
     liveShare: own?.liveShare ?? provider.liveShare ?? defaultLiveShare,
     embeddingsPerCall: own?.embeddingsPerCall ?? provider.embeddingsPerCall ?? 1,
@@ -96,8 +132,11 @@ const buildLane = (provider: Provider, model?: string, flexOfProvider?: Lane): L
   };
   const config = own ? own.flex : provider.flex;
   if (!config) return flexOfProvider ? { ...lane, flex: flexOfProvider } : lane;
+  const flexName = `${name}.flex`;
   const flexLane = { provider: flexProvider(provider, config), limits: config.limits, tier: 'flex' } as const;
-  return { ...lane, flex: { ...lane, ...flexLane, name: `${name}.flex` } };
+  // What limits a deployment limits its standard calls.
+  const deployments = deploymentsIn(flexName, flexLane.provider).map((each) => Object.assign(each, { limits: {} }));
+  return { ...lane, flex: { ...lane, ...flexLane, name: flexName, deployments } };
 };
 
 /** All lanes of a provider. Its own comes first. */
@@ -126,6 +165,15 @@ export const flexLaneOf = (
   return wantsFlex ? flex : undefined;
 };
 
+/**
+ * The names under which the holds and errors of a lane are kept: those of its deployments, or else its own, also when it is
+ * not configured here.
+ */
+export const doorsOf = ({ lanes }: Pick<LaneTable, 'lanes'>, name: string): readonly string[] => {
+  const deployments = lanes.find((lane) => lane.name === name)?.deployments ?? [];
+  return deployments.length > 0 ? deployments.map((deployment) => deployment.name) : [name];
+};
+
 const whatToSet = (table: LaneTable, model: string): string => {
   const variable = table.missingVariable(model);
   return variable === undefined ? '' : `; set ${variable}`;
@@ -144,14 +192,14 @@ export const describeMissing = (table: LaneTable, model: string): string => {
  * has the key.
  */
 export const onlyWithKeys = (table: LaneTable): LaneTable => {
-  const lacking = (model: string): Provider | undefined => {
-    const provider = table.route(model)?.lane.provider;
-    return provider && lacksKey(provider) ? provider : undefined;
+  const lacking = (model: string): string | undefined => {
+    const lane = table.route(model)?.lane;
+    return lane && missingKeyOf(lane);
   };
   return {
     lanes: table.lanes,
     route: (model) => (lacking(model) ? undefined : table.route(model)),
-    missingVariable: (model) => lacking(model)?.apiKeyEnv ?? table.missingVariable(model),
+    missingVariable: (model) => lacking(model) ?? table.missingVariable(model),
   };
 };
 

@@ -1,31 +1,29 @@
 import { z } from 'zod';
+import { ConfigError } from './config-error.ts';
+import {
+  buildDeployments,
+  type DeploymentConfig,
+  deploymentsConfig,
+  modelDeploymentsConfig,
+  nameRule,
+} from './deployment-config.ts';
+import { buildDestination, type Destination, type DestinationConfig, destinationOptions } from './destination.ts';
 import type { Environment } from './environment.ts';
 import { completionWindowSeconds } from './completion-window.ts';
 import type { BatchApi } from './hand-off.ts';
-import { keyProblem } from './key-place.ts';
+import { buildLimits, type LaneLimits, limitOptions } from './lane-limits.ts';
 import { baseUrlEnvOf, baseUrlOf, presetNamed, presets } from './presets.ts';
 import { type Prices, pricesConfig } from './prices.ts';
 import { type ServiceTier, serviceTiers } from './service-tier.ts';
 import { tenantsConfig } from './tenant-config.ts';
 import { webhooksConfig } from './webhook-config.ts';
 
-const limits = {
-  /** Calls in flight, all workers together. */
-  concurrency: z.int().positive().optional(),
-  /** Calls a minute, all workers together. */
-  requestsPerMinute: z.int().positive().optional(),
-  /** Calls a second, all workers together; instead of `requestsPerMinute`. */
-  requestsPerSecond: z.number().positive().optional(),
-  /** Input and output tokens a minute, all workers together. */
-  tokensPerMinute: z.int().positive().optional(),
-};
-
 /** A day at most, which a timer can hold. */
 const durationMs = z.int().positive().max(86_400_000);
 
 /** The flex lane of a provider or model. */
 const flexConfig = z.strictObject({
-  ...limits,
+  ...limitOptions,
   /** Longest time one call may take, in milliseconds. Default 15 minutes. */
   timeoutMs: durationMs.optional(),
   /** What it costs, as a share of the standard price. Default 0.5, or as the preset says. */
@@ -33,7 +31,7 @@ const flexConfig = z.strictObject({
 });
 
 const laneConfig = {
-  ...limits,
+  ...limitOptions,
   /** Its flex lane has these limits, and is there even where no preset has one. */
   flex: flexConfig.optional(),
   /** The tiers through which the requests of batches go, in order. Default: `[standard]`. */
@@ -55,20 +53,13 @@ const laneConfig = {
   promptCache: z.boolean().optional(),
 };
 
-const limitsConfig = z.strictObject(limits);
 const modelConfig = z.strictObject({
   ...laneConfig,
+  /** Keys or endpoints that share the model's calls. Base URLs and keys are those of the provider's by the same name. */
+  deployments: modelDeploymentsConfig.optional(),
   /** What its tokens cost, in USD per million, instead of what the list of public prices says. */
   prices: pricesConfig.optional(),
 });
-
-/** The limits of a lane, all workers together. What is absent is not limited. */
-export interface LaneLimits {
-  /** Calls in flight. */
-  readonly concurrency?: number;
-  readonly requests?: { readonly count: number; readonly windowMs: number };
-  readonly tokensPerMinute?: number;
-}
 
 /** The flex lane of a provider or model. */
 export interface FlexConfig {
@@ -81,7 +72,10 @@ export interface FlexConfig {
 
 /** What the configuration says about a lane. */
 export interface LaneConfig {
+  /** Those of all its deployments together, where it has any. */
   readonly limits: LaneLimits;
+  /** At least one. */
+  readonly deployments?: readonly DeploymentConfig[];
   /** Absent: it has no flex lane; of a model: it has its provider's. */
   readonly flex?: FlexConfig;
   /** The tiers through which the requests of batches go, in order. Default: `['standard']`; of a model: its provider's. */
@@ -98,23 +92,6 @@ export interface LaneConfig {
   readonly promptCache?: boolean;
 }
 
-/** A lane's limits as the configuration writes them. */
-export type LimitsConfig = z.infer<typeof limitsConfig>;
-
-export const buildLimits = (config: LimitsConfig): LaneLimits => {
-  const { concurrency, requestsPerMinute, requestsPerSecond, tokensPerMinute } = config;
-  const requests =
-    requestsPerSecond === undefined
-      ? requestsPerMinute && { count: requestsPerMinute, windowMs: 60_000 }
-      : // A rate below one a second is one call in a longer window.
-        { count: Math.max(1, Math.floor(requestsPerSecond)), windowMs: 1000 * Math.max(1, 1 / requestsPerSecond) };
-  return {
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(requests ? { requests } : {}),
-    ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),
-  };
-};
-
 /** OpenAI advises it. Source: https://developers.openai.com/api/docs/guides/flex-processing */
 const defaultFlexTimeoutMs = 900_000;
 const defaultFlexPriceShare = 0.5;
@@ -128,8 +105,10 @@ const buildFlex = (config: z.infer<typeof flexConfig>, presetShare: number | und
 const buildLaneConfig = (
   config: Omit<z.infer<typeof modelConfig>, 'prices'>,
   presetShare: number | undefined,
+  deployments: readonly DeploymentConfig[],
 ): LaneConfig => ({
   limits: buildLimits(config),
+  ...(deployments.length > 0 ? { deployments } : {}),
   ...(config.flex ? { flex: buildFlex(config.flex, presetShare) } : {}),
   ...(config.tiers ? { tiers: config.tiers } : {}),
   ...(config.fallback ? { fallback: config.fallback } : {}),
@@ -183,9 +162,9 @@ const buildBatchApi = (config: z.infer<typeof batchApiConfig>): BatchApi => {
 
 const providerConfig = z.strictObject({
   ...laneConfig,
-  baseUrl: z.url({ protocol: /^https?$/ }).optional(),
-  /** The environment variable that holds the provider's key. */
-  apiKeyEnv: z.string().min(1).optional(),
+  ...destinationOptions,
+  /** Keys or endpoints that share the calls of the provider's lanes. */
+  deployments: deploymentsConfig.optional(),
   /** Whether the key may go over `http://` to a host that is not in a private network. */
   allowInsecureHttp: z.boolean().optional(),
   /** Longest time one call may take, in milliseconds. */
@@ -214,7 +193,7 @@ const providerConfig = z.strictObject({
 
 /** The content of `promptmill.yaml`. Unknown keys are refused. */
 export const fileConfig = z.strictObject({
-  providers: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/), providerConfig).default({}),
+  providers: z.record(z.string().regex(nameRule), providerConfig).default({}),
   /** The provider of a model whose name begins with none. */
   defaultProvider: z.string().optional(),
   /** What each tenant may use of what all need. */
@@ -237,13 +216,8 @@ export const defaultTimeoutMs = 120_000;
 const defaultProbeIntervalMs = 30_000;
 
 /** An OpenAI-compatible endpoint, ready to be called. */
-export interface Provider extends LaneConfig {
+export interface Provider extends LaneConfig, Destination {
   readonly name: string;
-  readonly baseUrl: string;
-  /** The environment variable with its key. Absent for a provider that needs no key. */
-  readonly apiKeyEnv?: string;
-  /** Absent when the variable is not set. */
-  readonly apiKey?: string;
   /** Longest time one call may take, in milliseconds. */
   readonly timeoutMs: number;
   /** Default 10000. */
@@ -271,27 +245,10 @@ export interface ProviderSet {
   readonly defaultProvider?: string;
 }
 
-/** A configuration that cannot be used. The message says why. */
-export class ConfigError extends Error {
-  readonly code = 'invalid_config';
-}
-
-/** Whether a provider needs a key and has none here. */
-export const lacksKey = ({ apiKeyEnv, apiKey }: Pick<Provider, 'apiKeyEnv' | 'apiKey'>): boolean =>
-  apiKeyEnv !== undefined && apiKey === undefined;
-
 export interface BuildProvidersOptions {
   /** Whether PROMPTMILL_CONFIG names the configuration file. A file that was found is trusted less. Default false. */
   readonly isFileNamed?: boolean;
 }
-
-/** The variable with a provider's key. A local preset has one only when it is set. */
-const keyVariableOf = (name: string, config: ProviderConfig, env: Environment): string | undefined => {
-  if (config.apiKeyEnv !== undefined) return config.apiKeyEnv;
-  const preset = presetNamed(name);
-  if (!preset?.isLocal) return preset?.apiKeyEnv;
-  return config.baseUrl === undefined && env[preset.apiKeyEnv] ? preset.apiKeyEnv : undefined;
-};
 
 const buildProvider = (
   name: string,
@@ -300,24 +257,16 @@ const buildProvider = (
   { isFileNamed = false }: BuildProvidersOptions,
 ): Provider => {
   const preset = presetNamed(name);
-  const baseUrl = config.baseUrl ?? (preset && baseUrlOf(name, preset, env));
-  if (!baseUrl)
-    throw new ConfigError(
-      `providers.${name}: ` +
-        (preset
-          ? `it has a host of its own for each user: set ${baseUrlEnvOf(name)}=${preset.exampleUrl}`
-          : `baseUrl is missing (${name} is not a preset)`),
-    );
-  if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
-    throw new ConfigError(`providers.${name}: its base URL must start with http:// or https://`);
-  const apiKeyEnv = keyVariableOf(name, config, env);
-  if (apiKeyEnv !== undefined) {
-    const { allowInsecureHttp = false } = config;
-    const place = { name, baseUrl, apiKeyEnv, isNamedInFile: config.apiKeyEnv !== undefined, allowInsecureHttp };
-    const problem = keyProblem(place, { env, isFileNamed });
-    if (problem !== undefined) throw new ConfigError(`providers.${name}: ${problem}`);
-  }
-  const apiKey = apiKeyEnv ? env[apiKeyEnv] : undefined;
+  const presetUrl = preset && baseUrlOf(name, preset, env);
+  const rules = { name, env, isFileNamed, allowInsecureHttp: config.allowInsecureHttp ?? false };
+  const build = (path: string, destination: DestinationConfig): Destination =>
+    buildDestination(path, destination, presetUrl, rules);
+  const path = `providers.${name}`;
+  const deployments = buildDeployments(config.deployments, { path, provider: config, build });
+  const [first] = deployments;
+  // Where each deployment has a base URL, the provider needs none: nothing else is called.
+  const { baseUrl, apiKeyEnv, apiKey } =
+    first && config.baseUrl === undefined && presetUrl === undefined ? first : build(path, config);
   const { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs, streamUsage = preset?.streamUsage } = config;
   const flexPriceShare = preset?.flexPriceShare;
   const named = Object.entries(config.models ?? {});
@@ -326,8 +275,8 @@ const buildProvider = (
   return {
     name,
     baseUrl,
-    ...(apiKeyEnv ? { apiKeyEnv } : {}),
-    ...(apiKey ? { apiKey } : {}),
+    ...(apiKeyEnv === undefined ? {} : { apiKeyEnv }),
+    ...(apiKey === undefined ? {} : { apiKey }),
     timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
     ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
     ...(firstByteTimeoutMs === undefined ? {} : { firstByteTimeoutMs }),
@@ -338,8 +287,17 @@ const buildProvider = (
     ...(preset?.promptCache === undefined ? {} : { promptCache: preset.promptCache }),
     ...(config.batchApi === undefined ? {} : { batchApi: buildBatchApi(config.batchApi) }),
     ...(flexPriceShare === undefined && !config.tiers?.includes('flex') ? {} : { flex: buildFlex({}, flexPriceShare) }),
-    ...buildLaneConfig(config, flexPriceShare),
-    models: Object.fromEntries(models.map(([model, lane]) => [model, buildLaneConfig(lane, flexPriceShare)])),
+    ...buildLaneConfig(config, flexPriceShare, deployments),
+    models: Object.fromEntries(
+      models.map(([model, lane]) => [
+        model,
+        buildLaneConfig(
+          lane,
+          flexPriceShare,
+          buildDeployments(lane.deployments, { path: `${path}.models.${model}`, provider: config, build }),
+        ),
+      ]),
+    ),
     prices: { ...preset?.prices, ...Object.fromEntries(priced) },
   };
 };

@@ -63,6 +63,8 @@ export interface RequestJob {
   /** How many calls have begun for it since a worker died with it. */
   readonly begun?: number;
   readonly refusals?: RequestRefusals;
+  /** Deployments of its lane at which it has failed. It comes to one again only while all others are held. */
+  readonly avoid?: readonly string[];
   /** Whether its answer has to match the schema that its body names. */
   readonly checkSchema?: true;
   /** Its first answer, when that did not match: the next call tells the model so. */

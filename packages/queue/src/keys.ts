@@ -8,6 +8,11 @@ export const createKeys = (prefix: string) => {
   // A script writes a batch's keys and the results stream together, so all of them are in one slot of a cluster.
   const batchesTag = `${prefix}:{s0}`;
   const batchKey = (id: string): string => `${batchesTag}:batch:${id}`;
+  // Keys of a deployment, `lane@deployment`, are in its lane's slot.
+  const ofLane = (name: string): string => {
+    const [lane, deployment] = name.split('@');
+    return deployment === undefined ? `${prefix}:{q-${lane}}` : `${prefix}:{q-${lane}}@${deployment}`;
+  };
   return {
     batch: batchKey,
     settledBits: (id: string) => `${batchKey(id)}:settled`,
@@ -129,21 +134,29 @@ export const createKeys = (prefix: string) => {
     /** A tenant's batches with requests in a lane: those that have come to its line's end, and those ahead of it. */
     laneBatchesBehind: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-behind:${tenant}`,
     laneBatchesAhead: (lane: string, tenant: string) => `${prefix}:{q-${lane}}:line-ahead:${tenant}`,
-    /** The limits of a lane that are in force: as configured, but for those that an admin has changed. */
-    laneLimits: (lane: string) => `${prefix}:{q-${lane}}:limits`,
-    laneConfigured: (lane: string) => `${prefix}:{q-${lane}}:limits:configured`,
-    laneChanged: (lane: string) => `${prefix}:{q-${lane}}:limits:changed`,
-    laneState: (lane: string) => `${prefix}:{q-${lane}}:state`,
-    /** What a lane remembers of refusals. */
-    laneRefusals: (lane: string) => `${prefix}:{q-${lane}}:refusals`,
-    /** The latest failures that told something of the lane's provider, and when each was last. */
-    laneErrors: (lane: string) => `${prefix}:{q-${lane}}:errors`,
-    laneLedger: (lane: string) => `${prefix}:{q-${lane}}:ledger`,
+    // The next seven are of a lane or of a deployment.
+    /** The limits that are in force: as configured, but for those that an admin has changed. */
+    laneLimits: (name: string) => `${ofLane(name)}:limits`,
+    laneConfigured: (name: string) => `${ofLane(name)}:limits:configured`,
+    laneChanged: (name: string) => `${ofLane(name)}:limits:changed`,
+    laneState: (name: string) => `${ofLane(name)}:state`,
+    /** What it remembers of refusals. */
+    laneRefusals: (name: string) => `${ofLane(name)}:refusals`,
+    /** The latest failures that told something of its provider, and when each was last. */
+    laneErrors: (name: string) => `${ofLane(name)}:errors`,
+    laneLedger: (name: string) => `${ofLane(name)}:ledger`,
+    /** How many calls of a deployment may be in flight: the field `concurrency`, as in BullMQ's hash of a lane. */
+    deploymentMeta: (deployment: string) => `${ofLane(deployment)}:meta`,
+    /** The calls of a deployment that each process has in flight. */
+    deploymentCalls: (deployment: string) => `${ofLane(deployment)}:calls`,
+    /** How many calls each deployment of a lane may have in flight. */
+    laneWidths: (lane: string) => `${prefix}:{q-${lane}}:widths`,
     /** BullMQ's own keys of a lane: its settings, and its jobs by state. */
     laneJobs: (
       lane: string,
       part:
         | 'meta'
+        | 'marker'
         | 'active'
         | 'stalled'
         | 'stalled-check'

@@ -21,8 +21,8 @@ const secretFields = new Set([
   'set-cookie',
 ]);
 
-/** How many objects may be around a secret in what is logged, as `provider`, `req.headers` and `lane.provider` are. */
-const maxDepth = 3;
+/** How many objects may be around a secret in what is logged, as those of `lane.deployments[0].provider` are. */
+const maxDepth = 4;
 
 /** Whether it is written member by member. What has a `toJSON`, such as a date, is not. */
 const isContainer = (value: unknown): value is object =>

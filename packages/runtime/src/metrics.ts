@@ -21,8 +21,8 @@ export const createMetrics = (role: string) => {
     spending: createSpending(spendingRegistry),
     calls: new Counter({
       name: 'promptmill_calls_total',
-      help: 'Calls to providers; class is success, aborted or the class of the failure',
-      labelNames: ['lane', 'class'] as const,
+      help: 'Calls to providers; class is success, aborted or the class of the failure; deployment is set in a lane that has any',
+      labelNames: ['lane', 'class', 'deployment'] as const,
       registers,
     }),
     callDuration: new Histogram({
@@ -58,8 +58,8 @@ export const createMetrics = (role: string) => {
     }),
     laneHolds: new Counter({
       name: 'promptmill_lane_holds_total',
-      help: 'Times a lane was held because of an answer; the log says which',
-      labelNames: ['lane'] as const,
+      help: 'Times a lane was held because of an answer, or one of its deployments; the log says which',
+      labelNames: ['lane', 'deployment'] as const,
       registers,
     }),
     laneHeldSeconds: new Gauge({

@@ -25,8 +25,9 @@ const toChanges = (body: ChangeLaneBody): LaneLimitChanges => {
 };
 
 /**
- * `POST /v1/admin/lanes/{lane}`: changes limits of a lane while it runs, for all workers, in place of the configured ones.
- * They last as Redis's data does. 404 for a lane that is not configured here.
+ * `POST /v1/admin/lanes/{lane}`: changes limits of a lane, or of its deployment `lane@deployment`, while it runs, for all
+ * workers, in place of the configured ones. They last as Redis's data does. Answers with the lane. 404 for one that is not
+ * configured here.
  */
 export const changeLane = (
   dependencies: Pick<ApiDependencies, 'config' | 'redis' | 'keys' | 'countLiveCalls' | 'logger' | 'now'>,
@@ -34,11 +35,13 @@ export const changeLane = (
   const { config, redis, keys, countLiveCalls, logger } = dependencies;
   const showLane = createShowLane(dependencies);
   return async ({ params, body }: Call<LaneParams, unknown, ChangeLaneBody>) => {
-    const lane = config.lanes.lanes.find(({ name }) => name === params.lane);
+    const isChanged = ({ name }: { readonly name: string }): boolean => name === params.lane;
+    const lane = config.lanes.lanes.find((each) => isChanged(each) || each.deployments.some(isChanged));
     if (!lane) throw new ApiError(404, `There is no lane '${params.lane}'.`, { code: 'lane_not_found', param: 'lane' });
-    await changeLaneLimits(redis, keys, lane.name, toChanges(body));
+    await changeLaneLimits(redis, keys, params.lane, toChanges(body));
     const shown = await showLane(lane, (await countLiveCalls.byLane()).get(lane.name));
-    logger.info({ lane: lane.name, limits: shown.limits }, 'the limits of a lane were changed');
+    const { limits } = shown.deployments.find(({ id }) => id === params.lane) ?? shown;
+    logger.info({ lane: params.lane, limits }, 'the limits of a lane were changed');
     return shown;
   };
 };

@@ -18,25 +18,42 @@ const laneLimits = z.object({
   tokens_per_minute: limit('Input and output tokens a minute'),
 });
 
+/** What a lane and each of its deployments tell. */
+const door = {
+  id: z.string(),
+  has_key: z.boolean().meta({ description: 'Whether its key is set, or it needs none.' }),
+  held_until: seconds.nullable().meta({ description: 'Until then no call is made; null while it is open.' }),
+  reason: z.string().nullable().meta({ description: 'Why it is held: a code, and the HTTP status.' }),
+  tokens_this_minute: z.int().nullable().meta({ description: 'Null where tokens are not limited.' }),
+  limits: laneLimits.meta({ description: 'The limits that are in force.' }),
+  configured_limits: laneLimits.meta({ description: 'The limits of the configuration.' }),
+  last_errors: z
+    .array(z.object({ reason: z.string().meta({ description: 'A code, and the HTTP status.' }), at: seconds }))
+    .meta({ description: 'How the provider failed in the last day: each way once, when it was last, latest first.' }),
+};
+
+const deployment = z
+  .object({
+    ...door,
+    in_flight: z.int().meta({ description: 'Calls in flight.' }),
+    allowed: z.int().nullable().meta({ description: 'Calls that may be in flight, all workers together.' }),
+  })
+  .meta({ id: 'Deployment' });
+
 export const lane = z
   .object({
-    id: z.string(),
+    ...door,
     object: z.literal('lane'),
     provider: z.string(),
-    has_key: z.boolean().meta({ description: 'Whether the provider’s key is set, or it needs none.' }),
     in_flight: z.int().meta({ description: 'Requests in work, including those that wait until the lane admits them.' }),
     allowed: z.int().nullable().meta({ description: 'Requests that may be in work, all workers together.' }),
     waiting: z.int().meta({ description: 'Requests that wait for a worker or for their next attempt.' }),
     live_in_flight: z.int().meta({ description: 'Live calls among those in flight.' }),
     live_waiting: z.int().meta({ description: 'Live calls among those that wait.' }),
-    held_until: seconds.nullable().meta({ description: 'Until then no call is made; null while the lane is open.' }),
-    reason: z.string().nullable().meta({ description: 'Why it is held: a code, and the HTTP status.' }),
-    tokens_this_minute: z.int().nullable().meta({ description: 'Null where tokens are not limited.' }),
-    limits: laneLimits.meta({ description: 'The limits that are in force.' }),
-    configured_limits: laneLimits.meta({ description: 'The limits of the configuration.' }),
-    last_errors: z
-      .array(z.object({ reason: z.string().meta({ description: 'A code, and the HTTP status.' }), at: seconds }))
-      .meta({ description: 'How the provider failed in the last day: each way once, when it was last, latest first.' }),
+    deployments: z.array(deployment).meta({
+      description:
+        'Those that share its calls; none where the provider itself takes them. It is held while all are, and its limits are of all together.',
+    }),
   })
   .meta({ id: 'Lane' });
 

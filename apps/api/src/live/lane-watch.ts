@@ -1,4 +1,4 @@
-import { ApiError } from '@promptmill/core';
+import { ApiError, doorsOf, type LaneTable } from '@promptmill/core';
 import { type Keys, readLaneHold, type RedisConnection } from '@promptmill/queue';
 import type { LiveCalls } from './live-calls.ts';
 
@@ -15,6 +15,7 @@ export interface WaitingCall {
 export interface LaneWatchOptions {
   readonly redis: RedisConnection;
   readonly keys: Keys;
+  readonly lanes: Pick<LaneTable, 'lanes'>;
   readonly live: Pick<LiveCalls, 'positionOf'>;
   readonly now: () => number;
 }
@@ -35,12 +36,12 @@ const lookAgainMs = 250;
  * Looks at the lanes in which live calls wait. Where no lane of a call takes it until someone acts, or each opens only
  * after the call's deadline, its caller is told at once.
  */
-export const createLaneWatch = ({ redis, keys, live, now }: LaneWatchOptions) => {
+export const createLaneWatch = ({ redis, keys, lanes: table, live, now }: LaneWatchOptions) => {
   const groups = new Map<string, Group>();
 
   const look = async (group: Group): Promise<void> => {
     const { lanes, calls, wasHeld } = group;
-    const holds = await Promise.all(lanes.map((lane) => readLaneHold(redis, keys, lane)));
+    const holds = await Promise.all(lanes.map((lane) => readLaneHold(redis, keys, doorsOf(table, lane))));
     const lasting = holds.filter((hold) => hold !== undefined).filter(({ untilMs }) => untilMs > now());
     const [first] = lasting;
     group.wasHeld = first !== undefined && lasting.length === lanes.length;

@@ -1,4 +1,4 @@
-import { ConfigError, lacksKey, type LaneTable, type Provider } from '@promptmill/core';
+import { ConfigError, type LaneTable, missingKeyOf, type Provider } from '@promptmill/core';
 import { type Config, loadConfig } from '@promptmill/runtime';
 import { CliError } from '../cli-error.ts';
 import type { CliContext } from '../context.ts';
@@ -24,10 +24,44 @@ const providersOf = ({ lanes }: LaneTable): ReadonlyMap<string, Provider> =>
   // A flex lane's provider differs in its time limit alone.
   new Map(lanes.flatMap(({ provider, tier }) => (tier ? [] : [[provider.name, provider]])));
 
-/** The named provider, or all providers whose key is set. */
-const chosenProviders = (table: LaneTable, name: string | undefined): readonly Provider[] => {
+/** A provider or a deployment to check. */
+interface Target {
+  /** Its name is where the configuration says it: `azure.deployments.east`. */
+  readonly provider: Provider;
+  /** The model to call, by its own name for it. Undefined: any. */
+  readonly model: string | undefined;
+  /** Whether others take its calls while its key is missing. */
+  readonly isSpare: boolean;
+}
+
+/** Whatever the calls to a provider go to, each base URL and key once. */
+const targetsOf = ({ lanes }: LaneTable, { name }: Provider): readonly Target[] => {
+  const found = new Map<string, Target>();
+  for (const lane of lanes.filter(({ provider }) => provider.name === name)) {
+    const isSpare = lane.deployments.length > 1 && missingKeyOf(lane) === undefined;
+    const deployments = lane.deployments.map((deployment): Target => {
+      const path = `${name}.deployments.${deployment.name.slice(lane.name.length + 1)}`;
+      return { provider: { ...deployment.provider, name: path }, model: deployment.model, isSpare };
+    });
+    for (const target of deployments.length > 0
+      ? deployments
+      : [{ provider: lane.provider, model: undefined, isSpare }]) {
+      const { baseUrl, apiKeyEnv = '' } = target.provider;
+      const place = `${baseUrl} ${apiKeyEnv}`;
+      const known = found.get(place);
+      if (!known || (known.model === undefined && target.model !== undefined)) found.set(place, target);
+    }
+  }
+  return [...found.values()];
+};
+
+/** What the named provider calls, or all providers of which a key is set. */
+const chosenTargets = (table: LaneTable, name: string | undefined): readonly Target[] => {
   const providers = providersOf(table);
-  if (name === undefined) return [...providers.values()].filter(({ apiKey }) => apiKey !== undefined);
+  if (name === undefined) {
+    const targets = [...providers.values()].map((provider) => targetsOf(table, provider));
+    return targets.filter((each) => each.some(({ provider }) => provider.apiKey !== undefined)).flat();
+  }
   const provider = providers.get(name);
   if (!provider && table.missingVariable(`${name}/`) !== undefined)
     throw new CliError(
@@ -39,7 +73,7 @@ const chosenProviders = (table: LaneTable, name: string | undefined): readonly P
       'provider_not_found',
       `there is no provider ${name}: name one of ${[...providers.keys()].join(', ')}`,
     );
-  return [provider];
+  return targetsOf(table, provider);
 };
 
 /** Warns of each fallback that is passed over because its key is not set. */
@@ -47,30 +81,34 @@ const checkFallbacks = (table: LaneTable): readonly Check[] => {
   const { warning } = checksOf('fallback');
   const models = new Set(table.lanes.flatMap(({ fallback }) => fallback));
   return [...models].flatMap((model) => {
-    const provider = table.route(model)?.lane.provider;
-    if (!provider || !lacksKey(provider)) return [];
-    const { apiKeyEnv } = provider;
-    return [warning(`${model} is passed over: ${apiKeyEnv} is not set`, `export ${apiKeyEnv}=…`)];
+    const lane = table.route(model)?.lane;
+    const variable = lane && missingKeyOf(lane);
+    if (variable === undefined) return [];
+    return [warning(`${model} is passed over: ${variable} is not set`, `export ${variable}=…`)];
   });
 };
 
 const runChecks = async (config: Config, options: DoctorOptions, signal: AbortSignal): Promise<readonly Check[]> => {
-  const { provider: name, call = name !== undefined, model } = options;
+  const { provider: name, call = name !== undefined } = options;
+  // A deployment's own name has no provider before it.
+  const model = options.model?.startsWith(`${name}/`) ? options.model.slice(`${name}/`.length) : options.model;
   const { store, redisIsNamed } = config;
-  const providers = chosenProviders(config.lanes, name);
+  const targets = chosenTargets(config.lanes, name);
   const checked = await Promise.all([
     checkRedis(config),
     ...(store.kind === 's3' ? [checkStore(store)] : []),
     // The embedded Redis keeps its data there too.
     ...(store.kind === 'disk' || !redisIsNamed ? [checkDataFolder(config.dataDirectory)] : []),
-    ...providers.map((provider) => checkProvider(provider, { call, model, signal })),
+    ...targets.map(({ provider, model: own, isSpare }) =>
+      checkProvider(provider, { call, model: own ?? model, isSpare, signal }),
+    ),
   ]);
   const fallbacks = checkFallbacks(config.lanes);
   const noProvider = checksOf('providers').warning(
     'no provider has its key set',
     'export XAI_API_KEY=… (or another), or OLLAMA_BASE_URL=http://127.0.0.1:11434/v1, for one that needs none',
   );
-  return [...checked.flat(), ...fallbacks, ...(providers.length === 0 ? [noProvider] : [])];
+  return [...checked.flat(), ...fallbacks, ...(targets.length === 0 ? [noProvider] : [])];
 };
 
 const load = (env: CliContext['env']): Config | Check => {

@@ -9,6 +9,8 @@ export interface CheckProviderOptions {
   readonly call: boolean;
   /** The model to call, with or without its provider's name before it. Default: the first that the configuration names for the provider. */
   readonly model: string | undefined;
+  /** Whether other deployments take its calls while its key is missing. */
+  readonly isSpare: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -49,10 +51,11 @@ const isRefusedTest = ({ code }: CallFailure): boolean =>
 const ownName = ({ name }: Provider, model: string): string =>
   model.startsWith(`${name}/`) ? model.slice(name.length + 1) : model;
 
-const checkKey = ({ name, apiKeyEnv, apiKey }: Provider): Check | undefined => {
-  const { ok, failed } = checksOf(name);
+const checkKey = ({ name, apiKeyEnv, apiKey }: Provider, isSpare: boolean): Check | undefined => {
+  const { ok, warning, failed } = checksOf(name);
   if (apiKeyEnv === undefined) return undefined;
-  return apiKey === undefined ? failed(`${apiKeyEnv} is not set`, `export ${apiKeyEnv}=…`) : ok(`${apiKeyEnv} is set`);
+  if (apiKey !== undefined) return ok(`${apiKeyEnv} is set`);
+  return (isSpare ? warning : failed)(`${apiKeyEnv} is not set`, `export ${apiKeyEnv}=…`);
 };
 
 /** Asks for the list of models. A provider without a list gets a warning only. */
@@ -94,11 +97,11 @@ const checkCall = async ({ client, provider, model, signal }: CheckCallOptions):
 /** Checks a provider in order: key, connection, list of models, call. It stops when the next check cannot succeed. */
 export const checkProvider = async (
   provider: Provider,
-  { call, model, signal }: CheckProviderOptions,
+  { call, model, isSpare, signal }: CheckProviderOptions,
 ): Promise<readonly Check[]> => {
-  const key = checkKey(provider);
+  const key = checkKey(provider, isSpare);
   const checks = key ? [key] : [];
-  if (key?.status === 'failed') return checks;
+  if (key && key.status !== 'ok') return checks;
   const connection = await checkConnection(provider.name, provider.baseUrl);
   checks.push(connection);
   if (connection.status === 'failed') return checks;

@@ -1,4 +1,4 @@
-import { lacksKey, type LaneTable, presetNamed } from '@promptmill/core';
+import { type LaneTable, missingKeyOf, presetNamed } from '@promptmill/core';
 import { CliError } from '../cli-error.ts';
 
 /** What to do about a preset that is not there. */
@@ -17,24 +17,25 @@ const adviceFor = (model: string, variable: string): string => {
 export const checkModels = (models: Iterable<string>, lanes: LaneTable): Set<string> => {
   const providers = new Set<string>();
   for (const model of models) {
-    const provider = lanes.route(model)?.lane.provider;
+    const lane = lanes.route(model)?.lane;
     const variable = lanes.missingVariable(model);
-    if (!provider && variable !== undefined)
+    if (!lane && variable !== undefined)
       throw new CliError(
         'provider_missing',
         `${variable} is not set: ${model} needs it; ${adviceFor(model, variable)}`,
       );
-    if (!provider)
+    if (!lane)
       throw new CliError(
         'model_not_found',
         `no provider takes the model ${model}: name one as provider/model (such as xai/${model}), or set defaultProvider in promptmill.yaml`,
       );
-    if (lacksKey(provider))
+    const missing = missingKeyOf(lane);
+    if (missing !== undefined)
       throw new CliError(
         'key_missing',
-        `${provider.apiKeyEnv} is not set: ${model} needs it; export ${provider.apiKeyEnv}=… and run this again (to try it without a key: --model simulator/echo)`,
+        `${missing} is not set: ${model} needs it; export ${missing}=… and run this again (to try it without a key: --model simulator/echo)`,
       );
-    providers.add(provider.name);
+    providers.add(lane.provider.name);
   }
   return providers;
 };

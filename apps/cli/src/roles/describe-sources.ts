@@ -1,4 +1,4 @@
-import { type Lane, lacksKey, type LaneTable } from '@promptmill/core';
+import { calledBy, type Lane, lacksKey, type LaneTable } from '@promptmill/core';
 import type { Config } from '@promptmill/runtime';
 
 const sourceText = ({ configFile, configSource }: Pick<Config, 'configFile' | 'configSource'>): string => {
@@ -7,7 +7,12 @@ const sourceText = ({ configFile, configSource }: Pick<Config, 'configFile' | 'c
 };
 
 const hostsOf = (lanes: readonly Lane[]): readonly string[] => [
-  ...new Set(lanes.filter(({ provider }) => !lacksKey(provider)).map(({ provider }) => new URL(provider.baseUrl).host)),
+  ...new Set(
+    lanes
+      .flatMap(calledBy)
+      .filter((provider) => !lacksKey(provider))
+      .map(({ baseUrl }) => new URL(baseUrl).host),
+  ),
 ];
 
 /** The lanes of these providers, and those that their fallbacks lead to. */

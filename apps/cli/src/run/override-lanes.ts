@@ -1,4 +1,4 @@
-import type { Lane, LaneLimits, LaneTable } from '@promptmill/core';
+import type { Lane, LaneLimits, LaneTable, Provider } from '@promptmill/core';
 
 export interface LaneOverrides {
   /** Longest time one call may take, in milliseconds. */
@@ -9,12 +9,19 @@ export interface LaneOverrides {
 
 /** Returns the same lanes, with the command line's timeout and limits in place of the configuration's. */
 export const overrideLanes = (table: LaneTable, { timeoutMs, limits }: LaneOverrides): LaneTable => {
-  const providers = new Map(
-    table.lanes.map(({ provider }) => [provider, { ...provider, ...(timeoutMs === undefined ? {} : { timeoutMs }) }]),
+  const providers = new Map<Provider, Provider>(
+    table.lanes
+      .flatMap(({ provider, deployments }) => [provider, ...deployments.map((deployment) => deployment.provider)])
+      .map((provider) => [provider, { ...provider, ...(timeoutMs === undefined ? {} : { timeoutMs }) }]),
   );
+  const overrideProvider = (provider: Provider): Provider => providers.get(provider) ?? provider;
   const override = (lane: Lane): Lane => ({
     ...lane,
-    provider: providers.get(lane.provider) ?? lane.provider,
+    provider: overrideProvider(lane.provider),
+    deployments: lane.deployments.map((deployment) => ({
+      ...deployment,
+      provider: overrideProvider(deployment.provider),
+    })),
     limits: { ...lane.limits, ...limits },
   });
   return {

@@ -75,10 +75,23 @@ export interface LaneLimits {
   readonly tokens_per_minute: number | null;
 }
 
+/** One of several keys or endpoints that share the calls of a lane. */
+export interface Deployment {
+  /** `lane@deployment` */
+  readonly id: string;
+  readonly has_key: boolean;
+  readonly in_flight: number;
+  readonly allowed: number | null;
+  readonly held_until: number | null;
+  readonly reason: string | null;
+  readonly limits: LaneLimits;
+}
+
 export interface Lane {
   readonly id: string;
   readonly provider: string;
   readonly has_key: boolean;
+  readonly deployments: readonly Deployment[];
   readonly in_flight: number;
   readonly allowed: number | null;
   readonly waiting: number;

@@ -1,5 +1,5 @@
 import { formatCount, formatShortCount } from '@promptmill/core/display';
-import type { Lane } from '../api/answers.ts';
+import type { Deployment, Lane } from '../api/answers.ts';
 import { html } from '../html.ts';
 import { describeHold } from '../parts/describe-wait.ts';
 import { Figure } from '../parts/figure.ts';
@@ -13,6 +13,9 @@ export interface LaneCardProps {
   readonly onChange: (() => void) | undefined;
 }
 
+const noLimits = ({ deployments }: Lane): string =>
+  deployments.length > 0 ? 'none set' : 'none set: the provider’s answers decide how many calls are in flight';
+
 /** How much of what is allowed is taken, as a bar. */
 const Taken = ({ what, taken, allowed }: { what: string; taken: number; allowed: number | null }) => {
   if (allowed === null) return '';
@@ -21,6 +24,21 @@ const Taken = ({ what, taken, allowed }: { what: string; taken: number; allowed:
     ${share > 0 && html`<span data-kind="taken" style=${{ flexGrow: share, flexBasis: '2px' }}></span>`}
     <span style=${{ flexGrow: 1 - share }}></span>
   </div>`;
+};
+
+/** One of the deployments that share a lane's calls. */
+const DeploymentRow = ({ lane, deployment }: { lane: Lane; deployment: Deployment }) => {
+  const { word, kind } = wordFor(deployment);
+  const { in_flight: inFlight, allowed, reason } = deployment;
+  const limits = describeLimits(deployment.limits);
+  return html`<li>
+    <strong>${deployment.id.slice(lane.id.length + 1)}</strong> <span class="pill" data-kind=${kind}>${word}</span>
+    ${formatCount(inFlight)} in flight${allowed !== null && ` of ${formatCount(allowed)}`}
+    <span class="muted">
+      ${limits.length > 0 && `; ${limits.join(', ')}`}
+      ${deployment.held_until !== null && reason !== null && html`; <code>${reason}</code>`}
+    </span>
+  </li>`;
 };
 
 /** What a lane is doing now: what is in work and waits, its limits, why it is held, and how its provider failed lately. */
@@ -78,10 +96,23 @@ export const LaneCard = ({ lane, nowSeconds, onChange }: LaneCardProps) => {
       </div>
     </dl>
     <dl class="pairs">
+      ${
+        lane.deployments.length > 0 &&
+        html`<div>
+          <dt class="muted">Deployments</dt>
+          <dd>
+            <ul class="deployments">
+              ${lane.deployments.map(
+                (deployment) => html`<${DeploymentRow} key=${deployment.id} lane=${lane} deployment=${deployment} />`,
+              )}
+            </ul>
+          </dd>
+        </div>`
+      }
       <div>
-        <dt class="muted">Limits</dt>
+        <dt class="muted">${lane.deployments.length > 0 ? 'Limits of all' : 'Limits'}</dt>
         <dd>
-          ${limits.length === 0 ? 'none set: the provider’s answers decide how many calls are in flight' : limits.join(', ')}
+          ${limits.length > 0 ? limits.join(', ') : noLimits(lane)}
           ${isChanged(lane) && html` <span class="pill">changed</span>`}
         </dd>
       </div>

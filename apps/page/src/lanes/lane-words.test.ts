@@ -7,6 +7,7 @@ const laneWith = (more: Partial<Lane> = {}): Lane => ({
   id: 'xai',
   provider: 'xai',
   has_key: true,
+  deployments: [],
   in_flight: 0,
   allowed: 50,
   waiting: 0,

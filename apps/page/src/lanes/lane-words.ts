@@ -1,17 +1,19 @@
 import { formatCount, formatShortCount, plural } from '@promptmill/core/display';
 import type { Lane, LaneLimits } from '../api/answers.ts';
 
-/** What a lane does, in a word. */
+/** What a lane or a deployment does, in a word. */
 export interface LaneWord {
   readonly word: string;
   /** As the pills of batches name their colours. */
   readonly kind: 'waiting' | 'in_progress' | 'idle' | 'failed';
 }
 
-export const wordFor = (lane: Lane): LaneWord => {
+export const wordFor = (lane: Pick<Lane, 'held_until' | 'has_key' | 'in_flight'> & { waiting?: number }): LaneWord => {
   if (lane.held_until !== null) return { word: 'Held', kind: 'waiting' };
   if (!lane.has_key) return { word: 'No key', kind: 'failed' };
-  return lane.in_flight + lane.waiting > 0 ? { word: 'Working', kind: 'in_progress' } : { word: 'Idle', kind: 'idle' };
+  return lane.in_flight + (lane.waiting ?? 0) > 0
+    ? { word: 'Working', kind: 'in_progress' }
+    : { word: 'Idle', kind: 'idle' };
 };
 
 /** Whether there is something to see: its provider can be called, or it has requests. */

@@ -1,14 +1,15 @@
 import { hash } from 'node:crypto';
-import type { CallResult, EmbedResult, ProviderClient, TokenEstimator } from '@promptmill/provider';
+import type { CallResult, EmbedResult, TokenEstimator } from '@promptmill/provider';
 import type { JobLock } from '@promptmill/queue';
 import type { PassFailPoint } from '@promptmill/runtime';
+import type { CallTarget } from '../call-target.ts';
 import type { Admission } from '../lane/admission.ts';
 import { type ReportCall, totalTokens } from '../report-call.ts';
 import type { CallEnd } from '../wanted-request.ts';
 import type { GroupedRequest } from './embedding-groups.ts';
 
 export interface CallEmbeddingsOptions {
-  readonly client: Pick<ProviderClient, 'embed'>;
+  readonly targetOf: (door: string) => CallTarget;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
   readonly report: ReportCall;
@@ -33,7 +34,7 @@ const resultsOf = (result: EmbedResult, count: number): CallResult[] => {
 
 /** Makes one call for several requests for embeddings of a batch, once the lane has admitted it. */
 export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
-  const { client, estimator, report, unrecorded, passFailPoint } = options;
+  const { targetOf, estimator, report, unrecorded, passFailPoint } = options;
 
   return async (
     requests: readonly [GroupedRequest, ...GroupedRequest[]],
@@ -46,8 +47,9 @@ export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
       run: { lock },
     } of requests)
       unrecorded.add(lock);
-    const result = await client.embed({
-      body: first.body,
+    const target = targetOf(admission.door);
+    const result = await target.client.embed({
+      body: target.model === undefined ? first.body : { ...first.body, model: target.model },
       inputs: requests.map(({ inputs }) => inputs),
       idempotencyKey: idempotencyKeyOf(requests),
       signal: run.signal,
@@ -68,9 +70,9 @@ export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
       const own = results[i] as CallResult;
       if (own.kind === 'success') estimator()?.learn(request.body, own.usage);
       usedTokens += totalTokens(own) ?? 0;
-      report.trace(request, own, startedAtMs, endedAtMs);
+      report.trace(target, request, own, startedAtMs, endedAtMs);
     }
-    report.count(firstResult, callMs);
+    report.count(target, firstResult, callMs);
     const hold = await report.tellLane(
       first,
       admission,
@@ -79,6 +81,6 @@ export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
       requests.length,
     );
     const characters = result.kind === 'success' ? result.characters : undefined;
-    return { ends: results.map((own) => ({ result: own, callMs, hold })), characters };
+    return { ends: results.map((own) => ({ result: own, callMs, hold, door: admission.door })), characters };
   };
 };

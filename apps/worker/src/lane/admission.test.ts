@@ -12,6 +12,8 @@ const admitOne = (estimatedTokens: number, grant: Partial<Grant> = {}) => {
   const late: { readonly grantedAtMs: number; readonly estimatedTokens: number }[] = [];
   const errors: unknown[] = [];
   const makeAdmission = createMakeAdmission({
+    door: 'lab',
+    onEnd: () => {},
     control: {
       async countLate(call) {
         late.push(call);

@@ -14,6 +14,8 @@ interface AdmissionEnd extends Pick<
 
 /** The right to make one call. Its holder reports how the call ended. */
 export interface Admission {
+  /** The door of the lane by which it goes out. */
+  readonly door: string;
   /** Says that the call goes out now. False when that is too late: the lane may not count the call any more. */
   send(): boolean;
   /** Says how the call ended. Resolves with the lane's answer, unless the end is told later, with others. */
@@ -24,9 +26,12 @@ export interface Admission {
 export type Grant = Pick<LaneAnswer, 'atMs' | 'isProbe' | 'sendWithinMs'>;
 
 export interface MakeAdmissionOptions {
+  readonly door: string;
   readonly control: Pick<LaneControl, 'countLate' | 'reportEnd'>;
   readonly freePass: Pick<FreePass, 'revoke'>;
   readonly ends: Pick<EndReporter, 'add'>;
+  /** Called once when a call has ended. */
+  readonly onEnd: () => void;
   /** Called when a call's end begins a hold of the lane, once for all workers together. */
   readonly onHold: (reason: string, heldUntilMs: number) => void;
   /** Called when the lane asks for a neutral look, at this time of Redis's clock in milliseconds. */
@@ -47,10 +52,11 @@ const punctualMs = 25;
  * `performance.now()`.
  */
 export const createMakeAdmission =
-  ({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError }: MakeAdmissionOptions) =>
+  ({ door, control, freePass, ends, onEnd, onHold, onLookDue, onProbeEnd, onError }: MakeAdmissionOptions) =>
   (estimatedTokens: number, grant: Grant, askedAtMs: number): Admission => {
     const { atMs: grantedAtMs, isProbe, sendWithinMs = Infinity } = grant;
     let counted: Promise<number | undefined> | undefined;
+    let hasEnded = false;
 
     const countLate = async (): Promise<number | undefined> => {
       try {
@@ -62,6 +68,7 @@ export const createMakeAdmission =
     };
 
     return {
+      door,
       send() {
         const lateMs = performance.now() - askedAtMs;
         if (lateMs > sendWithinMs) return false;
@@ -69,6 +76,9 @@ export const createMakeAdmission =
         return true;
       },
       async reportEnd({ isSuccess = false, message, ...end }) {
+        // A report that Redis refuses comes again.
+        if (!hasEnded) onEnd();
+        hasEnded = true;
         if (end.signal === 'ok' && !isProbe && estimatedTokens === 0 && (end.requestsPerCall ?? 1) === 1) {
           ends.add(grantedAtMs, isSuccess);
           return undefined;

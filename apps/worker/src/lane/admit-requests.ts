@@ -13,6 +13,7 @@ interface Waiting {
     readonly lock: JobLock;
     readonly fallback: WantedCall['fallback'];
     readonly signal: AbortSignal;
+    readonly avoid: ReadonlySet<string>;
   };
   readonly estimatedTokens: number;
   /** When its batch was last known to want it, in milliseconds of `performance.now()`. */
@@ -48,6 +49,7 @@ export const createAdmitRequests = ({ gate, recorder, untilRedisTakes }: AdmitRe
       isLive: first.live !== undefined,
       estimatedTokens: wanted.reduce((sum, { estimatedTokens }) => sum + estimatedTokens, 0),
       fallback: run.fallback,
+      avoid: new Set(wanted.flatMap((each) => [...each.run.avoid])),
     };
     const endings = new Map<Request, Ending>();
     const endAll = (ending: Ending): Admitted<Request> => {

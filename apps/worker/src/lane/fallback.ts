@@ -1,4 +1,11 @@
-import { fallbackJob, type Lane, lacksKey, type LaneTable, type RequestJob, type RetryPolicy } from '@promptmill/core';
+import {
+  fallbackJob,
+  type Lane,
+  type LaneTable,
+  missingKeyOf,
+  type RequestJob,
+  type RetryPolicy,
+} from '@promptmill/core';
 import { type LaneTurns, toLaneJob } from '@promptmill/queue';
 import type { Queue } from 'bullmq';
 
@@ -29,7 +36,7 @@ export const createFindFallback = ({ lanes, queueOf, turns, weightOf, retry, now
     const { fallback: chain } = request;
     for (const [i, model] of chain?.models.entries() ?? []) {
       const route = lanes.route(model);
-      if (!chain || !route || lacksKey(route.lane.provider)) continue;
+      if (!chain || !route || missingKeyOf(route.lane) !== undefined) continue;
       const job = fallbackJob(request, from, i, route);
       return {
         isBetter: (closedForMs) => closedForMs > (chain.patienceMs ?? 0) || now() >= chain.deadlineNearMs,

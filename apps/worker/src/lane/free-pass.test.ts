@@ -15,6 +15,7 @@ const answer = (more: Partial<LaneAnswer> = {}): LaneAnswer => ({
   failedSources: [],
   othersWait: false,
   isFree: true,
+  room: 0,
   ...more,
 });
 const grant = (pass: ReturnType<typeof createFreePass>) => pass.grantAt(performance.now());

@@ -1,5 +1,5 @@
 import type { CallEnd, LaneAnswer, LaneHold } from '@promptmill/queue';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createLaneGate, type WantedCall } from './lane-gate.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -15,6 +15,7 @@ const nothing: LaneAnswer = {
   isFree: false,
   failedSources: [],
   othersWait: false,
+  room: 0,
 };
 const never = new AbortController().signal;
 
@@ -26,13 +27,24 @@ const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCa
   ...more,
 });
 
-/** A gate to a lane that gives these answers one after another, and then admits all calls. */
-const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
+type Answers = (Partial<LaneAnswer> | Error)[];
+
+interface DoorOptions {
+  readonly isDeployment?: boolean;
+  /** How many calls it has room for. Default: for any number. */
+  readonly room?: number;
+  /** Whether a neutral look ends. */
+  readonly looksEnd?: boolean;
+}
+
+/** A door that gives these answers one after another, and then admits all calls. */
+const openDoor = (name: string, answers: Answers, options: DoorOptions = {}) => {
+  const { isDeployment = true, looksEnd = true } = options;
+  let { room = 1000 } = options;
   const asked: number[][] = [];
   const named: string[] = [];
   const looks: number[] = [];
   const ends: CallEnd[] = [];
-  const errors: unknown[] = [];
   let underWay = 0;
   const control = {
     async admit(estimatedTokens: readonly number[], _probeMs: number, source = ''): Promise<LaneAnswer> {
@@ -41,9 +53,11 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       expect(++underWay).toBe(1);
       await new Promise((resolve) => setTimeout(resolve, 1));
       underWay--;
-      const answer = answers.shift() ?? { granted: estimatedTokens.length };
+      const granted = Math.min(estimatedTokens.length, room);
+      const answer = answers.shift() ?? { granted, waitFor: 'calls' };
       if (answer instanceof Error) throw answer;
-      return { ...nothing, ...answer };
+      room -= answer.granted ?? 0;
+      return { ...nothing, room, ...answer };
     },
     countLate: ({ grantedAtMs }: { readonly grantedAtMs: number }) => Promise.resolve(grantedAtMs),
     async reportEnd(end: CallEnd): Promise<LaneHold> {
@@ -51,21 +65,30 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
       const began = end.signal === 'throttled';
       return { heldUntilMs: began ? Date.now() + 500 : 0, began, atMs: 1, workedAtMs: 0, isLookDue: false };
     },
+    endCall: () => {},
+    tellCalls: () => Promise.resolve(),
   };
+  const look = async (atMs: number): Promise<void> => {
+    looks.push(atMs);
+    if (!looksEnd) await new Promise(() => {});
+  };
+  const door = { name, control, isDeployment, look, timeoutMs: 1000, onHold: () => {} };
+  return { door, asked, named, looks, ends };
+};
+
+/** A gate to a lane that gives these answers one after another, and then admits all calls. */
+const openGate = (answers: Answers = []) => {
+  const { door, ...seen } = openDoor('lab', answers, { isDeployment: false });
+  const errors: unknown[] = [];
   const stopped = new Set<string>();
   const looked: string[] = [];
   const gate = createLaneGate({
-    control,
-    async look(atMs) {
-      looks.push(atMs);
-    },
+    doors: [door],
     async isRunning(batchId) {
       looked.push(batchId);
       return !stopped.has(batchId);
     },
-    timeoutMs: 1000,
     liveShare: 0.9,
-    onHold: () => {},
     onError: (error) => errors.push(error),
   });
   const admitted: number[] = [];
@@ -76,7 +99,7 @@ const openGate = (answers: (Partial<LaneAnswer> | Error)[] = []) => {
     if (admission) admitted.push(number);
     return admission;
   };
-  return { gate, enter, admitted, asked, ends, errors, stopped, looked, named, looks };
+  return { ...seen, gate, enter, admitted, errors, stopped, looked };
 };
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
@@ -329,4 +352,110 @@ test.each([
   await vi.advanceTimersByTimeAsync(1500);
   expect(settled).toEqual(Array.from({ length: 10 }, () => 'later'));
   await vi.runAllTimersAsync();
+});
+
+/** A gate to a lane of two deployments that give these answers, and then admit all calls. */
+const openPool = (east: Answers, west: Answers, eastIs: DoorOptions = {}, westIs: DoorOptions = {}) => {
+  const doors = { east: openDoor('east', east, eastIs), west: openDoor('west', west, westIs) };
+  const gate = createLaneGate({
+    doors: [doors.east.door, doors.west.door],
+    isRunning: () => Promise.resolve(true),
+    liveShare: 0.9,
+    onError: (error) => expect.fail(String(error)),
+  });
+  const exits: string[] = [];
+  const enter = async (number: number, more: Partial<WantedCall> = {}) => {
+    const admission = await gate.admit(call(number, more), never);
+    exits.push(typeof admission === 'object' ? admission.door : String(admission));
+    return admission;
+  };
+  return { ...doors, gate, enter, exits, close: () => gate.close() };
+};
+
+const countOf = (exits: readonly string[], door: string): number => exits.filter((each) => each === door).length;
+
+/** Waits until all of these calls are admitted. */
+const enterAll = async ({ enter, close }: ReturnType<typeof openPool>, count: number): Promise<void> => {
+  const all = Promise.all(range(0, count).map((number) => enter(number)));
+  await vi.advanceTimersByTimeAsync(5000);
+  await all;
+  await close();
+};
+
+describe('a lane with two deployments', () => {
+  test('shares calls by the room that each has', async () => {
+    const pool = openPool([], [], { room: 30 }, { room: 60 });
+    await enterAll(pool, 60);
+    const left = [30 - countOf(pool.exits, 'east'), 60 - countOf(pool.exits, 'west')];
+    expect(left.map((room) => Math.abs(room - 15) < 5)).toEqual([true, true]);
+  });
+
+  test('asks no two deployments for the same call, and goes on where one admits none for now', async () => {
+    const full = { granted: 0, waitMs: 60_000, waitFor: 'requests' } as const;
+    const pool = openPool([full], []);
+    await enterAll(pool, 20);
+    expect(countOf(pool.exits, 'west')).toBe(20);
+    expect(pool.east.asked).toHaveLength(1);
+  });
+
+  test('goes on while one waits for a neutral look', async () => {
+    const pool = openPool([{ granted: 0, waitMs: 0, waitFor: 'look' }], [], { looksEnd: false });
+    await enterAll(pool, 20);
+    expect(countOf(pool.exits, 'west')).toBe(20);
+  });
+
+  test('asks a held one for its probe first, once that is due', async () => {
+    const held = { granted: 0, waitMs: 300, waitFor: 'hold' } as const;
+    const others = { granted: 0, waitMs: 9000, waitFor: 'probe' } as const;
+    const pool = openPool([held, { granted: 1, isProbe: true, waitFor: '' }, others, others], []);
+    await enterAll(pool, 4);
+    expect(pool.exits).toEqual(['west', 'west', 'west', 'west']);
+    const two = Promise.all([pool.enter(5), pool.enter(6)]);
+    await vi.advanceTimersByTimeAsync(50);
+    await two;
+    expect(pool.exits.slice(4)).toEqual(['east', 'west']);
+  });
+
+  test('is closed only when both are', async () => {
+    const closed = { granted: 0, closedForMs: 1, waitMs: 30_000, waitFor: 'hold' } as const;
+    const open = { granted: 0, waitMs: 900, waitFor: 'requests' } as const;
+    const pool = openPool([closed, closed, closed], [open, closed, closed]);
+    const waits = pool.enter(1, better({ closed: true }));
+    await vi.advanceTimersByTimeAsync(800);
+    expect(pool.exits).toEqual([]);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(await waits).toBe('fallback');
+    await pool.close();
+  });
+
+  test('takes a request where it has not failed, and where it has while the other is held', async () => {
+    const held = { granted: 0, waitMs: 30_000, waitFor: 'hold' } as const;
+    const pool = openPool([], [{ granted: 1 }, held]);
+    const avoid = new Set(['east']);
+    expect(pool.gate.hasOther(avoid)).toBe(true);
+    for (const number of [1, 2]) {
+      const entered = pool.enter(number, { avoid });
+      await vi.advanceTimersByTimeAsync(20);
+      await entered;
+    }
+    expect(pool.exits).toEqual(['west', 'east']);
+    expect([pool.gate.hasOther(avoid), pool.gate.hasOther(new Set())]).toEqual([false, true]);
+    await pool.close();
+  });
+
+  test('asks a full one again as soon as one of its calls has ended', async () => {
+    const full = { granted: 0, waitMs: 250, waitFor: 'calls' } as const;
+    const pool = openPool([{ granted: 1, room: 0 }, full], [full, full, full, full]);
+    const first = pool.enter(1);
+    await vi.advanceTimersByTimeAsync(10);
+    const second = pool.enter(2);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(pool.exits).toEqual(['east']);
+    const admission = await first;
+    if (typeof admission === 'object') await admission.reportEnd({ signal: 'ok' });
+    await vi.advanceTimersByTimeAsync(10);
+    await second;
+    expect(pool.exits).toEqual(['east', 'east']);
+    await pool.close();
+  });
 });

@@ -1,9 +1,8 @@
-import type { LaneAnswer, LaneControl } from '@promptmill/queue';
-import { type Admission, type MakeAdmissionOptions, createMakeAdmission } from './admission.ts';
+import type { Admission } from './admission.ts';
 import { createCallOrder } from './call-order.ts';
 import type { Fallback } from './fallback.ts';
-import { createFreePass } from './free-pass.ts';
-import { createEndReporter } from './report-ends.ts';
+import { createLaneDoor, type LaneDoor, type LaneDoorOptions } from './lane-door.ts';
+import { bestRank } from './rank-probes.ts';
 
 /** A call that waits for the lane to admit it. */
 export interface WantedCall {
@@ -13,6 +12,8 @@ export interface WantedCall {
   readonly isLive: boolean;
   readonly estimatedTokens: number;
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
+  /** Doors at which the request has failed. It comes to one again only while all others are held. */
+  readonly avoid?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -24,6 +25,8 @@ type Entrance = Admission | 'fallback' | 'unwanted' | 'later';
 export interface LaneGate {
   /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
   admit(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
+  /** Whether a door that is none of these may be open. */
+  hasOther(doors: ReadonlySet<string>): boolean;
   /** Admits no more calls: a waiting or new call gets undefined, as if its signal had fired. */
   shut(): void;
   /** Reports the ends of calls that have not been reported yet. */
@@ -35,14 +38,11 @@ interface Waiter extends WantedCall {
   settle(outcome: Entrance | undefined): void;
 }
 
-export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | 'onError'> {
-  readonly control: Pick<LaneControl, 'admit' | 'countLate' | 'reportEnd'>;
-  /** Makes a neutral look and reports it. `atMs` is the time by Redis's clock. Throws nothing. */
-  readonly look: (atMs: number) => Promise<void>;
+export interface LaneGateOptions extends Pick<LaneDoorOptions, 'onError'> {
+  /** The lane's deployments, or the lane itself where it has none. */
+  readonly doors: readonly Omit<LaneDoorOptions, 'onError' | 'onWake'>[];
   /** Whether a batch wants calls now. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
-  /** The longest one call may take, in milliseconds. */
-  readonly timeoutMs: number;
   /** What live calls may take while batch requests wait too, between 0 and 1. */
   readonly liveShare: number;
 }
@@ -51,11 +51,8 @@ export interface LaneGateOptions extends Pick<MakeAdmissionOptions, 'onHold' | '
 const askAtOnce = 64;
 /** A changed limit, a lifted hold or a stopped batch is noticed after this long at the latest. */
 const longestWaitMs = 1000;
-const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'source', 'look']);
 /** Another process's probe may be answered at any moment, and calls may come that are not held. */
 const probeWaitMs = 250;
-/** The lane waits for a probe's answer no longer than this: the process that made the probe may have died. */
-const longestProbeMs = 8000;
 
 /**
  * How many calls that are not to be a held lane's next probe give their places to other requests, at most once a second. A
@@ -63,51 +60,25 @@ const longestProbeMs = 8000;
  */
 const giveWay = 10;
 
-const tenantOf = (source: string): string => source.slice(0, source.lastIndexOf('/'));
-
-/**
- * Ranks the sources that may probe a held lane, the best of them lowest: one of a tenant none of whose sources has failed,
- * one that has not failed itself, and then the one that failed longest ago.
- *
- * @param failedSources the latest last
- */
-const rankProbes = (failedSources: readonly string[]) => {
-  const failedAt = new Map(failedSources.map((source, i) => [source, i]));
-  const failedTenants = new Set(failedSources.map(tenantOf));
-  return (source: string): number => {
-    if (!failedTenants.has(tenantOf(source))) return bestRank;
-    return failedAt.get(source) ?? -1;
-  };
-};
-const bestRank = -2;
-
 /**
  * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
- * about the first of them, one question at a time, and asks again at the time that Redis names.
+ * about the first of them, one question at a time, and asks again at the time that Redis names. A lane has a door for
+ * each of its deployments; the call that is next goes out by any that takes it.
  */
-export const createLaneGate = (options: LaneGateOptions): LaneGate => {
-  const { control, look, isRunning, timeoutMs, liveShare, onHold, onError } = options;
-  const freePass = createFreePass();
-  const ends = createEndReporter({ control, onError });
-  const onLookDue = (atMs: number): void => void look(atMs).then(() => wake?.());
-  const onProbeEnd = (): void => wake?.();
-  const makeAdmission = createMakeAdmission({ control, freePass, ends, onHold, onLookDue, onProbeEnd, onError });
+export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: LaneGateOptions): LaneGate => {
+  let wake: (() => void) | undefined;
+  const doors = given.map((door) => createLaneDoor({ ...door, onError, onWake: () => wake?.() }));
   const waiting: Waiter[] = [];
   const order = createCallOrder(liveShare);
   let isAsking = false;
   let isShut = false;
-  let wake: (() => void) | undefined;
   let batchesSeenAtMs = -Infinity;
   /**
-   * When Redis last said that the lane is closed. Calls with a fallback rely on that for 1 s; then one of them asks
+   * When Redis last said that the lane is closed, and for how long it had been. Calls with a fallback rely on that for 1 s; then one of them asks
    * again.
    */
   let closedAtMs = -Infinity;
   let closedForMs = 0;
-  /** Whether the lane was held at the last question, whether calls of known sources had failed, and who probes best. */
-  let isHeld = false;
-  let hasFailedSources = false;
-  let rankOf = rankProbes([]);
 
   const sleep = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -118,52 +89,69 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       };
     });
 
-  /** Of the calls that wait, the one whose request finds out best whether a held lane is open. */
-  const findProbe = (): Waiter | undefined =>
-    waiting.reduce<Waiter | undefined>(
-      (best, next) => (best && rankOf(best.source) <= rankOf(next.source) ? best : next),
-      undefined,
+  const isHeld = (): boolean => doors.every((door) => door.isHeld());
+
+  /** Whether this door is held, and not to be asked now. */
+  const isBarred = (door: LaneDoor, nowMs: number): boolean => door.isHeld() && !door.isDue(nowMs);
+
+  /** The calls that may go out by this door. */
+  const waitingFor = (door: LaneDoor): readonly Waiter[] => {
+    if (doors.length === 1 || waiting.every(({ avoid }) => !avoid?.size)) return waiting;
+    const nowMs = performance.now();
+    return waiting.filter(
+      ({ avoid }) => !avoid?.has(door.name) || doors.every((other) => avoid.has(other.name) || isBarred(other, nowMs)),
     );
+  };
 
-  /** The calls that may go together with a held lane's next probe: all of a tenant of which none has failed. */
-  const mayGoWith = (probe: Waiter): Waiter[] =>
-    rankOf(probe.source) === bestRank
-      ? waiting.filter(({ source }) => tenantOf(source) === tenantOf(probe.source))
-      : [probe];
-
-  /** Asks Redis about the first calls that wait. Returns how long to wait before the next question, in milliseconds. */
-  const ask = async (): Promise<number> => {
-    const probe = isHeld ? findProbe() : undefined;
-    const asked = order.next(probe ? mayGoWith(probe) : waiting, askAtOnce);
-    const renewFreePass = freePass.awaitAnswer();
+  /** Asks about the first calls that wait, and says when to ask again. `share`: how many of them to ask for, at most 1. */
+  const ask = async (door: LaneDoor, share: number): Promise<void> => {
+    const candidates = waitingFor(door);
+    const probe = door.isHeld() ? door.findProbe(candidates) : undefined;
+    const most = Math.min(askAtOnce, Math.ceil(candidates.length * share));
+    const asked = order.next(probe ? door.mayGoWith(probe, candidates) : candidates, most);
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await control.admit(estimates, Math.min(timeoutMs, longestProbeMs), probe && asked[0]?.source);
-    renewFreePass(answer);
-    isHeld = answer.isProbe || heldAnswers.has(answer.waitFor);
-    hasFailedSources = answer.failedSources.length > 0;
-    rankOf = rankProbes(answer.failedSources);
-    if (answer.waitFor === 'source') return 0;
-    if (answer.closedForMs > 0) [closedAtMs, closedForMs] = [performance.now(), answer.closedForMs];
+    const answer = await door.ask(estimates, probe && asked[0]?.source);
+    door.askAgainAt(0);
+    if (answer.waitFor === 'source') return;
+    const laneClosedForMs = Math.min(...doors.map((each) => each.closedForMs()));
+    if (laneClosedForMs > 0) [closedAtMs, closedForMs] = [performance.now(), laneClosedForMs];
 
     const granted = asked.slice(0, answer.granted);
     // Calls that were given up while the question was under way have nobody else to report their end.
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
     for (const call of granted) order.note(call);
-    for (const waiter of granted)
-      if (!givenUp.includes(waiter)) waiter.settle(makeAdmission(waiter.estimatedTokens, answer, askedAtMs));
-    for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(answer.closedForMs)))
+    const admissionOf = ({ estimatedTokens }: Waiter): Admission =>
+      door.makeAdmission(estimatedTokens, answer, askedAtMs);
+    for (const waiter of granted) if (!givenUp.includes(waiter)) waiter.settle(admissionOf(waiter));
+    for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(laneClosedForMs)))
       waiter.settle('fallback');
-    if (answer.othersWait)
-      for (const waiter of waiting.filter((each) => each !== probe && rankOf(each.source) !== bestRank))
+    if (answer.othersWait && isHeld())
+      for (const waiter of waiting.filter((each) => each !== probe && door.rankOf(each.source) !== bestRank))
         waiter.settle('later');
-    for (const { estimatedTokens } of givenUp)
-      await control.reportEnd({ signal: 'unsent', grantedAtMs: answer.atMs, estimatedTokens });
+    for (const waiter of givenUp) await admissionOf(waiter).reportEnd({ signal: 'unsent' });
 
-    if (answer.waitFor === 'look') await look(answer.atMs);
-    if (answer.granted === asked.length || answer.waitFor === 'look') return 0;
-    const longestMs = answer.waitFor === 'probe' || hasFailedSources ? probeWaitMs : longestWaitMs;
-    return Math.min(longestMs, Math.max(1, answer.waitMs));
+    if (answer.waitFor === 'look') {
+      door.askAgainAt(Infinity);
+      door.lookNow(answer.atMs);
+    } else if (answer.granted < asked.length) {
+      const longestMs = answer.waitFor === 'probe' || door.hasFailedSources() ? probeWaitMs : longestWaitMs;
+      door.askAgainAt(performance.now() + Math.min(longestMs, Math.max(1, answer.waitMs)));
+    }
+  };
+
+  /** The next door to ask: one that may be open again, else the one with the most room. Undefined when none is due. */
+  const nextDoor = (): { readonly door: LaneDoor; readonly share: number } | undefined => {
+    const nowMs = performance.now();
+    const due = doors.filter((door) => door.isDue(nowMs) && waitingFor(door).length > 0);
+    const [first] = due;
+    if (!first || due.length === 1) return first && { door: first, share: 1 };
+    const door =
+      due.find((each) => each.isHeld()) ?? due.reduce((best, next) => (next.room() > best.room() ? next : best));
+    const roomOf = (each: LaneDoor): number => Math.max(1, each.room());
+    const total = due.reduce((sum, each) => sum + roomOf(each), 0);
+    if (door.isHeld()) return { door, share: 1 };
+    return { door, share: door.room() === Infinity ? 1 / due.length : roomOf(door) / total };
   };
 
   /**
@@ -179,10 +167,12 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
-    if (!isHeld || !hasFailedSources) return;
-    const probe = findProbe();
-    if (probe && rankOf(probe.source) !== bestRank)
-      for (const waiter of waiting.filter((each) => each !== probe).slice(0, giveWay)) waiter.settle('later');
+    if (!isHeld() || !doors.every((door) => door.hasFailedSources())) return;
+    const probes = doors.map((door) => ({ door, probe: door.findProbe(waiting) }));
+    if (probes.every(({ door, probe }) => probe && door.rankOf(probe.source) !== bestRank)) {
+      const others = waiting.filter((each) => probes.every(({ probe }) => each !== probe));
+      for (const waiter of others.slice(0, giveWay)) waiter.settle('later');
+    }
   };
 
   const letIn = async (): Promise<void> => {
@@ -190,15 +180,17 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
     isAsking = true;
     try {
       while (waiting.length > 0) {
-        const waitMs = await ask();
-        if (waitMs > 0 && waiting.length > 0) {
-          await sleep(waitMs);
+        const next = nextDoor();
+        if (next) await ask(next.door, next.share);
+        else {
+          const askAtMs = Math.min(...doors.map((door) => door.askAtMs()));
+          await sleep(Math.min(longestWaitMs, Math.max(1, askAtMs - performance.now())));
           await sendUnwantedAway();
         }
       }
     } catch (error) {
       onError(error);
-      await sleep(longestWaitMs);
+      for (const door of doors) door.askAgainAt(performance.now() + longestWaitMs);
     } finally {
       isAsking = false;
     }
@@ -219,9 +211,12 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       };
       signal.addEventListener('abort', giveUp, { once: true });
       // It may be the next probe of a held lane at once.
-      const probe = hasFailedSources ? findProbe() : undefined;
-      if (probe && rankOf(call.source) < Math.min(0, rankOf(probe.source))) wake?.();
+      for (const door of doors) {
+        const probe = door.hasFailedSources() ? door.findProbe(waiting) : undefined;
+        if (probe && door.rankOf(call.source) < Math.min(0, door.rankOf(probe.source))) door.askAgainAt(0);
+      }
       waiting.push(waiter);
+      if (doors.some((door) => door.isDue(sinceMs))) wake?.();
       void letIn();
     });
 
@@ -230,14 +225,19 @@ export const createLaneGate = (options: LaneGateOptions): LaneGate => {
       const nowMs = performance.now();
       if (signal.aborted || isShut) return undefined;
       if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs ? closedForMs : 0)) return 'fallback';
-      const grant = waiting.length === 0 ? freePass.grantAt(nowMs) : undefined;
-      return grant ? makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
+      // A deployment gives no free pass.
+      const [door] = doors;
+      const grant = waiting.length === 0 ? door?.freePass.grantAt(nowMs) : undefined;
+      return door && grant ? door.makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
     },
+    hasOther: (avoided) => doors.some((door) => !avoided.has(door.name) && !isBarred(door, performance.now())),
     shut() {
       isShut = true;
       for (const waiter of waiting.slice()) waiter.settle(undefined);
       wake?.();
     },
-    close: () => ends.report(),
+    async close() {
+      await Promise.all(doors.map((door) => door.close()));
+    },
   };
 };

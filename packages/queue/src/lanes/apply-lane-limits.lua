@@ -1,5 +1,6 @@
 -- Puts a lane's limits in force: those that an admin has changed, and else the configured ones.
--- KEYS: 1 limits in force, 2 configured limits, 3 changed limits, 4 state, 5 BullMQ's meta hash of the lane
+-- KEYS: 1 limits in force, 2 configured limits, 3 changed limits, 4 state, 5 BullMQ's meta hash of the lane, for a deployment
+--       its own
 local limitsKey, configuredKey, changedKey, stateKey, metaKey = unpack(KEYS)
 
 -- Returns 1 if tokens are limited.

@@ -2,7 +2,9 @@
 -- Tells a lane how a call has ended: settles the call's tokens, and opens, holds or narrows the lane.
 -- KEYS: 1 ledger of the sliding windows (window.lua), 2 limits, 3 state (lane-state.lua), 4 BullMQ's meta hash of the
 --       lane, 5 its list of active jobs, 6 its waiting jobs by priority, 7 what the lane remembers of refusals
---       (refusals.lua), 8 its latest errors: each reason with the time of its last
+--       (refusals.lua), 8 its latest errors: each reason with the time of its last; for a deployment 4 its own hash in
+--       place of BullMQ's, 9 its calls in flight (deployment-calls.lua), and what it shares with the others of its lane:
+--       10 ledger, 11 limits, 12 state
 -- ARGV: 1 signal: 'ok' (the provider works), 'throttled' (429), 'overloaded' (503, 529, timeout), 'down' (5xx, no
 --         connection), 'stopped' (the account takes no call until someone acts), 'refused' (403) and 'accountRefused'
 --         (401, 402: the fault may be the request's or the account's), 'none' (nothing about the provider) or 'unsent' (the
@@ -16,21 +18,25 @@
 --       12 how many requests each call was for
 -- Returns { the time until which the lane is held in ms or 0 when it is not, 1 if this call began the hold, now in ms,
 --           the time at which the lane is last known to have worked for others, 1 if a neutral look is due }
-local errorsKey = KEYS[8]
+local errorsKey, callsKey = KEYS[8], KEYS[9]
 local signal, source = ARGV[1], ARGV[10]
 local grantedAt, estimated, used = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local askedMs, count = tonumber(ARGV[5]), tonumber(ARGV[7])
 local countedAt, retryBudget, succeededAt = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
 local requestsPerCall = tonumber(ARGV[12])
+-- The width of a deployment counts calls, that of a lane requests, as BullMQ does.
+local widthPerCall = callsKey and 1 or requestsPerCall
 
-if signal == 'unsent' then
-  settle('requests', countedAt, -1)
-  used = 0
+if signal == 'unsent' then used = 0 end
+local function settleIn(ledger, limits, state)
+  if signal == 'unsent' then settle(ledger, 'requests', countedAt, -1) end
+  if used >= 0 and settle(ledger, 'tokens', countedAt, used - estimated) and redis.call('HEXISTS', limits, 'tokens') == 1 then
+    redis.call('HINCRBY', state, 'tokensOwed', used - estimated)
+    if signal == 'ok' then noteGuess(ledger, estimated, used, math.max(0, now - countedAt)) end
+  end
 end
-if used >= 0 and settle('tokens', countedAt, used - estimated) and redis.call('HEXISTS', limitsKey, 'tokens') == 1 then
-  redis.call('HINCRBY', stateKey, 'tokensOwed', used - estimated)
-  if signal == 'ok' then noteGuess(estimated, used, math.max(0, now - countedAt)) end
-end
+settleIn(KEYS[1], limitsKey, stateKey)
+if callsKey then settleIn(KEYS[10], KEYS[11], KEYS[12]) end
 
 local lane = readLane(grantedAt, ARGV[6])
 
@@ -44,25 +50,26 @@ end
 
 -- AIMD on the requests in flight of all workers together, where the configuration sets no concurrency.
 local isAdaptive = lane.width > 0
+local function inFlight() return callsKey and countCalls(callsKey) or redis.call('LLEN', activeKey) end
 local function setWidth(value)
   redis.call('HSET', stateKey, 'width', tostring(value))
   if math.floor(value) ~= math.floor(lane.width) then
     redis.call('HSET', metaKey, 'concurrency', math.max(1, math.floor(value)))
   end
   -- A worker that found the lane full waits for BullMQ's marker.
-  if value > lane.width then redis.call('ZADD', (string.gsub(metaKey, 'meta$', 'marker')), 0, '0') end
+  if value > lane.width and not callsKey then redis.call('ZADD', (string.gsub(metaKey, 'meta$', 'marker')), 0, '0') end
 end
 local function widen()
-  if not isAdaptive or lane.width >= 10000 or redis.call('LLEN', activeKey) < lane.width / 2 then return end
+  if not isAdaptive or lane.width >= 10000 or inFlight() < lane.width / 2 then return end
   -- Until a first refusal the width doubles with each round of calls; then it grows by one call.
-  setWidth(lane.width + count * requestsPerCall * (lane.narrowedAt and requestsPerCall / lane.width or 1))
+  setWidth(lane.width + count * widthPerCall * (lane.narrowedAt and widthPerCall / lane.width or 1))
 end
 local function narrow()
   if not isAdaptive or grantedAt <= (lane.narrowedAt or 0) then return end
   -- A probe is alone: its refusal does not say that too many calls were in flight.
   if lane.heldFor then return end
   -- At the first refusal the width has doubled and may be far above the limit; at later ones it is just above it.
-  setWidth(math.max(1, math.min(lane.width, redis.call('LLEN', activeKey)) * (lane.narrowedAt and 0.9 or 0.6)))
+  setWidth(math.max(1, math.min(lane.width, inFlight()) * (lane.narrowedAt and 0.9 or 0.6)))
   redis.call('HSET', stateKey, 'narrowedAt', now)
 end
 

@@ -1,14 +1,22 @@
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
-import { type LaneTerms, setLaneLimits } from './lane-limits.ts';
+import { isDeployment, laneOf, type LaneTerms, setLaneLimits } from './lane-limits.ts';
 import { type CallEnd, createTellLane, retryBudget } from './tell-lane.ts';
 
 const windowLua = new URL('./window.lua', import.meta.url);
 const laneStateLua = new URL('./lane-state.lua', import.meta.url);
+const callsLua = new URL('./deployment-calls.lua', import.meta.url);
 const admitCalls = defineScript<
-  [ledger: string, limits: string, state: string, prioritized: string],
-  [probeMs: number, source: string, ...estimatedTokens: number[]],
+  [ledger: string, limits: string, state: string, prioritized: string, ...ofDeployment: string[]],
+  [
+    probeMs: number,
+    source: string,
+    deployment: string,
+    process: string,
+    ownCalls: number | '',
+    ...estimatedTokens: number[],
+  ],
   [
     granted: number,
     waitMs: number,
@@ -20,13 +28,21 @@ const admitCalls = defineScript<
     failedSources: string,
     othersWait: 0 | 1,
     limitsTokens: 0 | 1,
+    inFlight: number,
+    most: number,
     sendWithinMs?: number,
   ]
->(new URL('./admit-calls.lua', import.meta.url), windowLua, laneStateLua);
-const countLateCall = defineScript<[ledger: string], [grantedAtMs: number, estimatedTokens: number], number>(
-  new URL('./count-late-call.lua', import.meta.url),
+>(new URL('./admit-calls.lua', import.meta.url), windowLua, callsLua, laneStateLua);
+const tellCalls = defineScript<[calls: string], [process: string, inFlight: number], 1>(
+  new URL('./tell-calls.lua', import.meta.url),
   windowLua,
+  callsLua,
 );
+const countLateCall = defineScript<
+  [ledger: string, ...shared: string[]],
+  [grantedAtMs: number, estimatedTokens: number],
+  number
+>(new URL('./count-late-call.lua', import.meta.url), windowLua);
 const takeRetry = defineScript<[state: string], [retryBudget: number], number>(
   new URL('./take-retry.lua', import.meta.url),
 );
@@ -37,8 +53,11 @@ export interface LaneAnswer {
   readonly granted: number;
   /** Milliseconds after which to ask for the others again. */
   readonly waitMs: number;
-  /** `source`: ask again with the source of the first call. `look`: make a neutral look, report it, and ask again. */
-  readonly waitFor: '' | 'hold' | 'probe' | 'source' | 'look' | 'requests' | 'tokens' | 'limits';
+  /**
+   * `source`: ask again with the source of the first call. `look`: make a neutral look, report it, and ask again. `calls`:
+   * of a deployment too many are in flight.
+   */
+  readonly waitFor: '' | 'hold' | 'probe' | 'source' | 'look' | 'requests' | 'tokens' | 'limits' | 'calls';
   /** When they were admitted, by Redis's clock, in milliseconds. */
   readonly atMs: number;
   /** After a hold: this call finds out whether the provider is back. */
@@ -56,27 +75,73 @@ export interface LaneAnswer {
   readonly othersWait: boolean;
   /** Admitted calls must go out within this many milliseconds of the question. Undefined: at any time. */
   readonly sendWithinMs?: number | undefined;
+  /** How many calls the deployment may have in flight beyond those that it has. 0 for a lane: BullMQ counts its calls. */
+  readonly room: number;
 }
 
-/** One lane's limits and state, shared by all workers through Redis and by its clock. */
-export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: string) => {
-  const limitsKey = keys.laneLimits(lane);
-  const stateKey = keys.laneState(lane);
-  const ledgerKey = keys.laneLedger(lane);
-  const waitingKey = keys.laneJobs(lane, 'prioritized');
+/** Whose calls in flight a deployment counts. */
+export interface DeploymentProcess {
+  /** A name that no other process has. */
+  readonly name: string;
+  /** What the deployments of the lane share. */
+  readonly lane: Pick<LaneControl, 'restoreLimits'>;
+}
+
+/**
+ * The limits and state of a lane, or of one of its deployments (`lane@deployment`), shared by all workers through Redis
+ * and by its clock.
+ *
+ * @param process must be there for a deployment
+ */
+export const createLaneControl = (redis: RedisConnection, keys: Keys, name: string, process?: DeploymentProcess) => {
+  const lane = laneOf(name);
+  const stateKey = keys.laneState(name);
+  const callsKey = keys.deploymentCalls(name);
+  const ledgers: Parameters<typeof countLateCall>[1] = isDeployment(name)
+    ? [keys.laneLedger(name), keys.laneLedger(lane)]
+    : [keys.laneLedger(name)];
+  const admitKeys: Parameters<typeof admitCalls>[1] = [
+    keys.laneLedger(name),
+    keys.laneLimits(name),
+    stateKey,
+    keys.laneJobs(lane, 'prioritized'),
+    ...(isDeployment(name)
+      ? [
+          callsKey,
+          keys.deploymentMeta(name),
+          keys.laneLedger(lane),
+          keys.laneLimits(lane),
+          keys.laneState(lane),
+          keys.laneWidths(lane),
+          keys.laneJobs(lane, 'meta'),
+          keys.laneJobs(lane, 'marker'),
+        ]
+      : []),
+  ];
   let terms: LaneTerms | undefined;
+  /** The calls of a deployment that this process has in flight, and whether Redis knows that number. */
+  let ownCalls = 0;
+  let isTold = true;
+  let isAsking = false;
 
   /** Whether the lane limited tokens when it was last asked. */
   let limitsTokens = false;
 
   const setLimits = async (terms: LaneTerms): Promise<void> => {
-    limitsTokens = await setLaneLimits(redis, keys, lane, terms);
+    limitsTokens = await setLaneLimits(redis, keys, name, terms);
   };
 
   const ask = async (estimatedTokens: readonly number[], probeMs: number, source: string): Promise<LaneAnswer> => {
-    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedSources, othersWait, tokens, sendWithinMs] =
-      await admitCalls(redis, [ledgerKey, limitsKey, stateKey, waitingKey], [probeMs, source, ...estimatedTokens]);
+    const ofDeployment = process ? ([name, process.name, ownCalls] as const) : (['', '', ''] as const);
+    isAsking = true;
+    isTold = true;
+    const answer = await admitCalls(redis, admitKeys, [probeMs, source, ...ofDeployment, ...estimatedTokens]).finally(
+      () => (isAsking = false),
+    );
+    const [granted, waitMs, waitFor, atMs, probe, closed, free, failedSources, othersWait, tokens, ...rest] = answer;
+    const [inFlight, most, sendWithinMs] = rest;
     limitsTokens = tokens === 1;
+    ownCalls += granted;
     return {
       granted,
       waitMs,
@@ -88,11 +153,12 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       failedSources: failedSources === '' ? [] : failedSources.split(','),
       othersWait: othersWait === 1,
       sendWithinMs,
+      room: most - inFlight,
     };
   };
 
   return {
-    ...createTellLane(redis, keys, lane),
+    ...createTellLane(redis, keys, name),
 
     /** Whether calls are to come with an estimate of their tokens. */
     limitsTokens: () => limitsTokens,
@@ -116,8 +182,22 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
     async admit(estimatedTokens: readonly number[], probeMs: number, source = ''): Promise<LaneAnswer> {
       const answer = await ask(estimatedTokens, probeMs, source);
       if (answer.waitFor !== 'limits' || !terms) return answer;
-      await setLimits(terms);
+      await Promise.all([setLimits(terms), process?.lane.restoreLimits()]);
       return ask(estimatedTokens, probeMs, source);
+    },
+
+    /** Says that an admitted call of a deployment has ended. */
+    endCall(): void {
+      ownCalls--;
+      isTold = false;
+    },
+
+    /** Tells Redis how many calls of a deployment this process has in flight. A question tells it too. */
+    async tellCalls(): Promise<void> {
+      // The answer to a question that is under way may add calls.
+      if (!process || isAsking || (isTold && ownCalls === 0)) return;
+      isTold = true;
+      await tellCalls(redis, [callsKey], [process.name, ownCalls]);
     },
 
     /** Takes a retry from the lane's budget. Resolves with 0, or with the milliseconds after which to ask again. */
@@ -132,7 +212,7 @@ export const createLaneControl = (redis: RedisConnection, keys: Keys, lane: stri
       grantedAtMs,
       estimatedTokens,
     }: Pick<CallEnd, 'grantedAtMs' | 'estimatedTokens'>): Promise<number> {
-      return countLateCall(redis, [ledgerKey], [grantedAtMs, estimatedTokens]);
+      return countLateCall(redis, ledgers, [grantedAtMs, estimatedTokens]);
     },
   };
 };

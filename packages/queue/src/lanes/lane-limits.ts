@@ -14,15 +14,25 @@ const changeScript = defineScript<ScriptKeys, (string | number)[], null>(
   applyLua,
 );
 
-const scriptKeys = (keys: Keys, lane: string): ScriptKeys => [
-  keys.laneLimits(lane),
-  keys.laneConfigured(lane),
-  keys.laneChanged(lane),
-  keys.laneState(lane),
-  keys.laneJobs(lane, 'meta'),
+/** Whether this is the name of a deployment, `lane@deployment`, and not of a lane. */
+export const isDeployment = (name: string): boolean => name.includes('@');
+
+/** The lane of a deployment, or the lane itself. */
+export const laneOf = (name: string): string => name.split('@')[0] ?? name;
+
+/** The hash with how many calls may be in flight: that of BullMQ, which gives out no more jobs of a lane. */
+export const metaKeyOf = (keys: Keys, name: string): string =>
+  isDeployment(name) ? keys.deploymentMeta(name) : keys.laneJobs(name, 'meta');
+
+const scriptKeys = (keys: Keys, name: string): ScriptKeys => [
+  keys.laneLimits(name),
+  keys.laneConfigured(name),
+  keys.laneChanged(name),
+  keys.laneState(name),
+  metaKeyOf(keys, name),
 ];
 
-/** What a worker's configuration says of a lane. */
+/** What a worker's configuration says of a lane or a deployment. */
 export interface LaneTerms {
   readonly limits: LaneLimits;
   /** Calls in flight at the start, where the limits set none. After that the provider's answers decide. */
@@ -45,7 +55,7 @@ export interface KnownLaneLimits {
   readonly hasKey?: boolean;
 }
 
-/** Sets a lane's limits as configured; changed ones stay in force. Resolves with whether tokens are limited. */
+/** Sets the limits of a lane or a deployment as configured; changed ones stay in force. Resolves with whether tokens are limited. */
 export const setLaneLimits = async (
   redis: RedisConnection,
   keys: Keys,
@@ -60,8 +70,8 @@ export const setLaneLimits = async (
 };
 
 /**
- * Changes limits of a lane for all workers, from its next call on. They last as Redis's data does, until they are changed
- * again.
+ * Changes limits of a lane or a deployment for all workers, from its next call on. They last as Redis's data does, until
+ * they are changed again.
  */
 export const changeLaneLimits = async (
   redis: RedisConnection,

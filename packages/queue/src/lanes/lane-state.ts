@@ -39,41 +39,98 @@ export interface LaneHoldState {
   readonly isStopped: boolean;
 }
 
-/** How the lane is held, or was held last; undefined when it is open. */
+/**
+ * How a lane is held, or was held last; undefined when it is open.
+ *
+ * @param doors its deployments, or the lane itself: it is held when all of them are. The hold that ends first is given,
+ *   one that ends by itself before any other
+ */
 export const readLaneHold = async (
   redis: RedisConnection,
   keys: Keys,
-  lane: string,
+  doors: readonly string[],
 ): Promise<LaneHoldState | undefined> => {
-  const [heldUntil, heldFor, reason] = await redis.hmget(keys.laneState(lane), 'heldUntil', 'heldFor', 'reason');
-  if (!heldUntil) return undefined;
-  const isStopped = heldFor === 'stopped' || heldFor === 'refused';
-  return { untilMs: Number(heldUntil), reason: reason ?? '', isStopped };
+  const holds = await Promise.all(
+    doors.map(async (door) => {
+      const [heldUntil, heldFor, reason] = await redis.hmget(keys.laneState(door), 'heldUntil', 'heldFor', 'reason');
+      const isStopped = heldFor === 'stopped' || heldFor === 'refused';
+      return { untilMs: Number(heldUntil ?? 0), reason: reason ?? '', isStopped };
+    }),
+  );
+  const [first] = holds.toSorted((a, b) => Number(a.isStopped) - Number(b.isStopped) || a.untilMs - b.untilMs);
+  return holds.every(({ untilMs }) => untilMs > 0) ? first : undefined;
 };
 
+/** The calls of a deployment that are in flight, and how many may be. */
+export const readDeploymentCalls = async (
+  redis: RedisConnection,
+  keys: Keys,
+  deployment: string,
+  nowMs: number,
+): Promise<{ readonly inFlight: number; readonly allowed: number | undefined }> => {
+  const [calls, allowed] = await Promise.all([
+    redis.hvals(keys.deploymentCalls(deployment)),
+    redis.hget(keys.deploymentMeta(deployment), 'concurrency'),
+  ]);
+  const inFlight = calls
+    .map((each) => each.split(' ').map(Number))
+    .reduce((sum, [count = 0, untilMs = 0]) => (untilMs > nowMs ? sum + count : sum), 0);
+  return { inFlight, allowed: allowed === null ? undefined : Number(allowed) };
+};
+
+interface DoorHold {
+  readonly heldUntilMs?: number;
+  readonly heldSinceMs?: number;
+  readonly reason?: string;
+}
+
+/** How a lane or a deployment is held. Its reason stays until its provider has answered. */
+export const readDoorHold = async (
+  redis: RedisConnection,
+  keys: Keys,
+  door: string,
+  nowMs: number,
+): Promise<DoorHold> => {
+  const state = await redis.hmget(keys.laneState(door), 'heldUntil', 'reason', 'heldSince');
+  const [heldUntil, reason, heldSince] = state;
+  const isHeld = Number(heldUntil) > nowMs;
+  return {
+    ...(isHeld ? { heldUntilMs: Number(heldUntil) } : {}),
+    ...(isHeld && heldSince ? { heldSinceMs: Number(heldSince) } : {}),
+    ...(reason ? { reason } : {}),
+  };
+};
+
+/** A lane is held while all of its doors are: until the first opens, and since the last was held. */
+const holdOfAll = (holds: readonly DoorHold[]): DoorHold => {
+  const [first, ...others] = holds.toSorted((a, b) => (a.heldUntilMs ?? 0) - (b.heldUntilMs ?? 0));
+  if (!first || others.length === 0) return first ?? {};
+  if (first.heldUntilMs === undefined) return {};
+  return { ...first, heldSinceMs: Math.max(...holds.map(({ heldSinceMs = 0 }) => heldSinceMs)) };
+};
+
+/** @param doors the lane's deployments, or the lane itself */
 export const readLaneState = async (
   redis: RedisConnection,
   keys: Keys,
   lane: string,
+  doors: readonly string[],
   nowMs: number,
 ): Promise<LaneState> => {
-  const [active, allowed, waiting, prioritized, delayed, state] = await Promise.all([
+  const [active, allowed, waiting, prioritized, delayed, holds] = await Promise.all([
     redis.lrange(keys.laneJobs(lane, 'active'), 0, -1),
     redis.hget(keys.laneJobs(lane, 'meta'), 'concurrency'),
     redis.llen(keys.laneJobs(lane, 'wait')),
     redis.zcard(keys.laneJobs(lane, 'prioritized')),
     redis.zcard(keys.laneJobs(lane, 'delayed')),
-    redis.hmget(keys.laneState(lane), 'heldUntil', 'reason', 'heldSince'),
+    Promise.all(doors.map((door) => readDoorHold(redis, keys, door, nowMs))),
   ]);
-  const [heldUntil, reason, heldSince] = state;
   return {
     inFlight: active.length,
     liveInFlight: active.filter((jobId) => !jobId.startsWith('batch_')).length,
     ...(allowed === null ? {} : { allowed: Number(allowed) }),
     waiting: waiting + prioritized + delayed,
-    ...(Number(heldUntil) > nowMs ? { heldUntilMs: Number(heldUntil) } : {}),
-    ...(Number(heldUntil) > nowMs && heldSince ? { heldSinceMs: Number(heldSince) } : {}),
-    ...(reason ? { reason } : {}),
+    ...holdOfAll(holds),
   };
 };
 
@@ -87,9 +144,9 @@ export interface LaneError {
 
 const shownErrors = 5;
 
-/** How calls of the lane failed in the last day, each way once, the latest first. */
-export const readLaneErrors = async (redis: RedisConnection, keys: Keys, lane: string): Promise<LaneError[]> => {
-  const found = await redis.zrevrange(keys.laneErrors(lane), 0, shownErrors - 1, 'WITHSCORES');
+/** How calls of a lane or a deployment failed in the last day, each way once, the latest first. */
+export const readLaneErrors = async (redis: RedisConnection, keys: Keys, door: string): Promise<LaneError[]> => {
+  const found = await redis.zrevrange(keys.laneErrors(door), 0, shownErrors - 1, 'WITHSCORES');
   return found.flatMap((reason, i) => (i % 2 === 0 ? [{ reason, atMs: Number(found[i + 1]) }] : []));
 };
 

@@ -1,6 +1,7 @@
 import type { Keys } from '../keys.ts';
 import type { RedisConnection } from '../connection/redis.ts';
 import { defineScript } from '../connection/script.ts';
+import { isDeployment, laneOf, metaKeyOf } from './lane-limits.ts';
 
 const endCall = defineScript<
   [
@@ -12,6 +13,7 @@ const endCall = defineScript<
     waiting: string,
     refusals: string,
     errors: string,
+    ...ofDeployment: string[],
   ],
   [
     signal: CallSignal | LookSignal,
@@ -30,7 +32,9 @@ const endCall = defineScript<
   [heldUntilMs: number, began: 0 | 1, atMs: number, workedAtMs: number, isLookDue: 0 | 1]
 >(
   new URL('./end-call.lua', import.meta.url),
-  ...['window', 'lane-state', 'hold', 'refusals'].map((part) => new URL(`./${part}.lua`, import.meta.url)),
+  ...['window', 'deployment-calls', 'lane-state', 'hold', 'refusals'].map(
+    (part) => new URL(`./${part}.lua`, import.meta.url),
+  ),
 );
 
 /**
@@ -103,17 +107,20 @@ export const retryBudget = 100;
 
 const lookSignals = { accepted: 'lookAccepted', refused: 'lookRefused', unclear: 'lookUnclear' } as const;
 
-/** Tells a lane what its calls show of its provider. */
-export const createTellLane = (redis: RedisConnection, keys: Keys, lane: string) => {
+/** Tells a lane, or one of its deployments, what its calls show of its provider. */
+export const createTellLane = (redis: RedisConnection, keys: Keys, name: string) => {
+  const lane = laneOf(name);
+  const shared = [keys.deploymentCalls(name), keys.laneLedger(lane), keys.laneLimits(lane), keys.laneState(lane)];
   const scriptKeys: Parameters<typeof endCall>[1] = [
-    keys.laneLedger(lane),
-    keys.laneLimits(lane),
-    keys.laneState(lane),
-    keys.laneJobs(lane, 'meta'),
+    keys.laneLedger(name),
+    keys.laneLimits(name),
+    keys.laneState(name),
+    metaKeyOf(keys, name),
     keys.laneJobs(lane, 'active'),
     keys.laneJobs(lane, 'prioritized'),
-    keys.laneRefusals(lane),
-    keys.laneErrors(lane),
+    keys.laneRefusals(name),
+    keys.laneErrors(name),
+    ...(isDeployment(name) ? shared : []),
   ];
 
   const end = async (signal: CallSignal | LookSignal, call: Omit<CallEnd, 'signal'>): Promise<LaneHold> => {

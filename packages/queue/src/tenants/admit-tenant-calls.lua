@@ -7,8 +7,8 @@
 -- Returns { calls admitted, which are the first ones, now in ms, what the others wait for: '', 'requestsPerMinute',
 --           'tokensPerMinute' or 'concurrency', ms until asking again may help, 1 if one more call would be admitted }
 local tokenLimit = tonumber(ARGV[3])
-local requests = openWindow('requests', ARGV[2] ~= '' and ARGV[2] or nil, 60000)
-local tokens = openWindow('tokens', tokenLimit and tokenLimit - roomForGuesses(tokenLimit), tokenWindowMs)
+local requests = openWindow(KEYS[1], 'requests', ARGV[2] ~= '' and ARGV[2] or nil, 60000)
+local tokens = openWindow(KEYS[1], 'tokens', tokenLimit and tokenLimit - roomForGuesses(KEYS[1], tokenLimit), tokenWindowMs)
 local most = tonumber(ARGV[4]) or math.huge
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local inFlight = redis.call('ZCARD', KEYS[2])

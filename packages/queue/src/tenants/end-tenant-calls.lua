@@ -9,10 +9,10 @@ for i = 1, #ARGV, 4 do
   local countedAt, estimated, used = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   redis.call('ZREM', KEYS[2], ARGV[i])
   if used == -2 then
-    settle('requests', countedAt, -1)
-    settle('tokens', countedAt, -estimated)
-  elseif used >= 0 and settle('tokens', countedAt, used - estimated) and used > 0 then
-    noteGuess(estimated, used, math.max(0, now - countedAt))
+    settle(KEYS[1], 'requests', countedAt, -1)
+    settle(KEYS[1], 'tokens', countedAt, -estimated)
+  elseif used >= 0 and settle(KEYS[1], 'tokens', countedAt, used - estimated) and used > 0 then
+    noteGuess(KEYS[1], estimated, used, math.max(0, now - countedAt))
   end
   answers[#answers + 1] = 1
 end

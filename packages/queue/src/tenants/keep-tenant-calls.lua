@@ -9,8 +9,8 @@ for i = 2, #ARGV, 3 do
   redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[i])
   local countedAt = tonumber(ARGV[i + 1])
   if countedAt > 0 then
-    moveToNow('requests', countedAt, 1)
-    moveToNow('tokens', countedAt, tonumber(ARGV[i + 2]))
+    moveToNow(KEYS[1], 'requests', countedAt, 1)
+    moveToNow(KEYS[1], 'tokens', countedAt, tonumber(ARGV[i + 2]))
   end
 end
 return now
