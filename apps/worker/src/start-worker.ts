@@ -256,6 +256,9 @@ export const startWorker = async ({
   };
 
   const open = await Promise.all(lanes.lanes.map(openLane));
+  onBack(connection, () => {
+    for (const { restoreLimits } of open) restoreLimits().catch((error: unknown) => logError(error, 'limits'));
+  });
   const handOff = handsOff(lanes)
     ? startHandOff({
         connection,
@@ -271,9 +274,6 @@ export const startWorker = async ({
         passFailPoint,
       })
     : undefined;
-  onBack(connection, () => {
-    for (const { restoreLimits } of open) restoreLimits().catch((error: unknown) => logError(error, 'limits'));
-  });
   logger.info({ lanes: lanes.lanes.length, concurrency: workerConcurrency }, 'worker started');
 
   return {
