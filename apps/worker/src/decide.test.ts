@@ -30,7 +30,7 @@ test.each<
     {
       attemptsLeft?: number;
       hasFallback?: boolean;
-      hasOtherDoor?: boolean;
+      hasOtherUpstream?: boolean;
       isAskedAgain?: boolean;
       refusals?: RequestRefusals;
     },
@@ -127,15 +127,15 @@ test.each<
   [
     'a request that one deployment refuses is called at another rather than at a fallback',
     failure('provider', 'authentication_failed'),
-    { attemptsLeft: 5, hasFallback: true, hasOtherDoor: true, refusals: { calls: 3, own: 3, lastAtMs: 1 } },
+    { attemptsLeft: 5, hasFallback: true, hasOtherUpstream: true, refusals: { calls: 3, own: 3, lastAtMs: 1 } },
     { kind: 'call again' },
   ],
-])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, hasOtherDoor = false, ...more }, decision) => {
+])('%s', (_, result, { attemptsLeft = 0, hasFallback = false, hasOtherUpstream = false, ...more }, decision) => {
   const { isAskedAgain = false, refusals } = more;
   const situation = {
     attemptsLeft,
     hasFallback,
-    hasOtherDoor,
+    hasOtherUpstream,
     isAskedAgain,
     refusals,
     isLate: false,
@@ -159,7 +159,7 @@ test('an answer that was paid for stays the result when the second call fails', 
 const flexSituation = {
   attemptsLeft: 5,
   hasFallback: true,
-  hasOtherDoor: false,
+  hasOtherUpstream: false,
   isLate: false,
   isAskedAgain: false,
   probeIntervalMs: 1,

@@ -134,7 +134,7 @@ export interface RequestSituation {
   readonly isLate: boolean;
   readonly lane: Pick<Lane, 'tier'>;
   /** Whether a deployment at which it has not failed may take it. */
-  readonly hasOtherDoor: boolean;
+  readonly hasOtherUpstream: boolean;
   /** Refusals of this request, with this one. Undefined where the lane says nothing of them. */
   readonly refusals?: RequestRefusals | undefined;
   readonly probeIntervalMs: number;
@@ -154,7 +154,7 @@ export const decide = (
   {
     attemptsLeft,
     hasFallback,
-    hasOtherDoor,
+    hasOtherUpstream,
     isLate,
     lane,
     refusals,
@@ -186,7 +186,7 @@ export const decide = (
   const mismatch = isAskedAgain ? undefined : answerToSendBack(result);
   if (mismatch) return { kind: 'ask again', mismatch, instead: fail() };
   if (live?.hasBegun) return fail();
-  if (result.class === 'provider' && hasOtherDoor) return { kind: 'call again' };
+  if (result.class === 'provider' && hasOtherUpstream) return { kind: 'call again' };
   if (hasFallback && (result.class === 'provider' || lacksTier(lane, result))) return { kind: 'fall back' };
   // Somebody waits, who may act.
   if (live && result.class === 'provider') return fail();

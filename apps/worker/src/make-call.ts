@@ -18,8 +18,8 @@ import type { Called, CallEnd, RequestRun, WantedRequest } from './wanted-reques
 export interface MakeCallOptions
   extends ReportCallOptions, AdmitRequestsOptions, Pick<EmbeddingGroupsOptions, 'retry'> {
   readonly lane: Lane;
-  /** Where calls go out that this door of the gate has let in. */
-  readonly targetOf: (door: string) => CallTarget;
+  /** Where calls to an upstream of the lane go. */
+  readonly targetOf: (upstream: string) => CallTarget;
   readonly tenantGate: TenantGate;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
@@ -77,7 +77,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
     const isStreamed = request.body['stream'] === true;
     const streamed = isStreamed && !live ? deltas.open(request) : undefined;
     const liveStream = isStreamed ? live?.openStream() : undefined;
-    const target = targetOf(admission.door);
+    const target = targetOf(admission.upstream);
     const { body, idempotencyKey } = callOf(request, lane, target);
     unrecorded.add(lock);
     const result = await target.client.call({
@@ -103,7 +103,7 @@ export const createMakeCall = (options: MakeCallOptions) => {
     streamed?.end(checked.kind === 'success');
     report.count(target, checked, callMs);
     report.trace(target, request, checked, endedAtMs - callMs, endedAtMs);
-    return { result: checked, callMs, hold, door: admission.door };
+    return { result: checked, callMs, hold, upstream: admission.upstream };
   };
 
   /** Counts the calls for a request that has lost a worker. */

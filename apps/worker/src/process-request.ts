@@ -184,8 +184,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     for (let calls = 0; ; calls++) {
       const called = await makeCall(job, run, calls === 0);
       if ('ending' in called) return called.ending;
-      const { result, callMs, hold, door } = called;
-      if (result.kind === 'failure') run.avoid.add(door);
+      const { result, callMs, hold, upstream } = called;
+      if (result.kind === 'failure') run.avoid.add(upstream);
       if (result.kind === 'failure' && result.usage) await waste(request, result.usage, cost);
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
@@ -194,7 +194,7 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         hasFallback: run.fallback !== undefined,
         isLate: run.fallback !== undefined && !run.signal.aborted,
         lane,
-        hasOtherDoor: gate.hasOther(run.avoid),
+        hasOtherUpstream: gate.hasOther(run.avoid),
         isAskedAgain: job.data.mismatch !== undefined,
         live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });

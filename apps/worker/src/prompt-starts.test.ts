@@ -33,13 +33,13 @@ const success = (cachedTokens = 1024): Called => ({
   },
   callMs: 1,
   hold: undefined,
-  door: 'lane',
+  upstream: 'lane',
 });
 const failure = (code: 'bad_request' | 'provider_error'): Called => ({
   result: { kind: 'failure', class: code === 'bad_request' ? 'final' : 'retry', code, message: 'no' },
   callMs: 1,
   hold: undefined,
-  door: 'lane',
+  upstream: 'lane',
 });
 
 /** Calls that go out when they may, and end when they are told. */

@@ -50,7 +50,7 @@ import { createFindFallback } from './lane/fallback.ts';
 import { createLaneEstimator } from './lane/lane-estimator.ts';
 import { createLineUp } from './lane/line-up.ts';
 import { createLaneGate } from './lane/lane-gate.ts';
-import { openDoors } from './lane/open-doors.ts';
+import { openUpstreams } from './lane/open-upstreams.ts';
 import { createLiveRequests } from './live-requests.ts';
 import { createProcessRequest } from './process-request.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -180,7 +180,7 @@ export const startWorker = async ({
   const process = randomUUID();
   const openLane = async (lane: Lane) => {
     const onLaneError = (error: unknown): void => logError(error, 'lane', { lane: lane.name });
-    const opened = await openDoors(lane, {
+    const opened = await openUpstreams(lane, {
       connection,
       keys,
       process,
@@ -194,7 +194,7 @@ export const startWorker = async ({
     const estimator = createLaneEstimator({ limitsTokens: opened.limitsTokens, onError: onLaneError });
     await estimator.prepare();
     const gate = createLaneGate({
-      doors: opened.doors,
+      upstreams: opened.upstreams,
       isRunning: (batchId) => results.isRunning(batchId),
       liveShare: lane.liveShare,
       onError: onLaneError,

@@ -17,7 +17,7 @@ export interface RequestRun {
   readonly signal: AbortSignal;
   /** Lets the worker take one job more until this one ends. */
   readonly lendPlace: () => void;
-  /** The doors of the lane at which the request has failed. */
+  /** The upstreams of the lane at which the request has failed. */
   readonly avoid: Set<string>;
 }
 
@@ -43,8 +43,8 @@ export interface CallEnd {
   readonly callMs: number;
   /** What the lane answered. Undefined when its answer is not awaited. */
   readonly hold: LaneHold | undefined;
-  /** The door by which it went out. */
-  readonly door: string;
+  /** The upstream that it went to. */
+  readonly upstream: string;
 }
 
 /** How the call for a request ended, or how its job ends without one. */

@@ -90,7 +90,7 @@ test('a process without the key of one uses the others', async () => {
 test('a changed limit of one holds from the next call on', async () => {
   await open();
   await space.startWorker();
-  const limits = async (door: string) => (await readLaneLimits(space.redis, space.keys, door)).configured;
+  const limits = async (upstream: string) => (await readLaneLimits(space.redis, space.keys, upstream)).configured;
   expect(await limits('first@west')).toEqual({});
   const deployments = { east: {}, west: { baseUrl: west.baseUrl, concurrency: 3 } };
   await space.setFirst({ deployments, requestsPerMinute: 600 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { buildLanes, describeMissing, doorsOf, flexLaneOf, mayStepUp, onlyWithKeys } from './lanes.ts';
+import { buildLanes, describeMissing, upstreamsOf, flexLaneOf, mayStepUp, onlyWithKeys } from './lanes.ts';
 import { buildProviders, fileConfig } from './provider-config.ts';
 
 const lanesOf = (config: unknown) =>
@@ -241,8 +241,8 @@ describe('deployments', () => {
   });
 
   test('hold a lane together', () => {
-    expect(doorsOf(table, 'azure')).toEqual(['azure@east', 'azure@west']);
-    expect([doorsOf(table, 'openai'), doorsOf(table, 'gone')]).toEqual([['openai'], ['gone']]);
+    expect(upstreamsOf(table, 'azure')).toEqual(['azure@east', 'azure@west']);
+    expect([upstreamsOf(table, 'openai'), upstreamsOf(table, 'gone')]).toEqual([['openai'], ['gone']]);
   });
 
   test.each([

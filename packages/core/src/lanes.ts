@@ -169,7 +169,7 @@ export const flexLaneOf = (
  * The names under which the holds and errors of a lane are kept: those of its deployments, or else its own, also when it is
  * not configured here.
  */
-export const doorsOf = ({ lanes }: Pick<LaneTable, 'lanes'>, name: string): readonly string[] => {
+export const upstreamsOf = ({ lanes }: Pick<LaneTable, 'lanes'>, name: string): readonly string[] => {
   const deployments = lanes.find((lane) => lane.name === name)?.deployments ?? [];
   return deployments.length > 0 ? deployments.map((deployment) => deployment.name) : [name];
 };

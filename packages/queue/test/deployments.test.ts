@@ -39,7 +39,7 @@ const openPool = async (shared: LaneLimits, east: LaneLimits, west: LaneLimits) 
   };
   return {
     name,
-    doors: [`${name}@east`, `${name}@west`],
+    upstreams: [`${name}@east`, `${name}@west`],
     openProcess,
     ...(await openProcess('process-1')),
     jobs: async () => Number(await space.redis.hget(space.keys.laneJobs(name, 'meta'), 'concurrency')),
@@ -94,7 +94,9 @@ describe('calls in flight', () => {
     const grantedAtMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
     await pool.east.reportEnd({ signal: 'throttled', grantedAtMs, estimatedTokens: 0, retryAfterMs: 1 });
     const allowed = await Promise.all(
-      pool.doors.map(async (door) => (await readDeploymentCalls(space.redis, space.keys, door, Date.now())).allowed),
+      pool.upstreams.map(
+        async (upstream) => (await readDeploymentCalls(space.redis, space.keys, upstream, Date.now())).allowed,
+      ),
     );
     expect(allowed).toEqual([4, 8]);
   });
@@ -146,21 +148,23 @@ describe('requests and tokens a minute', () => {
 describe('a hold', () => {
   it('is one deployment’s; the lane is held while all are, until the first opens', async () => {
     const pool = await openPool({}, { concurrency: 3 }, { concurrency: 3 });
-    const state = () => readLaneState(space.redis, space.keys, pool.name, pool.doors, Date.now());
+    const state = () => readLaneState(space.redis, space.keys, pool.name, pool.upstreams, Date.now());
     await fail(pool.east, 'rate_limited (429)', 60_000);
     expect([await admit(pool.east, 1), await admit(pool.west, 1)]).toEqual([0, 1]);
     expect(await state()).not.toHaveProperty('heldUntilMs');
-    expect(await readLaneHold(space.redis, space.keys, pool.doors)).toBeUndefined();
+    expect(await readLaneHold(space.redis, space.keys, pool.upstreams)).toBeUndefined();
 
     await fail(pool.west, 'provider_overloaded (503)', 20_000);
     const { heldUntilMs = 0, reason } = await state();
     expect([Math.round((heldUntilMs - Date.now()) / 20_000), reason]).toEqual([1, 'provider_overloaded (503)']);
-    expect(await readLaneHold(space.redis, space.keys, pool.doors)).toEqual({
+    expect(await readLaneHold(space.redis, space.keys, pool.upstreams)).toEqual({
       untilMs: heldUntilMs,
       reason,
       isStopped: false,
     });
-    const errors = await Promise.all(pool.doors.map((door) => readLaneErrors(space.redis, space.keys, door)));
+    const errors = await Promise.all(
+      pool.upstreams.map((upstream) => readLaneErrors(space.redis, space.keys, upstream)),
+    );
     expect(errors.map(([error]) => error?.reason)).toEqual(['rate_limited (429)', 'provider_overloaded (503)']);
   });
 });

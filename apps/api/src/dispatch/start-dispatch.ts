@@ -1,4 +1,4 @@
-import { batchesQueueName, doorsOf, type OperatorWebhook, type Tenants } from '@promptmill/core';
+import { batchesQueueName, upstreamsOf, type OperatorWebhook, type Tenants } from '@promptmill/core';
 import type { FileStore } from '@promptmill/files';
 import {
   addBatchJob,
@@ -190,7 +190,7 @@ export const startDispatch = async (options: StartDispatchOptions) => {
     observe: createObserveBatch({
       batches,
       shards,
-      laneState: (lane) => readLaneState(redis, keys, lane, doorsOf(lanes, lane), Date.now()),
+      laneState: (lane) => readLaneState(redis, keys, lane, upstreamsOf(lanes, lane), Date.now()),
       mayStall: (name) => lanes.lanes.find((lane) => lane.name === name)?.tier === undefined,
       limitsOf: tenants.limitsOf,
       refusal: (tenant, nowMs) => tenantCalls.refusal(tenant, nowMs),

@@ -19,7 +19,7 @@ const laneLimits = z.object({
 });
 
 /** What a lane and each of its deployments tell. */
-const door = {
+const upstream = {
   id: z.string(),
   has_key: z.boolean().meta({ description: 'Whether its key is set, or it needs none.' }),
   held_until: seconds.nullable().meta({ description: 'Until then no call is made; null while it is open.' }),
@@ -34,7 +34,7 @@ const door = {
 
 const deployment = z
   .object({
-    ...door,
+    ...upstream,
     in_flight: z.int().meta({ description: 'Calls in flight.' }),
     allowed: z.int().nullable().meta({ description: 'Calls that may be in flight, all workers together.' }),
   })
@@ -42,7 +42,7 @@ const deployment = z
 
 export const lane = z
   .object({
-    ...door,
+    ...upstream,
     object: z.literal('lane'),
     provider: z.string(),
     in_flight: z.int().meta({ description: 'Requests in work, including those that wait until the lane admits them.' }),

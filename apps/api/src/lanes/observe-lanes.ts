@@ -1,4 +1,4 @@
-import { doorsOf } from '@promptmill/core';
+import { upstreamsOf } from '@promptmill/core';
 import { readLaneState } from '@promptmill/queue';
 import type { ApiDependencies } from '../dependencies.ts';
 import { liveWaiting } from './show-lane.ts';
@@ -20,7 +20,7 @@ export const createObserveLanes =
     const liveCalls = await countLiveCalls.byLane();
     await Promise.all(
       config.lanes.lanes.map(async ({ name: lane }) => {
-        const state = await readLaneState(redis, keys, lane, doorsOf(config.lanes, lane), now());
+        const state = await readLaneState(redis, keys, lane, upstreamsOf(config.lanes, lane), now());
         const { inFlight, liveInFlight, allowed, waiting, heldUntilMs } = state;
         metrics.laneRequests.set({ lane, state: 'in_flight' }, inFlight);
         metrics.laneRequests.set({ lane, state: 'waiting' }, waiting);

@@ -1,8 +1,8 @@
-import { type Deployment, doorsOf, type Lane, type LaneLimits, lacksKey, missingKeyOf } from '@promptmill/core';
+import { type Deployment, upstreamsOf, type Lane, type LaneLimits, lacksKey, missingKeyOf } from '@promptmill/core';
 import {
   type LaneState,
   readDeploymentCalls,
-  readDoorHold,
+  readUpstreamHold,
   readLaneErrors,
   readLaneLimits,
   readLaneState,
@@ -21,7 +21,7 @@ export const liveWaiting = ({ waiting, liveInFlight }: LaneState, calls = 0): nu
 const toSeconds = (ms: number): number => Math.ceil(ms / 1000);
 
 /** What of a lane or a deployment only Redis and this process's configuration tell. */
-interface Door {
+interface Upstream {
   readonly name: string;
   readonly limits: LaneLimits;
   readonly hasKey: boolean;
@@ -32,8 +32,8 @@ interface Door {
  * and of errors a code and a time.
  */
 export const createShowLane = ({ redis, keys, now }: Pick<ApiDependencies, 'redis' | 'keys' | 'now'>) => {
-  const showDoor = async (
-    { name, limits, hasKey: hasKeyHere }: Door,
+  const showUpstream = async (
+    { name, limits, hasKey: hasKeyHere }: Upstream,
     { heldUntilMs, reason }: Pick<LaneState, 'heldUntilMs' | 'reason'>,
   ) => {
     const [known, errors] = await Promise.all([readLaneLimits(redis, keys, name), readLaneErrors(redis, keys, name)]);
@@ -55,20 +55,20 @@ export const createShowLane = ({ redis, keys, now }: Pick<ApiDependencies, 'redi
 
   const showDeployment = async ({ name, limits, provider }: Deployment): Promise<ShownLane['deployments'][number]> => {
     const [hold, { inFlight, allowed = null }] = await Promise.all([
-      readDoorHold(redis, keys, name, now()),
+      readUpstreamHold(redis, keys, name, now()),
       readDeploymentCalls(redis, keys, name, now()),
     ]);
-    const shown = await showDoor({ name, limits, hasKey: !lacksKey(provider) }, hold);
+    const shown = await showUpstream({ name, limits, hasKey: !lacksKey(provider) }, hold);
     return { ...shown, in_flight: inFlight, allowed };
   };
 
   return async (lane: Lane, liveCalls: number | undefined): Promise<ShownLane> => {
     const { name, provider, limits } = lane;
     const [state, deployments] = await Promise.all([
-      readLaneState(redis, keys, name, doorsOf({ lanes: [lane] }, name), now()),
+      readLaneState(redis, keys, name, upstreamsOf({ lanes: [lane] }, name), now()),
       Promise.all(lane.deployments.map(showDeployment)),
     ]);
-    const shown = await showDoor({ name, limits, hasKey: missingKeyOf(lane) === undefined }, state);
+    const shown = await showUpstream({ name, limits, hasKey: missingKeyOf(lane) === undefined }, state);
     return {
       ...shown,
       object: 'lane',

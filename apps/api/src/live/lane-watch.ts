@@ -1,4 +1,4 @@
-import { ApiError, doorsOf, type LaneTable } from '@promptmill/core';
+import { ApiError, upstreamsOf, type LaneTable } from '@promptmill/core';
 import { type Keys, readLaneHold, type RedisConnection } from '@promptmill/queue';
 import type { LiveCalls } from './live-calls.ts';
 
@@ -41,7 +41,7 @@ export const createLaneWatch = ({ redis, keys, lanes: table, live, now }: LaneWa
 
   const look = async (group: Group): Promise<void> => {
     const { lanes, calls, wasHeld } = group;
-    const holds = await Promise.all(lanes.map((lane) => readLaneHold(redis, keys, doorsOf(table, lane))));
+    const holds = await Promise.all(lanes.map((lane) => readLaneHold(redis, keys, upstreamsOf(table, lane))));
     const lasting = holds.filter((hold) => hold !== undefined).filter(({ untilMs }) => untilMs > now());
     const [first] = lasting;
     group.wasHeld = first !== undefined && lasting.length === lanes.length;

@@ -9,7 +9,7 @@ import type { CallEnd } from '../wanted-request.ts';
 import type { GroupedRequest } from './embedding-groups.ts';
 
 export interface CallEmbeddingsOptions {
-  readonly targetOf: (door: string) => CallTarget;
+  readonly targetOf: (upstream: string) => CallTarget;
   /** Undefined while the lane does not limit tokens. */
   readonly estimator: () => TokenEstimator | undefined;
   readonly report: ReportCall;
@@ -47,7 +47,7 @@ export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
       run: { lock },
     } of requests)
       unrecorded.add(lock);
-    const target = targetOf(admission.door);
+    const target = targetOf(admission.upstream);
     const result = await target.client.embed({
       body: target.model === undefined ? first.body : { ...first.body, model: target.model },
       inputs: requests.map(({ inputs }) => inputs),
@@ -81,6 +81,6 @@ export const createCallEmbeddings = (options: CallEmbeddingsOptions) => {
       requests.length,
     );
     const characters = result.kind === 'success' ? result.characters : undefined;
-    return { ends: results.map((own) => ({ result: own, callMs, hold, door: admission.door })), characters };
+    return { ends: results.map((own) => ({ result: own, callMs, hold, upstream: admission.upstream })), characters };
   };
 };

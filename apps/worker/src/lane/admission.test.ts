@@ -12,7 +12,7 @@ const admitOne = (estimatedTokens: number, grant: Partial<Grant> = {}) => {
   const late: { readonly grantedAtMs: number; readonly estimatedTokens: number }[] = [];
   const errors: unknown[] = [];
   const makeAdmission = createMakeAdmission({
-    door: 'lab',
+    upstream: 'lab',
     onEnd: () => {},
     control: {
       async countLate(call) {

@@ -14,8 +14,8 @@ interface AdmissionEnd extends Pick<
 
 /** The right to make one call. Its holder reports how the call ended. */
 export interface Admission {
-  /** The door of the lane by which it goes out. */
-  readonly door: string;
+  /** The upstream of the lane that it goes to. */
+  readonly upstream: string;
   /** Says that the call goes out now. False when that is too late: the lane may not count the call any more. */
   send(): boolean;
   /** Says how the call ended. Resolves with the lane's answer, unless the end is told later, with others. */
@@ -26,7 +26,7 @@ export interface Admission {
 export type Grant = Pick<LaneAnswer, 'atMs' | 'isProbe' | 'sendWithinMs'>;
 
 export interface MakeAdmissionOptions {
-  readonly door: string;
+  readonly upstream: string;
   readonly control: Pick<LaneControl, 'countLate' | 'reportEnd'>;
   readonly freePass: Pick<FreePass, 'revoke'>;
   readonly ends: Pick<EndReporter, 'add'>;
@@ -52,7 +52,7 @@ const punctualMs = 25;
  * `performance.now()`.
  */
 export const createMakeAdmission =
-  ({ door, control, freePass, ends, onEnd, onHold, onLookDue, onProbeEnd, onError }: MakeAdmissionOptions) =>
+  ({ upstream, control, freePass, ends, onEnd, onHold, onLookDue, onProbeEnd, onError }: MakeAdmissionOptions) =>
   (estimatedTokens: number, grant: Grant, askedAtMs: number): Admission => {
     const { atMs: grantedAtMs, isProbe, sendWithinMs = Infinity } = grant;
     let counted: Promise<number | undefined> | undefined;
@@ -68,7 +68,7 @@ export const createMakeAdmission =
     };
 
     return {
-      door,
+      upstream,
       send() {
         const lateMs = performance.now() - askedAtMs;
         if (lateMs > sendWithinMs) return false;

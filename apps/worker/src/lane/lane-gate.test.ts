@@ -29,7 +29,7 @@ const call = (estimatedTokens: number, more: Partial<WantedCall> = {}): WantedCa
 
 type Answers = (Partial<LaneAnswer> | Error)[];
 
-interface DoorOptions {
+interface UpstreamOptions {
   readonly isDeployment?: boolean;
   /** How many calls it has room for. Default: for any number. */
   readonly room?: number;
@@ -37,8 +37,8 @@ interface DoorOptions {
   readonly looksEnd?: boolean;
 }
 
-/** A door that gives these answers one after another, and then admits all calls. */
-const openDoor = (name: string, answers: Answers, options: DoorOptions = {}) => {
+/** An upstream that gives these answers one after another, and then admits all calls. */
+const openUpstream = (name: string, answers: Answers, options: UpstreamOptions = {}) => {
   const { isDeployment = true, looksEnd = true } = options;
   let { room = 1000 } = options;
   const asked: number[][] = [];
@@ -72,18 +72,18 @@ const openDoor = (name: string, answers: Answers, options: DoorOptions = {}) => 
     looks.push(atMs);
     if (!looksEnd) await new Promise(() => {});
   };
-  const door = { name, control, isDeployment, look, timeoutMs: 1000, onHold: () => {} };
-  return { door, asked, named, looks, ends };
+  const upstream = { name, control, isDeployment, look, timeoutMs: 1000, onHold: () => {} };
+  return { upstream, asked, named, looks, ends };
 };
 
 /** A gate to a lane that gives these answers one after another, and then admits all calls. */
 const openGate = (answers: Answers = []) => {
-  const { door, ...seen } = openDoor('lab', answers, { isDeployment: false });
+  const { upstream, ...seen } = openUpstream('lab', answers, { isDeployment: false });
   const errors: unknown[] = [];
   const stopped = new Set<string>();
   const looked: string[] = [];
   const gate = createLaneGate({
-    doors: [door],
+    upstreams: [upstream],
     async isRunning(batchId) {
       looked.push(batchId);
       return !stopped.has(batchId);
@@ -355,10 +355,10 @@ test.each([
 });
 
 /** A gate to a lane of two deployments that give these answers, and then admit all calls. */
-const openPool = (east: Answers, west: Answers, eastIs: DoorOptions = {}, westIs: DoorOptions = {}) => {
-  const doors = { east: openDoor('east', east, eastIs), west: openDoor('west', west, westIs) };
+const openPool = (east: Answers, west: Answers, eastIs: UpstreamOptions = {}, westIs: UpstreamOptions = {}) => {
+  const upstreams = { east: openUpstream('east', east, eastIs), west: openUpstream('west', west, westIs) };
   const gate = createLaneGate({
-    doors: [doors.east.door, doors.west.door],
+    upstreams: [upstreams.east.upstream, upstreams.west.upstream],
     isRunning: () => Promise.resolve(true),
     liveShare: 0.9,
     onError: (error) => expect.fail(String(error)),
@@ -366,13 +366,14 @@ const openPool = (east: Answers, west: Answers, eastIs: DoorOptions = {}, westIs
   const exits: string[] = [];
   const enter = async (number: number, more: Partial<WantedCall> = {}) => {
     const admission = await gate.admit(call(number, more), never);
-    exits.push(typeof admission === 'object' ? admission.door : String(admission));
+    exits.push(typeof admission === 'object' ? admission.upstream : String(admission));
     return admission;
   };
-  return { ...doors, gate, enter, exits, close: () => gate.close() };
+  return { ...upstreams, gate, enter, exits, close: () => gate.close() };
 };
 
-const countOf = (exits: readonly string[], door: string): number => exits.filter((each) => each === door).length;
+const countOf = (exits: readonly string[], upstream: string): number =>
+  exits.filter((each) => each === upstream).length;
 
 /** Waits until all of these calls are admitted. */
 const enterAll = async ({ enter, close }: ReturnType<typeof openPool>, count: number): Promise<void> => {

@@ -1,7 +1,7 @@
 import type { Admission } from './admission.ts';
 import { createCallOrder } from './call-order.ts';
 import type { Fallback } from './fallback.ts';
-import { createLaneDoor, type LaneDoor, type LaneDoorOptions } from './lane-door.ts';
+import { createLaneUpstream, type LaneUpstream, type LaneUpstreamOptions } from './lane-upstream.ts';
 import { bestRank } from './rank-probes.ts';
 
 /** A call that waits for the lane to admit it. */
@@ -12,7 +12,7 @@ export interface WantedCall {
   readonly isLive: boolean;
   readonly estimatedTokens: number;
   readonly fallback?: Pick<Fallback, 'isBetter'> | undefined;
-  /** Doors at which the request has failed. It comes to one again only while all others are held. */
+  /** Upstreams at which the request has failed. It comes to one again only while all others are held. */
   readonly avoid?: ReadonlySet<string> | undefined;
 }
 
@@ -25,8 +25,8 @@ type Entrance = Admission | 'fallback' | 'unwanted' | 'later';
 export interface LaneGate {
   /** Waits until the lane's limits allow a call, or until there is no use in waiting; undefined when the signal fires. */
   admit(call: WantedCall, signal: AbortSignal): Promise<Entrance | undefined>;
-  /** Whether a door that is none of these may be open. */
-  hasOther(doors: ReadonlySet<string>): boolean;
+  /** Whether an upstream that is none of these may be open. */
+  hasOther(upstreams: ReadonlySet<string>): boolean;
   /** Admits no more calls: a waiting or new call gets undefined, as if its signal had fired. */
   shut(): void;
   /** Reports the ends of calls that have not been reported yet. */
@@ -38,9 +38,9 @@ interface Waiter extends WantedCall {
   settle(outcome: Entrance | undefined): void;
 }
 
-export interface LaneGateOptions extends Pick<LaneDoorOptions, 'onError'> {
+export interface LaneGateOptions extends Pick<LaneUpstreamOptions, 'onError'> {
   /** The lane's deployments, or the lane itself where it has none. */
-  readonly doors: readonly Omit<LaneDoorOptions, 'onError' | 'onWake'>[];
+  readonly upstreams: readonly Omit<LaneUpstreamOptions, 'onError' | 'onWake'>[];
   /** Whether a batch wants calls now. */
   readonly isRunning: (batchId: string) => Promise<boolean>;
   /** What live calls may take while batch requests wait too, between 0 and 1. */
@@ -62,12 +62,12 @@ const giveWay = 10;
 
 /**
  * One process's gate to a lane. Calls wait here in the order in which they came, at no cost: the process asks Redis
- * about the first of them, one question at a time, and asks again at the time that Redis names. A lane has a door for
- * each of its deployments; the call that is next goes out by any that takes it.
+ * about the first of them, one question at a time, and asks again at the time that Redis names. A lane has an upstream for
+ * each of its deployments; the call that is next goes to any that takes it.
  */
-export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: LaneGateOptions): LaneGate => {
+export const createLaneGate = ({ upstreams: given, isRunning, liveShare, onError }: LaneGateOptions): LaneGate => {
   let wake: (() => void) | undefined;
-  const doors = given.map((door) => createLaneDoor({ ...door, onError, onWake: () => wake?.() }));
+  const upstreams = given.map((upstream) => createLaneUpstream({ ...upstream, onError, onWake: () => wake?.() }));
   const waiting: Waiter[] = [];
   const order = createCallOrder(liveShare);
   let isAsking = false;
@@ -89,32 +89,33 @@ export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: 
       };
     });
 
-  const isHeld = (): boolean => doors.every((door) => door.isHeld());
+  const isHeld = (): boolean => upstreams.every((upstream) => upstream.isHeld());
 
-  /** Whether this door is held, and not to be asked now. */
-  const isBarred = (door: LaneDoor, nowMs: number): boolean => door.isHeld() && !door.isDue(nowMs);
+  /** Whether this upstream is held, and not to be asked now. */
+  const isBarred = (upstream: LaneUpstream, nowMs: number): boolean => upstream.isHeld() && !upstream.isDue(nowMs);
 
-  /** The calls that may go out by this door. */
-  const waitingFor = (door: LaneDoor): readonly Waiter[] => {
-    if (doors.length === 1 || waiting.every(({ avoid }) => !avoid?.size)) return waiting;
+  /** The calls that may go to this upstream. */
+  const waitingFor = (upstream: LaneUpstream): readonly Waiter[] => {
+    if (upstreams.length === 1 || waiting.every(({ avoid }) => !avoid?.size)) return waiting;
     const nowMs = performance.now();
     return waiting.filter(
-      ({ avoid }) => !avoid?.has(door.name) || doors.every((other) => avoid.has(other.name) || isBarred(other, nowMs)),
+      ({ avoid }) =>
+        !avoid?.has(upstream.name) || upstreams.every((other) => avoid.has(other.name) || isBarred(other, nowMs)),
     );
   };
 
   /** Asks about the first calls that wait, and says when to ask again. `share`: how many of them to ask for, at most 1. */
-  const ask = async (door: LaneDoor, share: number): Promise<void> => {
-    const candidates = waitingFor(door);
-    const probe = door.isHeld() ? door.findProbe(candidates) : undefined;
+  const ask = async (upstream: LaneUpstream, share: number): Promise<void> => {
+    const candidates = waitingFor(upstream);
+    const probe = upstream.isHeld() ? upstream.findProbe(candidates) : undefined;
     const most = Math.min(askAtOnce, Math.ceil(candidates.length * share));
-    const asked = order.next(probe ? door.mayGoWith(probe, candidates) : candidates, most);
+    const asked = order.next(probe ? upstream.mayGoWith(probe, candidates) : candidates, most);
     const askedAtMs = performance.now();
     const estimates = asked.map(({ estimatedTokens }) => estimatedTokens);
-    const answer = await door.ask(estimates, probe && asked[0]?.source);
-    door.askAgainAt(0);
+    const answer = await upstream.ask(estimates, probe && asked[0]?.source);
+    upstream.askAgainAt(0);
     if (answer.waitFor === 'source') return;
-    const laneClosedForMs = Math.min(...doors.map((each) => each.closedForMs()));
+    const laneClosedForMs = Math.min(...upstreams.map((each) => each.closedForMs()));
     if (laneClosedForMs > 0) [closedAtMs, closedForMs] = [performance.now(), laneClosedForMs];
 
     const granted = asked.slice(0, answer.granted);
@@ -122,36 +123,36 @@ export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: 
     const givenUp = granted.filter((waiter) => !waiting.includes(waiter));
     for (const call of granted) order.note(call);
     const admissionOf = ({ estimatedTokens }: Waiter): Admission =>
-      door.makeAdmission(estimatedTokens, answer, askedAtMs);
+      upstream.makeAdmission(estimatedTokens, answer, askedAtMs);
     for (const waiter of granted) if (!givenUp.includes(waiter)) waiter.settle(admissionOf(waiter));
     for (const waiter of waiting.filter(({ fallback }) => fallback?.isBetter(laneClosedForMs)))
       waiter.settle('fallback');
     if (answer.othersWait && isHeld())
-      for (const waiter of waiting.filter((each) => each !== probe && door.rankOf(each.source) !== bestRank))
+      for (const waiter of waiting.filter((each) => each !== probe && upstream.rankOf(each.source) !== bestRank))
         waiter.settle('later');
     for (const waiter of givenUp) await admissionOf(waiter).reportEnd({ signal: 'unsent' });
 
     if (answer.waitFor === 'look') {
-      door.askAgainAt(Infinity);
-      door.lookNow(answer.atMs);
+      upstream.askAgainAt(Infinity);
+      upstream.lookNow(answer.atMs);
     } else if (answer.granted < asked.length) {
-      const longestMs = answer.waitFor === 'probe' || door.hasFailedSources() ? probeWaitMs : longestWaitMs;
-      door.askAgainAt(performance.now() + Math.min(longestMs, Math.max(1, answer.waitMs)));
+      const longestMs = answer.waitFor === 'probe' || upstream.hasFailedSources() ? probeWaitMs : longestWaitMs;
+      upstream.askAgainAt(performance.now() + Math.min(longestMs, Math.max(1, answer.waitMs)));
     }
   };
 
-  /** The next door to ask: one that may be open again, else the one with the most room. Undefined when none is due. */
-  const nextDoor = (): { readonly door: LaneDoor; readonly share: number } | undefined => {
+  /** The next upstream to ask: one that may be open again, else the one with the most room. Undefined when none is due. */
+  const nextUpstream = (): { readonly upstream: LaneUpstream; readonly share: number } | undefined => {
     const nowMs = performance.now();
-    const due = doors.filter((door) => door.isDue(nowMs) && waitingFor(door).length > 0);
+    const due = upstreams.filter((upstream) => upstream.isDue(nowMs) && waitingFor(upstream).length > 0);
     const [first] = due;
-    if (!first || due.length === 1) return first && { door: first, share: 1 };
-    const door =
+    if (!first || due.length === 1) return first && { upstream: first, share: 1 };
+    const upstream =
       due.find((each) => each.isHeld()) ?? due.reduce((best, next) => (next.room() > best.room() ? next : best));
-    const roomOf = (each: LaneDoor): number => Math.max(1, each.room());
+    const roomOf = (each: LaneUpstream): number => Math.max(1, each.room());
     const total = due.reduce((sum, each) => sum + roomOf(each), 0);
-    if (door.isHeld()) return { door, share: 1 };
-    return { door, share: door.room() === Infinity ? 1 / due.length : roomOf(door) / total };
+    if (upstream.isHeld()) return { upstream, share: 1 };
+    return { upstream, share: upstream.room() === Infinity ? 1 / due.length : roomOf(upstream) / total };
   };
 
   /**
@@ -167,9 +168,9 @@ export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: 
     const running = await Promise.all(ids.map(isRunning));
     const unwanted = new Set(ids.filter((_, i) => !running[i]));
     for (const waiter of waiting.filter(({ batchId }) => unwanted.has(batchId))) waiter.settle('unwanted');
-    if (!isHeld() || !doors.every((door) => door.hasFailedSources())) return;
-    const probes = doors.map((door) => ({ door, probe: door.findProbe(waiting) }));
-    if (probes.every(({ door, probe }) => probe && door.rankOf(probe.source) !== bestRank)) {
+    if (!isHeld() || !upstreams.every((upstream) => upstream.hasFailedSources())) return;
+    const probes = upstreams.map((upstream) => ({ upstream, probe: upstream.findProbe(waiting) }));
+    if (probes.every(({ upstream, probe }) => probe && upstream.rankOf(probe.source) !== bestRank)) {
       const others = waiting.filter((each) => probes.every(({ probe }) => each !== probe));
       for (const waiter of others.slice(0, giveWay)) waiter.settle('later');
     }
@@ -180,17 +181,17 @@ export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: 
     isAsking = true;
     try {
       while (waiting.length > 0) {
-        const next = nextDoor();
-        if (next) await ask(next.door, next.share);
+        const next = nextUpstream();
+        if (next) await ask(next.upstream, next.share);
         else {
-          const askAtMs = Math.min(...doors.map((door) => door.askAtMs()));
+          const askAtMs = Math.min(...upstreams.map((upstream) => upstream.askAtMs()));
           await sleep(Math.min(longestWaitMs, Math.max(1, askAtMs - performance.now())));
           await sendUnwantedAway();
         }
       }
     } catch (error) {
       onError(error);
-      for (const door of doors) door.askAgainAt(performance.now() + longestWaitMs);
+      for (const upstream of upstreams) upstream.askAgainAt(performance.now() + longestWaitMs);
     } finally {
       isAsking = false;
     }
@@ -211,12 +212,12 @@ export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: 
       };
       signal.addEventListener('abort', giveUp, { once: true });
       // It may be the next probe of a held lane at once.
-      for (const door of doors) {
-        const probe = door.hasFailedSources() ? door.findProbe(waiting) : undefined;
-        if (probe && door.rankOf(call.source) < Math.min(0, door.rankOf(probe.source))) door.askAgainAt(0);
+      for (const upstream of upstreams) {
+        const probe = upstream.hasFailedSources() ? upstream.findProbe(waiting) : undefined;
+        if (probe && upstream.rankOf(call.source) < Math.min(0, upstream.rankOf(probe.source))) upstream.askAgainAt(0);
       }
       waiting.push(waiter);
-      if (doors.some((door) => door.isDue(sinceMs))) wake?.();
+      if (upstreams.some((upstream) => upstream.isDue(sinceMs))) wake?.();
       void letIn();
     });
 
@@ -226,18 +227,19 @@ export const createLaneGate = ({ doors: given, isRunning, liveShare, onError }: 
       if (signal.aborted || isShut) return undefined;
       if (call.fallback?.isBetter(nowMs - closedAtMs < longestWaitMs ? closedForMs : 0)) return 'fallback';
       // A deployment gives no free pass.
-      const [door] = doors;
-      const grant = waiting.length === 0 ? door?.freePass.grantAt(nowMs) : undefined;
-      return door && grant ? door.makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
+      const [upstream] = upstreams;
+      const grant = waiting.length === 0 ? upstream?.freePass.grantAt(nowMs) : undefined;
+      return upstream && grant ? upstream.makeAdmission(call.estimatedTokens, grant, nowMs) : wait(call, signal, nowMs);
     },
-    hasOther: (avoided) => doors.some((door) => !avoided.has(door.name) && !isBarred(door, performance.now())),
+    hasOther: (avoided) =>
+      upstreams.some((upstream) => !avoided.has(upstream.name) && !isBarred(upstream, performance.now())),
     shut() {
       isShut = true;
       for (const waiter of waiting.slice()) waiter.settle(undefined);
       wake?.();
     },
     async close() {
-      await Promise.all(doors.map((door) => door.close()));
+      await Promise.all(upstreams.map((upstream) => upstream.close()));
     },
   };
 };

@@ -42,17 +42,22 @@ export interface LaneHoldState {
 /**
  * How a lane is held, or was held last; undefined when it is open.
  *
- * @param doors its deployments, or the lane itself: it is held when all of them are. The hold that ends first is given,
+ * @param upstreams its deployments, or the lane itself: it is held when all of them are. The hold that ends first is given,
  *   one that ends by itself before any other
  */
 export const readLaneHold = async (
   redis: RedisConnection,
   keys: Keys,
-  doors: readonly string[],
+  upstreams: readonly string[],
 ): Promise<LaneHoldState | undefined> => {
   const holds = await Promise.all(
-    doors.map(async (door) => {
-      const [heldUntil, heldFor, reason] = await redis.hmget(keys.laneState(door), 'heldUntil', 'heldFor', 'reason');
+    upstreams.map(async (upstream) => {
+      const [heldUntil, heldFor, reason] = await redis.hmget(
+        keys.laneState(upstream),
+        'heldUntil',
+        'heldFor',
+        'reason',
+      );
       const isStopped = heldFor === 'stopped' || heldFor === 'refused';
       return { untilMs: Number(heldUntil ?? 0), reason: reason ?? '', isStopped };
     }),
@@ -78,20 +83,20 @@ export const readDeploymentCalls = async (
   return { inFlight, allowed: allowed === null ? undefined : Number(allowed) };
 };
 
-interface DoorHold {
+interface UpstreamHold {
   readonly heldUntilMs?: number;
   readonly heldSinceMs?: number;
   readonly reason?: string;
 }
 
 /** How a lane or a deployment is held. Its reason stays until its provider has answered. */
-export const readDoorHold = async (
+export const readUpstreamHold = async (
   redis: RedisConnection,
   keys: Keys,
-  door: string,
+  upstream: string,
   nowMs: number,
-): Promise<DoorHold> => {
-  const state = await redis.hmget(keys.laneState(door), 'heldUntil', 'reason', 'heldSince');
+): Promise<UpstreamHold> => {
+  const state = await redis.hmget(keys.laneState(upstream), 'heldUntil', 'reason', 'heldSince');
   const [heldUntil, reason, heldSince] = state;
   const isHeld = Number(heldUntil) > nowMs;
   return {
@@ -101,20 +106,20 @@ export const readDoorHold = async (
   };
 };
 
-/** A lane is held while all of its doors are: until the first opens, and since the last was held. */
-const holdOfAll = (holds: readonly DoorHold[]): DoorHold => {
+/** A lane is held while all of its upstreams are: until the first opens, and since the last was held. */
+const holdOfAll = (holds: readonly UpstreamHold[]): UpstreamHold => {
   const [first, ...others] = holds.toSorted((a, b) => (a.heldUntilMs ?? 0) - (b.heldUntilMs ?? 0));
   if (!first || others.length === 0) return first ?? {};
   if (first.heldUntilMs === undefined) return {};
   return { ...first, heldSinceMs: Math.max(...holds.map(({ heldSinceMs = 0 }) => heldSinceMs)) };
 };
 
-/** @param doors the lane's deployments, or the lane itself */
+/** @param upstreams the lane's deployments, or the lane itself */
 export const readLaneState = async (
   redis: RedisConnection,
   keys: Keys,
   lane: string,
-  doors: readonly string[],
+  upstreams: readonly string[],
   nowMs: number,
 ): Promise<LaneState> => {
   const [active, allowed, waiting, prioritized, delayed, holds] = await Promise.all([
@@ -123,7 +128,7 @@ export const readLaneState = async (
     redis.llen(keys.laneJobs(lane, 'wait')),
     redis.zcard(keys.laneJobs(lane, 'prioritized')),
     redis.zcard(keys.laneJobs(lane, 'delayed')),
-    Promise.all(doors.map((door) => readDoorHold(redis, keys, door, nowMs))),
+    Promise.all(upstreams.map((upstream) => readUpstreamHold(redis, keys, upstream, nowMs))),
   ]);
   return {
     inFlight: active.length,
@@ -145,8 +150,8 @@ export interface LaneError {
 const shownErrors = 5;
 
 /** How calls of a lane or a deployment failed in the last day, each way once, the latest first. */
-export const readLaneErrors = async (redis: RedisConnection, keys: Keys, door: string): Promise<LaneError[]> => {
-  const found = await redis.zrevrange(keys.laneErrors(door), 0, shownErrors - 1, 'WITHSCORES');
+export const readLaneErrors = async (redis: RedisConnection, keys: Keys, upstream: string): Promise<LaneError[]> => {
+  const found = await redis.zrevrange(keys.laneErrors(upstream), 0, shownErrors - 1, 'WITHSCORES');
   return found.flatMap((reason, i) => (i % 2 === 0 ? [{ reason, atMs: Number(found[i + 1]) }] : []));
 };
 

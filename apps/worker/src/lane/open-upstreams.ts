@@ -6,7 +6,7 @@ import type { CallTarget } from '../call-target.ts';
 import type { LaneGateOptions } from './lane-gate.ts';
 import { createNeutralLook } from './neutral-look.ts';
 
-export interface OpenDoorsOptions {
+export interface OpenUpstreamsOptions {
   readonly connection: RedisConnection;
   readonly keys: Keys;
   /** A name that no other process has. */
@@ -20,8 +20,8 @@ export interface OpenDoorsOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Opens the ways by which calls leave a lane: one for each deployment whose key is here, else one to the provider. */
-export const openDoors = async (lane: Lane, options: OpenDoorsOptions) => {
+/** Opens the upstreams of a lane: one for each deployment whose key is here, else one for the provider. */
+export const openUpstreams = async (lane: Lane, options: OpenUpstreamsOptions) => {
   const { connection, keys, process, startWidth, clientOf, giveUp, logger, metrics, onError } = options;
   const laneControl = createLaneControl(connection, keys, lane.name);
   const deployments = new Map(
@@ -41,11 +41,11 @@ export const openDoors = async (lane: Lane, options: OpenDoorsOptions) => {
       await deployments.get(name)?.setLimits({ limits: own, startWidth, probeIntervalMs, hasKey: !lacksKey(target) });
   };
 
-  const openDoor = (
+  const openUpstream = (
     control: LaneControl,
     provider: Provider,
     deployment?: Deployment,
-  ): LaneGateOptions['doors'][number] => {
+  ): LaneGateOptions['upstreams'][number] => {
     const name = deployment?.name ?? lane.name;
     const client = clientOf(provider);
     targets.set(name, { provider, client, model: deployment?.model, deployment: deployment?.name });
@@ -72,12 +72,12 @@ export const openDoors = async (lane: Lane, options: OpenDoorsOptions) => {
   const withKey = lane.deployments.filter(({ provider }) => !lacksKey(provider));
   // Where no key is here, calls fail, and say which variable is missing.
   const open = withKey.length > 0 ? withKey : lane.deployments;
-  const doors = open.flatMap((deployment) => {
+  const upstreams = open.flatMap((deployment) => {
     const control = deployments.get(deployment.name);
-    return control ? [openDoor(control, deployment.provider, deployment)] : [];
+    return control ? [openUpstream(control, deployment.provider, deployment)] : [];
   });
   return {
-    doors: doors.length > 0 ? doors : [openDoor(laneControl, lane.provider)],
+    upstreams: upstreams.length > 0 ? upstreams : [openUpstream(laneControl, lane.provider)],
     setLimits,
     /** Sets the limits again after a lost connection: Redis may have lost them. */
     async restoreLimits(): Promise<void> {
@@ -91,10 +91,10 @@ export const openDoors = async (lane: Lane, options: OpenDoorsOptions) => {
       for (const control of others) if (waitMs > 0) waitMs = Math.min(waitMs, await control.takeRetry());
       return waitMs;
     },
-    /** Where calls go that this door has let in. */
-    targetOf: (door: string): CallTarget => {
-      const target = targets.get(door);
-      if (!target) throw new Error(`the lane ${lane.name} has no door ${door}`);
+    /** Where calls to an upstream go. */
+    targetOf: (upstream: string): CallTarget => {
+      const target = targets.get(upstream);
+      if (!target) throw new Error(`the lane ${lane.name} has no upstream ${upstream}`);
       return target;
     },
   };

@@ -5,8 +5,8 @@ import { bestRank, rankProbes, tenantOf } from './rank-probes.ts';
 import { createEndReporter } from './report-ends.ts';
 import { createTellCalls } from './tell-calls.ts';
 
-/** One of the ways by which calls leave a lane. */
-export interface LaneDoorOptions extends Pick<MakeAdmissionOptions, 'onHold' | 'onError'> {
+/** What calls of a lane go to: one of its deployments, or its provider. */
+export interface LaneUpstreamOptions extends Pick<MakeAdmissionOptions, 'onHold' | 'onError'> {
   /** The name of the deployment, or of the lane where it has none. */
   readonly name: string;
   readonly control: Pick<LaneControl, 'admit' | 'countLate' | 'reportEnd' | 'endCall' | 'tellCalls'>;
@@ -25,11 +25,11 @@ interface KnownSource {
 }
 
 const heldAnswers = new Set<LaneAnswer['waitFor']>(['hold', 'probe', 'source', 'look']);
-/** The door waits for a probe's answer no longer than this: the process that made the probe may have died. */
+/** The upstream waits for a probe's answer no longer than this: the process that made the probe may have died. */
 const longestProbeMs = 8000;
 
-/** What a process knows of one door of a lane: when to ask it next, how it is held, and how much room it has. */
-export const createLaneDoor = (options: LaneDoorOptions) => {
+/** What a process knows of one upstream of a lane: when to ask it next, how it is held, and how much room it has. */
+export const createLaneUpstream = (options: LaneUpstreamOptions) => {
   const { name, control, isDeployment, look, timeoutMs, onWake, onHold, onError } = options;
   const freePass = createFreePass();
   const ends = createEndReporter({ control, onError });
@@ -55,7 +55,7 @@ export const createLaneDoor = (options: LaneDoorOptions) => {
     if (waitsFor === 'calls') askSoon();
   };
   const makeAdmission = createMakeAdmission({
-    door: name,
+    upstream: name,
     control,
     freePass,
     ends,
@@ -118,4 +118,4 @@ export const createLaneDoor = (options: LaneDoorOptions) => {
   };
 };
 
-export type LaneDoor = ReturnType<typeof createLaneDoor>;
+export type LaneUpstream = ReturnType<typeof createLaneUpstream>;
