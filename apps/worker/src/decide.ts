@@ -16,6 +16,8 @@ export interface RecordedEnd {
   readonly usage: CallUsage;
   /** The tier that the answer names. */
   readonly serviceTier?: string | undefined;
+  /** What an answer cost that is in the result although it failed, in billionths of a dollar. Undefined when unknown. */
+  readonly answerNanoUsd?: number | undefined;
   /** How long the call took, in milliseconds. Absent when none was made. */
   readonly callMs?: number;
   /** Whether it is a failure that a later call may not meet. Default: false. */
@@ -165,7 +167,11 @@ export const decide = (
 ):
   | Ending
   | { readonly kind: 'call again' }
-  | { readonly kind: 'ask again'; readonly mismatch: MismatchedAnswer; readonly instead: Ending } => {
+  | {
+      readonly kind: 'ask again';
+      readonly mismatch: MismatchedAnswer;
+      readonly instead: Ending & { readonly kind: 'record' };
+    } => {
   if (result.kind === 'unsent') return { kind: 'call again' };
   if (live && !live.isWanted) return { kind: 'skip', status: 'dropped' };
   if (result.kind === 'aborted' && isLate) return { kind: 'fall back' };
@@ -176,7 +182,7 @@ export const decide = (
     const outcome = { kind: 'response', statusCode, requestId, json, headers } as const;
     return { kind: 'record', outcome, usage, ...(serviceTier === undefined ? {} : { serviceTier }) };
   }
-  const fail = (): Ending => ({
+  const fail = (): Ending & { readonly kind: 'record' } => ({
     kind: 'record',
     outcome: outcomeOf(result),
     usage: noUsage,

@@ -125,7 +125,9 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
   const makeCall = createMakeCall(options);
 
   const record = async (request: RequestJob, recordedEnd: RecordedEnd, cost?: CostShare) => {
-    const end = { ...recordedEnd, outcome: keepAnswer(recordedEnd.outcome, request.mismatch) };
+    const outcome = keepAnswer(recordedEnd.outcome, request.mismatch);
+    const answerNanoUsd = outcome === recordedEnd.outcome ? recordedEnd.answerNanoUsd : request.mismatch?.nanoUsd;
+    const end = { ...recordedEnd, outcome, answerNanoUsd };
     const fallbackModel = request.fallbackFrom === undefined ? undefined : modelName(lane, request);
     const tier = isSuccess(end.outcome) ? tierNoteOf(lane, request, end.serviceTier) : undefined;
     const found = isSuccess(end.outcome) ? await charges.chargeFor(request, end.usage, end.serviceTier) : undefined;
@@ -137,8 +139,12 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
     return recorded;
   };
 
-  const waste = async (request: RequestJob, usage: CallUsage, cost: CostShare): Promise<void> =>
-    cost.note((await charges.waste(request, usage)).nanoUsd);
+  /** Resolves with what the call cost, in billionths of a dollar; undefined when that is unknown. */
+  const waste = async (request: RequestJob, usage: CallUsage, cost: CostShare): Promise<number | undefined> => {
+    const { nanoUsd } = await charges.waste(request, usage);
+    cost.note(nanoUsd);
+    return nanoUsd;
+  };
 
   /** How many attempts may follow this one. */
   const attemptsLeft = ({ attemptsMade, data }: Job<RequestJob>): number => {
@@ -186,7 +192,8 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
       if ('ending' in called) return called.ending;
       const { result, callMs, hold, upstream } = called;
       if (result.kind === 'failure') run.avoid.add(upstream);
-      if (result.kind === 'failure' && result.usage) await waste(request, result.usage, cost);
+      const isWaste = result.kind === 'failure' && result.usage;
+      const answerNanoUsd = isWaste ? await waste(request, isWaste, cost) : undefined;
       const next = decide(result, {
         refusals: refusalsOf(request, result, hold),
         probeIntervalMs: lane.provider.probeIntervalMs,
@@ -198,13 +205,13 @@ export const createProcessRequest = (options: ProcessRequestOptions) => {
         isAskedAgain: job.data.mismatch !== undefined,
         live: run.live && { isWanted: run.live.isWanted(), hasBegun: run.live.hasBegun() },
       });
-      if (next.kind === 'record') return { ...next, callMs };
+      if (next.kind === 'record') return { ...next, callMs, answerNanoUsd };
       // Its caller has hung up.
       if (result.kind === 'success') await waste(request, result.usage, cost);
       if (run.live && result.kind === 'failure') await live.tellFailedAttempt(request, outcomeOf(result));
       if (next.kind === 'ask again') {
-        if (!(await untilRedisTakes(() => isRunning(request.batchId)))) return next.instead;
-        const { mismatch } = next;
+        if (!(await untilRedisTakes(() => isRunning(request.batchId)))) return { ...next.instead, answerNanoUsd };
+        const mismatch = { ...next.mismatch, nanoUsd: answerNanoUsd };
         // A worker that takes over goes on with the second call.
         await untilRedisTakes(() => job.updateData({ ...job.data, mismatch }));
         unrecorded.delete(run.lock);

@@ -38,7 +38,8 @@ export const createRequestRecorder = (
     const { fallbackFrom } = request;
     const fallback =
       fallbackFrom === undefined || fallbackModel === undefined ? undefined : { model: fallbackModel, fallbackFrom };
-    const { status, line } = toResult(request, end.outcome, { tier, fallback, nanoUsd: charge?.nanoUsd });
+    const nanoUsd = charge ? charge.nanoUsd : end.answerNanoUsd;
+    const { status, line } = toResult(request, end.outcome, { tier, fallback, nanoUsd });
     return batches.record(request, status, line, end.usage, charge);
   },
   async noteWaste({ batchId, live: liveCall }, charge) {

@@ -1,4 +1,4 @@
-import { type Delta, field, type RequestJob, schemaFields } from '@promptmill/core';
+import { type Delta, field, nanosToUsd, type RequestJob, schemaFields } from '@promptmill/core';
 import { createDeltaSubscriber } from '@promptmill/queue';
 import { afterEach, expect, test } from 'vitest';
 import { openWorkerSpace, type WorkerSpace, type WorkerSpaceOptions } from './worker-space.ts';
@@ -94,6 +94,7 @@ test('a second answer that does not match is an error line with that answer', as
   expect((await lines())[0]).toMatchObject({
     response: { status_code: 200, body: saying('Five!') },
     error: { code: 'schema_mismatch', message: expect.stringContaining('it is not JSON') as string },
+    promptmill: { cost_usd: nanosToUsd(callNanoUsd) },
   });
   expect((await batches.get(batchId))?.cost).toMatchObject({ spentNanoUsd: 0, wastedNanoUsd: 2 * callNanoUsd });
 });

@@ -36,6 +36,8 @@ export interface MismatchedAnswer {
   readonly text: string;
   /** What is wrong with the text. */
   readonly faults: readonly string[];
+  /** What the answer cost, in billionths of a dollar. Absent when that is unknown. */
+  readonly nanoUsd?: number | undefined;
 }
 
 /** What the BullMQ job of one request carries. */

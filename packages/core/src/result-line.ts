@@ -54,7 +54,7 @@ export interface ResultNote {
   readonly fallback?: FallbackNote | undefined;
   /** Set when the provider's batch API gave the result. */
   readonly via?: 'batch_api' | undefined;
-  /** What the answer cost, in billionths of a dollar. Undefined when that is unknown, and when no answer came. */
+  /** What the answer cost, in billionths of a dollar. Undefined when that is unknown, and when the line has none. */
   readonly nanoUsd?: number | undefined;
 }
 
