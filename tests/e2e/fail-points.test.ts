@@ -28,7 +28,7 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
   api: [
     { point: 'input-stored', listed: { files: 0, batches: 0 } },
     { point: 'input-stored', inParts: true, listed: { files: 0, batches: 0 }, isLong: true },
-    { point: 'parts-joined', inParts: true, listed: { files: 1, batches: 0 } },
+    { point: 'parts-joined', inParts: true, listed: { files: 1, batches: 0 }, isLong: true },
     { point: 'batch-recorded', listed: { files: 1, batches: 0 }, isLong: true },
     { point: 'batch-queued', listed: { files: 1, batches: 1 } },
     { point: 'jobs-added' },
@@ -43,7 +43,7 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
   ],
   worker: [
     { point: 'answered:5', repeats: 1 },
-    { point: 'recorded:5' },
+    { point: 'recorded:5', isLong: true },
     { point: 'fallback-added', model: 'refusing/echo', isLong: true },
   ],
   collector: [

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { extensionOf } from '../support/costs.ts';
 import { parseLines } from '../support/hand-off.ts';
-import { inLongForm } from '../support/long-form.ts';
 import { repeatedInput } from '../support/repeated-input.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -15,24 +14,21 @@ interface Row {
   readonly rules: object;
   /** How many requests it answers; the rest runs live. Default: all. */
   readonly answered?: number;
-  /** Whether only `npm run test:long` has it, since it waits. */
-  readonly isLong?: true;
 }
 
 const rows: readonly Row[] = [
   { name: 'answers out of order, slowly', rules: { validatingMs: 300, processingMs: 1500, finalizingMs: 300 } },
-  { name: 'loses half of its answers to uploads and creations', rules: { lostAnswers: 0.5 }, isLong: true },
+  { name: 'loses half of its answers to uploads and creations', rules: { lostAnswers: 0.5 } },
   {
     name: 'expires with half of the results',
     rules: { processingMs: 500, windowMs: 1500, answeredShare: 0.5 },
     answered: requests / 2,
   },
   { name: 'takes fewer lines than it is said to', rules: { maxLines: 100 }, answered: 0 },
-  { name: 'has no room for the tokens of a batch', rules: { maxEnqueuedTokens: 900 }, answered: 0, isLong: true },
+  { name: 'has no room for the tokens of a batch', rules: { maxEnqueuedTokens: 900 }, answered: 0 },
   {
     name: 'has room for the tokens of one batch only',
     rules: { maxEnqueuedTokens: 6000, processingMs: 5000 },
-    isLong: true,
   },
 ];
 
@@ -61,7 +57,7 @@ describe('a batch at a batch API that', () => {
     await other.close();
   });
 
-  it.each(rows.filter(({ isLong }) => !isLong || inLongForm))(
+  it.each(rows)(
     '$name: each request has one result, and is paid for once',
     { timeout: 240_000 },
     async ({ rules, answered = requests }) => {
