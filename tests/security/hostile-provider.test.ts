@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { keys } from '../../apps/api/test/support/test-api.ts';
 import { type LiveSpace, startLiveSpace } from '../support/live-space.ts';
 
@@ -23,10 +23,10 @@ const [long, short] = [30, 0.4];
 
 const call = async (
   answer: RequestListener,
-  { patience = long, ...more }: { readonly patience?: number; readonly stream?: true } = {},
+  { patience = long, at = space, ...more }: { readonly patience?: number; readonly at?: LiveSpace; readonly stream?: true } = {},
 ): Promise<Answer> => {
-  space.provider.answerWith(answer);
-  const response = await fetch(`${space.url}/v1/chat/completions`, {
+  at.provider.answerWith(answer);
+  const response = await fetch(`${at.url}/v1/chat/completions`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${keys.alice}`,
@@ -177,12 +177,14 @@ describe('a stream', () => {
 
   it('of events of 10 MiB is passed on', async () => {
     const text = `${chunk('x'.repeat(10 * mib))}${chunk('y'.repeat(10 * mib))}${done}`;
+    const patient = await startLiveSpace();
+    onTestFinished(() => patient.close());
     const answer = await call(
       (request, response) => {
         events(request, response);
         response.end(text);
       },
-      { stream: true },
+      { at: patient, stream: true },
     );
     expect([answer.status, answer.text === text]).toEqual([200, true]);
   });

@@ -124,7 +124,7 @@ describe('the commands that speak to a server', () => {
     const [header, one, two] = cli.lines('asked.csv');
     expect(header).toBe('custom_id,stars,answer,error,model,input_tokens,output_tokens,cost_usd');
     expect(one).toMatch(/^request-1,1,"\{""stars"":1\}",,json,\d+,3,[\de.-]+$/);
-    expect(two).toMatch(/^request-2,,"\{""wrong"":\[1\]\}","?schema_mismatch: .*,$/);
+    expect(two).toMatch(/^request-2,,"\{""wrong"":\[1\]\}","?schema_mismatch: .*,json,\d+,4,[\de.-]+$/);
     expect((await promptmill('results', stdout.trim(), '--answers')).stdout).toBe('{"stars":1}\n\n');
   });
 
