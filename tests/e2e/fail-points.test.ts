@@ -31,7 +31,7 @@ const matrix: Readonly<Record<'api' | 'worker' | 'collector', readonly Row[]>> =
     { point: 'parts-joined', inParts: true, listed: { files: 1, batches: 0 }, isLong: true },
     { point: 'batch-recorded', listed: { files: 1, batches: 0 }, isLong: true },
     { point: 'batch-queued', listed: { files: 1, batches: 1 } },
-    { point: 'jobs-added' },
+    { point: 'jobs-added', isLong: true },
     { point: 'cursor-moved', isLong: true },
     { point: 'repeats-found', hasRepeats: true, isLong: true },
     { point: 'cursor-moved:2', hasRepeats: true, isLong: true },

@@ -23,7 +23,11 @@ const [long, short] = [30, 0.4];
 
 const call = async (
   answer: RequestListener,
-  { patience = long, at = space, ...more }: { readonly patience?: number; readonly at?: LiveSpace; readonly stream?: true } = {},
+  {
+    patience = long,
+    at = space,
+    ...more
+  }: { readonly patience?: number; readonly at?: LiveSpace; readonly stream?: true } = {},
 ): Promise<Answer> => {
   at.provider.answerWith(answer);
   const response = await fetch(`${at.url}/v1/chat/completions`, {
