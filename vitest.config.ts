@@ -16,7 +16,7 @@ const long =
   process.env['TEST_LONG'] === '1' || process.env['TEST_REDIS_CLUSTER'] === '1'
     ? []
     : [
-        'tests/e2e/{backup,cluster,full-disk,hand-off-strict,held-lane,keep-and-sweep,long-call,no-collector,package,poison,redis-tls,retry,rolling-restart,s3,sentinel,stopped-worker,third-party-mock}.test.ts',
+        'tests/e2e/{backup,cluster,copies,full-disk,hand-off-strict,held-lane,keep-and-sweep,live-held-lane,live-outage,long-call,no-collector,package,poison,redis-tls,retry,rolling-restart,s3,sentinel,stopped-worker,third-party-mock}.test.ts',
       ];
 
 export default defineConfig({

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { checkBatch, createBatch, inputOf, untilBatch } from '../support/batches.ts';
 import { extensionOf, inputOfRandomLengths, pricedConfig, spentAtProvider, waitsForMoney } from '../support/costs.ts';
 import { type Stack, startStack } from '../support/stack.ts';
+import { inLongForm } from '../support/long-form.ts';
 
 const workers = 3;
 const callsInFlight = 200;
@@ -84,7 +85,7 @@ describe('a batch with max_cost, at 200 calls in flight on each of 3 workers', (
   });
 });
 
-it('a batch that has reached its max_cost can be cancelled, and keeps its answers', async () => {
+it.runIf(inLongForm)('a batch that has reached its max_cost can be cancelled, and keeps its answers', async () => {
   const { id } = await createBatch(stack.client, inputOfRandomLengths(200, 7), capped(0.05));
   const { request_counts: counts } = await untilBatch(stack.client, id, waitsForMoney);
   await stack.client.batches.cancel(id);

@@ -8,6 +8,7 @@ import { type Certificate, createCertificate } from '../support/certificate.ts';
 import { inputOfRandomLengths, pricedConfig } from '../support/costs.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { type ReceiverProcess, startReceiverProcess } from '../support/start-receiver-process.ts';
+import { inLongForm } from '../support/long-form.ts';
 
 const events = ['completed', 'failed', 'expired', 'cancelled', 'paused', 'stalled'].map((name) => `batch.${name}`);
 
@@ -85,7 +86,7 @@ it('so is one that has expired', async () => {
   await expect.poll(() => toldOf(id), { timeout: 30_000 }).toEqual(['batch.expired']);
 });
 
-it('so is one that has reached its max_cost, and again when it ends', async () => {
+it.runIf(inLongForm)('so is one that has reached its max_cost, and again when it ends', async () => {
   const { id } = await create(inputOfRandomLengths(200, 7), { promptmill: { max_cost: 0.05 } });
   await expect.poll(() => toldOf(id), { timeout: 30_000 }).toEqual(['batch.paused']);
   await stack.client.post(`/batches/${id}/resume`, { body: { max_cost: 100 } });

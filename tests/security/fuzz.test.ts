@@ -4,9 +4,10 @@ import { line } from '../../apps/api/test/support/input.ts';
 import { bodyOf, hostileHeaders, type Schema, urlPart, valueOf } from './hostile-values.ts';
 import type { Answer } from './send.ts';
 import { startWatchedApi, type WatchedApi, type WatchedRequest } from './watched-api.ts';
+import { inLongForm } from '../support/long-form.ts';
 
 /** More of them, and others: TEST_FUZZ_REQUESTS=20000 TEST_FUZZ_SEED=2. */
-const requests = Number(process.env['TEST_FUZZ_REQUESTS'] ?? 400);
+const requests = Number(process.env['TEST_FUZZ_REQUESTS'] ?? (inLongForm ? 400 : 100));
 const seed = Number(process.env['TEST_FUZZ_SEED'] ?? 1);
 const usualBlockedMs = 50;
 const mib = 2 ** 20;

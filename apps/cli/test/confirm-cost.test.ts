@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cli, openCli, until } from './support/cli-process.ts';
+import { inLongForm } from '../../../tests/support/long-form.ts';
 
 let cli: Cli;
 
@@ -66,13 +67,13 @@ describe('run, on a terminal', () => {
     expect(exit).toBe(0);
   });
 
-  it.each([['--yes'], ['--confirm-above=18']])('%s: asks nothing', async (option) => {
+  it.runIf(inLongForm).each([['--yes'], ['--confirm-above=18']])('%s: asks nothing', async (option) => {
     const shown = await cli.onTerminal([...command, option]);
     expect(shown).toContain('2 completed, 0 failed of 2');
     expect(shown).not.toContain('[y/N]');
   });
 
-  it('says that no price is known, and asks nothing', async () => {
+  it.runIf(inLongForm)('says that no price is known, and asks nothing', async () => {
     await writeFile(cli.path('promptmill.yaml'), '');
     const shown = await cli.onTerminal(command);
     expect(shown).toMatch(

@@ -282,7 +282,7 @@ describe('run, run again', () => {
     expect(answers('prompts.results.jsonl')).toEqual([...prompts(total), 'One more.']);
   });
 
-  it('while it is running is refused', async () => {
+  it.runIf(inLongForm)('while it is running is refused', async () => {
     // The first run takes 12 s; the second must end before it.
     const slow = { ...env(), SIMULATOR_LATENCY_MS: '1000' };
     const first = cli.start(command, slow);
