@@ -444,6 +444,20 @@ describe('a lane with two deployments', () => {
     await pool.close();
   });
 
+  test('sleeps while the only one that a call may go to admits none', async () => {
+    const pool = openPool([], [{ granted: 0, waitMs: 900, waitFor: 'requests' }, { granted: 1 }]);
+    const waits = pool.enter(1, { avoid: new Set(['east']) });
+    await vi.advanceTimersByTimeAsync(10);
+    const sleeps = vi.spyOn(globalThis, 'setTimeout');
+    await vi.advanceTimersByTimeAsync(800);
+    expect(sleeps.mock.calls.length).toBeLessThan(3);
+    sleeps.mockRestore();
+    await vi.advanceTimersByTimeAsync(200);
+    await waits;
+    expect(pool.exits).toEqual(['west']);
+    await pool.close();
+  });
+
   test('asks a full one again as soon as one of its calls has ended', async () => {
     const full = { granted: 0, waitMs: 250, waitFor: 'calls' } as const;
     const pool = openPool([{ granted: 1, room: 0 }, full], [full, full, full, full]);

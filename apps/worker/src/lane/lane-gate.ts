@@ -74,8 +74,8 @@ export const createLaneGate = ({ upstreams: given, isRunning, liveShare, onError
   let isShut = false;
   let batchesSeenAtMs = -Infinity;
   /**
-   * When Redis last said that the lane is closed, and for how long it had been. Calls with a fallback rely on that for 1 s; then one of them asks
-   * again.
+   * When Redis last said that the lane is closed, and for how long it had been. Calls with a fallback rely on that for 1 s;
+   * then one of them asks again.
    */
   let closedAtMs = -Infinity;
   let closedForMs = 0;
@@ -184,7 +184,8 @@ export const createLaneGate = ({ upstreams: given, isRunning, liveShare, onError
         const next = nextUpstream();
         if (next) await ask(next.upstream, next.share);
         else {
-          const askAtMs = Math.min(...upstreams.map((upstream) => upstream.askAtMs()));
+          const wanted = upstreams.filter((upstream) => waitingFor(upstream).length > 0);
+          const askAtMs = Math.min(...wanted.map((upstream) => upstream.askAtMs()));
           await sleep(Math.min(longestWaitMs, Math.max(1, askAtMs - performance.now())));
           await sendUnwantedAway();
         }
