@@ -67,8 +67,8 @@ const isTooLarge = (error: unknown): boolean =>
 
 /**
  * Reads and parses a JSON body; it is undefined when the request has none. 413 when it is larger than the limit, before
- * it is read where its length is known; 415 when it is a form; 408 when it arrives too slowly; 400 when it is no JSON or nests too deep. A large
- * one waits for its turn.
+ * it is read where its length is known; 415 when it is a form; 408 when it arrives too slowly; 400 when it is no JSON or
+ * nests too deep. A large one waits for its turn.
  */
 export const createReadJsonBody = (largeBodies: LargeBodies, limit: BodyLimit = defaultLimit): RequestHandler => {
   const { maxBytes } = limit;

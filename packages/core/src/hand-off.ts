@@ -91,6 +91,12 @@ export interface HandedOff {
 /** The BullMQ job of a shard, also what the provider's batch is named after. BullMQ forbids `:` in job ids. */
 export const shardJobIdOf = (batchId: string, number: number): string => `${batchId}-shard-${number}`;
 
+/**
+ * How long a provider may take to cancel a batch of its own, in milliseconds. OpenAI: up to 10 minutes.
+ * Source: https://platform.openai.com/docs/api-reference/batch/cancel
+ */
+export const shardCancelMs = 15 * 60_000;
+
 /** With `auto`, fewer requests of a model are not worth the wait. */
 const worthHandingOff = 500;
 

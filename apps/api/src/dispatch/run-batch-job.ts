@@ -1,4 +1,4 @@
-import { type Batch, canPause, isTerminal, pausedSince, waitsFor } from '@promptmill/core';
+import { type Batch, canPause, isTerminal, pausedSince, shardCancelMs, waitsFor } from '@promptmill/core';
 import type { BatchJob, BatchSnapshot, BatchStore, FileRecords, JobLock } from '@promptmill/queue';
 import { DelayedError, type Job } from 'bullmq';
 import { DispatchBlockedError, isDispatchBlockedCode } from './dispatch-blocked-error.ts';
@@ -47,11 +47,6 @@ const longestRestMs = 60_000;
 const betweenLooksMs = 10;
 /** How long calls in flight may take to end after a batch was cancelled or has expired. */
 const stopGraceMs = 10_000;
-/**
- * How long a provider may take to cancel a batch of its own. OpenAI: up to 10 minutes.
- * Source: https://platform.openai.com/docs/api-reference/batch/cancel
- */
-const shardsGraceMs = 15 * 60_000;
 
 interface NextStep {
   readonly afterMs: number;
@@ -129,7 +124,7 @@ export const createRunBatchJob = (options: RunBatchJobOptions) => {
   const sealWhenDrained = async (snapshot: BatchSnapshot): Promise<void> => {
     const { batch, state } = snapshot;
     const { outstanding, positions, openShards, stoppedAt = 0 } = state;
-    if (openShards > 0 && now() < stoppedAt * 1000 + shardsGraceMs) return wakeShards(snapshot);
+    if (openShards > 0 && now() < stoppedAt * 1000 + shardCancelMs) return wakeShards(snapshot);
     const isInGrace = now() < stoppedAt * 1000 + stopGraceMs;
     if (outstanding > 0 && isInGrace && (await hasCallsInFlight(batch.id, Object.keys(positions)))) return;
     const summary = (await records.get(batch.tenant, batch.inputFileId))?.summary;

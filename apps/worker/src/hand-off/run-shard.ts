@@ -6,6 +6,7 @@ import {
   type Provider,
   lacksKey,
   type Shard,
+  shardCancelMs,
   shardJobIdOf,
   type ShardState,
 } from '@promptmill/core';
@@ -56,8 +57,6 @@ const lacksKeyMs = 5000;
 const noRoom = { firstMs: 30_000, mostMs: 600_000 };
 /** A batch that is older has ended, or has expired. */
 const queueSeconds = 7 * 86_400;
-/** How long a provider may take to cancel a batch. OpenAI: up to 10 minutes. */
-const cancelGraceMs = 15 * 60_000;
 
 /**
  * What a batch fails with when the provider's queue has no room for its tokens.
@@ -230,7 +229,7 @@ export const createRunShard = (options: RunShardOptions) => {
   const stepOf = async (work: Work): Promise<Step> => {
     const { shard, endsSinceMs, isOver } = work;
     const { state } = shard;
-    const isOverdue = endsSinceMs !== undefined && now() >= endsSinceMs + cancelGraceMs;
+    const isOverdue = endsSinceMs !== undefined && now() >= endsSinceMs + shardCancelMs;
     if (isOverdue && state.cancelled) return { state: end(state, 'returning', { reason: 'not_cancelled' }) };
     try {
       if (isOver) return await drop(work);
@@ -262,7 +261,7 @@ export const createRunShard = (options: RunShardOptions) => {
     if (work === 'not configured') return { state: end(shard.state, 'returning', { reason: 'no_batch_api' }) };
     if (work !== 'no key') return stepOf(work);
     const endsSinceMs = endsSince(snapshot, shard.plan);
-    if (endsSinceMs !== undefined && now() >= endsSinceMs + cancelGraceMs)
+    if (endsSinceMs !== undefined && now() >= endsSinceMs + shardCancelMs)
       return { state: end(shard.state, 'returning', { reason: 'no_key' }) };
     return { afterMs: lacksKeyMs };
   };
